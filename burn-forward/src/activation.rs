@@ -1,0 +1,183 @@
+//! Activations: what flows from block to block.
+//!
+//! A model author's blocks pass plain tensors. Networks built from a config pass [`AnyActivation`], since the rank of
+//! what flows there is known only at run time. Rules and losses are written against the trait and work with both.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+
+/// What flows from block to block: rows (samples, or the nodes of a graph) of features.
+pub trait Activation: Clone + fmt::Debug + Send + 'static {
+    /// The same values, cut off from the autodiff graph but still on the autodiff device, so that batch
+    /// normalisation and dropout in the next block go on behaving as in training.
+    fn detach(self) -> Self;
+
+    /// Number of rows `B`.
+    fn rows(&self) -> usize;
+
+    /// The features of every row, flattened: `[B, d]`.
+    fn features(&self) -> Tensor<2>;
+
+    /// The device the values are on.
+    fn device(&self) -> Device;
+
+    /// The same activation (same rank, same companions) with other features.
+    ///
+    /// # Shapes
+    /// - `features`: `[B', d]`, `d` as in [`features`](Self::features); `B'` may differ from `B`.
+    fn with_features(&self, features: Tensor<2>) -> Self;
+}
+
+impl<const D: usize> Activation for Tensor<D> {
+    fn detach(self) -> Self {
+        Tensor::detach(self)
+    }
+
+    fn rows(&self) -> usize {
+        self.dims()[0]
+    }
+
+    fn features(&self) -> Tensor<2> {
+        let dims = self.dims();
+        let width = dims[1..].iter().product();
+        self.clone().reshape([dims[0], width])
+    }
+
+    fn device(&self) -> Device {
+        Tensor::device(self)
+    }
+
+    fn with_features(&self, features: Tensor<2>) -> Self {
+        let mut dims = self.dims();
+        dims[0] = features.dims()[0];
+        features.reshape(dims)
+    }
+}
+
+/// An activation whose rank is known at run time.
+#[derive(Clone, Debug)]
+pub enum AnyActivation {
+    /// Feature vectors `[B, d]`.
+    Features(Tensor<2>),
+    /// Feature maps `[B, C, H, W]`.
+    Maps(Tensor<4>),
+    /// Features `[N, d]` of the nodes of a graph.
+    Nodes(Nodes),
+}
+
+/// Node features with the graph they live on.
+///
+/// This crate moves the graph along and never looks into it; the layers that made it know its type.
+#[derive(Clone)]
+pub struct Nodes {
+    /// Node features `[N, d]`.
+    pub features: Tensor<2>,
+    /// The graph.
+    pub graph: Arc<dyn Any + Send + Sync>,
+}
+
+impl fmt::Debug for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nodes").field("features", &self.features).finish_non_exhaustive()
+    }
+}
+
+impl Activation for AnyActivation {
+    fn detach(self) -> Self {
+        match self {
+            Self::Features(x) => Self::Features(x.detach()),
+            Self::Maps(x) => Self::Maps(x.detach()),
+            Self::Nodes(n) => Self::Nodes(Nodes { features: n.features.detach(), graph: n.graph }),
+        }
+    }
+
+    fn rows(&self) -> usize {
+        match self {
+            Self::Features(x) => x.rows(),
+            Self::Maps(x) => x.rows(),
+            Self::Nodes(n) => n.features.rows(),
+        }
+    }
+
+    fn features(&self) -> Tensor<2> {
+        match self {
+            Self::Features(x) => x.clone(),
+            Self::Maps(x) => x.features(),
+            Self::Nodes(n) => n.features.clone(),
+        }
+    }
+
+    fn device(&self) -> Device {
+        match self {
+            Self::Features(x) => x.device(),
+            Self::Maps(x) => x.device(),
+            Self::Nodes(n) => n.features.device(),
+        }
+    }
+
+    fn with_features(&self, features: Tensor<2>) -> Self {
+        match self {
+            Self::Features(_) => Self::Features(features),
+            Self::Maps(x) => Self::Maps(x.with_features(features)),
+            Self::Nodes(n) => Self::Nodes(Nodes { features, graph: n.graph.clone() }),
+        }
+    }
+}
+
+impl AnyActivation {
+    /// The same values on another device; no gradient flows through the move.
+    pub fn to_device(self, device: &Device) -> Self {
+        match self {
+            Self::Features(x) => Self::Features(x.to_device(device)),
+            Self::Maps(x) => Self::Maps(x.to_device(device)),
+            Self::Nodes(n) => Self::Nodes(Nodes { features: n.features.to_device(device), graph: n.graph }),
+        }
+    }
+}
+
+/// Shape of one row of an activation, without the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowShape {
+    /// A vector of `d` features.
+    Features(usize),
+    /// `C x H x W` maps.
+    Maps {
+        /// Channels `C`.
+        channels: usize,
+        /// Height `H`.
+        height: usize,
+        /// Width `W`.
+        width: usize,
+    },
+    /// `d` features per node of a graph.
+    Nodes(usize),
+}
+
+impl RowShape {
+    /// Number of features of a row, flattened.
+    pub fn len(self) -> usize {
+        match self {
+            Self::Features(d) | Self::Nodes(d) => d,
+            Self::Maps { channels, height, width } => channels * height * width,
+        }
+    }
+
+    /// Whether a row has no features at all.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Display for RowShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Features(d) => write!(f, "{d}"),
+            Self::Maps { channels, height, width } => write!(f, "{channels}x{height}x{width}"),
+            Self::Nodes(d) => write!(f, "{d}/node"),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The one error type of this crate. A message says what is wrong, what was given, what is needed, and where.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Result of every fallible function of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// One or more mistakes in a config, each with its JSON path. All of a file are reported at once.
+    #[error("{0}")]
+    Config(ConfigErrors),
+
+    /// A data file that is missing, truncated, of another format, or at odds with its companions.
+    #[error("{}: found {found}; needed {needed}", path.display())]
+    Data {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+        /// What has to be there.
+        needed: String,
+    },
+
+    /// A value of a shape, range or kind that the callee cannot take.
+    #[error("{place}: {what} is {given}, but needs to be {needed}")]
+    Argument {
+        /// The function or module that refuses.
+        place: &'static str,
+        /// The quantity, as the documentation calls it.
+        what: String,
+        /// The value that was given.
+        given: String,
+        /// The range or shape that is accepted.
+        needed: String,
+    },
+
+    /// A device that this build or this machine does not have.
+    #[error("device '{asked}': {reason}; compiled in: {available}")]
+    Device {
+        /// The name that was asked for.
+        asked: String,
+        /// Why it cannot be had, and what would help.
+        reason: String,
+        /// Names that this build accepts.
+        available: String,
+    },
+
+    /// A loss became NaN or infinite. The run stops before anything is saved over the last good checkpoint.
+    #[error("the loss of block {block} became {value} in epoch {epoch}, step {step}; {checkpoint}")]
+    NonFinite {
+        /// Index of the block, from 0.
+        block: usize,
+        /// The value: NaN or an infinity.
+        value: f64,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step within the epoch, from 1.
+        step: usize,
+        /// Where the last good weights are, in words.
+        checkpoint: String,
+    },
+
+    /// Training was interrupted; nothing up to the last finished epoch is lost.
+    #[error("{0}")]
+    Interrupted(String),
+
+    /// A file of a run folder that is missing or damaged.
+    #[error("run folder {}: {problem}", folder.display())]
+    RunFolder {
+        /// The run folder.
+        folder: PathBuf,
+        /// What is missing or damaged, and what to do.
+        problem: String,
+    },
+
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+
+    /// Burn reported a failure while training, loading or saving.
+    #[error("{place}: {message}")]
+    Burn {
+        /// What was being done.
+        place: &'static str,
+        /// Burn's own message.
+        message: String,
+    },
+}
+
+impl Error {
+    /// An [`Error::Io`] for `path`.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().to_path_buf(), source }
+    }
+
+    /// An [`Error::Data`] for `path`.
+    pub fn data(path: impl AsRef<Path>, found: impl Into<String>, needed: impl Into<String>) -> Self {
+        Self::Data { path: path.as_ref().to_path_buf(), found: found.into(), needed: needed.into() }
+    }
+
+    /// An [`Error::Argument`].
+    pub fn argument(
+        place: &'static str,
+        what: impl Into<String>,
+        given: impl fmt::Display,
+        needed: impl Into<String>,
+    ) -> Self {
+        Self::Argument { place, what: what.into(), given: given.to_string(), needed: needed.into() }
+    }
+
+    /// An [`Error::Burn`].
+    pub fn burn(place: &'static str, message: impl fmt::Display) -> Self {
+        Self::Burn { place, message: message.to_string() }
+    }
+
+    /// An [`Error::RunFolder`].
+    pub fn run_folder(folder: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::RunFolder { folder: folder.as_ref().to_path_buf(), problem: problem.into() }
+    }
+
+    /// Whether the user's input is at fault (exit code 2) and not the run itself (exit code 1).
+    pub fn is_input(&self) -> bool {
+        !matches!(self, Self::NonFinite { .. } | Self::Interrupted(_) | Self::Burn { .. })
+    }
+}
+
+/// One mistake in a config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// JSON path of the offending value, `$.network.widths[1]`; `$` is the whole file.
+    pub path: String,
+    /// What is wrong, with the value that was given and the choices or range that are valid.
+    pub message: String,
+}
+
+impl ConfigError {
+    /// A mistake at `path`.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// All mistakes of one config, in the order of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigErrors {
+    /// Name of the file or other source, for the heading.
+    pub origin: String,
+    /// The mistakes.
+    pub errors: Vec<ConfigError>,
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n = self.errors.len();
+        write!(f, "{}: {n} mistake{}", self.origin, if n == 1 { "" } else { "s" })?;
+        for error in &self.errors {
+            write!(f, "\n  {error}")?;
+        }
+        Ok(())
+    }
+}
