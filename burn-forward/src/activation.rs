@@ -128,6 +128,15 @@ impl Activation for AnyActivation {
 }
 
 impl AnyActivation {
+    /// The same values off the autodiff device altogether, for inference.
+    pub fn without_autodiff(self) -> Self {
+        match self {
+            Self::Features(x) => Self::Features(x.without_autodiff()),
+            Self::Maps(x) => Self::Maps(x.without_autodiff()),
+            Self::Nodes(n) => Self::Nodes(Nodes { features: n.features.without_autodiff(), graph: n.graph }),
+        }
+    }
+
     /// The same values on another device; no gradient flows through the move.
     pub fn to_device(self, device: &Device) -> Self {
         match self {

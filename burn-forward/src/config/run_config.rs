@@ -1,0 +1,382 @@
+//! The config of a run: typed, checked, resolved.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{document, overrides, schema};
+use crate::activation::RowShape;
+use crate::data::DataConfig;
+use crate::network::{NetworkEntry, NetworkSpec, Partition, network_entries};
+use crate::optimize::OptimizerConfig;
+use crate::rules::{RuleEntry, RuleSpec, rule_entries};
+use crate::schedule::ScheduleConfig;
+use crate::{ConfigError, ConfigErrors, Error, Result};
+
+/// What a config may name: rules and networks. Other crates add their rows.
+#[derive(Clone)]
+pub struct Registry {
+    /// Learning rules.
+    pub rules: Vec<RuleEntry>,
+    /// Architectures.
+    pub networks: Vec<NetworkEntry>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { rules: rule_entries(), networks: network_entries() }
+    }
+}
+
+/// What a check may want to know of the rest of the config. What is `None` is not known yet.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// The network's settings, defaults filled in.
+    pub network: &'a Map<String, Value>,
+    /// Number of blocks.
+    pub blocks: Option<usize>,
+    /// Shape of an input row.
+    pub input: Option<RowShape>,
+    /// Number of classes.
+    pub classes: Option<usize>,
+}
+
+/// Which weights a run ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// Those of the last epoch.
+    #[default]
+    Last,
+    /// Those of the epoch with the best validation accuracy.
+    Best,
+}
+
+/// How long and in what portions a run trains.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `epochs` | required | >= 1 | passes over the training set; per block under a greedy schedule |
+/// | `batch-size` | 128 | >= 1 | samples per step |
+/// | `eval-batch-size` | 500 | >= 1 | samples per evaluation step |
+/// | `workers` | 1 | 0 to 64 | threads that assemble batches |
+/// | `keep` | last | last, best | the weights the run ends with; best needs a validation set |
+/// | `patience` | none | >= 1 | stop after so many epochs without a better validation accuracy |
+/// | `gradient-checkpointing` | false | | recompute cheap activations in the backward pass (Burn's) |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Passes over the training set.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub epochs: usize,
+    /// Samples per step.
+    #[serde(default = "batch_size")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub batch_size: usize,
+    /// Samples per evaluation step.
+    #[serde(default = "eval_batch_size")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub eval_batch_size: usize,
+    /// Threads that assemble batches.
+    #[serde(default = "workers")]
+    #[schemars(range(min = 0, max = 64))]
+    pub workers: usize,
+    /// The weights the run ends with.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Stop after so many epochs without a better validation accuracy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub patience: Option<usize>,
+    /// Recompute cheap activations in the backward pass.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
+}
+
+fn batch_size() -> usize {
+    128
+}
+
+fn eval_batch_size() -> usize {
+    500
+}
+
+fn workers() -> usize {
+    1
+}
+
+/// The parts of a config with a fixed type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Fixed {
+    /// JSON Schema for editors; not read.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    schema: Option<String>,
+    /// Name of the run; the file's name where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// What this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// The published result this reproduces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reproduces: Option<String>,
+    /// What we measured with it, with the run's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    measured: Option<Map<String, Value>>,
+    /// Root of all random streams.
+    #[serde(default)]
+    seed: u64,
+    /// The data set.
+    data: DataConfig,
+    /// In which order blocks learn.
+    #[serde(default)]
+    schedule: ScheduleConfig,
+    /// How long and in what portions.
+    training: TrainingConfig,
+    /// The optimiser.
+    optimizer: OptimizerConfig,
+}
+
+/// A checked config.
+#[derive(Debug)]
+pub struct RunConfig {
+    /// Name of the run.
+    pub name: String,
+    /// Root of all random streams.
+    pub seed: u64,
+    /// The data set.
+    pub data: DataConfig,
+    /// Name of the architecture.
+    pub network_name: String,
+    /// Its settings.
+    pub network: Box<dyn NetworkSpec>,
+    /// Block borders, as the rule wants them.
+    pub partition: Partition,
+    /// Name of the rule.
+    pub rule_name: String,
+    /// Its settings.
+    pub rule: Box<dyn RuleSpec>,
+    /// In which order blocks learn.
+    pub schedule: ScheduleConfig,
+    /// How long and in what portions.
+    pub training: TrainingConfig,
+    /// The optimiser.
+    pub optimizer: OptimizerConfig,
+    resolved: Value,
+}
+
+impl RunConfig {
+    /// Reads, overrides, checks and resolves a config file. Every mistake of the file is in the error.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read, [`Error::Config`] with all mistakes.
+    pub fn load(path: &Path, sets: &[String], registry: &Registry) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let origin = path.display().to_string();
+        let mut value = document::parse_document(&origin, &text).map_err(Error::Config)?;
+        if let Some(object) = value.as_object_mut()
+            && !object.contains_key("name")
+            && let Some(stem) = path.file_stem().and_then(|s| s.to_str())
+        {
+            object.insert("name".into(), json!(stem));
+        }
+        Self::from_value(&origin, value, sets, registry)
+    }
+
+    /// As [`load`](Self::load), from a parsed document.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with all mistakes.
+    pub fn from_value(origin: &str, mut value: Value, sets: &[String], registry: &Registry) -> Result<Self> {
+        let fail = |errors: Vec<ConfigError>| Error::Config(ConfigErrors { origin: origin.into(), errors });
+        let schema = registry.schema();
+        let mut errors = Vec::new();
+        for assignment in sets {
+            if let Err(e) = overrides::apply(&mut value, &schema, assignment) {
+                errors.push(e);
+            }
+        }
+        errors.extend(schema::check(&schema, &value));
+        if !errors.is_empty() {
+            return Err(fail(errors));
+        }
+        Self::typed(origin, value, registry)
+    }
+
+    fn typed(origin: &str, value: Value, registry: &Registry) -> Result<Self> {
+        let fail = |path: &str, message: String| {
+            Error::Config(ConfigErrors { origin: origin.into(), errors: vec![ConfigError::new(path, message)] })
+        };
+        let Value::Object(mut object) = value else {
+            return Err(fail("$", "needs to be an object".into()));
+        };
+        let (network_name, partition, network) = {
+            let mut settings = take_object(&mut object, "network");
+            let name = take_name(&mut settings);
+            let partition: Partition = match settings.shift_remove("partition") {
+                Some(p) => serde_json::from_value(p).map_err(|e| fail("$.network.partition", e.to_string()))?,
+                None => Partition::default(),
+            };
+            (name, partition, settings)
+        };
+        let mut rule_settings = take_object(&mut object, "rule");
+        let rule_name = take_name(&mut rule_settings);
+        let network_row = registry
+            .networks
+            .iter()
+            .find(|r| r.name == network_name)
+            .ok_or_else(|| fail("$.network.name", format!("unknown network \"{network_name}\"")))?;
+        let rule_row = registry
+            .rules
+            .iter()
+            .find(|r| r.name == rule_name)
+            .ok_or_else(|| fail("$.rule.name", format!("unknown rule \"{rule_name}\"")))?;
+        let (network, network_resolved) = (network_row.parse)(&Value::Object(network))?;
+        let (rule, rule_resolved) = (rule_row.parse)(&Value::Object(rule_settings))?;
+        let fixed: Fixed = super::document::parse(origin, &Value::Object(object)).map_err(Error::Config)?;
+
+        let partition = rule.partition().unwrap_or(partition);
+        let blocks = partition.sizes(network.layer_count())?.len();
+        let network_object = network_resolved.as_object().cloned().unwrap_or_default();
+        let context = Context { network: &network_object, blocks: Some(blocks), input: None, classes: None };
+        let mut errors = fixed.data.check();
+        errors.extend(rule.check(&context));
+        errors.extend(fixed.optimizer.check(Some(blocks)));
+        if fixed.schedule.is_greedy()
+            && let Err(reason) = rule.greedy()
+        {
+            errors.push(ConfigError::new("$.schedule.name", format!("\"greedy\" is not possible: {reason}")));
+        }
+        let validates = fixed.data.validation > 0.0;
+        if !validates && fixed.training.keep == Keep::Best {
+            errors.push(ConfigError::new("$.training.keep", "\"best\" needs a validation set; $.data.validation is 0"));
+        }
+        if !validates && (fixed.training.patience.is_some() || fixed.schedule.patience().is_some()) {
+            errors.push(ConfigError::new("$.training.patience", "needs a validation set; $.data.validation is 0"));
+        }
+        if !errors.is_empty() {
+            return Err(Error::Config(ConfigErrors { origin: origin.into(), errors }));
+        }
+
+        let mut resolved = serde_json::to_value(&fixed).map_err(|e| Error::burn("config", e))?;
+        if let Some(o) = resolved.as_object_mut() {
+            let mut n = Map::from_iter([("name".to_string(), json!(network_name))]);
+            n.extend(network_object);
+            n.insert("partition".into(), serde_json::to_value(partition).unwrap_or_default());
+            let mut r = Map::from_iter([("name".to_string(), json!(rule_name))]);
+            r.extend(rule_resolved.as_object().cloned().unwrap_or_default());
+            o.insert("network".into(), Value::Object(n));
+            o.insert("rule".into(), Value::Object(r));
+        }
+        Ok(Self {
+            name: fixed.name.unwrap_or_else(|| "run".into()),
+            seed: fixed.seed,
+            data: fixed.data,
+            network_name,
+            network,
+            partition,
+            rule_name,
+            rule,
+            schedule: fixed.schedule,
+            training: fixed.training,
+            optimizer: fixed.optimizer,
+            resolved,
+        })
+    }
+
+    /// The config with every default filled in; reading it back gives the same run.
+    pub fn resolved(&self) -> &Value {
+        &self.resolved
+    }
+}
+
+fn take_object(from: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
+    match from.shift_remove(key) {
+        Some(Value::Object(o)) => o,
+        _ => Map::new(),
+    }
+}
+
+fn take_name(settings: &mut Map<String, Value>) -> String {
+    settings.shift_remove("name").and_then(|n| n.as_str().map(String::from)).unwrap_or_default()
+}
+
+impl Registry {
+    /// The JSON Schema of a config: the fixed parts, and one branch per row of the registry.
+    pub fn schema(&self) -> Value {
+        let mut root = schemars::schema_for!(Fixed).to_value();
+        let mut definitions = root.get("$defs").and_then(|d| d.as_object()).cloned().unwrap_or_default();
+        let partition = schemars::schema_for!(Partition).to_value();
+        let partition = lift(partition, &mut definitions);
+        let networks = self
+            .networks
+            .iter()
+            .map(|row| tagged(row.name, row.about, (row.schema)(), Some(&partition), &mut definitions))
+            .collect();
+        let rules =
+            self.rules.iter().map(|row| tagged(row.name, row.about, (row.schema)(), None, &mut definitions)).collect();
+        if let Some(root) = root.as_object_mut() {
+            root.insert("title".into(), json!("burn-forward config"));
+            if let Some(p) = root.get_mut("properties").and_then(|p| p.as_object_mut()) {
+                p.insert("network".into(), one_of("The architecture and its partition into blocks.", networks));
+                p.insert("rule".into(), one_of("The learning rule.", rules));
+            }
+            if let Some(required) = root.get_mut("required").and_then(|r| r.as_array_mut()) {
+                required.push(json!("network"));
+                required.push(json!("rule"));
+            }
+            root.insert("$defs".into(), Value::Object(definitions));
+        }
+        root
+    }
+}
+
+fn one_of(description: &str, branches: Vec<Value>) -> Value {
+    json!({"description": description, "oneOf": branches})
+}
+
+/// Moves a schema's own definitions to the root's and returns the rest.
+fn lift(mut schema: Value, definitions: &mut Map<String, Value>) -> Value {
+    if let Some(o) = schema.as_object_mut() {
+        o.shift_remove("$schema");
+        o.shift_remove("title");
+        if let Some(Value::Object(own)) = o.shift_remove("$defs") {
+            definitions.extend(own);
+        }
+    }
+    schema
+}
+
+/// A branch of a union tagged by `name`.
+fn tagged(
+    name: &str,
+    about: &str,
+    schema: Value,
+    partition: Option<&Value>,
+    definitions: &mut Map<String, Value>,
+) -> Value {
+    let mut schema = lift(schema, definitions);
+    if let Some(o) = schema.as_object_mut() {
+        o.insert("description".into(), json!(about));
+        let properties = o.entry("properties").or_insert_with(|| json!({}));
+        if let Some(p) = properties.as_object_mut() {
+            p.insert("name".into(), json!({"const": name, "type": "string"}));
+            if let Some(partition) = partition {
+                let mut partition = partition.clone();
+                if let Some(o) = partition.as_object_mut() {
+                    o.insert("description".into(), json!("Which consecutive layers form a block; default \"layer\"."));
+                }
+                p.insert("partition".into(), partition);
+            }
+        }
+        let required = o.entry("required").or_insert_with(|| json!([]));
+        if let Some(r) = required.as_array_mut() {
+            r.push(json!("name"));
+        }
+        o.insert("additionalProperties".into(), json!(false));
+    }
+    schema
+}

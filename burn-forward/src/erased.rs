@@ -1,0 +1,286 @@
+//! Modules behind a pointer.
+//!
+//! Burn's [`Module`] cannot be a trait object, since its visitors are generic over the rank. A network that is put
+//! together from a config needs layers and rules whose types are known only at run time, and a registry that other
+//! crates can add rows to. [`ErasedModule`] is the object-safe face of a module: every visit goes through one `dyn`
+//! call per parameter, which costs nothing beside the tensor operation behind it. [`erased_module!`](crate::erased_module)
+//! gives a newtype around `Box<dyn Trait>` Burn's own traits back, so that optimisers, records and stores see an
+//! ordinary module with ordinary parameter paths.
+
+use std::any::Any;
+use std::fmt::Debug;
+
+use burn::module::{Devices, Flag, Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Bool, Device, Int, Tensor};
+
+/// What a module looks like from behind a pointer. Implemented for every [`Module`].
+pub trait ErasedModule: Debug + Send {
+    /// [`Module::collect_devices`].
+    fn erased_devices(&self, devices: Devices) -> Devices;
+    /// [`Module::fork`], in place.
+    fn erased_fork(&mut self, device: &Device);
+    /// [`Module::to_device`], in place.
+    fn erased_to_device(&mut self, device: &Device);
+    /// [`Module::train`], in place.
+    fn erased_train(&mut self);
+    /// [`Module::valid`], in place.
+    fn erased_valid(&mut self);
+    /// [`Module::materialize`], in place.
+    fn erased_materialize(&mut self);
+    /// [`Module::num_params`].
+    fn erased_num_params(&self) -> usize;
+    /// [`Module::visit`].
+    fn erased_visit(&self, visitor: &mut dyn ErasedVisitor);
+    /// [`Module::map`], in place.
+    fn erased_map(&mut self, mapper: &mut dyn ErasedMapper);
+}
+
+impl<M: Module + 'static> ErasedModule for M {
+    fn erased_devices(&self, devices: Devices) -> Devices {
+        self.collect_devices(devices)
+    }
+
+    // Cloning a module copies pointers to its tensors, not the tensors.
+    fn erased_fork(&mut self, device: &Device) {
+        *self = self.clone().fork(device);
+    }
+
+    fn erased_to_device(&mut self, device: &Device) {
+        *self = self.clone().to_device(device);
+    }
+
+    fn erased_train(&mut self) {
+        *self = self.clone().train();
+    }
+
+    fn erased_valid(&mut self) {
+        *self = self.valid();
+    }
+
+    fn erased_materialize(&mut self) {
+        *self = self.clone().materialize();
+    }
+
+    fn erased_num_params(&self) -> usize {
+        self.num_params()
+    }
+
+    fn erased_visit(&self, visitor: &mut dyn ErasedVisitor) {
+        self.visit(&mut VisitorBridge(visitor));
+    }
+
+    fn erased_map(&mut self, mapper: &mut dyn ErasedMapper) {
+        *self = self.clone().map(&mut MapperBridge(mapper));
+    }
+}
+
+/// A [`ModuleVisitor`] behind a pointer; parameters arrive as `&dyn Any` of `Param<Tensor<rank, kind>>`.
+pub trait ErasedVisitor {
+    /// A float parameter.
+    fn float(&mut self, rank: usize, param: &dyn Any);
+    /// An int parameter.
+    fn int(&mut self, rank: usize, param: &dyn Any);
+    /// A bool parameter.
+    fn bool(&mut self, rank: usize, param: &dyn Any);
+    /// A flag.
+    fn flag(&mut self, flag: &Param<Flag>);
+    /// Start of a submodule.
+    fn enter(&mut self, name: &str, container: &str);
+    /// End of a submodule.
+    fn exit(&mut self, name: &str, container: &str);
+}
+
+/// A [`ModuleMapper`] behind a pointer; parameters arrive as `&mut dyn Any` of `Option<Param<Tensor<rank, kind>>>`,
+/// taken out and put back.
+pub trait ErasedMapper {
+    /// A float parameter.
+    fn float(&mut self, rank: usize, slot: &mut dyn Any);
+    /// An int parameter.
+    fn int(&mut self, rank: usize, slot: &mut dyn Any);
+    /// A bool parameter.
+    fn bool(&mut self, rank: usize, slot: &mut dyn Any);
+    /// A flag.
+    fn flag(&mut self, flag: Param<Flag>) -> Param<Flag>;
+    /// Start of a submodule.
+    fn enter(&mut self, name: &str, container: &str);
+    /// End of a submodule.
+    fn exit(&mut self, name: &str, container: &str);
+}
+
+/// From a generic visitor to an erased one: the side of the module.
+struct VisitorBridge<'a>(&'a mut dyn ErasedVisitor);
+
+impl ModuleVisitor for VisitorBridge<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.float(D, param);
+    }
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        self.0.int(D, param);
+    }
+    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+        self.0.bool(D, param);
+    }
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        self.0.flag(flag);
+    }
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.0.enter(name, container);
+    }
+    fn exit_module(&mut self, name: &str, container: &str) {
+        self.0.exit(name, container);
+    }
+}
+
+struct MapperBridge<'a>(&'a mut dyn ErasedMapper);
+
+/// Runs an erased map over one parameter. The slot comes back filled: [`GenericMapper`] is the only implementor.
+fn through_slot<P: Clone + 'static>(param: P, f: impl FnOnce(&mut dyn Any)) -> P {
+    let fallback = param.clone();
+    let mut slot = Some(param);
+    f(&mut slot);
+    slot.unwrap_or(fallback)
+}
+
+impl ModuleMapper for MapperBridge<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        through_slot(param, |slot| self.0.float(D, slot))
+    }
+    fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
+        through_slot(param, |slot| self.0.int(D, slot))
+    }
+    fn map_bool<const D: usize>(&mut self, param: Param<Tensor<D, Bool>>) -> Param<Tensor<D, Bool>> {
+        through_slot(param, |slot| self.0.bool(D, slot))
+    }
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        self.0.flag(flag)
+    }
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.0.enter(name, container);
+    }
+    fn exit_module(&mut self, name: &str, container: &str) {
+        self.0.exit(name, container);
+    }
+}
+
+/// From an erased visitor back to a generic one: the side of the caller.
+#[doc(hidden)]
+pub struct GenericVisitor<'a, V>(pub &'a mut V);
+
+/// From an erased mapper back to a generic one: the side of the caller.
+#[doc(hidden)]
+pub struct GenericMapper<'a, M>(pub &'a mut M);
+
+/// Calls `$self.0.$method` with the parameter at its true rank. Burn's tensors go up to rank 8 in practice.
+macro_rules! at_rank {
+    (visit $self:ident.$method:ident, $kind:ty, $param:ident: $($rank:literal)*) => {
+        $(if let Some(p) = $param.downcast_ref::<Param<Tensor<$rank, $kind>>>() {
+            $self.0.$method(p);
+            return;
+        })*
+    };
+    (map $self:ident.$method:ident, $kind:ty, $slot:ident: $($rank:literal)*) => {
+        $(if let Some(s) = $slot.downcast_mut::<Option<Param<Tensor<$rank, $kind>>>>() {
+            if let Some(p) = s.take() {
+                *s = Some($self.0.$method(p));
+            }
+            return;
+        })*
+    };
+}
+
+impl<V: ModuleVisitor> ErasedVisitor for GenericVisitor<'_, V> {
+    fn float(&mut self, _rank: usize, param: &dyn Any) {
+        at_rank!(visit self.visit_float, burn::tensor::Float, param: 1 2 3 4 5 6 7 8);
+    }
+    fn int(&mut self, _rank: usize, param: &dyn Any) {
+        at_rank!(visit self.visit_int, Int, param: 1 2 3 4 5 6 7 8);
+    }
+    fn bool(&mut self, _rank: usize, param: &dyn Any) {
+        at_rank!(visit self.visit_bool, Bool, param: 1 2 3 4 5 6 7 8);
+    }
+    fn flag(&mut self, flag: &Param<Flag>) {
+        self.0.visit_flag(flag);
+    }
+    fn enter(&mut self, name: &str, container: &str) {
+        self.0.enter_module(name, container);
+    }
+    fn exit(&mut self, name: &str, container: &str) {
+        self.0.exit_module(name, container);
+    }
+}
+
+impl<M: ModuleMapper> ErasedMapper for GenericMapper<'_, M> {
+    fn float(&mut self, _rank: usize, slot: &mut dyn Any) {
+        at_rank!(map self.map_float, burn::tensor::Float, slot: 1 2 3 4 5 6 7 8);
+    }
+    fn int(&mut self, _rank: usize, slot: &mut dyn Any) {
+        at_rank!(map self.map_int, Int, slot: 1 2 3 4 5 6 7 8);
+    }
+    fn bool(&mut self, _rank: usize, slot: &mut dyn Any) {
+        at_rank!(map self.map_bool, Bool, slot: 1 2 3 4 5 6 7 8);
+    }
+    fn flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        self.0.map_flag(flag)
+    }
+    fn enter(&mut self, name: &str, container: &str) {
+        self.0.enter_module(name, container);
+    }
+    fn exit(&mut self, name: &str, container: &str) {
+        self.0.exit_module(name, container);
+    }
+}
+
+/// Implements Burn's `Module` and its display traits for a newtype `struct Name(Box<dyn Trait>)`, where `Trait` has
+/// [`ErasedModule`] as a supertrait and `Box<dyn Trait>` is `Clone + Debug`.
+#[macro_export]
+macro_rules! erased_module {
+    ($name:ident) => {
+        impl ::burn::module::Module for $name {
+            fn collect_devices(&self, devices: ::burn::module::Devices) -> ::burn::module::Devices {
+                self.0.erased_devices(devices)
+            }
+            fn fork(mut self, device: &::burn::tensor::Device) -> Self {
+                self.0.erased_fork(device);
+                self
+            }
+            fn to_device(mut self, device: &::burn::tensor::Device) -> Self {
+                self.0.erased_to_device(device);
+                self
+            }
+            fn train(mut self) -> Self {
+                self.0.erased_train();
+                self
+            }
+            fn valid(&self) -> Self {
+                let mut valid = self.clone();
+                valid.0.erased_valid();
+                valid
+            }
+            fn materialize(mut self) -> Self {
+                self.0.erased_materialize();
+                self
+            }
+            fn num_params(&self) -> usize {
+                self.0.erased_num_params()
+            }
+            fn visit<V: ::burn::module::ModuleVisitor>(&self, visitor: &mut V) {
+                self.0.erased_visit(&mut $crate::erased::GenericVisitor(visitor));
+            }
+            fn map<M: ::burn::module::ModuleMapper>(mut self, mapper: &mut M) -> Self {
+                self.0.erased_map(&mut $crate::erased::GenericMapper(mapper));
+                self
+            }
+        }
+
+        impl ::burn::module::ModuleDisplayDefault for $name {
+            fn content(&self, content: ::burn::module::Content) -> Option<::burn::module::Content> {
+                content.add_formatted(&format!("{:?}", self.0)).optional()
+            }
+            fn num_params(&self) -> usize {
+                self.0.erased_num_params()
+            }
+        }
+
+        impl ::burn::module::ModuleDisplay for $name {}
+    };
+}

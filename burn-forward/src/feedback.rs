@@ -1,0 +1,46 @@
+//! Projected teaching signals: a fixed random matrix carries an output error, or the targets, straight to a block.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use crate::activation::Activation;
+use crate::block::Trace;
+use crate::init::{Init, frozen};
+use crate::local::LocalLoss;
+use crate::random::Rng;
+use crate::tape::Score;
+use crate::Result;
+
+/// A teaching signal `[B, C]` in the space of the output: an error `softmax(O) - T`, or targets.
+#[derive(Debug, Clone)]
+pub struct OutputSignal(pub Tensor<2>);
+
+/// `delta = S B_l` injected at the output of a block; everything inside the block is differentiated locally.
+///
+/// `B_l` `[C, d]` is fixed. The loss is `sum_b <h_b, sg(S_b B_l)> / B`, whose gradient with respect to `h` is the
+/// projected signal (Nokland 2016, arXiv 1609.01596; for a linear layer with activation this is the pre-activation rule
+/// `(S B_l) * f'(z)`).
+#[derive(Module, Debug)]
+pub struct ProjectedFeedback {
+    /// The feedback matrix `B_l` `[C, d]`.
+    pub feedback: Param<Tensor<2>>,
+}
+
+impl ProjectedFeedback {
+    /// A feedback matrix uniform on `+-sqrt(6/width)`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Argument`] never for finite widths.
+    pub fn new(width: usize, classes: usize, rng: &mut Rng, device: &Device) -> Result<Self> {
+        Ok(Self { feedback: frozen(Init::he_uniform(width).draw([classes, width], rng, device)?) })
+    }
+}
+
+impl<A: Activation> LocalLoss<OutputSignal, A> for ProjectedFeedback {
+    fn score(&self, trace: &Trace<A>, signal: &OutputSignal) -> Score {
+        let h = trace.output.features();
+        let [rows, _] = h.dims();
+        let teaching = signal.0.clone().matmul(self.feedback.val()).detach();
+        ((h * teaching).sum() / rows as f64).into()
+    }
+}

@@ -1,0 +1,111 @@
+//! The local layer: a block, its own loss, and a detached input.
+
+use burn::module::{Module, ModuleDisplay};
+
+use crate::activation::Activation;
+use crate::block::{Block, Trace};
+use crate::tape::{Score, Tape};
+
+/// A block's own objective: a module (it may own a projection, an auxiliary network, a fixed random feedback matrix)
+/// that turns what the block did and a teaching signal `S` into a scalar.
+pub trait LocalLoss<S, A: Activation>: Module {
+    /// Scores one pass.
+    ///
+    /// # Shapes
+    /// - `trace.output`: `B` rows.
+    /// - returns a loss `[1]`, averaged over the rows.
+    fn score(&self, trace: &Trace<A>, signal: &S) -> Score;
+}
+
+/// One local pass: detaches the input, runs the block forward, scores it, runs backward inside the block at once,
+/// hands the gradients to the tape, drops the graph, and returns the detached output.
+///
+/// What is held when it returns does not depend on how many blocks came before.
+pub fn learn<S, B, L>(block: &B, loss: &L, index: usize, input: B::Input, signal: &S, tape: &mut Tape<impl Sized>) -> B::Output
+where
+    B: Block,
+    L: LocalLoss<S, B::Output>,
+{
+    absorb(block, loss, index, block.trace(input.detach()), signal, tape)
+}
+
+/// The second half of [`learn`], for a rule that runs the forward pass in its own way (with a label added to a
+/// pre-activation, say). The pass must have started from a detached input. Every local update of this crate ends here.
+pub fn absorb<S, B, L>(
+    block: &B,
+    loss: &L,
+    index: usize,
+    trace: Trace<B::Output>,
+    signal: &S,
+    tape: &mut Tape<impl Sized>,
+) -> B::Output
+where
+    B: Block,
+    L: LocalLoss<S, B::Output>,
+{
+    let score = loss.score(&trace, signal);
+    tape.backward_pair(&score.loss, block, loss);
+    tape.record(index, score);
+    trace.output.detach()
+}
+
+/// A block with its own loss.
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig, Relu};
+/// use burn::tensor::{Device, Tensor};
+/// use burn::module::Module;
+/// use burn_forward::{Block, Labels, Local, ProjectedCrossEntropy, Tape};
+///
+/// #[derive(Module, Debug)]
+/// struct Dense { linear: Linear }
+///
+/// impl Block for Dense {
+///     type Input = Tensor<2>;
+///     type Output = Tensor<2>;
+///     fn forward(&self, x: Tensor<2>) -> Tensor<2> { Relu::new().forward(self.linear.forward(x)) }
+/// }
+///
+/// let device = Device::flex().autodiff();
+/// let layer = Local::new(
+///     Dense { linear: LinearConfig::new(4, 8).init(&device) },
+///     ProjectedCrossEntropy::new(8, 3, false, &mut burn_forward::random::Seed::new(0).stream("head", &[]), &device)?,
+/// );
+/// let mut tape = Tape::new(Labels(Tensor::from_data([0, 2], &device)));
+/// let h = layer.learn(Tensor::ones([2, 4], &device), &mut tape);
+/// assert_eq!(h.dims(), [2, 8]);
+/// assert_eq!(tape.gradients().len(), 3); // weight, bias, projection
+/// # Ok::<(), burn_forward::Error>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct Local<B: Module + ModuleDisplay, L: Module + ModuleDisplay> {
+    /// The part that stays after training.
+    pub block: B,
+    /// The part that only teaches.
+    pub loss: L,
+}
+
+impl<B: Module + ModuleDisplay, L: Module + ModuleDisplay> Local<B, L> {
+    /// Pairs a block with its loss.
+    pub fn new(block: B, loss: L) -> Self {
+        Self { block, loss }
+    }
+}
+
+impl<B: Block + ModuleDisplay, L: Module + ModuleDisplay> Local<B, L> {
+    /// Inference.
+    pub fn forward(&self, input: B::Input) -> B::Output {
+        self.block.forward(input)
+    }
+
+    /// One local pass with the tape's teaching signal; see [`learn`].
+    pub fn learn<S>(&self, input: B::Input, tape: &mut Tape<S>) -> B::Output
+    where
+        L: LocalLoss<S, B::Output>,
+        S: Clone,
+    {
+        let signal = tape.signal().clone();
+        let index = tape.next_block();
+        learn(&self.block, &self.loss, index, input, &signal, tape)
+    }
+}

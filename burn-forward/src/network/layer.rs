@@ -1,0 +1,122 @@
+//! Layers: the smallest parts of a network, between which a block border may be drawn.
+
+use std::fmt;
+use std::ops::Deref;
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::activation::{Activation, AnyActivation, RowShape};
+use crate::block::Trace;
+use crate::erased::ErasedModule;
+use crate::erased_module;
+
+/// `C` variants of every row of an input, for scoring candidate labels.
+#[derive(Debug, Clone)]
+pub struct Candidates {
+    /// Number of variants `C`.
+    pub count: usize,
+    /// Added to the features of the input, one row per variant `[C, d]`.
+    pub inputs: Option<Tensor<2>>,
+    /// Added to the first pre-activation, one row per variant `[C, w]`.
+    pub drives: Option<Tensor<2>>,
+}
+
+/// A layer: what a block is made of. Implement it (and Burn's `Module`) to bring an architecture.
+pub trait Layer: ErasedModule {
+    /// A copy of the pointer kind.
+    fn clone_layer(&self) -> Box<dyn Layer>;
+
+    /// One line for tables: kind, sizes, activation.
+    fn describe(&self) -> String;
+
+    /// Shape of an output row.
+    fn output(&self) -> RowShape;
+
+    /// Bytes of `f32` activations that one row leaves in the autodiff graph of this layer.
+    fn activation_bytes_per_row(&self) -> usize {
+        self.output().len() * size_of::<f32>() * 2
+    }
+
+    /// Width of the pre-activation that a drive can be added to; `None` if this layer takes no drive.
+    fn drive_width(&self) -> Option<usize> {
+        None
+    }
+
+    /// The forward pass.
+    ///
+    /// # Shapes
+    /// - `input`: `B` rows.
+    /// - `drive`: `[B, drive_width]`, added to the pre-activation; ignored where `drive_width` is `None`.
+    fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation>;
+
+    /// The forward passes of all variants of every row: `B C` rows, row `b C + c` is variant `c` of row `b`.
+    ///
+    /// This default does it literally. A layer that can share work between the variants of a row overrides it and must
+    /// give the same values.
+    fn trace_candidates(&self, input: &AnyActivation, candidates: &Candidates) -> Trace<AnyActivation> {
+        let rows = input.rows();
+        let count = candidates.count;
+        let mut x = repeat_rows(input.features(), count);
+        if let Some(inputs) = &candidates.inputs {
+            x = x + inputs.clone().repeat_dim(0, rows);
+        }
+        let drive = candidates.drives.as_ref().map(|d| d.clone().repeat_dim(0, rows));
+        self.trace(input.with_features(x), drive)
+    }
+
+    /// How an exported file describes this layer to whoever runs it elsewhere.
+    fn export(&self) -> LayerExport;
+}
+
+/// A layer's line in the description inside an exported file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerExport {
+    /// Prefix of the tensors' names, filled in by the exporter.
+    #[serde(default)]
+    pub name: String,
+    /// Kind of the layer: `linear`.
+    pub kind: String,
+    /// Normaliser applied to the layer's input.
+    pub normalisation: String,
+    /// Activation function.
+    pub activation: String,
+}
+
+/// Every row `count` times, side by side: `[B, d]` to `[B count, d]`.
+pub(crate) fn repeat_rows(x: Tensor<2>, count: usize) -> Tensor<2> {
+    let [rows, d] = x.dims();
+    x.reshape([rows, 1, d]).repeat_dim(1, count).reshape([rows * count, d])
+}
+
+/// A layer of any kind.
+#[derive(Debug)]
+pub struct AnyLayer(Box<dyn Layer>);
+
+impl AnyLayer {
+    /// Puts a layer behind a pointer.
+    pub fn new(layer: impl Layer + 'static) -> Self {
+        Self(Box::new(layer))
+    }
+}
+
+impl Clone for AnyLayer {
+    fn clone(&self) -> Self {
+        Self(self.0.clone_layer())
+    }
+}
+
+impl Deref for AnyLayer {
+    type Target = dyn Layer;
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref()
+    }
+}
+
+impl fmt::Display for AnyLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.describe())
+    }
+}
+
+erased_module!(AnyLayer);

@@ -1,0 +1,144 @@
+//! Networks: layers in order, grouped into blocks by a partition that is computed, never listed by hand.
+
+mod layer;
+mod mlp;
+mod partition;
+mod registry;
+
+pub use layer::{AnyLayer, Candidates, Layer, LayerExport};
+pub use mlp::{ActivationFn, Dense, InitScheme, MlpConfig};
+pub use partition::{Partition, PartitionName};
+pub use registry::{NetworkEntry, NetworkSpec, network_entries, network_entry};
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::activation::{AnyActivation, RowShape};
+use crate::block::{Block, Trace};
+use crate::{Error, Result};
+
+/// Consecutive layers that are trained together.
+#[derive(Module, Debug)]
+pub struct Chain {
+    layers: Vec<AnyLayer>,
+}
+
+impl Block for Chain {
+    type Input = AnyActivation;
+    type Output = AnyActivation;
+
+    fn forward(&self, input: AnyActivation) -> AnyActivation {
+        self.layers.iter().fold(input, |x, layer| layer.trace(x, None).output)
+    }
+
+    fn trace(&self, input: AnyActivation) -> Trace<AnyActivation> {
+        self.trace_driven(input, None)
+    }
+}
+
+impl Chain {
+    /// The layers.
+    pub fn layers(&self) -> &[AnyLayer] {
+        &self.layers
+    }
+
+    /// The forward pass with `drive` `[B, w]` added to the first pre-activation of the block.
+    pub fn trace_driven(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
+        let mut trace = Trace::from(input);
+        let mut drive = drive;
+        for layer in &self.layers {
+            trace = layer.trace(trace.output, drive.take());
+        }
+        trace
+    }
+
+    /// The forward passes of `C` variants of every row, `B C` rows, the variants of a row side by side.
+    pub fn trace_candidates(&self, input: &AnyActivation, candidates: &Candidates) -> Trace<AnyActivation> {
+        let Some((first, rest)) = self.layers.split_first() else {
+            return Trace::from(input.clone());
+        };
+        let mut trace = first.trace_candidates(input, candidates);
+        for layer in rest {
+            trace = layer.trace(trace.output, None);
+        }
+        trace
+    }
+
+    /// Shape of an output row.
+    pub fn output(&self) -> RowShape {
+        self.layers.last().map_or(RowShape::Features(0), |l| l.output())
+    }
+
+    /// Width of the first pre-activation, where a drive enters; `None` if the first layer takes none.
+    pub fn drive_width(&self) -> Option<usize> {
+        self.layers.first().and_then(|l| l.drive_width())
+    }
+
+    /// Bytes of `f32` activations that one row leaves inside the block while it learns.
+    pub fn activation_bytes_per_row(&self) -> usize {
+        self.layers.iter().map(|l| l.activation_bytes_per_row()).sum()
+    }
+
+    /// One line for tables.
+    pub fn describe(&self) -> String {
+        self.layers.iter().map(|l| l.describe()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A network: blocks in order.
+#[derive(Module, Debug)]
+pub struct Network {
+    blocks: Vec<Chain>,
+}
+
+impl Network {
+    /// Groups `layers` into the blocks of `partition`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there are no layers or the partition is impossible.
+    pub fn new(layers: Vec<AnyLayer>, partition: Partition) -> Result<Self> {
+        if layers.is_empty() {
+            return Err(Error::argument("Network::new", "number of layers", 0, ">= 1"));
+        }
+        let sizes = partition.sizes(layers.len())?;
+        let mut layers = layers.into_iter();
+        let blocks = sizes.into_iter().map(|n| Chain { layers: layers.by_ref().take(n).collect() }).collect();
+        Ok(Self { blocks })
+    }
+
+    /// The blocks.
+    pub fn blocks(&self) -> &[Chain] {
+        &self.blocks
+    }
+
+    /// Number of blocks.
+    pub fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Never true: a network has at least one block.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// The first `n` blocks as a network of their own.
+    pub fn prefix(&self, n: usize) -> Self {
+        Self { blocks: self.blocks[..n.clamp(1, self.blocks.len())].to_vec() }
+    }
+
+    /// Output of every block for one input, without local losses.
+    pub fn forward_all(&self, input: AnyActivation) -> Vec<AnyActivation> {
+        let mut x = input;
+        let mut outputs = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            x = block.forward(x);
+            outputs.push(x.clone());
+        }
+        outputs
+    }
+
+    /// Output of the last block.
+    pub fn forward(&self, input: AnyActivation) -> AnyActivation {
+        self.blocks.iter().fold(input, |x, block| block.forward(x))
+    }
+}

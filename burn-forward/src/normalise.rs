@@ -1,0 +1,113 @@
+//! Inter-layer normalisers `N`: what removes one block's goodness before the next block reads it.
+//!
+//! Without one, a goodness-trained block can read the answer from the length of its input and learn nothing. None of
+//! them has parameters: a learnable scale would bring the length back.
+
+use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A normaliser of rows `a` `[B, d]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normaliser {
+    /// `a`: nothing is changed.
+    #[default]
+    None,
+    /// `a / (1e-8 + sqrt(mean_j a_j^2))`: mean square 1 per feature. Hinton's choice for Forward-Forward.
+    Rms,
+    /// `a / (1e-4 + |a|)`: length 1.
+    L2,
+    /// `(a - mean) / sqrt(var + 1e-5)` without a learnable scale or shift.
+    LayerNorm,
+}
+
+/// Guards against division by zero, as in the recipes that use each normaliser.
+const RMS_EPSILON: f64 = 1e-8;
+const L2_EPSILON: f64 = 1e-4;
+const LAYER_NORM_EPSILON: f64 = 1e-5;
+
+impl Normaliser {
+    /// Applies the normaliser to every row.
+    ///
+    /// # Shapes
+    /// - `a`: `[B, d]`
+    /// - returns `[B, d]`
+    pub fn forward(self, a: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::None => a,
+            Self::Rms => {
+                let divisor = a.clone().square().mean_dim(1).sqrt() + RMS_EPSILON;
+                a / divisor
+            }
+            Self::L2 => {
+                let divisor = a.clone().square().sum_dim(1).sqrt() + L2_EPSILON;
+                a / divisor
+            }
+            Self::LayerNorm => {
+                let centred = a.clone() - a.mean_dim(1);
+                let variance = centred.clone().square().mean_dim(1);
+                centred / (variance + LAYER_NORM_EPSILON).sqrt()
+            }
+        }
+    }
+
+    /// The divisor of rows whose squared length is known, for normalisers that only divide: `None` for the others.
+    ///
+    /// # Shapes
+    /// - `squared_length`: any, of squared lengths of rows with `d` features.
+    pub fn divisor<const D: usize>(self, squared_length: Tensor<D>, d: usize) -> Option<Tensor<D>> {
+        match self {
+            Self::None => Some(squared_length.ones_like()),
+            Self::Rms => Some((squared_length / d as f64).sqrt() + RMS_EPSILON),
+            Self::L2 => Some(squared_length.sqrt() + L2_EPSILON),
+            Self::LayerNorm => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Tolerance};
+
+    fn rows() -> Tensor<2> {
+        Tensor::from_data([[1.0, -2.0, 3.0, 0.5], [0.1, 0.0, 0.2, -0.3]], &Device::flex())
+    }
+
+    #[test]
+    fn scale_of_the_input_is_removed() {
+        for n in [Normaliser::Rms, Normaliser::L2, Normaliser::LayerNorm] {
+            let (a, b) = (n.forward(rows() * 100.0), n.forward(rows() * 300.0));
+            a.into_data().assert_approx_eq::<f32>(&b.into_data(), Tolerance::absolute(1e-4));
+        }
+    }
+
+    #[test]
+    fn rms_gives_unit_mean_square() {
+        let ms = Normaliser::Rms.forward(rows()).square().mean_dim(1);
+        ms.into_data().assert_approx_eq::<f32>(
+            &Tensor::<2>::ones([2, 1], &Device::flex()).into_data(),
+            Tolerance::absolute(1e-5),
+        );
+    }
+
+    #[test]
+    fn by_hand() {
+        let x = Tensor::<2>::from_data([[3.0, 4.0]], &Device::flex());
+        let l2: Vec<f32> = Normaliser::L2.forward(x.clone()).into_data().try_to_vec().unwrap();
+        assert!((l2[0] - 3.0 / 5.0001).abs() < 1e-6 && (l2[1] - 4.0 / 5.0001).abs() < 1e-6);
+        let ln: Vec<f32> = Normaliser::LayerNorm.forward(x).into_data().try_to_vec().unwrap();
+        assert!((ln[0] + 1.0).abs() < 1e-3 && (ln[1] - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn divisor_agrees_with_forward() {
+        let squared = rows().square().sum_dim(1);
+        for n in [Normaliser::None, Normaliser::Rms, Normaliser::L2] {
+            let via = rows() / n.divisor(squared.clone(), 4).unwrap();
+            via.into_data().assert_approx_eq::<f32>(&n.forward(rows()).into_data(), Tolerance::absolute(1e-5));
+        }
+        assert!(Normaliser::LayerNorm.divisor(squared, 4).is_none());
+    }
+}

@@ -1,0 +1,204 @@
+//! Losses on pairs of goodness values: positive samples up, negative samples down.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::{log_sigmoid, log_softmax};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a logistic loss places the border between positive and negative.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Threshold {
+    /// The width of the layer, Hinton's choice for `sum-squares`.
+    Named(WidthThreshold),
+    /// A fixed number, on the scale of the goodness function.
+    Value(f64),
+}
+
+/// The one named threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WidthThreshold {
+    /// As many as the layer has units.
+    Width,
+}
+
+impl Threshold {
+    /// The number for a layer of `width` units.
+    pub fn of(self, width: usize) -> f64 {
+        match self {
+            Self::Named(WidthThreshold::Width) => width as f64,
+            Self::Value(v) => v,
+        }
+    }
+}
+
+impl Default for Threshold {
+    fn default() -> Self {
+        Self::Named(WidthThreshold::Width)
+    }
+}
+
+/// A loss of goodness `g+` of positives and `g-` of negatives.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PairLoss {
+    /// `softplus(-s (g+ - theta)) + softplus(s (g- - theta))`: both signs against a threshold (Hinton 2022).
+    Logistic {
+        /// The threshold `theta`: `"width"` (default) or a number.
+        #[serde(default)]
+        threshold: Threshold,
+        /// The scale `s` of the logit; default 1.
+        #[serde(default = "one")]
+        #[schemars(range(min = 1e-6, max = 1e6))]
+        scale: f64,
+    },
+    /// `softplus(-alpha (g+ - g-))`: pairs of the same image, no threshold (Lee and Song 2023, arXiv 2303.08418).
+    Symba {
+        /// Scale `alpha` of the difference; default 4.
+        #[serde(default = "four")]
+        #[schemars(range(min = 1e-6, max = 1e6))]
+        alpha: f64,
+    },
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn four() -> f64 {
+    4.0
+}
+
+impl Default for PairLoss {
+    fn default() -> Self {
+        Self::Logistic { threshold: Threshold::default(), scale: 1.0 }
+    }
+}
+
+/// `softplus(u) = log(1 + e^u)`, stable for large `|u|`.
+fn softplus<const D: usize>(u: Tensor<D>) -> Tensor<D> {
+    log_sigmoid(u.neg()).neg()
+}
+
+impl PairLoss {
+    /// The mean loss over pairs.
+    ///
+    /// # Shapes
+    /// - `positive`, `negative`: goodness `[B]`, row `b` of both from the same sample.
+    /// - `width`: units of the layer, for the threshold `"width"`.
+    /// - returns `[1]`.
+    pub fn forward(self, positive: Tensor<1>, negative: Tensor<1>, width: usize) -> Tensor<1> {
+        match self {
+            Self::Logistic { threshold, scale } => {
+                let theta = threshold.of(width);
+                (softplus((positive - theta) * -scale) + softplus((negative - theta) * scale)).mean()
+            }
+            Self::Symba { alpha } => softplus((positive - negative) * -alpha).mean(),
+        }
+    }
+}
+
+/// Cross-entropy of scores `G` `[B, C]` against classes: mean of `-G_y + log sum_c exp(G_c)`; gradient
+/// `(softmax(G) - e_y)/B`.
+///
+/// # Shapes
+/// - `scores`: `[B, C]`; `targets`: `[B]`, each in `0..C`; returns `[1]`.
+pub fn cross_entropy(scores: Tensor<2>, targets: Tensor<1, burn::tensor::Int>) -> Tensor<1> {
+    let [rows, _] = scores.dims();
+    log_softmax(scores, 1).gather(1, targets.reshape([rows, 1])).mean().neg()
+}
+
+/// The margin form `softplus(logsumexp_{c != y} G_c - G_y)`, equal to [`cross_entropy`] (Mono-Forward v2's
+/// "full comparison" objective `log(1 + sum_{c != y} exp(G_c - G_y))`).
+pub fn log_sum_exp_margin(scores: Tensor<2>, targets: Tensor<1, burn::tensor::Int>) -> Tensor<1> {
+    let [rows, _] = scores.dims();
+    let index = targets.reshape([rows, 1]);
+    let own = scores.clone().gather(1, index.clone());
+    let masked = scores.clone().scatter(1, index, own.zeros_like() + MASKED, burn::tensor::IndexingUpdateOp::Add);
+    let highest = masked.clone().max_dim(1).detach();
+    let others = (masked - highest.clone()).exp().sum_dim(1).log() + highest;
+    softplus(others - own).mean()
+}
+
+/// Added to the true class so that it vanishes from a sum of exponentials.
+const MASKED: f64 = -1e4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Int};
+
+    fn vector(v: &[f32], device: &Device) -> Tensor<1> {
+        Tensor::from_floats(v, device)
+    }
+
+    fn sigmoid(u: f64) -> f64 {
+        1.0 / (1.0 + (-u).exp())
+    }
+
+    #[test]
+    fn gradients_are_the_closed_forms() {
+        let device = Device::flex().autodiff();
+        let (gp, gn) = ([3.0f32, 0.5], [1.0f32, 2.5]);
+        let cases: [(PairLoss, Box<dyn Fn(f64, f64) -> (f64, f64)>); 2] = [
+            (
+                PairLoss::Logistic { threshold: Threshold::Value(2.0), scale: 1.5 },
+                Box::new(|p, n| (-1.5 * sigmoid(-1.5 * (p - 2.0)), 1.5 * sigmoid(1.5 * (n - 2.0)))),
+            ),
+            (
+                PairLoss::Symba { alpha: 4.0 },
+                Box::new(|p, n| (-4.0 * sigmoid(-4.0 * (p - n)), 4.0 * sigmoid(-4.0 * (p - n)))),
+            ),
+        ];
+        for (loss, closed) in cases {
+            let (p, n) = (vector(&gp, &device).require_grad(), vector(&gn, &device).require_grad());
+            let grads = loss.forward(p.clone(), n.clone(), 7).backward();
+            let dp: Vec<f32> = p.grad(&grads).unwrap().into_data().try_to_vec().unwrap();
+            let dn: Vec<f32> = n.grad(&grads).unwrap().into_data().try_to_vec().unwrap();
+            for b in 0..2 {
+                let (wp, wn) = closed(gp[b] as f64, gn[b] as f64);
+                assert!((dp[b] as f64 - wp / 2.0).abs() < 1e-5, "{loss:?} + {} {}", dp[b], wp / 2.0);
+                assert!((dn[b] as f64 - wn / 2.0).abs() < 1e-5, "{loss:?} - {} {}", dn[b], wn / 2.0);
+            }
+        }
+    }
+
+    #[test]
+    fn sum_with_width_threshold_is_mean_with_threshold_one() {
+        let device = Device::flex();
+        let d = 8.0;
+        let (p, n) = (vector(&[9.0, 3.0], &device), vector(&[2.0, 11.0], &device));
+        let sum = PairLoss::Logistic { threshold: Threshold::default(), scale: 1.0 }.forward(p.clone(), n.clone(), 8);
+        let mean = PairLoss::Logistic { threshold: Threshold::Value(1.0), scale: d }.forward(p / d, n / d, 8);
+        assert!((sum.into_scalar::<f64>() - mean.into_scalar::<f64>()).abs() < 1e-5);
+    }
+
+    #[test]
+    fn symba_ignores_a_common_shift() {
+        let device = Device::flex();
+        let (p, n) = (vector(&[0.3, 1.0], &device), vector(&[0.1, 1.4], &device));
+        let loss = PairLoss::Symba { alpha: 4.0 };
+        let a = loss.forward(p.clone(), n.clone(), 1).into_scalar::<f64>();
+        let b = loss.forward(p + 5.0, n + 5.0, 1).into_scalar::<f64>();
+        assert!((a - b).abs() < 1e-5);
+    }
+
+    #[test]
+    fn margin_form_equals_cross_entropy() {
+        let device = Device::flex();
+        let g = Tensor::<2>::from_data([[1.0, -0.5, 2.0], [0.2, 0.9, -3.0], [30.0, 28.0, 29.0]], &device);
+        let y = Tensor::<1, Int>::from_data([2, 0, 1], &device);
+        let a = cross_entropy(g.clone(), y.clone()).into_scalar::<f64>();
+        let b = log_sum_exp_margin(g, y).into_scalar::<f64>();
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
+
+    #[test]
+    fn stable_far_from_zero() {
+        let device = Device::flex();
+        let loss = PairLoss::default().forward(vector(&[-1e4], &device), vector(&[1e4], &device), 10);
+        let v = loss.into_scalar::<f64>();
+        assert!(v.is_finite() && (v - 20_000.0).abs() < 1.0, "{v}");
+    }
+}

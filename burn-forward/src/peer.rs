@@ -1,0 +1,105 @@
+//! Peer normalisation (Hinton 2022): a push towards equal mean activity that also reaches silent units.
+//!
+//! State per layer: the running mean activity `m` `[d]`, initially 0.5, `m <- 0.9 m + 0.1 mean_batch(h)` over positive
+//! samples. The term added to the loss is `lambda / B * sum_b sum_j sg(m_j - mean(m)) z_bj` on the **pre**-activations
+//! `z`: its gradient `lambda (m_j - mean(m)) / B` is not masked by `h > 0`, so a unit that is off for every sample is
+//! raised until it fires. A squared goodness alone gives such a unit no gradient at all.
+
+use burn::module::{Module, RunningState};
+use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Settings of peer normalisation.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `strength` | 0.03 | >= 0 | `lambda`; calibrated for `sum-squares`, too strong for mean-type goodness |
+/// | `momentum` | 0.9 | [0, 1) | of the running mean |
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PeerConfig {
+    /// `lambda`: weight of the term.
+    #[serde(default = "strength")]
+    #[schemars(range(min = 0.0))]
+    pub strength: f64,
+    /// Momentum of the running mean.
+    #[serde(default = "momentum")]
+    #[schemars(range(min = 0.0, max = 0.999999))]
+    pub momentum: f64,
+}
+
+fn strength() -> f64 {
+    0.03
+}
+
+fn momentum() -> f64 {
+    0.9
+}
+
+impl Default for PeerConfig {
+    fn default() -> Self {
+        Self { strength: strength(), momentum: momentum() }
+    }
+}
+
+/// Running mean activity of one layer.
+#[derive(Module, Debug)]
+pub struct PeerNormalisation {
+    mean: RunningState<Tensor<1>>,
+    strength: f64,
+    momentum: f64,
+}
+
+impl PeerNormalisation {
+    /// The state of a layer of `width` units.
+    pub fn new(width: usize, config: PeerConfig, device: &Device) -> Self {
+        Self {
+            mean: RunningState::new(Tensor::full([width], 0.5, device)),
+            strength: config.strength,
+            momentum: config.momentum,
+        }
+    }
+
+    /// Updates the running mean and returns the term `[1]` to add to the loss.
+    ///
+    /// # Shapes
+    /// - `pre_activation`: `z` of positive samples `[B, d]`; `activity`: `h` of the same `[B, d]`.
+    pub fn penalty(&self, pre_activation: Tensor<2>, activity: Tensor<2>) -> Tensor<1> {
+        let [rows, d] = activity.dims();
+        let batch_mean = activity.detach().mean_dim(0).reshape([d]);
+        let mean = self.mean.value_sync().to_device(&batch_mean.device()) * self.momentum + batch_mean * (1.0 - self.momentum);
+        let mean = mean.detach();
+        self.mean.update(mean.clone());
+        // Burn applies an update one step late unless asked; a checkpoint must hold the newest state.
+        let _ = self.mean.value_sync();
+        let push = mean.clone() - mean.mean();
+        (pre_activation * push.reshape([1, d])).sum() * (self.strength / rows as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::activation::relu;
+
+    #[test]
+    fn a_dead_unit_is_raised_and_only_by_this() {
+        let device = Device::flex().autodiff();
+        // Unit 0 is silent on both samples, unit 1 fires.
+        let z = Tensor::<2>::from_data([[-1.0, 2.0], [-3.0, 4.0]], &device).require_grad();
+        let h = relu(z.clone());
+        let goodness = h.clone().square().sum().backward();
+        let from_goodness: Vec<f32> = z.grad(&goodness).unwrap().into_data().try_to_vec().unwrap();
+        assert_eq!((from_goodness[0], from_goodness[2]), (0.0, 0.0));
+
+        let peer = PeerNormalisation::new(2, PeerConfig { strength: 0.1, momentum: 0.9 }, &device);
+        let z = z.detach().require_grad();
+        let grads = peer.penalty(z.clone(), relu(z.clone())).backward();
+        let got: Vec<f32> = z.grad(&grads).unwrap().into_data().try_to_vec().unwrap();
+        // m = 0.9*0.5 + 0.1*[0, 3] = [0.45, 0.75], mean 0.6: pushes -0.15 and +0.15, times 0.1/2.
+        for (g, want) in got.iter().zip([-0.0075, 0.0075, -0.0075, 0.0075]) {
+            assert!((g - want).abs() < 1e-6, "{got:?}");
+        }
+    }
+}

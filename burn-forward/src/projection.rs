@@ -1,0 +1,50 @@
+//! Class scores by projection: `G = h M` with cross-entropy, the local loss of Mono-Forward and of local classifiers.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+
+use crate::activation::Activation;
+use crate::block::Trace;
+use crate::init::{self, Init};
+use crate::local::LocalLoss;
+use crate::pair_loss::cross_entropy;
+use crate::random::Rng;
+use crate::tape::{Labels, Score};
+use crate::Result;
+
+/// Softmax cross-entropy of `G = h M (+ c)`, `M` `[d, C]`.
+///
+/// Gradients: `delta = (softmax(G) - e_y)/B`, `dM = h^T delta`, `dh = delta M^T` (Gong, Li and Abdulla 2025, arXiv
+/// 2501.09238, with `M` transposed to Burn's layout).
+#[derive(Module, Debug)]
+pub struct ProjectedCrossEntropy {
+    /// The projection `M` `[d, C]`.
+    pub projection: Linear,
+}
+
+impl ProjectedCrossEntropy {
+    /// A projection from `width` features to `classes` scores, uniform on `+-1/sqrt(width)`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Argument`] if a size is 0.
+    pub fn new(width: usize, classes: usize, bias: bool, rng: &mut Rng, device: &Device) -> Result<Self> {
+        let init = Init::default_uniform(width);
+        Ok(Self { projection: init::linear(width, classes, init, bias.then_some(init), rng, device)? })
+    }
+
+    /// Class scores.
+    ///
+    /// # Shapes
+    /// - `h`: `B` rows of `d` features; returns `[B, C]`.
+    pub fn scores(&self, h: &impl Activation) -> Tensor<2> {
+        self.projection.forward(h.features())
+    }
+}
+
+impl<A: Activation> LocalLoss<Labels, A> for ProjectedCrossEntropy {
+    fn score(&self, trace: &Trace<A>, labels: &Labels) -> Score {
+        let logits = self.scores(&trace.output);
+        Score { logits: Some(logits.clone()), ..Score::from(cross_entropy(logits, labels.0.clone())) }
+    }
+}

@@ -1,0 +1,118 @@
+//! Deep supervision: the local heads' losses with nothing detached.
+//!
+//! Lee, Xie, Gallagher, Zhang and Tu 2015, arXiv 1409.5185. The same auxiliary classifiers as a local rule, but the sum of
+//! their losses is back-propagated through the whole network. It is the honest upper baseline of local learning: it has
+//! everything a local rule has, and the gradients across block borders too.
+
+use burn::module::{Module, ModuleDisplay};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::mono_forward::{export_heads, heads};
+use super::{AnyRule, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use crate::Result;
+use crate::activation::{Activation, AnyActivation};
+use crate::block::Block;
+use crate::data::Batch;
+use crate::local::LocalLoss;
+use crate::network::{Chain, Network};
+use crate::projection::ProjectedCrossEntropy;
+use crate::random::Seed;
+use crate::tape::{Labels, Score, Tape};
+
+/// Settings of `deep-supervision`.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `readout` | last | last, sum | prediction from the last block or from the sum of all |
+/// | `bias` | false | | whether the heads have a bias, as for `mono-forward` |
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DeepSupervisionConfig {
+    /// Prediction from the last block or from the sum of all.
+    #[serde(default)]
+    pub readout: HeadReadout,
+    /// Whether the heads have a bias.
+    #[serde(default)]
+    pub bias: bool,
+}
+
+impl RuleSpec for DeepSupervisionConfig {
+    fn is_local(&self) -> bool {
+        false
+    }
+
+    fn greedy(&self) -> Result<(), String> {
+        Err("deep supervision sends gradients through all blocks, so they cannot be trained one after the other".into())
+    }
+
+    fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        Ok(AnyRule::new(DeepSupervision { heads: heads(network, classes, self.bias, seed)?, readout: self.readout }))
+    }
+}
+
+/// A classifier on every block; all losses reach all blocks below.
+#[derive(Module, Debug)]
+pub struct DeepSupervision {
+    heads: Vec<ProjectedCrossEntropy>,
+    #[module(skip)]
+    readout: HeadReadout,
+}
+
+/// Both modules whose gradients one backward pass gives.
+fn together<M: Module + ModuleDisplay, N: Module + ModuleDisplay>(a: &M, b: &N) -> (M, N) {
+    (a.clone(), b.clone())
+}
+
+impl Rule for DeepSupervision {
+    fn clone_rule(&self) -> Box<dyn Rule> {
+        Box::new(self.clone())
+    }
+
+    fn begin(&self, _: &Network, batch: &Batch, _: StepContext, _: &mut Tape) -> Pass {
+        Pass::of(batch)
+    }
+
+    /// A single block with its head; [`step`](Rule::step) is what trains.
+    fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
+        let labels = Labels(pass.labels.clone());
+        for stream in &mut pass.streams {
+            *stream = crate::local::learn(block, &self.heads[index], index, stream.clone(), &labels, tape);
+        }
+    }
+
+    fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
+        for stream in &mut pass.streams {
+            *stream = block.forward(stream.clone()).detach();
+        }
+    }
+
+    fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
+        let mut pass = self.begin(network, batch, context, tape);
+        let labels = Labels(pass.labels.clone());
+        let mut x = batch.inputs.clone();
+        let mut scores: Vec<Score> = Vec::with_capacity(network.len());
+        for (block, head) in network.blocks().iter().zip(&self.heads) {
+            let trace = block.trace(x);
+            scores.push(head.score(&trace, &labels));
+            x = trace.output;
+        }
+        let total = scores.iter().skip(1).fold(scores[0].loss.clone(), |sum, s| sum + s.loss.clone());
+        tape.backward(&total, &together(network, &self.heads));
+        pass.streams = vec![x.detach()];
+        for (index, score) in scores.into_iter().enumerate() {
+            tape.record(index, score);
+        }
+        pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
+        pass
+    }
+
+    fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
+        let outputs = network.forward_all(inputs);
+        Scores::of_heads(outputs.iter().zip(&self.heads).map(|(h, head)| head.scores(h)).collect(), self.readout)
+    }
+
+    fn export(&self, network: &Network) -> ReadoutExport {
+        export_heads(&self.heads[..network.len()], self.readout)
+    }
+}

@@ -1,0 +1,155 @@
+//! Direct feedback alignment: the output error reaches every hidden block through a fixed random matrix.
+//!
+//! Nokland 2016, arXiv 1609.01596. With `O = h_L M + c` `[B, C]`, targets `T` and `E = softmax(O) - T`:
+//!
+//! - output layer: its true gradient, `dM = h_L^T E / B`;
+//! - hidden block `l`: `E B_l` `[B, d_l]`, `B_l` `[C, d_l]` fixed, takes the place of the gradient with respect to its
+//!   output; everything inside the block is differentiated locally.
+//!
+//! What we do differently: the signal is injected behind the activation of a block and not before it, which is the same
+//! for a dense layer and carries over to any block (Launay et al. 2020). The output error exists only after a forward
+//! pass of the whole network, so every block's graph lives until then: unlike the other local rules, this one's
+//! activation memory grows with depth, as back-propagation's does.
+
+use burn::module::Module;
+use burn::tensor::activation::softmax;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::backprop::yes;
+use super::mono_forward::export_heads;
+use super::{AnyRule, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use crate::Result;
+use crate::activation::{Activation, AnyActivation};
+use crate::block::{Block, Trace};
+use crate::data::Batch;
+use crate::feedback::{OutputSignal, ProjectedFeedback};
+use crate::label::one_hot;
+use crate::local::LocalLoss;
+use crate::network::{Chain, Network};
+use crate::projection::ProjectedCrossEntropy;
+use crate::random::Seed;
+use crate::tape::{Labels, Tape};
+
+/// Settings of `dfa`.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `bias` | true | | whether the output layer has a bias |
+/// | `sign` | false | | send only the sign of the error (sDFA) |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DfaConfig {
+    /// Whether the output layer has a bias.
+    #[serde(default = "yes")]
+    pub bias: bool,
+    /// Send only the sign of the error.
+    #[serde(default)]
+    pub sign: bool,
+}
+
+impl Default for DfaConfig {
+    fn default() -> Self {
+        Self { bias: true, sign: false }
+    }
+}
+
+impl RuleSpec for DfaConfig {
+    fn greedy(&self) -> Result<(), String> {
+        Err("direct feedback alignment needs the output error of the whole network for every block".into())
+    }
+
+    fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        Ok(AnyRule::new(Dfa {
+            feedback: feedback(network, classes, seed)?,
+            output: output_layer(network, classes, self.bias, seed)?,
+            sign: self.sign,
+        }))
+    }
+}
+
+/// One fixed matrix per block, from the stream `feedback` of `seed`.
+pub(super) fn feedback(network: &Network, classes: usize, seed: Seed) -> Result<Vec<ProjectedFeedback>> {
+    let device = super::registry::device_of(network);
+    network
+        .blocks()
+        .iter()
+        .enumerate()
+        .map(|(i, b)| {
+            ProjectedFeedback::new(b.output().len(), classes, &mut seed.stream("feedback", &[i as u64]), &device)
+        })
+        .collect()
+}
+
+/// The classifier on the last block.
+pub(super) fn output_layer(network: &Network, classes: usize, bias: bool, seed: Seed) -> Result<ProjectedCrossEntropy> {
+    let width = network.blocks().last().map_or(0, |b| b.output().len());
+    let device = super::registry::device_of(network);
+    ProjectedCrossEntropy::new(width, classes, bias, &mut seed.stream("output", &[]), &device)
+}
+
+/// Fixed feedback to every hidden block and a classifier on the last.
+#[derive(Module, Debug)]
+pub struct Dfa {
+    feedback: Vec<ProjectedFeedback>,
+    output: ProjectedCrossEntropy,
+    sign: bool,
+}
+
+impl Rule for Dfa {
+    fn clone_rule(&self) -> Box<dyn Rule> {
+        Box::new(self.clone())
+    }
+
+    fn begin(&self, network: &Network, batch: &Batch, _: StepContext, tape: &mut Tape) -> Pass {
+        let mut pass = Pass::of(batch);
+        let mut x = batch.inputs.clone();
+        for block in network.blocks() {
+            let trace = block.trace(x.detach());
+            x = trace.output.clone();
+            pass.reference.push(Some(trace));
+        }
+        let trace = Trace::from(x.detach());
+        let score = self.output.score(&trace, &Labels(pass.labels.clone()));
+        tape.backward(&score.loss, &self.output);
+        if let Some(logits) = score.logits {
+            let logits = logits.without_autodiff();
+            let error = softmax(logits.clone(), 1) - one_hot(&pass.labels, batch.classes).without_autodiff();
+            pass.error = Some(if self.sign { error.sign() } else { error });
+            pass.logits = Some(logits);
+        }
+        pass
+    }
+
+    fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
+        if let (Some(trace), Some(error)) = (pass.reference[index].take(), pass.error.clone()) {
+            let score = self.feedback[index].score(&trace, &OutputSignal(error));
+            tape.backward(&score.loss, block);
+            tape.record(index, score);
+        }
+    }
+
+    fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
+        for stream in &mut pass.streams {
+            *stream = block.forward(stream.clone()).detach();
+        }
+    }
+
+    fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
+        output_scores(network, &self.output, inputs)
+    }
+
+    fn export(&self, _: &Network) -> ReadoutExport {
+        export_heads(std::slice::from_ref(&self.output), HeadReadout::Last)
+    }
+}
+
+/// Scores of a network whose hidden blocks have no readout of their own.
+pub(super) fn output_scores(network: &Network, output: &ProjectedCrossEntropy, inputs: AnyActivation) -> Scores {
+    let logits = output.scores(&network.forward(inputs));
+    let mut blocks = vec![None; network.len()];
+    if let Some(last) = blocks.last_mut() {
+        *last = Some(logits.clone());
+    }
+    Scores { blocks, readouts: vec![("output", logits)], primary: 0 }
+}

@@ -1,0 +1,160 @@
+//! Learning rules: how one mini-batch becomes a tape, and how the trained network predicts.
+//!
+//! A rule never knows the architecture. It sees blocks that map activations to activations, and it is put together
+//! from pieces that know neither: a [goodness](crate::goodness), a [pair loss](crate::pair_loss),
+//! [negatives](crate::negatives), a [label input](crate::label), a [projection](crate::projection), a
+//! [projected feedback](crate::feedback). A teaching signal reaches a block by one of four routes, and each has its
+//! place in a [`Pass`]: another forward pass (`reference`), a projected signal (`error`), a local objective (`labels`,
+//! `negatives`), an energy or probe (states in `streams`).
+
+mod backprop;
+mod deep_supervision;
+mod dfa;
+mod drtp;
+mod forward_forward;
+mod mono_forward;
+mod readout;
+mod registry;
+
+pub use backprop::BackpropConfig;
+pub use deep_supervision::{DeepSupervision, DeepSupervisionConfig};
+pub use dfa::{Dfa, DfaConfig};
+pub use drtp::{Drtp, DrtpConfig};
+pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, ForwardForwardPreset};
+pub use mono_forward::{LocalClassifiers, MonoForwardConfig};
+pub use readout::{HeadReadout, Scores};
+pub use registry::{ParameterGroup, RuleEntry, RuleSpec, rule_entries, rule_entry};
+
+use std::fmt;
+use std::ops::Deref;
+
+use burn::tensor::{Int, Tensor};
+
+use crate::activation::AnyActivation;
+use crate::block::Trace;
+use crate::data::{Batch, BatchKey};
+use crate::erased::ErasedModule;
+use crate::erased_module;
+use crate::network::{Chain, Network};
+use crate::random::Seed;
+use crate::tape::Tape;
+
+/// Where a step is in the run.
+#[derive(Debug, Clone, Copy)]
+pub struct StepContext {
+    /// Root of the run's random streams.
+    pub seed: Seed,
+    /// Address of the batch.
+    pub key: BatchKey,
+}
+
+/// One batch on its way through the blocks.
+#[derive(Debug)]
+pub struct Pass {
+    /// What enters the next block: one activation per stream (positive and negative samples are two).
+    pub streams: Vec<AnyActivation>,
+    /// Class indices `[B]`.
+    pub labels: Tensor<1, Int>,
+    /// Labels of the negative samples `[B]`.
+    pub negatives: Option<Tensor<1, Int>>,
+    /// A teaching signal `[B, C]` in the space of the output: an error, or targets.
+    pub error: Option<Tensor<2>>,
+    /// Passes that ran before the blocks learn, one per block; taken by the block that learns from it.
+    pub reference: Vec<Option<Trace<AnyActivation>>>,
+    /// The network's prediction during training `[B, C]`, where the rule has one at no extra cost.
+    pub logits: Option<Tensor<2>>,
+}
+
+impl Pass {
+    /// A pass of one stream with labels.
+    pub fn of(batch: &Batch) -> Self {
+        Self {
+            streams: vec![batch.inputs.clone()],
+            labels: batch.targets.clone(),
+            negatives: None,
+            error: None,
+            reference: Vec::new(),
+            logits: None,
+        }
+    }
+}
+
+/// A learning rule with the parameters that only teach: heads, feedback matrices, label embeddings.
+pub trait Rule: ErasedModule {
+    /// A copy of the pointer kind.
+    fn clone_rule(&self) -> Box<dyn Rule>;
+
+    /// What happens before the first block learns: choosing negatives, a pass of the whole network, an output error.
+    fn begin(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass;
+
+    /// Block `index` learns from `pass` and moves it on: `pass.streams` are then its detached outputs.
+    fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape);
+
+    /// Moves `pass` through block `index` without learning, for a greedy schedule whose earlier blocks are done.
+    fn advance(&self, index: usize, block: &Chain, pass: &mut Pass);
+
+    /// What happens after the last block has learned.
+    fn end(&self, _network: &Network, _pass: &mut Pass, _tape: &mut Tape) {}
+
+    /// One whole step. Override it only for a rule that is not local.
+    fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
+        let mut pass = self.begin(network, batch, context, tape);
+        for (index, block) in network.blocks().iter().enumerate() {
+            self.learn_block(index, block, &mut pass, tape);
+        }
+        self.end(network, &mut pass, tape);
+        pass
+    }
+
+    /// Class scores of every block's own readout and of every readout of the network.
+    ///
+    /// `network` may be a [prefix](Network::prefix) of the one the rule was built for.
+    fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores;
+
+    /// Parameters of this rule that stay for inference with the readout in force, by path inside the rule, with the
+    /// description that goes into an exported file.
+    fn export(&self, network: &Network) -> ReadoutExport;
+}
+
+/// What an exported file says about its readout.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReadoutExport {
+    /// JSON description, for whoever runs the file elsewhere.
+    pub description: serde_json::Value,
+    /// Linear readouts to write: name in the file, weight `[d, C]` (Burn's layout), bias `[C]`.
+    pub linears: Vec<(String, burn::tensor::TensorData, Option<burn::tensor::TensorData>)>,
+    /// Plain matrices to write: name in the file, values.
+    pub matrices: Vec<(String, burn::tensor::TensorData)>,
+}
+
+/// A rule of any kind.
+#[derive(Debug)]
+pub struct AnyRule(Box<dyn Rule>);
+
+impl AnyRule {
+    /// Puts a rule behind a pointer.
+    pub fn new(rule: impl Rule + 'static) -> Self {
+        Self(Box::new(rule))
+    }
+}
+
+impl Clone for AnyRule {
+    fn clone(&self) -> Self {
+        Self(self.0.clone_rule())
+    }
+}
+
+impl Deref for AnyRule {
+    type Target = dyn Rule;
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref()
+    }
+}
+
+impl fmt::Display for AnyRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+erased_module!(AnyRule);

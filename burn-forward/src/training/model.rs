@@ -1,0 +1,322 @@
+//! The model that burn-train trains: a network and a rule.
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Int, Tensor};
+use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
+use burn::train::{ExecutionErrorAlias as ExecutionError, InferenceStep, ItemLazy, TrainOutput, TrainStep};
+
+use crate::activation::AnyActivation;
+use crate::data::{Batch, BatchKey};
+use crate::network::Network;
+use crate::pair_loss::cross_entropy;
+use crate::random::Seed;
+use crate::rules::{AnyRule, Pass, Scores, StepContext};
+use crate::tape::{BlockRecord, Tape};
+
+/// A network with the rule that teaches it.
+#[derive(Module, Debug)]
+pub struct LocalModel {
+    /// What stays after training.
+    pub network: Network,
+    /// What teaches it: heads, feedback matrices, label embeddings.
+    pub rule: AnyRule,
+    #[module(skip)]
+    seed: Seed,
+}
+
+impl LocalModel {
+    /// Pairs a network with a rule built for it.
+    pub fn new(network: Network, rule: AnyRule, seed: Seed) -> Self {
+        Self { network, rule, seed }
+    }
+
+    /// Where a batch is in the run. Also seeds the device for the step, so that what layers draw on the device (dropout)
+    /// depends on the step alone and a resumed run draws the same.
+    pub fn context(&self, batch: &Batch) -> StepContext {
+        let key = batch.key;
+        batch.targets.device().seed(self.seed.number("dropout", &[key.epoch, key.index]));
+        StepContext { seed: self.seed, key }
+    }
+
+    /// One pass of the whole network in which every block learns.
+    pub fn learn(&self, batch: &Batch) -> TrainOutput<StepOutput> {
+        let context = self.context(batch);
+        let mut tape = Tape::new(());
+        let pass = self.rule.step(&self.network, batch, context, &mut tape);
+        self.output(tape, pass, batch.key)
+    }
+
+    /// One pass in which block `index` alone learns, from what blocks below it made of a batch.
+    pub fn learn_block(&self, index: usize, mut pass: Pass, key: BatchKey) -> TrainOutput<StepOutput> {
+        let mut tape = Tape::new(());
+        self.rule.learn_block(index, &self.network.blocks()[index], &mut pass, &mut tape);
+        self.output(tape, pass, key)
+    }
+
+    fn output(&self, tape: Tape, pass: Pass, key: BatchKey) -> TrainOutput<StepOutput> {
+        let (grads, blocks): (GradientsParams, _) = tape.into_parts();
+        TrainOutput { grads, item: StepOutput::new(blocks, pass.logits, pass.labels, key) }
+    }
+
+    /// Class scores of a batch of inputs, without autodiff.
+    pub fn scores(&self, inputs: AnyActivation) -> Scores {
+        self.rule.scores(&self.network, inputs)
+    }
+
+    /// The model with its first `blocks` blocks.
+    pub fn prefix(&self, blocks: usize) -> Self {
+        Self { network: self.network.prefix(blocks), ..self.clone() }
+    }
+}
+
+impl TrainStep for LocalModel {
+    type Input = Batch;
+    type Output = StepOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
+        self.learn(&batch)
+    }
+}
+
+impl InferenceStep for LocalModel {
+    type Input = Batch;
+    type Output = EvalOutput;
+
+    fn step(&self, batch: Batch) -> EvalOutput {
+        let scores = self.scores(batch.inputs);
+        EvalOutput { loss: cross_entropy(scores.primary(), batch.targets.clone()), scores, targets: batch.targets }
+    }
+}
+
+/// Numbers about one block, or the whole network, in one step.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct BlockNumbers {
+    /// Mean loss over the rows.
+    pub loss: Option<f64>,
+    /// Fraction of rows whose class has the highest score.
+    pub accuracy: Option<f64>,
+    /// Mean goodness of positive samples; of the true class, for rules with class scores.
+    pub positive: Option<f64>,
+    /// Mean goodness of negative samples; of the wrong classes on average, for rules with class scores.
+    pub negative: Option<f64>,
+}
+
+/// What a step says, by block; [`None`] is the whole network.
+#[derive(Debug, Clone, Default)]
+pub struct StepNumbers {
+    /// Rows in the batch.
+    pub rows: usize,
+    /// Address of the batch.
+    pub key: BatchKey,
+    /// Block index and numbers.
+    pub blocks: Vec<(Option<usize>, BlockNumbers)>,
+}
+
+impl StepNumbers {
+    /// The numbers of a block; `None` asks for the whole network.
+    pub fn of(&self, block: Option<usize>) -> Option<&BlockNumbers> {
+        self.blocks.iter().find(|(b, _)| *b == block).map(|(_, n)| n)
+    }
+}
+
+/// Result of a training step.
+#[derive(Debug)]
+pub struct StepOutput {
+    blocks: Vec<BlockRecord>,
+    logits: Option<Tensor<2>>,
+    targets: Tensor<1, Int>,
+    loss: Tensor<1>,
+    key: BatchKey,
+    numbers: StepNumbers,
+}
+
+impl StepOutput {
+    fn new(blocks: Vec<BlockRecord>, logits: Option<Tensor<2>>, targets: Tensor<1, Int>, key: BatchKey) -> Self {
+        let losses: Vec<Tensor<1>> = blocks.iter().map(|b| b.score.loss.clone()).collect();
+        let loss = match losses.len() {
+            0 => Tensor::zeros([1], &targets.device().inner()),
+            _ => Tensor::cat(losses, 0).mean(),
+        };
+        let logits = logits.map(Tensor::without_autodiff);
+        Self { blocks, logits, targets: targets.without_autodiff(), loss, key, numbers: StepNumbers::default() }
+    }
+
+    /// Numbers of the step, once [synced](ItemLazy::sync).
+    pub fn numbers(&self) -> &StepNumbers {
+        &self.numbers
+    }
+}
+
+/// Gathers scalars of different meaning into one tensor, so that a device is read once per step.
+#[derive(Default)]
+struct Gather {
+    parts: Vec<Tensor<1>>,
+}
+
+impl Gather {
+    fn add(&mut self, value: Option<Tensor<1>>) -> Option<usize> {
+        value.map(|v| {
+            self.parts.push(v);
+            self.parts.len() - 1
+        })
+    }
+
+    fn read(self) -> Result<Vec<f64>, ExecutionError> {
+        if self.parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(Tensor::cat(self.parts, 0).try_into_data()?.iter::<f64>().collect())
+    }
+}
+
+/// Fraction of rows whose class has the highest score `[1]`.
+pub(crate) fn accuracy(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<1> {
+    let [rows, _] = logits.dims();
+    logits.clone().argmax(1).reshape([rows]).equal(targets.clone()).float().mean()
+}
+
+/// Mean score of the true class, and mean over the wrong classes, per row `[B]` each.
+pub(crate) fn own_and_others(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> (Tensor<1>, Tensor<1>) {
+    let [rows, classes] = logits.dims();
+    let own = logits.clone().gather(1, targets.clone().reshape([rows, 1])).reshape([rows]);
+    let others = (logits.clone().sum_dim(1).reshape([rows]) - own.clone()) / (classes.max(2) - 1) as f64;
+    (own, others)
+}
+
+impl ItemLazy for StepOutput {
+    fn sync(mut self) -> Result<Self, ExecutionError> {
+        let mut gather = Gather::default();
+        let mut slots = Vec::new();
+        for record in &self.blocks {
+            let s = &record.score;
+            let goodness = match (&s.goodness_positive, &s.goodness_negative, &s.logits) {
+                (Some(p), Some(n), _) => Some((p.clone(), n.clone())),
+                (_, _, Some(logits)) => Some(own_and_others(logits, &self.targets)),
+                _ => None,
+            };
+            let (positive, negative) = goodness.unzip();
+            slots.push((
+                Some(record.block),
+                gather.add(Some(s.loss.clone())),
+                gather.add(s.logits.as_ref().map(|l| accuracy(l, &self.targets))),
+                gather.add(positive.map(Tensor::mean)),
+                gather.add(negative.map(Tensor::mean)),
+            ));
+        }
+        slots.push((
+            None,
+            gather.add(Some(self.loss.clone())),
+            gather.add(self.logits.as_ref().map(|l| accuracy(l, &self.targets))),
+            None,
+            None,
+        ));
+        let values = gather.read()?;
+        let at = |slot: Option<usize>| slot.and_then(|i| values.get(i).copied());
+        self.numbers = StepNumbers {
+            rows: self.targets.dims()[0],
+            key: self.key,
+            blocks: slots
+                .into_iter()
+                .map(|(block, loss, accuracy, positive, negative)| {
+                    let numbers = BlockNumbers {
+                        loss: at(loss),
+                        accuracy: at(accuracy),
+                        positive: at(positive),
+                        negative: at(negative),
+                    };
+                    (block, numbers)
+                })
+                .collect(),
+        };
+        // Activations are of no more use; only the loss stays for burn-train's own metric.
+        self.blocks.clear();
+        Ok(self)
+    }
+}
+
+impl Adaptor<LossInput> for StepOutput {
+    fn adapt(&self) -> LossInput {
+        LossInput::new(self.loss.clone())
+    }
+}
+
+impl Adaptor<StepNumbers> for StepOutput {
+    fn adapt(&self) -> StepNumbers {
+        self.numbers.clone()
+    }
+}
+
+/// Result of an evaluation step.
+#[derive(Debug)]
+pub struct EvalOutput {
+    /// Cross-entropy of the readout in force `[1]`.
+    pub loss: Tensor<1>,
+    /// Scores of all readouts.
+    pub scores: Scores,
+    /// Class indices `[B]`.
+    pub targets: Tensor<1, Int>,
+}
+
+impl ItemLazy for EvalOutput {
+    fn sync(self) -> Result<Self, ExecutionError> {
+        Ok(self)
+    }
+}
+
+impl Adaptor<LossInput> for EvalOutput {
+    fn adapt(&self) -> LossInput {
+        LossInput::new(self.loss.clone())
+    }
+}
+
+impl Adaptor<AccuracyInput> for EvalOutput {
+    fn adapt(&self) -> AccuracyInput {
+        AccuracyInput::new(self.scores.primary(), self.targets.clone())
+    }
+}
+
+impl Adaptor<StepNumbers> for EvalOutput {
+    fn adapt(&self) -> StepNumbers {
+        let mut gather = Gather::default();
+        let mut slots = Vec::new();
+        for (i, logits) in self.scores.blocks.iter().enumerate() {
+            if let Some(logits) = logits {
+                let (positive, negative) = own_and_others(logits, &self.targets);
+                slots.push((
+                    Some(i),
+                    gather.add(Some(cross_entropy(logits.clone(), self.targets.clone()))),
+                    gather.add(Some(accuracy(logits, &self.targets))),
+                    gather.add(Some(positive.mean())),
+                    gather.add(Some(negative.mean())),
+                ));
+            }
+        }
+        let primary = self.scores.primary();
+        slots.push((
+            None,
+            gather.add(Some(self.loss.clone())),
+            gather.add(Some(accuracy(&primary, &self.targets))),
+            None,
+            None,
+        ));
+        let values = gather.read().unwrap_or_default();
+        let at = |slot: Option<usize>| slot.and_then(|i| values.get(i).copied());
+        StepNumbers {
+            rows: self.targets.dims()[0],
+            key: BatchKey::default(),
+            blocks: slots
+                .into_iter()
+                .map(|(block, loss, accuracy, positive, negative)| {
+                    let numbers = BlockNumbers {
+                        loss: at(loss),
+                        accuracy: at(accuracy),
+                        positive: at(positive),
+                        negative: at(negative),
+                    };
+                    (block, numbers)
+                })
+                .collect(),
+        }
+    }
+}
