@@ -1,13 +1,36 @@
 //! # burn-forward
 //!
-//! Local learning for the [Burn](https://burn.dev) deep-learning framework.
+//! Local learning for the [Burn](https://burn.dev) deep-learning framework: networks whose blocks each carry their own
+//! loss behind a detached input, so that no gradient ever crosses a block border.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod activation;
+pub mod block;
 pub mod config;
 pub mod data;
+pub mod erased;
 mod error;
+pub mod feedback;
+pub mod goodness;
+pub mod init;
+pub mod label;
+pub mod local;
+pub mod negatives;
+pub mod network;
+pub mod normalise;
+pub mod optimize;
+pub mod pair_loss;
+pub mod peer;
+pub mod projection;
 pub mod random;
 pub mod report;
+pub mod rules;
+pub mod schedule;
+pub mod tape;
+pub mod training;
 
+pub use block::{Block, Trace};
 pub use error::{ConfigError, ConfigErrors, Error, Result};
+pub use local::{Local, LocalLoss};
+pub use projection::ProjectedCrossEntropy;
+pub use tape::{Labels, Score, Tape};

@@ -7,3 +7,6 @@ pub mod document;
 pub mod overrides;
 pub mod schema;
 pub mod suggest;
+mod run_config;
+
+pub use run_config::{Context, Keep, Registry, RunConfig, TrainingConfig};

@@ -4,7 +4,8 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor};
 use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
-use burn::train::{ExecutionErrorAlias as ExecutionError, InferenceStep, ItemLazy, TrainOutput, TrainStep};
+use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
+use burn_std::ExecutionError;
 
 use crate::activation::AnyActivation;
 use crate::data::{Batch, BatchKey};
