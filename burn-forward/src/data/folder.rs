@@ -1,0 +1,153 @@
+//! Where the files of a data set are.
+
+use std::path::{Path, PathBuf};
+
+use super::{DataConfig, DataName};
+use crate::{Error, Result};
+
+/// The environment variable that names the data folder.
+const VARIABLE: &str = "BURN_FORWARD_DATA";
+
+/// The folders to look in.
+///
+/// A `path` in the config names the set's own folder. Without one, the set is looked for by its name (`mnist`,
+/// `cifar10`, ..) in the data folder: the `--data` argument, else the environment variable `BURN_FORWARD_DATA`, else
+/// `burn-forward/data` in the platform's cache folder. Only the first of these that is given is looked at, so data is
+/// never taken from another place than the one that was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DataFolders {
+    /// Folder of the config file; a relative `path` is looked for there first, then in the current folder.
+    pub config: Option<PathBuf>,
+    /// The `--data` argument.
+    pub argument: Option<PathBuf>,
+    /// `BURN_FORWARD_DATA`.
+    pub environment: Option<PathBuf>,
+    /// The default data folder.
+    pub cache: Option<PathBuf>,
+}
+
+impl DataFolders {
+    /// The folders of this process. An empty variable counts as none.
+    pub fn new(config: Option<&Path>, argument: Option<&Path>) -> Self {
+        let environment = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self {
+            config: config.map(Path::to_path_buf),
+            argument: argument.map(Path::to_path_buf),
+            environment,
+            cache: dirs::cache_dir().map(|cache| cache.join("burn-forward").join("data")),
+        }
+    }
+
+    /// The data folder, without a look whether it exists.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if none is given and the platform has no cache folder.
+    pub fn root(&self) -> Result<&Path> {
+        let root = self.argument.as_ref().or(self.environment.as_ref()).or(self.cache.as_ref());
+        root.map(PathBuf::as_path).ok_or_else(|| {
+            let needed = format!("--data FOLDER, {VARIABLE} or $.data.path");
+            Error::data("data folder", "no cache folder on this platform", needed)
+        })
+    }
+
+    /// The folder with the files of a set.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if it does not exist, with the folders that were looked at and the public source of the files.
+    pub fn resolve(&self, config: &DataConfig) -> Result<PathBuf> {
+        let candidates = match &config.path {
+            // An absolute path replaces the folder it is joined to.
+            Some(path) => {
+                let mut candidates: Vec<_> = self.config.iter().map(|folder| folder.join(path)).collect();
+                candidates.push(PathBuf::from(path));
+                candidates.dedup();
+                candidates
+            }
+            None => vec![self.root()?.join(config.name.name())],
+        };
+        if let Some(folder) = candidates.iter().find(|folder| folder.is_dir()) {
+            return Ok(folder.clone());
+        }
+        let found = match &candidates[1..] {
+            [] => "no such folder".to_string(),
+            others => {
+                let others: Vec<_> = others.iter().map(|folder| folder.display().to_string()).collect();
+                format!("no such folder, and no {} either", others.join(", "))
+            }
+        };
+        Err(Error::data(&candidates[0], found, needed(config.name)))
+    }
+}
+
+fn needed(name: DataName) -> String {
+    let elsewhere = format!("another place can be given with --data FOLDER, {VARIABLE} or $.data.path");
+    match name {
+        DataName::Idx => "the folder with the files of \"idx\"".into(),
+        _ => format!("the folder with the files of \"{}\"; {}; {elsewhere}", name.name(), name.origin()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_path(name: DataName, path: &str) -> DataConfig {
+        DataConfig { path: Some(path.into()), ..DataConfig::new(name) }
+    }
+
+    #[test]
+    fn the_first_given_folder_counts() {
+        let home = tempfile::tempdir().unwrap();
+        let [argument, environment, cache] = ["a", "e", "c"].map(|name| {
+            std::fs::create_dir_all(home.path().join(name).join("mnist")).unwrap();
+            home.path().join(name)
+        });
+        let config = DataConfig::new(DataName::Mnist);
+        let mut folders = DataFolders {
+            config: None,
+            argument: Some(argument.clone()),
+            environment: Some(environment.clone()),
+            cache: Some(cache.clone()),
+        };
+        assert_eq!(folders.resolve(&config).unwrap(), argument.join("mnist"));
+        folders.argument = None;
+        assert_eq!(folders.resolve(&config).unwrap(), environment.join("mnist"));
+        folders.environment = None;
+        assert_eq!(folders.resolve(&config).unwrap(), cache.join("mnist"));
+        folders.argument = Some(home.path().join("x"));
+        assert!(folders.resolve(&config).is_err(), "what was asked for is not there: no fallback");
+        folders = DataFolders::default();
+        assert_eq!(
+            folders.resolve(&config).unwrap_err().to_string(),
+            "data folder: found no cache folder on this platform; needed --data FOLDER, BURN_FORWARD_DATA or $.data.path"
+        );
+    }
+
+    #[test]
+    fn a_path_is_relative_to_the_config_or_the_current_folder() {
+        let home = tempfile::tempdir().unwrap();
+        let set = home.path().join("set");
+        std::fs::create_dir(&set).unwrap();
+        let folders = DataFolders { config: Some(home.path().into()), ..DataFolders::default() };
+        assert_eq!(folders.resolve(&with_path(DataName::Idx, "set")).unwrap(), set);
+        let absolute = with_path(DataName::Idx, set.to_str().unwrap());
+        assert_eq!(folders.resolve(&absolute).unwrap(), set);
+        // Tests run in the crate's folder.
+        assert_eq!(folders.resolve(&with_path(DataName::Idx, "src")).unwrap(), Path::new("src"));
+    }
+
+    #[test]
+    fn a_missing_set_says_where_it_was_looked_for_and_where_it_can_be_had() {
+        let folders = DataFolders { argument: Some("nowhere".into()), config: Some("c".into()), ..Default::default() };
+        assert_eq!(
+            folders.resolve(&DataConfig::new(DataName::Cifar10)).unwrap_err().to_string(),
+            "nowhere/cifar10: found no such folder; needed the folder with the files of \"cifar10\"; public files: \
+             www.cs.toronto.edu/~kriz/cifar.html, CIFAR-10 binary version; another place can be given with --data FOLDER, \
+             BURN_FORWARD_DATA or $.data.path"
+        );
+        assert_eq!(
+            folders.resolve(&with_path(DataName::Idx, "missing")).unwrap_err().to_string(),
+            "c/missing: found no such folder, and no missing either; needed the folder with the files of \"idx\""
+        );
+    }
+}

@@ -1,0 +1,198 @@
+use std::io::Write;
+
+use super::*;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use rstest::rstest;
+
+fn file(magic: u32, sizes: &[u32], data: &[u8]) -> Vec<u8> {
+    let mut bytes = magic.to_be_bytes().to_vec();
+    sizes.iter().for_each(|size| bytes.extend(size.to_be_bytes()));
+    bytes.extend(data);
+    bytes
+}
+
+fn gz(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Two images of 2x3 by hand.
+fn two_images() -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3];
+    bytes.extend(0..12);
+    bytes
+}
+
+#[test]
+fn images_and_labels_by_hand() {
+    let images = decode_images(&two_images(), Path::new("x")).unwrap();
+    assert_eq!((images.count(), images.shape), (2, [1, 2, 3]));
+    assert_eq!(images.pixels, (0..12).collect::<Vec<u8>>());
+    assert_eq!(decode_images(&gz(&two_images()), Path::new("x")).unwrap(), images);
+    let four = decode_images(&file(0x804, &[1, 3, 2, 2], &[7; 12]), Path::new("x")).unwrap();
+    assert_eq!((four.count(), four.shape), (1, [3, 2, 2]));
+    let labels = [0, 0, 8, 1, 0, 0, 0, 3, 9, 8, 7];
+    assert_eq!(decode_labels(&labels, Path::new("x")).unwrap(), [9, 8, 7]);
+    assert_eq!(decode_labels(&gz(&labels), Path::new("x")).unwrap(), [9, 8, 7]);
+}
+
+#[rstest]
+#[case::empty(vec![], "x: found 0 bytes of a header; needed 4 bytes")]
+#[case::header(vec![0, 0, 8, 3, 0], "x: found 1 bytes of a header; needed 12 bytes")]
+#[case::labels(file(0x801, &[1], &[0]), "x: found magic number 0x00000801; needed 0x00000803 or 0x00000804 (images of unsigned bytes)")]
+#[case::floats(file(0xd03, &[1, 1, 1], &[0; 4]), "x: found magic number 0x00000d03; needed 0x00000803 or 0x00000804 (images of unsigned bytes)")]
+#[case::truncated(two_images()[..20].to_vec(), "x: found 4 bytes of 2 x 2 x 3 elements; needed 12 bytes")]
+#[case::trailing([two_images(), vec![0]].concat(), "x: found bytes after the last of 2 x 2 x 3 elements; needed the end of the file there")]
+#[case::none(file(0x803, &[2, 0, 3], &[]), "x: found a header that announces 2 x 0 x 3 elements; needed at least one")]
+#[case::huge(file(0x803, &[u32::MAX; 3], &[]), "x: found a header that announces 4294967295 x 4294967295 x 4294967295 elements; needed as many as fit memory")]
+#[case::large(file(0x803, &[u32::MAX, 1 << 15, 1 << 15], &[0; 5]), "x: found 5 bytes of 4294967295 x 32768 x 32768 elements; needed 4611686017353646080 bytes")]
+fn damage_is_named(#[case] bytes: Vec<u8>, #[case] message: &str) {
+    assert_eq!(decode_images(&bytes, Path::new("x")).unwrap_err().to_string(), message);
+    assert_eq!(decode_images(&gz(&bytes), Path::new("x")).unwrap_err().to_string(), message);
+}
+
+#[test]
+fn damaged_gzip_is_named() {
+    let error = |bytes: &[u8]| decode_images(bytes, Path::new("x")).unwrap_err().to_string();
+    let whole = gz(&two_images());
+    let broken_off = "x: found a gzip stream that breaks off; needed a whole one";
+    assert_eq!(error(&whole[..whole.len() - 1]), broken_off);
+    assert_eq!(error(&whole[..12]), broken_off);
+    let mut checksum = whole.clone();
+    checksum[whole.len() - 8] ^= 1;
+    assert!(error(&checksum).starts_with("x: found a damaged gzip stream ("), "{}", error(&checksum));
+    assert!(error(&[whole, b"more".to_vec()].concat()).starts_with("x: found a"));
+}
+
+/// 64 MB of zeros in 65 kB: only what the header announces, and a byte, may be unpacked.
+#[test]
+fn a_gzip_bomb_is_not_unpacked() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&file(0x803, &[1, 1, 1], &[])).unwrap();
+    (0..64).for_each(|_| encoder.write_all(&[0; 1 << 20]).unwrap());
+    let bytes = encoder.finish().unwrap();
+    struct Counted<'a>(&'a [u8], &'a std::cell::Cell<usize>);
+    impl Read for Counted<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let n = self.0.read(buffer)?;
+            self.1.set(self.1.get() + n);
+            Ok(n)
+        }
+    }
+    let read = std::cell::Cell::new(0);
+    let reader = BufReader::with_capacity(256, Counted(&bytes, &read));
+    assert_eq!(
+        images(reader, Path::new("x")).unwrap_err().to_string(),
+        "x: found bytes after the last of 1 x 1 x 1 elements; needed the end of the file there"
+    );
+    // The decompressor works in windows of 32 kB, far less than the whole.
+    assert!(read.get() < bytes.len() / 10, "{} of {} bytes were read", read.get(), bytes.len());
+}
+
+/// A folder with a training set of 3 and a test set of 2 images of 1x2.
+fn folder(change: impl Fn(&mut [(&'static str, Vec<u8>); 4])) -> tempfile::TempDir {
+    let mut files = [
+        ("train-images-idx3-ubyte", file(0x803, &[3, 1, 2], &[1, 2, 3, 4, 5, 6])),
+        ("train-labels.idx1-ubyte.gz", gz(&file(0x801, &[3], &[0, 1, 2]))),
+        ("t10k-images.idx3-ubyte", gz(&file(0x803, &[2, 1, 2], &[7, 8, 9, 10]))),
+        ("t10k-labels-idx1-ubyte.gz", file(0x801, &[2], &[4, 0])),
+    ];
+    change(&mut files);
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files.iter().filter(|(name, _)| !name.is_empty()) {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_folder_is_read_whatever_the_spelling() {
+    for test in
+        [["t10k-images.idx3-ubyte", "t10k-labels-idx1-ubyte"], ["test-images-idx3-ubyte.gz", "test-labels.idx1-ubyte"]]
+    {
+        let folder = folder(|files| (files[2].0, files[3].0) = (test[0], test[1]));
+        let (train, test) = read_folder(folder.path(), "").unwrap();
+        assert_eq!((train.len(), train.classes(), train.shape()), (3, 5, [1, 1, 2]));
+        assert_eq!((test.len(), test.classes(), test.image(1)), (2, 5, &[9, 10][..]));
+    }
+}
+
+#[test]
+fn files_at_odds_are_named() {
+    let error = |change: fn(&mut [(&'static str, Vec<u8>); 4])| {
+        let folder = folder(change);
+        let text = read_folder(folder.path(), "public files: here").unwrap_err().to_string();
+        text.replace(&folder.path().display().to_string(), "F")
+    };
+    assert_eq!(
+        error(|files| files[1].1 = file(0x801, &[2], &[0, 1])),
+        "F/train-labels.idx1-ubyte.gz: found 2 labels; needed 3, one per image of F/train-images-idx3-ubyte"
+    );
+    assert_eq!(
+        error(|files| files[2].1 = file(0x803, &[2, 2, 1], &[0; 4])),
+        "F/t10k-images.idx3-ubyte: found images of 1x2x1; needed images of 1x1x2, as in F/train-images-idx3-ubyte"
+    );
+    assert_eq!(
+        error(|files| files[0].0 = ""),
+        "F: found no file of train images; needed train-images-idx3-ubyte, with or without .gz; public files: here"
+    );
+    assert_eq!(
+        error(|files| files[3].0 = ""),
+        "F: found no file of test labels; needed t10k-labels-idx1-ubyte or test-labels-idx1-ubyte, with or without .gz; \
+         public files: here"
+    );
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(
+        (sizes, pixels) in prop::array::uniform4(1u32..5)
+            .prop_flat_map(|s| (Just(s), prop::collection::vec(any::<u8>(), s.iter().product::<u32>() as usize))),
+        labels in prop::collection::vec(any::<u8>(), 1..50),
+        zip: bool,
+    ) {
+        let pack = |bytes: Vec<u8>| if zip { gz(&bytes) } else { bytes };
+        let images = decode_images(&pack(file(0x804, &sizes, &pixels)), Path::new("x")).unwrap();
+        prop_assert_eq!(images.count(), sizes[0] as usize);
+        prop_assert_eq!(images.shape, [sizes[1], sizes[2], sizes[3]].map(|s| s as usize));
+        prop_assert_eq!(images.pixels, pixels);
+        let bytes = pack(file(0x801, &[labels.len() as u32], &labels));
+        prop_assert_eq!(decode_labels(&bytes, Path::new("x")).unwrap(), labels);
+    }
+
+    #[test]
+    fn any_bytes_give_images_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200), magic: bool, zip: bool) {
+        let mut bytes = bytes;
+        if magic {
+            bytes.splice(0..0, 0x0803u32.to_be_bytes());
+        }
+        survives(&if zip { gz(&bytes) } else { bytes })?;
+    }
+
+    #[test]
+    fn a_damaged_file_gives_images_or_an_error(
+        zip: bool, cut in 0usize..100, places in prop::collection::vec((0usize..100, any::<u8>()), 0..4),
+    ) {
+        let mut bytes = if zip { gz(&two_images()) } else { two_images() };
+        for (place, value) in places {
+            if let Some(byte) = bytes.get_mut(place) { *byte = value; }
+        }
+        bytes.truncate(cut);
+        survives(&bytes)?;
+    }
+}
+
+/// No panic; what is read is as large as it says; what is refused is the file's fault.
+fn survives(bytes: &[u8]) -> Result<(), TestCaseError> {
+    match decode_images(bytes, Path::new("x")) {
+        Ok(images) => prop_assert_eq!(images.pixels.len(), images.count() * images.shape.iter().product::<usize>()),
+        Err(error) => prop_assert!(matches!(error, Error::Data { .. }), "{}", error),
+    }
+    if let Err(error) = decode_labels(bytes, Path::new("x")) {
+        prop_assert!(matches!(error, Error::Data { .. }), "{}", error);
+    }
+    Ok(())
+}
