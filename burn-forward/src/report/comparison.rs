@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::axis::Kind;
 use super::figures::{UNKNOWN, bytes, count, known, percent, seconds};
 use super::html::{Column, Html, figure, legend, table};
 use super::palette::Ink;
-use super::plot::{self, Axis, Line};
+use super::plot::{self, Line};
 use super::run_files::Split;
 use super::run_record::RunRecord;
 use super::run_section::with_heads;
@@ -141,7 +142,7 @@ fn overlay(groups: &[Group<'_>]) -> Result<Html> {
     let mut body = Html::default();
     if !lines.is_empty() {
         let title = "Validation accuracy of the network";
-        let svg = plot::curves(title, Axis::Percent, &lines, &lines, &[])?;
+        let svg = plot::curves(title, Kind::Percent, &lines, &lines, &[])?;
         body.push(legend(key));
         body.push(Html::markup(format!("<div class=\"wide\">{}</div>\n", figure(title, &svg))));
     }

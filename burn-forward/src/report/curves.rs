@@ -1,8 +1,9 @@
 //! The sections of one run that show something over the epochs.
 
+use super::axis::Kind;
 use super::html::{Html, figure, grid, legend};
 use super::palette::Ink;
-use super::plot::{self, Axis, Line, Phase};
+use super::plot::{self, Line, Phase};
 use super::run_files::{MetricRow, Split};
 use super::run_record::RunRecord;
 use crate::Result;
@@ -20,9 +21,9 @@ pub(super) fn learning(run: &RunRecord) -> Result<Html> {
     if !phases.is_empty() {
         body.push(Html::hint("The greedy schedule trained one block after the other: the bands say which, and when."));
     }
-    let quantities: [(&str, Axis, Quantity); 2] =
-        [("Accuracy", Axis::Percent, |row| row.accuracy), ("Loss", Axis::Plain, |row| row.loss)];
-    for (name, axis, quantity) in quantities {
+    let quantities: [(&str, Kind, Quantity); 2] =
+        [("Accuracy", Kind::Percent, |row| row.accuracy), ("Loss", Kind::Plain, |row| row.loss)];
+    for (name, kind, quantity) in quantities {
         let splits = [(Split::Train, "training"), (Split::Validation, "validation")];
         let lines = splits.map(|(split, _)| lines(run, split, quantity));
         // Both plots of a quantity share one axis, so that a gap between them is a gap between the numbers.
@@ -33,7 +34,7 @@ pub(super) fn learning(run: &RunRecord) -> Result<Html> {
             if lines.is_empty() {
                 body.push(Html::missing(format!("{title}: metrics.jsonl has none.")));
             } else {
-                plots.push(figure(&title, &plot::curves(&title, axis, lines, &alike, &phases)?));
+                plots.push(figure(&title, &plot::curves(&title, kind, lines, &alike, &phases)?));
             }
         }
         body.push(grid(plots));
@@ -58,7 +59,7 @@ pub(super) fn goodness(run: &RunRecord) -> Result<Html> {
     for (block, sides) in blocks.iter().filter(|(_, sides)| !sides.is_empty()) {
         let title = format!("Block {block}: mean goodness, {samples}");
         // Goodness sums over units: blocks of different width differ in scale, and each has its own axis.
-        plots.push(figure(&title, &plot::curves(&title, Axis::FromZero, sides, sides, &phases)?));
+        plots.push(figure(&title, &plot::curves(&title, Kind::FromZero, sides, sides, &phases)?));
     }
     let mut body = Html::default();
     if !alike.is_empty() {
@@ -67,7 +68,7 @@ pub(super) fn goodness(run: &RunRecord) -> Result<Html> {
     }
     if !separations.is_empty() {
         let title = format!("Separation of positive and negative, {samples}");
-        let svg = plot::curves(&title, Axis::FromZero, &separations, &separations, &phases)?;
+        let svg = plot::curves(&title, Kind::FromZero, &separations, &separations, &phases)?;
         body.push(legend(
             lines_key(run.blocks()).into_iter().filter(|(ink, _)| separations.iter().any(|l| l.ink == *ink)),
         ));
@@ -93,14 +94,14 @@ pub(super) fn timing(run: &RunRecord) -> Result<Html> {
         body.push(legend(shown.map(|(_, ink, name)| (*ink, Html::text(name)))));
         plots.push(figure(
             "Seconds per epoch",
-            &plot::curves("Seconds per epoch", Axis::FromZero, &seconds, &seconds, &phases)?,
+            &plot::curves("Seconds per epoch", Kind::FromZero, &seconds, &seconds, &phases)?,
         ));
     }
     // The rate may be written per block only; the first block that has one stands for all.
     let rate = |block| drawn(|row| row.lr, block, &samples[..1]);
     let rates = std::iter::once(None).chain((0..run.blocks()).map(Some)).map(rate).find(|lines| !lines.is_empty());
     if let Some(rates) = rates {
-        plots.push(figure("Learning rate", &plot::curves("Learning rate", Axis::FromZero, &rates, &rates, &phases)?));
+        plots.push(figure("Learning rate", &plot::curves("Learning rate", Kind::FromZero, &rates, &rates, &phases)?));
     }
     if !plots.is_empty() {
         body.push(grid(plots));

@@ -1,7 +1,7 @@
 //! The sections of one run that come from its final test.
 
 use super::curves::sides_key;
-use super::figures::{UNKNOWN, exact, known, number, percent};
+use super::figures::{exact, known, number, percent};
 use super::html::{Column, Html, figure, grid, table};
 use super::palette::Ink;
 use super::plot;
@@ -46,8 +46,11 @@ pub(super) fn layers(run: &RunRecord) -> Result<Html> {
             (format!("validation, epoch {epoch}"), accuracies(run, at))
         }
     };
-    let known: Vec<_> = rows.iter().filter_map(|(block, accuracy)| Some((*block, (*accuracy)?))).collect();
-    if known.is_empty() {
+    let present: Vec<_> = rows
+        .iter()
+        .filter_map(|(block, accuracy)| Some((*block, accuracy.filter(|accuracy| accuracy.is_finite())?)))
+        .collect();
+    if present.is_empty() {
         body.push(Html::missing("No accuracy was recorded, neither per block nor for the network."));
         return Ok(body);
     }
@@ -56,10 +59,10 @@ pub(super) fn layers(run: &RunRecord) -> Result<Html> {
         None => ("network".to_owned(), *accuracy, Ink::Network),
     };
     let title = format!("Accuracy per block ({samples})");
-    let svg = plot::bars(&title, &known.iter().map(bar).collect::<Vec<_>>(), 1.0, |y| format!("{:.1} %", 100.0 * y))?;
+    let svg = plot::bars(&title, &present.iter().map(bar).collect::<Vec<_>>(), 1.0, |y| format!("{:.1} %", 100.0 * y))?;
     let row = |(block, accuracy): &(Option<usize>, Option<f64>)| {
         let name = block.map_or_else(|| Html::markup("<b>network</b>"), |block| block_cell(run, block));
-        vec![name, Html::text(known_percent(*accuracy))]
+        vec![name, Html::text(known(*accuracy, percent))]
     };
     let accuracies = table(&[Column::Words("Block"), Column::Figures("Accuracy")], rows.iter().map(row));
     body.push(Html::markup(format!("<div class=\"grid\">{}<div>{accuracies}</div></div>\n", figure(&title, &svg))));
@@ -82,6 +85,10 @@ pub(super) fn histograms(run: &RunRecord) -> Result<Html> {
     let mut plots = Vec::new();
     for (block, goodness) in &blocks {
         let GoodnessHistogram { edges, positive, negative, .. } = goodness;
+        if !edges.is_sorted_by(|a, b| a < b) {
+            body.push(Html::missing(format!("Block {block} is not drawn: its bin edges do not rise.")));
+            continue;
+        }
         if edges.len() < 2 || positive.len() + 1 != edges.len() || negative.len() + 1 != edges.len() {
             body.push(Html::missing(format!(
                 "Block {block} is not drawn: {} edges do not fit {} positive and {} negative bins.",
@@ -125,8 +132,8 @@ pub(super) fn activity(run: &RunRecord) -> Html {
     }
     let columns = [Column::Words("Block"), Column::Figures("Dead units"), Column::Figures("Hoyer sparsity")];
     let row = |(i, block): (usize, &BlockEvaluation)| {
-        let dead = Html::text(known_percent(block.dead_units));
-        let hoyer = Html::text(known(block.hoyer, |hoyer| format!("{hoyer:.3}")));
+        let dead = Html::text(known(block.dead_units, percent));
+        let hoyer = Html::text(known(block.hoyer.filter(|hoyer| hoyer.is_finite()), |hoyer| format!("{hoyer:.3}")));
         vec![block_cell(run, block.index.unwrap_or(i)), dead, hoyer]
     };
     let mut body = Html::hint(
@@ -173,7 +180,7 @@ fn cells(matrix: &[Vec<u64>]) -> Html {
         }
         rows.push_str(&"<td></td>".repeat(classes - counts.len().min(classes)));
         let right = counts.get(class).filter(|_| total > 0).map(|right| *right as f64 / total as f64);
-        rows.push_str(&format!("<td class=\"recall\">{}</td></tr>\n", known_percent(right)));
+        rows.push_str(&format!("<td class=\"recall\">{}</td></tr>\n", known(right, percent)));
     }
     let mut body = Html::hint(
         "Rows are the true class, columns the predicted one. Cells are shaded by the share of \
@@ -220,8 +227,4 @@ fn accuracies(run: &RunRecord, of: impl Fn(Option<usize>) -> Option<f64>) -> Vec
 /// The entry of block `block`: the one that says so, else the one at its place.
 fn indexed(blocks: &[BlockEvaluation], block: usize) -> Option<&BlockEvaluation> {
     blocks.iter().enumerate().find(|(i, entry)| entry.index.unwrap_or(*i) == block).map(|(_, entry)| entry)
-}
-
-fn known_percent(fraction: Option<f64>) -> String {
-    fraction.filter(|fraction| fraction.is_finite()).map_or_else(|| UNKNOWN.to_owned(), percent)
 }

@@ -5,7 +5,7 @@ pub(super) const UNKNOWN: &str = "–";
 
 /// A fraction as `98.43 %`.
 pub(super) fn percent(fraction: f64) -> String {
-    format!("{:.2} %", 100.0 * fraction)
+    if fraction.is_finite() { format!("{:.2} %", 100.0 * fraction) } else { UNKNOWN.to_owned() }
 }
 
 /// A count as `1.24 M`; below 10,000 exactly.
@@ -74,19 +74,6 @@ pub(super) fn number(x: f64) -> String {
     }
 }
 
-/// A label on an axis: as short as the value allows.
-pub(super) fn tick(x: f64) -> String {
-    let size = x.abs();
-    if size < 1e-12 {
-        return "0".to_owned();
-    }
-    if !(1e-3..1e5).contains(&size) {
-        return format!("{x:.0e}");
-    }
-    let text = format!("{x:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 /// `figure` of a value, or the sign for "not known".
 pub(super) fn known<T>(value: Option<T>, figure: impl Fn(T) -> String) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), figure)
@@ -126,8 +113,7 @@ mod tests {
             [0.0, 0.04321, 1.23456, 98.7654, 123_456.7, 1.5e-7].map(number),
             ["0", "0.0432", "1.235", "98.77", "123457", "1.50e-7"]
         );
-        assert_eq!([0.5, 12.0, 0.0, 0.0001].map(tick), ["0.5", "12", "0", "1e-4"]);
-        assert_eq!(number(f64::NAN), UNKNOWN);
+        assert_eq!([number(f64::NAN), percent(f64::NAN)], [UNKNOWN; 2]);
         assert_eq!(seconds(f64::INFINITY), UNKNOWN);
     }
 }

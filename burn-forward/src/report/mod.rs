@@ -21,9 +21,10 @@
 //! | `curves`, `evaluation`, `run_section` | the sections of one run |
 //! | `comparison` | the table and curves over several runs |
 //! | `page`, `style.css`, `html` | the page around them |
-//! | `plot`, `palette` | every SVG, and its colours in both themes |
+//! | `plot`, `axis`, `palette` | every SVG, its axes, and its colours in both themes |
 //! | `figures` | how numbers are written |
 
+mod axis;
 mod comparison;
 mod curves;
 mod evaluation;

@@ -192,7 +192,7 @@ fn damaged_files_are_named_with_their_line() {
         error.to_string()
     };
     let text = message("summary.json", "\"epochs\": 12", "\"epochs\": twelve");
-    assert!(text.contains("summary.json: expected ident at line 9 column"), "{text}");
+    assert!(text.contains("summary.json: expected ident at line 8 column"), "{text}");
     let text = message(
         "metrics.jsonl",
         "{\"epoch\": 1, \"split\": \"validation\", \"block\": null",
