@@ -1,1 +1,87 @@
-//! Placeholder that its issue fills.
+//! One self-contained HTML page from one or several run folders: figures, curves, tables, config.
+//!
+//! The page carries its style sheet and its plots (inline SVG) with it. It has no scripts, fetches nothing, follows the
+//! reader's light or dark theme, and prints. It shows what the run folder holds and says what is missing; the only
+//! numbers it computes are means, spreads and shares of numbers in the folder. It holds no date of its own, so the same
+//! folders give the same page, byte for byte.
+//!
+//! ```no_run
+//! use burn_forward::report::{self, RunRecord};
+//! # fn main() -> burn_forward::Result<()> {
+//! let runs = [RunRecord::load("runs/mono-forward-0")?, RunRecord::load("runs/back-propagation-0")?];
+//! report::write(&runs, "report.html")?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `run_files` | the types of the files in a run folder |
+//! | `run_record` | loads a folder |
+//! | `curves`, `evaluation`, `run_section` | the sections of one run |
+//! | `comparison` | the table and curves over several runs |
+//! | `page`, `style.css`, `html` | the page around them |
+//! | `plot`, `axis`, `palette` | every SVG, its axes, and its colours in both themes |
+//! | `figures` | how numbers are written |
+
+mod axis;
+mod comparison;
+mod curves;
+mod evaluation;
+mod figures;
+mod html;
+mod page;
+mod palette;
+mod plot;
+mod run_files;
+mod run_record;
+mod run_section;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use crate::{Error, Result};
+
+pub use run_files::{
+    Audit, BlockAlignment, BlockEvaluation, BlockSummary, Evaluation, GoodnessHistogram, MetricRow, RunInfo, Split,
+    Summary,
+};
+pub use run_record::RunRecord;
+
+/// The report of `runs` as one HTML page. Several runs get a comparison on top, then a section each.
+///
+/// # Errors
+/// [`Error::Argument`] where `runs` is empty; [`Error::Io`] where a plot could not be drawn.
+pub fn render(runs: &[RunRecord]) -> Result<String> {
+    if runs.is_empty() {
+        return Err(Error::argument("report::render", "number of runs", 0, "at least 1"));
+    }
+    page::render(runs)
+}
+
+/// Writes the report of `runs` to `out`: under a temporary name first, then renamed, so that a reader never sees half
+/// a page and a failure leaves an older report as it was.
+///
+/// # Errors
+/// Those of [`render`], and [`Error::Io`] where the file cannot be written.
+pub fn write(runs: &[RunRecord], out: impl AsRef<Path>) -> Result<()> {
+    let out = out.as_ref();
+    let page = render(runs)?;
+    let name = out.file_name().ok_or_else(|| {
+        Error::argument("report::write", "output path", out.display(), "a file name, such as report.html")
+    })?;
+    // The process id keeps two reports that are written at once out of each other's way.
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = out.with_file_name(temporary);
+    let written = fs::write(&temporary, page).and_then(|()| fs::rename(&temporary, out));
+    written.map_err(|source| {
+        // The write has failed already; a temporary file that cannot be removed either adds nothing to that.
+        fs::remove_file(&temporary).ok();
+        Error::io(out, source)
+    })
+}

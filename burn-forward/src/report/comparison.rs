@@ -1,0 +1,240 @@
+//! Several runs side by side.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::axis::Kind;
+use super::figures::{UNKNOWN, bytes, count, known, percent, seconds};
+use super::html::{Column, Html, figure, legend, table};
+use super::palette::Ink;
+use super::plot::{self, Line};
+use super::run_files::Split;
+use super::run_record::RunRecord;
+use super::run_section::with_heads;
+use crate::Result;
+
+/// Runs that share everything but the seed, with their places among all runs.
+#[derive(Debug)]
+struct Group<'a> {
+    runs: Vec<(usize, &'a RunRecord)>,
+}
+
+/// Mean of some runs' figures, their sample standard deviation, and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Spread {
+    mean: f64,
+    /// None for a single run.
+    deviation: Option<f64>,
+    n: usize,
+}
+
+/// The table sorted by test accuracy, and the validation curves over one another.
+pub(super) fn render(runs: &[RunRecord]) -> Result<Html> {
+    let groups = groups(runs);
+    let mut body = cautions(runs);
+    body.push(ranking(&groups));
+    if groups.iter().any(|group| group.runs.len() > 1) {
+        body.push(Html::hint("Runs that share everything but the seed are one row: mean ± sample standard deviation."));
+    }
+    body.push(overlay(&groups)?);
+    Ok(body)
+}
+
+/// What keeps the figures from being comparable.
+fn cautions(runs: &[RunRecord]) -> Html {
+    let differ = |of: fn(&RunRecord) -> Option<String>, what: &str| {
+        let values: BTreeSet<String> = runs.iter().filter_map(of).collect();
+        let list = values.iter().cloned().collect::<Vec<_>>().join(", ");
+        (values.len() > 1).then(|| Html::missing(format!("The runs differ in {what}: {list}.")))
+    };
+    let unfinished: Vec<String> =
+        runs.iter().filter(|run| run.status() != Some("finished")).map(RunRecord::name).collect();
+    let unfinished =
+        (!unfinished.is_empty()).then(|| Html::missing(format!("Not finished: {}.", unfinished.join(", "))));
+    [
+        differ(RunRecord::data, "data"),
+        differ(RunRecord::device, "device, so time and memory do not compare"),
+        unfinished,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn ranking(groups: &[Group<'_>]) -> Html {
+    let columns = [
+        Column::Words("Run"),
+        Column::Words("Rule"),
+        Column::Words("Network"),
+        Column::Words("Schedule"),
+        Column::Words("Seeds"),
+        Column::Figures("Test accuracy"),
+        Column::Figures("Validation"),
+        Column::Figures("Per epoch"),
+        Column::Figures("Peak memory"),
+        Column::Figures("Parameters"),
+        Column::Figures("With heads"),
+    ];
+    let test: Vec<_> = groups.iter().map(|group| group.spread(RunRecord::test_accuracy)).collect();
+    let pace: Vec<_> = groups.iter().map(|group| group.spread(RunRecord::seconds_per_epoch)).collect();
+    let memory: Vec<_> = groups.iter().map(|group| group.spread(peak_memory)).collect();
+    let best = |column: &[Option<Spread>], better: Ordering| {
+        let means = || column.iter().flatten().map(|spread| spread.mean);
+        let winner = means().reduce(|best, mean| if mean.total_cmp(&best) == better { mean } else { best });
+        // With a single figure there is nothing to be best of.
+        winner.filter(|_| means().count() > 1)
+    };
+    let (most_accurate, fastest, smallest) =
+        (best(&test, Ordering::Greater), best(&pace, Ordering::Less), best(&memory, Ordering::Less));
+    let cell = |spread: Option<Spread>, best: Option<f64>, figure: &dyn Fn(Spread) -> String| {
+        let text = Html::text(known(spread, figure));
+        let wins = spread.is_some_and(|spread| Some(spread.mean) == best);
+        if wins { Html::markup(format!("<b class=\"best\">{text}</b>")) } else { text }
+    };
+    let row = |i: usize| {
+        let group = &groups[i];
+        let words = |of: fn(&RunRecord) -> Option<String>| {
+            let first = group.runs.first().and_then(|(_, run)| of(run));
+            Html::text(first.unwrap_or_else(|| UNKNOWN.to_owned()))
+        };
+        let seeds: Vec<String> = group.runs.iter().map(|(_, run)| known(run.seed(), |seed| seed.to_string())).collect();
+        let validation = group.spread(|run| Some(run.validation_accuracy()?.0));
+        let summed_up = |of: fn(&RunRecord) -> Option<u64>| {
+            Html::text(known(group.runs.iter().find_map(|(_, run)| of(run)), count))
+        };
+        vec![
+            Html::markup(format!("<i class=\"dot {}\"></i>{}", Ink::series(i).class(), group.links())),
+            words(RunRecord::rule),
+            words(RunRecord::network),
+            words(RunRecord::schedule),
+            Html::text(seeds.join(", ")),
+            cell(test[i], most_accurate, &accuracy),
+            cell(validation, None, &accuracy),
+            cell(pace[i], fastest, &|spread| seconds(spread.mean)),
+            cell(memory[i], smallest, &|spread| bytes(spread.mean.round() as u64)),
+            summed_up(|run| run.summary.as_ref()?.parameters),
+            summed_up(with_heads),
+        ]
+    };
+    table(&columns, (0..groups.len()).map(row))
+}
+
+fn overlay(groups: &[Group<'_>]) -> Result<Html> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut key = Vec::new();
+    let mut without = Vec::new();
+    for (i, group) in groups.iter().enumerate() {
+        let ink = Ink::series(i);
+        for (_, run) in &group.runs {
+            let line = Line { ink, points: run.curve(Split::Validation, None, |row| row.accuracy) };
+            if line.is_empty() {
+                without.push(run.name());
+                continue;
+            }
+            if lines.iter().all(|other| other.ink != ink) {
+                key.push((ink, group.links()));
+            }
+            lines.push(line);
+        }
+    }
+    let mut body = Html::default();
+    if !lines.is_empty() {
+        let title = "Validation accuracy of the network";
+        let svg = plot::curves(title, Kind::Percent, &lines, &lines, &[])?;
+        body.push(legend(key));
+        body.push(Html::markup(format!("<div class=\"wide\">{}</div>\n", figure(title, &svg))));
+    }
+    if !without.is_empty() {
+        body.push(Html::missing(format!("No validation accuracy was recorded for {}.", without.join(", "))));
+    }
+    Ok(body)
+}
+
+impl Group<'_> {
+    fn spread(&self, of: impl Fn(&RunRecord) -> Option<f64>) -> Option<Spread> {
+        let values: Vec<f64> = self.runs.iter().filter_map(|(_, run)| of(run)).filter(|x| x.is_finite()).collect();
+        Spread::of(&values)
+    }
+
+    /// The names of the runs, each a link to its section.
+    fn links(&self) -> Html {
+        let link = |(i, run): &(usize, &RunRecord)| format!("<a href=\"#run-{i}\">{}</a>", Html::text(run.name()));
+        Html::markup(self.runs.iter().map(link).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl Spread {
+    fn of(values: &[f64]) -> Option<Self> {
+        let n = values.len();
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let deviation = (n > 1).then(|| (squares / (n as f64 - 1.0)).sqrt());
+        (n > 0).then_some(Self { mean, deviation, n })
+    }
+}
+
+fn accuracy(spread: Spread) -> String {
+    match spread.deviation {
+        Some(deviation) => format!("{:.2} ± {:.2} % (n = {})", 100.0 * spread.mean, 100.0 * deviation, spread.n),
+        None => percent(spread.mean),
+    }
+}
+
+fn peak_memory(run: &RunRecord) -> Option<f64> {
+    run.summary.as_ref()?.peak_memory_bytes.map(|bytes| bytes as f64)
+}
+
+/// Runs by what they share, the most accurate first; of equals the one given first, and those without a test last.
+fn groups(runs: &[RunRecord]) -> Vec<Group<'_>> {
+    let mut groups: Vec<(Shared, Group<'_>)> = Vec::new();
+    for (i, run) in runs.iter().enumerate() {
+        let shared = shared(run);
+        match groups.iter_mut().find(|(other, _)| *other == shared) {
+            Some((_, group)) => group.runs.push((i, run)),
+            None => groups.push((shared, Group { runs: vec![(i, run)] })),
+        }
+    }
+    let mut groups: Vec<Group<'_>> = groups.into_iter().map(|(_, group)| group).collect();
+    let tested = |group: &Group<'_>| group.spread(RunRecord::test_accuracy).map_or(f64::NEG_INFINITY, |s| s.mean);
+    groups.sort_by(|a, b| tested(b).total_cmp(&tested(a)));
+    groups
+}
+
+type Shared = (Value, [Option<String>; 5]);
+
+/// Everything but the seed, and the name, which often carries it.
+fn shared(run: &RunRecord) -> Shared {
+    let mut config = run.config.clone();
+    without_seeds(&mut config);
+    if let Value::Object(fields) = &mut config {
+        fields.shift_remove("name");
+    }
+    (config, [run.rule(), run.network(), run.data(), run.schedule(), run.device()])
+}
+
+fn without_seeds(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.shift_remove("seed");
+            fields.values_mut().for_each(without_seeds);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_seeds),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spread_is_the_sample_standard_deviation() {
+        assert_eq!(Spread::of(&[]), None);
+        assert_eq!(Spread::of(&[0.5]), Some(Spread { mean: 0.5, deviation: None, n: 1 }));
+        // 0.96, 0.98, 1.00: mean 0.98, deviations -0.02, 0, 0.02, variance 0.0008 / 2.
+        let spread = Spread::of(&[0.96, 0.98, 1.0]).unwrap();
+        assert_eq!(accuracy(spread), "98.00 ± 2.00 % (n = 3)");
+    }
+}
