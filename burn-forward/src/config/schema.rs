@@ -18,7 +18,7 @@ use super::document::{index_path, key_path};
 use crate::ConfigError;
 
 pub use self::fields::{FieldDoc, describe_fields};
-pub(super) use self::view::{Tagged, View, is_object, kind};
+pub(super) use self::view::{Tagged, View, is_object};
 pub use self::words::schema_type_name;
 pub(super) use self::words::{show, unknown_key};
 
@@ -254,9 +254,10 @@ fn number_error(view: &View<'_>, number: &Number) -> Option<String> {
     let side = match full.position(number) {
         Ordering::Less => "small",
         Ordering::Greater => "large",
-        // serde takes no decimal point for an integer, whatever follows it.
+        // serde takes no decimal point and no exponent for an integer, whatever the value.
         Ordering::Equal if integer && number.is_f64() => {
-            return Some(format!("{number} has a decimal point; needed: an integer, write {}", plain(number)));
+            let needed = words::needed_number(view, &stated);
+            return Some(format!("{number} is a decimal number; needed: {needed} (write {})", plain(number)));
         }
         Ordering::Equal => return None,
     };
@@ -288,4 +289,4 @@ fn counted(count: u64, thing: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

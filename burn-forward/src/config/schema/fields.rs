@@ -50,7 +50,7 @@ impl<'a> Table<'a> {
         self.keys(&view, prefix, default, None);
         for union in &view.unions {
             match Tagged::of(self.root, union) {
-                Some(tagged) => self.variants(&tagged, prefix, default),
+                Some(tagged) => self.variants(&tagged, prefix, default, description(&view)),
                 None => {
                     for member in union {
                         self.inside(View::new(self.root, [*member]), prefix, default);
@@ -84,16 +84,16 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn variants(&mut self, tagged: &Tagged<'a>, prefix: &str, default: Option<&'a Value>) {
+    fn variants(&mut self, tagged: &Tagged<'a>, prefix: &str, default: Option<&'a Value>, meaning: String) {
         let chosen = default.and_then(|object| object.get(tagged.key));
         let names: Vec<String> = tagged.names().iter().map(|name| format!("{name:?}")).collect();
         self.rows.push(FieldDoc {
             path: join(prefix, tagged.key),
             kind: format!("one of {}", names.join(", ")),
             default: chosen.map(Value::to_string),
-            required: true,
+            required: chosen.is_none(),
             range: String::new(),
-            description: String::new(),
+            description: meaning,
         });
         for (name, schema) in &tagged.branches {
             let view = View::new(self.root, [*schema]);
@@ -123,7 +123,7 @@ fn row(view: &View<'_>, root: &Value, path: String, default: Option<&Value>, req
         path,
         kind: kind_name(view, root),
         default: default.map(Value::to_string).or(implied),
-        required,
+        required: required && default.is_none(),
         range: Bounds::stated(view).to_string(),
         description: description(view),
     }

@@ -121,14 +121,14 @@ impl<'a> View<'a> {
         let type_fits = self.types().is_none_or(|types| types.iter().any(|name| is_of_type(value, name)));
         let choice_fits = self.choices().is_none_or(|choices| choices.iter().any(|choice| kind(choice) == kind(value)));
         let union_fits = |union: &Vec<&'a Value>| {
-            union.is_empty() || union.iter().any(|member| View::shallow(self.root, member).fits(value))
+            union.is_empty() || union.iter().any(|member| View::shallow(self.root, [*member]).fits(value))
         };
         !self.never && type_fits && choice_fits && self.unions.iter().all(union_fits)
     }
 
     /// A view without alternatives: enough to tell types apart, and safe for schemas that contain themselves.
-    fn shallow(root: &'a Value, schema: &'a Value) -> Self {
-        let mut view = Self::new(root, [schema]);
+    fn shallow(root: &'a Value, schemas: impl IntoIterator<Item = &'a Value>) -> Self {
+        let mut view = Self::new(root, schemas);
         view.unions.clear();
         view
     }
@@ -178,17 +178,11 @@ impl<'a> View<'a> {
 
     /// The only string that `key` may have: the mark of a branch of a tagged union.
     fn tag_value(&self, key: &str) -> Option<&'a str> {
-        let choices = View::shallow_of(self.root, self.property(key)).choices()?;
+        let choices = View::shallow(self.root, self.property(key)).choices()?;
         match choices.as_slice() {
             [Value::String(name)] => Some(name.as_str()),
             _ => None,
         }
-    }
-
-    fn shallow_of(root: &'a Value, schemas: Vec<&'a Value>) -> Self {
-        let mut view = Self::new(root, schemas);
-        view.unions.clear();
-        view
     }
 }
 
