@@ -112,6 +112,10 @@ impl Rule for DeepSupervision {
         Scores::of_heads(outputs.iter().zip(&self.heads).map(|(h, head)| head.scores(h)).collect(), self.readout)
     }
 
+    fn output_head(&self) -> Option<ProjectedCrossEntropy> {
+        self.heads.last().cloned()
+    }
+
     fn export(&self, network: &Network) -> ReadoutExport {
         export_heads(&self.heads[..network.len()], self.readout)
     }

@@ -139,6 +139,10 @@ impl Rule for Dfa {
         output_scores(network, &self.output, inputs)
     }
 
+    fn output_head(&self) -> Option<ProjectedCrossEntropy> {
+        Some(self.output.clone())
+    }
+
     fn export(&self, _: &Network) -> ReadoutExport {
         export_heads(std::slice::from_ref(&self.output), HeadReadout::Last)
     }

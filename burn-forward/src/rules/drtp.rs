@@ -112,6 +112,10 @@ impl Rule for Drtp {
         output_scores(network, &self.output, inputs)
     }
 
+    fn output_head(&self) -> Option<ProjectedCrossEntropy> {
+        Some(self.output.clone())
+    }
+
     fn export(&self, _: &Network) -> ReadoutExport {
         export_heads(std::slice::from_ref(&self.output), HeadReadout::Last)
     }

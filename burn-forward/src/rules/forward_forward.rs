@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AnyRule, ParameterGroup, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use crate::activation::{Activation, AnyActivation};
-use crate::block::{Block, Trace};
+use crate::block::Trace;
 use crate::config::Context;
 use crate::data::Batch;
 use crate::goodness::Goodness;
@@ -384,21 +384,24 @@ impl ForwardForward {
         self.heads[index].label.as_ref().map(|v| labels.clone().matmul(v.val()))
     }
 
-    /// Logits of the softmax head after a pass with the neutral label, without graph but for the head.
-    fn neutral(&self, network: &Network, inputs: &AnyActivation) -> Option<Tensor<2>> {
-        let softmax = self.softmax.as_ref()?;
+    /// What the softmax head reads `[B, sum d]`: normalised activities after a pass with the neutral label. `None` without
+    /// a head, and for a prefix of the network, which lacks blocks that the head reads.
+    fn neutral_features(&self, network: &Network, inputs: &AnyActivation) -> Option<Tensor<2>> {
+        if self.softmax.is_none() || network.len() != self.heads.len() {
+            return None;
+        }
         let device = inputs.device();
-        let neutral = Tensor::full([inputs.rows(), self.classes], 1.0 / self.classes as f64, &device);
+        let neutral = Tensor::<2>::full([inputs.rows(), self.classes], 1.0 / self.classes as f64, &device);
         let mut x = self.inject(inputs, &neutral);
         let mut features = Vec::new();
         for (i, block) in network.blocks().iter().enumerate() {
-            x = block.trace_driven(x, self.drive(i, &neutral)).output.detach();
+            let drive = self.drive(i, &neutral).map(Tensor::without_autodiff);
+            x = block.trace_driven(x, drive).output;
             if i >= head_start(self.heads.len()) {
                 features.push(Normaliser::Rms.forward(x.features()));
             }
         }
-        // A prefix of the network lacks features that the head reads.
-        (network.len() == self.heads.len()).then(|| softmax.forward(Tensor::cat(features, 1)))
+        Some(Tensor::cat(features, 1))
     }
 
     /// Goodness of every candidate label at every block: `[B, C]` each.
@@ -445,13 +448,11 @@ impl Rule for ForwardForward {
         let mut rng = context.seed.stream("negatives", &[context.key.epoch, context.key.index]);
 
         // The neutral pass only reads the blocks, so it runs on copies without autodiff; the head alone learns from it.
-        let inference = network.valid();
         let plain = batch.inputs.clone().without_autodiff();
-        let logits = self.neutral_training(&inference, &plain);
-        if let (Some(logits), Some(softmax)) = (&logits, &self.softmax) {
-            let loss = cross_entropy(logits.clone(), batch.targets.clone());
-            tape.backward(&loss, softmax);
-            pass.logits = Some(logits.clone().without_autodiff());
+        if let (Some(features), Some(softmax)) = (self.neutral_features(&network.valid(), &plain), &self.softmax) {
+            let logits = softmax.forward(Tensor::from_inner(features));
+            tape.backward(&cross_entropy(logits.clone(), batch.targets.clone()), softmax);
+            pass.logits = Some(logits.without_autodiff());
         }
         let wrong = match (self.settings.negatives, &pass.logits) {
             (Negatives::Hard, Some(logits)) => {
@@ -496,7 +497,7 @@ impl Rule for ForwardForward {
             for (all, g) in blocks.iter_mut().zip(self.sweep(network, &part)) {
                 all.push(g);
             }
-            softmax.extend(self.neutral(network, &part));
+            softmax.extend(self.neutral_features(network, &part).zip(self.softmax.as_ref()).map(|(f, head)| head.forward(f)));
         }
         let blocks: Vec<Tensor<2>> = blocks.into_iter().map(|parts| Tensor::cat(parts, 0)).collect();
         let sum = |from: usize| {
@@ -512,6 +513,17 @@ impl Rule for ForwardForward {
             _ => 0,
         };
         Scores { blocks: blocks.into_iter().map(Some).collect(), readouts, primary }
+    }
+
+    fn activities(&self, network: &Network, batch: &Batch) -> Vec<AnyActivation> {
+        let labels = one_hot(&batch.targets, self.classes);
+        let mut x = self.inject(&batch.inputs, &labels);
+        let mut outputs = Vec::with_capacity(network.len());
+        for (i, block) in network.blocks().iter().enumerate() {
+            x = block.trace_driven(x, self.drive(i, &labels)).output;
+            outputs.push(x.clone());
+        }
+        outputs
     }
 
     fn export(&self, network: &Network) -> ReadoutExport {
@@ -541,23 +553,6 @@ impl Rule for ForwardForward {
 }
 
 impl ForwardForward {
-    /// As [`neutral`](Self::neutral) on an inference copy of the network, with the head still learning.
-    fn neutral_training(&self, inference: &Network, plain: &AnyActivation) -> Option<Tensor<2>> {
-        let softmax = self.softmax.as_ref()?;
-        let device = plain.device();
-        let neutral = Tensor::<2>::full([plain.rows(), self.classes], 1.0 / self.classes as f64, &device);
-        let mut x = self.inject(plain, &neutral);
-        let mut features = Vec::new();
-        for (i, block) in inference.blocks().iter().enumerate() {
-            let drive = self.drive(i, &neutral).map(|d| d.without_autodiff());
-            x = block.trace_driven(x, drive).output;
-            if i >= head_start(self.heads.len()) {
-                features.push(Normaliser::Rms.forward(x.features()));
-            }
-        }
-        Some(softmax.forward(Tensor::from_inner(Tensor::cat(features, 1))))
-    }
-
     /// Positive and negative rows as one activation, what their labels add to the pre-activation, and how many are
     /// positive. One product of twice the rows is faster than two.
     fn both(&self, index: usize, pass: &Pass) -> (AnyActivation, Option<Tensor<2>>, usize) {

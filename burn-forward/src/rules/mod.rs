@@ -111,6 +111,17 @@ pub trait Rule: ErasedModule {
     /// `network` may be a [prefix](Network::prefix) of the one the rule was built for.
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores;
 
+    /// Output of every block for the samples of a batch as they are when they are what they should be: with their own
+    /// label, where a label is part of the input.
+    fn activities(&self, network: &Network, batch: &Batch) -> Vec<AnyActivation> {
+        network.forward_all(batch.inputs.clone())
+    }
+
+    /// The classifier on the last block, for rules that have one.
+    fn output_head(&self) -> Option<crate::ProjectedCrossEntropy> {
+        None
+    }
+
     /// Parameters of this rule that stay for inference with the readout in force, by path inside the rule, with the
     /// description that goes into an exported file.
     fn export(&self, network: &Network) -> ReadoutExport;

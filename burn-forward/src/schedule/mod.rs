@@ -2,7 +2,7 @@
 
 mod greedy;
 
-pub use greedy::GreedyStrategy;
+pub use greedy::{GreedyStrategy, Phase, next_phase};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,22 @@
 //! Training on burn-train: the model it trains, the metrics, renderer, logger and checkpoints it is given.
 
+mod checkpoint;
+mod logger;
+mod memory;
 mod metrics;
 mod model;
+mod plan;
+mod renderer;
+mod run;
+mod run_folder;
 
+pub use checkpoint::{AtomicCheckpointer, KeepCheckpoints, Patience};
+pub use logger::{JsonlLogger, SplitClock};
+pub use memory::peak_memory_bytes;
 pub use metrics::{BlockMetric, NonFiniteGuard, Quantity, metric_name, parse_metric_name};
 pub use model::{BlockNumbers, EvalOutput, LocalModel, StepNumbers, StepOutput};
+pub(crate) use model::own_and_others;
+pub use plan::{BlockPlan, plan};
+pub use renderer::{ProgressRenderer, Verbosity};
+pub use run::{Run, RunOptions, Summary, build_model, load_model, train};
+pub use run_folder::{MetricRow, RunFolder};

@@ -1,0 +1,9 @@
+//! Measurements: what a trained network does on a data set, and how local its updates are.
+
+mod audit;
+mod evaluation;
+mod sparsity;
+
+pub use audit::{Alignment, audit};
+pub use evaluation::{BlockEvaluation, Evaluation, GoodnessHistogram, evaluate};
+pub use sparsity::hoyer;

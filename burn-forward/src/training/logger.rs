@@ -1,0 +1,166 @@
+//! The JSONL logger: one tidy row per epoch, split and block.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use burn::train::logger::{MetricLogger, TrainingProgressLogger};
+use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
+use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
+
+use super::metrics::{Quantity, parse_metric_name};
+use super::run_folder::{MetricRow, RunFolder};
+use crate::Result;
+
+/// Times of the splits, told by burn-train's progress and read by the logger; both run on its one metrics thread.
+#[derive(Clone, Default)]
+pub struct SplitClock(Arc<Mutex<Clock>>);
+
+#[derive(Default)]
+struct Clock {
+    started: Option<Instant>,
+    seconds: f64,
+}
+
+impl SplitClock {
+    fn start(&self) {
+        if let Ok(mut clock) = self.0.lock() {
+            clock.started = Some(Instant::now());
+        }
+    }
+
+    /// Seconds since the split began.
+    fn seconds(&self) -> Option<f64> {
+        let mut clock = self.0.lock().ok()?;
+        clock.seconds = clock.started?.elapsed().as_secs_f64();
+        Some(clock.seconds)
+    }
+}
+
+impl TrainingProgressLogger for SplitClock {
+    fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
+    fn update_epoch(&mut self, _: usize) {}
+    fn start_split(&mut self, _: &str, _: usize) {
+        SplitClock::start(self);
+    }
+    fn update_split(&mut self, _: usize) {}
+    fn end_split(&mut self) {}
+    fn end(&mut self) {}
+    fn log_event_training(&mut self, _: String) {}
+}
+
+/// Writes `metrics.jsonl` and answers burn-train's questions about past epochs from it.
+pub struct JsonlLogger {
+    folder: RunFolder,
+    clock: SplitClock,
+    greedy: bool,
+    definitions: HashMap<MetricId, String>,
+    /// Latest running value of every metric of a split in this epoch.
+    running: BTreeMap<(&'static str, String), f64>,
+    rows: Vec<MetricRow>,
+    /// Why a row could not be written; told at the end of the run.
+    problem: Arc<Mutex<Option<String>>>,
+}
+
+fn split_name(split: &Split) -> &'static str {
+    match split {
+        Split::Train => "train",
+        Split::Valid => "validation",
+        Split::Test(_) => "test",
+    }
+}
+
+impl JsonlLogger {
+    /// A logger that goes on after the rows that are in `folder`.
+    ///
+    /// # Errors
+    /// [`crate::Error::RunFolder`] if the rows there are damaged.
+    pub fn new(folder: RunFolder, clock: SplitClock, greedy: bool, problem: Arc<Mutex<Option<String>>>) -> Result<Self> {
+        let rows = folder.rows()?;
+        Ok(Self { folder, clock, greedy, definitions: HashMap::new(), running: BTreeMap::new(), rows, problem })
+    }
+
+    fn end_of_split(&mut self, epoch: usize, split: &'static str) -> std::io::Result<()> {
+        let mut rows: BTreeMap<Option<usize>, MetricRow> = BTreeMap::new();
+        let seconds = self.clock.seconds();
+        let running = std::mem::take(&mut self.running);
+        for ((s, name), value) in running {
+            if s != split {
+                self.running.insert((s, name), value);
+                continue;
+            }
+            let Some((block, quantity)) = parse_metric_name(&name) else { continue };
+            let row = rows.entry(block).or_insert_with(|| MetricRow {
+                epoch,
+                split: split.into(),
+                block,
+                loss: None,
+                accuracy: None,
+                goodness_positive: None,
+                goodness_negative: None,
+                separation: None,
+                seconds: if block.is_none() { seconds } else { None },
+                phase: None,
+            });
+            match quantity {
+                Quantity::Loss => row.loss = Some(value),
+                Quantity::Accuracy => row.accuracy = Some(value),
+                Quantity::Positive => row.goodness_positive = Some(value),
+                Quantity::Negative => row.goodness_negative = Some(value),
+            }
+        }
+        // Under a greedy schedule exactly one block has a training row: the one that learned.
+        let phase = match (self.greedy, split) {
+            (true, "train") => rows.keys().flatten().next().copied(),
+            (true, _) => self.rows.iter().rev().find(|r| r.epoch == epoch).and_then(|r| r.phase),
+            _ => None,
+        };
+        let mut file = OpenOptions::new().create(true).append(true).open(self.folder.file("metrics.jsonl"))?;
+        let mut text = String::new();
+        for mut row in rows.into_values() {
+            row.phase = phase;
+            row.separation = row.goodness_positive.zip(row.goodness_negative).map(|(p, n)| p - n);
+            text.push_str(&serde_json::to_string(&row).map_err(std::io::Error::other)?);
+            text.push('\n');
+            self.rows.push(row);
+        }
+        file.write_all(text.as_bytes())
+    }
+}
+
+impl MetricLogger for JsonlLogger {
+    fn log(&mut self, update: MetricsUpdate, _epoch: usize, split: &Split) {
+        for metric in update.entries_numeric {
+            if let (Some(name), Some(value)) = (self.definitions.get(&metric.entry.metric_id), metric.running_entry) {
+                self.running.insert((split_name(split), name.clone()), value.current());
+            }
+        }
+    }
+
+    fn read_numeric(&mut self, name: &str, epoch: usize, split: &Split) -> std::result::Result<Vec<NumericEntry>, String> {
+        let Some((block, quantity)) = parse_metric_name(name) else { return Ok(Vec::new()) };
+        let split = split_name(split);
+        let row = self.rows.iter().find(|r| r.epoch == epoch && r.split == split && r.block == block);
+        let value = row.and_then(|r| match quantity {
+            Quantity::Loss => r.loss,
+            Quantity::Accuracy => r.accuracy,
+            Quantity::Positive => r.goodness_positive,
+            Quantity::Negative => r.goodness_negative,
+        });
+        Ok(value.map(NumericEntry::Value).into_iter().collect())
+    }
+
+    fn log_metric_definition(&mut self, definition: MetricDefinition) {
+        self.definitions.insert(definition.metric_id, definition.name.to_string());
+    }
+
+    fn log_epoch_summary(&mut self, summary: EpochSummary) {
+        if let Err(e) = self.end_of_split(summary.epoch_number, split_name(&summary.split))
+            && let Ok(mut problem) = self.problem.lock()
+        {
+            problem.get_or_insert(format!("metrics.jsonl could not be written: {e}"));
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! A run from config to summary: data, model, burn-train, test, files.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use burn::data::dataloader::DataLoader;
+use burn::module::Module;
+use burn::store::ModuleRecord;
+use burn::tensor::Device;
+use burn::train::metric::LossMetric;
+use burn::train::renderer::MetricsRenderer;
+use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::checkpoint::{AtomicCheckpointer, KeepCheckpoints, Patience};
+use super::logger::{JsonlLogger, SplitClock};
+use super::memory::peak_memory_bytes;
+use super::metrics::{BlockMetric, NonFiniteGuard, Quantity};
+use super::model::LocalModel;
+use super::plan::{BlockPlan, plan};
+use super::run_folder::{MetricRow, RunFolder};
+use crate::activation::RowShape;
+use crate::config::{Keep, RunConfig};
+use crate::data::{Batch, DataFolders, ImageData};
+use crate::measure::{Evaluation, evaluate};
+use crate::network::Network;
+use crate::random::Seed;
+use crate::rules::ParameterGroup;
+use crate::schedule::{GreedyStrategy, ScheduleConfig};
+use crate::{ConfigErrors, Error, Result};
+
+/// What a run leaves in `summary.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Name of the run.
+    pub name: String,
+    /// Learning rule.
+    pub rule: String,
+    /// Architecture.
+    pub network: String,
+    /// Data set.
+    pub data: String,
+    /// Schedule.
+    pub schedule: String,
+    /// Root of all random streams.
+    pub seed: u64,
+    /// Device.
+    pub device: String,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// Accuracy on the test set, a fraction.
+    pub test_accuracy: f64,
+    /// Correct predictions on the test set.
+    pub correct: usize,
+    /// Accuracy on the validation set of the weights the run ends with; `None` without one.
+    pub validation_accuracy: Option<f64>,
+    /// Accuracy of every readout on the test set.
+    pub readouts: Vec<(String, f64)>,
+    /// Seconds of training, validation and test not included.
+    pub train_seconds: f64,
+    /// Median seconds of a training epoch.
+    pub seconds_per_epoch: f64,
+    /// Peak resident memory of the process.
+    pub peak_memory_bytes: Option<u64>,
+    /// Parameters of the network and of its readout: what inference needs.
+    pub parameters: usize,
+    /// Parameters that only teach.
+    pub head_parameters: usize,
+    /// The block table.
+    pub blocks: Vec<BlockPlan>,
+}
+
+/// How to run, beside what the config says.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Name of the device.
+    pub device_name: String,
+    /// Where data sets are looked for.
+    pub folders: DataFolders,
+    /// Handle that stops the run after the step in progress.
+    pub interrupter: InterrupterHandle,
+    /// The command line, for `run.json`.
+    pub command: String,
+    /// Git revision of the program, where it is known.
+    pub git_revision: Option<String>,
+}
+
+/// A shared [`Interrupter`]; burn-train's has no `Debug`.
+#[derive(Clone, Default)]
+pub struct InterrupterHandle(pub Interrupter);
+
+impl std::fmt::Debug for InterrupterHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("InterrupterHandle").field(&self.0.should_stop()).finish()
+    }
+}
+
+/// A config with its data, ready to be built and trained.
+#[derive(Debug)]
+pub struct Run {
+    /// The config.
+    pub config: RunConfig,
+    /// The data.
+    pub data: ImageData,
+    /// Device without autodiff.
+    pub device: Device,
+    options: RunOptions,
+}
+
+impl Run {
+    /// Reads the data and finds the device.
+    ///
+    /// # Errors
+    /// [`Error::Data`], [`Error::Device`], and [`Error::Config`] for what only the data shows.
+    pub fn prepare(config: RunConfig, options: RunOptions) -> Result<Self> {
+        let device = crate::device::parse(&options.device_name)?;
+        let data = ImageData::load(&config.data, &options.folders, Seed::new(config.seed))?;
+        let run = Self { config, data, device, options };
+        let (input, classes) = run.shapes();
+        let network = run.config.resolved().get("network").and_then(|n| n.as_object()).cloned().unwrap_or_default();
+        let context = crate::config::Context { network: &network, blocks: None, input: Some(input), classes: Some(classes) };
+        let mut errors = run.config.rule.check(&context);
+        if let ScheduleConfig::Greedy { cache: true, .. } = run.config.schedule
+            && !run.data.augment.is_empty()
+        {
+            errors.push(crate::ConfigError::new(
+                "$.schedule.cache",
+                "true, but augmented images differ in every epoch; needed: \"cache\": false, or no augmentation",
+            ));
+        }
+        if !errors.is_empty() {
+            return Err(Error::Config(ConfigErrors { origin: run.config.name.clone(), errors }));
+        }
+        Ok(run)
+    }
+
+    /// Shape of an input row, and number of classes.
+    pub fn shapes(&self) -> (RowShape, usize) {
+        let [channels, height, width] = self.data.splits.train.set().shape();
+        (RowShape::Maps { channels, height, width }, self.data.splits.train.set().classes())
+    }
+
+    /// The device for training.
+    pub fn training_device(&self) -> Device {
+        let device = self.device.clone().autodiff();
+        if self.config.training.gradient_checkpointing { device.gradient_checkpointing() } else { device }
+    }
+
+    /// A model with initial weights on the training device.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if network, rule and data do not fit.
+    pub fn model(&self) -> Result<LocalModel> {
+        let (input, classes) = self.shapes();
+        build_model(&self.config, input, classes, &self.training_device())
+    }
+
+    /// Evaluates a model on the test set.
+    ///
+    /// # Errors
+    /// As [`evaluate`].
+    pub fn test(&self, model: &LocalModel) -> Result<Evaluation> {
+        let loader = self.data.eval_loader(&self.data.splits.test, self.config.training.eval_batch_size, &self.device)?;
+        evaluate(model, &loader, "test")
+    }
+
+    fn validate(&self, model: &LocalModel) -> Result<Option<Evaluation>> {
+        let part = &self.data.splits.validation;
+        if part.is_empty() {
+            return Ok(None);
+        }
+        let loader = self.data.eval_loader(part, self.config.training.eval_batch_size, &self.device)?;
+        evaluate(model, &loader, "validation").map(Some)
+    }
+
+    /// Parameters that inference needs (network and readout), and those that only teach.
+    pub fn parameter_counts(model: &LocalModel) -> (usize, usize) {
+        let export = model.rule.export(&model.network);
+        let elements = |d: &burn::tensor::TensorData| d.num_elements();
+        let readout: usize = export
+            .linears
+            .iter()
+            .map(|(_, w, b)| elements(w) + b.as_ref().map_or(0, elements))
+            .chain(export.matrices.iter().map(|(_, m)| elements(m)))
+            .sum();
+        let heads = model.rule.num_params();
+        (model.network.num_params() + readout, heads.saturating_sub(readout))
+    }
+}
+
+/// A model from a config, with initial weights.
+///
+/// # Errors
+/// [`Error::Argument`] if network, rule and data do not fit.
+pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
+    let seed = Seed::new(config.seed);
+    let layers = config.network.layers(input, seed, device)?;
+    let network = Network::new(layers, config.partition)?;
+    let rule = config.rule.build(&network, classes, seed)?;
+    Ok(LocalModel::new(network, rule, seed))
+}
+
+/// The model of a run, from its newest checkpoint, for inference.
+///
+/// # Errors
+/// [`Error::RunFolder`] if there is no whole checkpoint or it does not fit.
+pub fn load_model(run: &Run, folder: &RunFolder) -> Result<LocalModel> {
+    let epoch = final_epoch(run, folder)?;
+    Ok(load_epoch(run.model()?, folder, epoch)?.valid())
+}
+
+/// The epoch whose weights a run ends with.
+fn final_epoch(run: &Run, folder: &RunFolder) -> Result<usize> {
+    let last = folder
+        .last_checkpoint()
+        .ok_or_else(|| Error::run_folder(folder.path(), "has no whole checkpoint yet; needed: at least one finished epoch"))?;
+    if run.config.training.keep == Keep::Last {
+        return Ok(last);
+    }
+    let best = folder
+        .rows()?
+        .into_iter()
+        .filter(|r| r.split == "validation" && r.block.is_none() && r.epoch <= last)
+        .filter_map(|r| Some((r.epoch, r.accuracy?)))
+        .fold(None, |best: Option<(usize, f64)>, (e, a)| match best {
+            Some((_, b)) if b >= a => best,
+            _ => Some((e, a)),
+        });
+    Ok(best.map_or(last, |(e, _)| e))
+}
+
+fn load_epoch(model: LocalModel, folder: &RunFolder, epoch: usize) -> Result<LocalModel> {
+    let path = folder.checkpoints().join(format!("model-{epoch}.bpk"));
+    let record = ModuleRecord::load(&path)
+        .map_err(|e| Error::run_folder(folder.path(), format!("checkpoint of epoch {epoch} cannot be read: {e}")))?;
+    model
+        .try_load_record(record)
+        .map_err(|e| Error::run_folder(folder.path(), format!("checkpoint of epoch {epoch} does not fit: {e}")))
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+/// Seconds since 1970 as `2026-11-23T22:28:53Z`, by the civil-from-days algorithm.
+fn rfc3339(seconds: u64) -> String {
+    let (days, rest) = ((seconds / 86_400) as i64, seconds % 86_400);
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
+    let year = yoe + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+fn write_status(folder: &RunFolder, run: &Run, status: &str, started: u64) -> Result<()> {
+    let finished = (status != "running").then(|| rfc3339(now()));
+    folder.write_json(
+        "run.json",
+        &json!({
+            "name": run.config.name,
+            "status": status,
+            "started": rfc3339(started),
+            "finished": finished,
+            "versions": {"burn-forward": env!("CARGO_PKG_VERSION"), "burn": "0.22.1"},
+            "git_revision": run.options.git_revision,
+            "seed": run.config.seed,
+            "device": run.options.device_name,
+            "host": {
+                "os": std::env::consts::OS,
+                "arch": std::env::consts::ARCH,
+                "cpus": std::thread::available_parallelism().map_or(1, |n| n.get()),
+            },
+            "command": run.options.command,
+        }),
+    )
+}
+
+/// Trains a run in `folder`, from its start or, if it has checkpoints, from the newest whole one; tests it and writes its
+/// files. What is returned is what `summary.json` holds.
+///
+/// # Errors
+/// [`Error::NonFinite`] if a loss became NaN or infinite, [`Error::Interrupted`] if the run was stopped, and what data,
+/// device and files give.
+pub fn train(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Summary> {
+    let started = now();
+    let begun = Instant::now();
+    folder.write_json("config.json", run.config.resolved())?;
+    write_status(folder, run, "running", started)?;
+    let result = train_and_test(run, folder, renderer);
+    let status = match &result {
+        Ok(_) => "finished",
+        Err(Error::Interrupted(_)) => "interrupted",
+        Err(_) => "failed",
+    };
+    write_status(folder, run, status, started)?;
+    tracing::debug!(seconds = begun.elapsed().as_secs_f64(), status, "run ended");
+    result
+}
+
+fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Summary> {
+    let resumed = folder.last_checkpoint();
+    let mut rows = folder.rows()?;
+    rows.retain(|r| resumed.is_some_and(|epoch| r.epoch <= epoch));
+    folder.write_rows(&rows)?;
+
+    let model = run.model()?;
+    let (parameters, head_parameters) = Run::parameter_counts(&model);
+    let blocks = plan(&model, run.config.training.batch_size);
+    if !is_done(run, &rows, model.network.len()) {
+        fit(run, folder, model, renderer, resumed, &rows)?;
+    }
+
+    let model = load_model(run, folder)?;
+    save_weights(folder, &model)?;
+    let validation = run.validate(&model)?;
+    let test = run.test(&model)?;
+    folder.write_json("evaluation.json", &test)?;
+
+    let rows = folder.rows()?;
+    let mut seconds: Vec<f64> =
+        rows.iter().filter(|r| r.split == "train" && r.block.is_none()).filter_map(|r| r.seconds).collect();
+    let train_seconds = seconds.iter().sum();
+    seconds.sort_by(f64::total_cmp);
+    let summary = Summary {
+        name: run.config.name.clone(),
+        rule: run.config.rule_name.clone(),
+        network: run.config.network_name.clone(),
+        data: run.config.data.name.name().into(),
+        schedule: if run.config.schedule.is_greedy() { "greedy" } else { "simultaneous" }.into(),
+        seed: run.config.seed,
+        device: run.options.device_name.clone(),
+        epochs: rows.iter().map(|r| r.epoch).max().unwrap_or(0),
+        test_accuracy: test.accuracy,
+        correct: test.correct,
+        validation_accuracy: validation.map(|v| v.accuracy),
+        readouts: test.readouts,
+        train_seconds,
+        seconds_per_epoch: seconds.get(seconds.len() / 2).copied().unwrap_or(0.0),
+        peak_memory_bytes: peak_memory_bytes(),
+        parameters,
+        head_parameters,
+        blocks,
+    };
+    folder.write_json("summary.json", &summary)?;
+    Ok(summary)
+}
+
+/// Block and its validation accuracy for every epoch of a greedy run.
+fn greedy_history(rows: &[MetricRow]) -> Vec<(usize, Option<f64>)> {
+    let mut phases: Vec<(usize, usize)> =
+        rows.iter().filter(|r| r.split == "train").filter_map(|r| Some((r.epoch, r.phase?))).collect();
+    phases.sort_unstable();
+    phases.dedup();
+    phases
+        .into_iter()
+        .map(|(epoch, block)| {
+            let row = rows.iter().find(|r| r.epoch == epoch && r.split == "validation" && r.block == Some(block));
+            (block, row.and_then(|r| r.accuracy))
+        })
+        .collect()
+}
+
+/// Whether a resumed run has nothing left to train.
+fn is_done(run: &Run, rows: &[MetricRow], blocks: usize) -> bool {
+    let epochs = run.config.training.epochs;
+    if let ScheduleConfig::Greedy { patience, .. } = run.config.schedule {
+        let history = greedy_history(rows);
+        return !history.is_empty() && crate::schedule::next_phase(&history, blocks, epochs, patience).is_none();
+    }
+    rows.iter().map(|r| r.epoch).max().unwrap_or(0) >= epochs
+}
+
+fn fit(
+    run: &Run,
+    folder: &RunFolder,
+    model: LocalModel,
+    renderer: Box<dyn MetricsRenderer>,
+    resumed: Option<usize>,
+    rows: &[MetricRow],
+) -> Result<()> {
+    let training = &run.config.training;
+    let device = run.training_device();
+    let first_epoch = resumed.unwrap_or(0) as u64 + 1;
+    let train = run.data.train_loader(training.batch_size, first_epoch, &device)?.with_workers(training.workers);
+    let steps = train.num_batches();
+    let valid = run.data.eval_loader(&run.data.splits.validation, training.eval_batch_size, &run.device)?;
+    let blocks = model.network.len();
+    let greedy = run.config.schedule.is_greedy();
+    let epochs = if greedy { training.epochs * blocks } else { training.epochs };
+
+    let groups: Vec<ParameterGroup> = run.config.rule.parameter_groups();
+    let optimizer = run.config.optimizer.optimizer(&groups)?;
+    let scheduler = run.config.optimizer.scheduler(&groups, steps * training.epochs)?;
+    let fresh_schedule = scheduler.to_record();
+
+    let clock = SplitClock::default();
+    let problem = Arc::new(Mutex::new(None));
+    let logger = JsonlLogger::new(folder.clone(), clock.clone(), greedy, problem.clone())?;
+    let interrupter = run.options.interrupter.0.clone();
+    let guard = NonFiniteGuard { interrupter: interrupter.clone(), found: Arc::new(Mutex::new(None)) };
+
+    let checkpoints = folder.checkpoints();
+    std::fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, e))?;
+    let mut builder = SupervisedTraining::new(folder.path(), Arc::new(train) as Arc<dyn DataLoader<Batch>>, Arc::new(valid))
+        .with_application_logger(None)
+        .with_metric_logger(logger)
+        .with_progress_logger(clock)
+        .with_interrupter(interrupter.clone())
+        .renderer(renderer)
+        .num_epochs(epochs)
+        .with_checkpointing_strategy(KeepCheckpoints {
+            best: training.keep == Keep::Best,
+            kept: folder.checkpointed_epochs(),
+        })
+        .with_custom_checkpointers(
+            AtomicCheckpointer::new(checkpoints.clone(), "model"),
+            AtomicCheckpointer::new(checkpoints.clone(), "optim"),
+            AtomicCheckpointer::new(checkpoints, "scheduler"),
+        )
+        .metric_train_numeric(LossMetric::new())
+        .metric_valid_numeric(LossMetric::new());
+    for block in std::iter::once(None).chain((0..blocks).map(Some)) {
+        for quantity in Quantity::ALL {
+            if block.is_none() && matches!(quantity, Quantity::Positive | Quantity::Negative) {
+                continue;
+            }
+            let metric = BlockMetric::new(block, quantity);
+            let train_metric = if quantity == Quantity::Loss && block.is_some() {
+                metric.clone().guarded(guard.clone())
+            } else {
+                metric.clone()
+            };
+            builder = builder.metric_train_numeric(train_metric).metric_valid_numeric(metric);
+        }
+    }
+    if let (Some(patience), false) = (training.patience, greedy) {
+        builder = builder.early_stopping(Patience { patience });
+    }
+    if let Some(epoch) = resumed {
+        builder = builder.checkpoint(epoch);
+    }
+    if let ScheduleConfig::Greedy { patience, cache } = run.config.schedule {
+        builder = builder.with_training_strategy(TrainingStrategy::Custom(Arc::new(GreedyStrategy {
+            device,
+            epochs_per_block: training.epochs,
+            patience,
+            cache,
+            batch_size: training.batch_size,
+            seed: Seed::new(run.config.seed),
+            ordered: Arc::new(run.data.eval_loader(&run.data.splits.train, training.eval_batch_size, &run.device)?),
+            fresh_schedule,
+            history: greedy_history(rows),
+        })));
+    }
+    let result = builder.launch(Learner::new(model, optimizer, scheduler));
+
+    let saved = match folder.last_checkpoint() {
+        Some(epoch) => format!("epochs up to {epoch} are saved; go on with `burn-forward train --resume {}`", folder.path().display()),
+        None => "no epoch was finished, so nothing is saved".into(),
+    };
+    if let Ok(Some((block, value, epoch, step))) = guard.found.lock().map(|f| *f) {
+        return Err(Error::NonFinite { block, value, epoch, step, checkpoint: saved });
+    }
+    if let Some(error) = result.error {
+        return Err(Error::burn("training", error));
+    }
+    if let Ok(Some(problem)) = problem.lock().map(|p| p.clone()) {
+        return Err(Error::run_folder(folder.path(), problem));
+    }
+    if result.interrupted.is_some() {
+        return Err(Error::Interrupted(format!("stopped; {saved}")));
+    }
+    Ok(())
+}
+
+fn save_weights(folder: &RunFolder, model: &LocalModel) -> Result<()> {
+    crate::export::write(model, &folder.file("model.safetensors"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn dates() {
+        assert_eq!(super::rfc3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(super::rfc3339(951_827_696), "2000-02-29T12:34:56Z");
+        assert_eq!(super::rfc3339(1_795_472_933), "2026-11-23T22:28:53Z");
+    }
+}
