@@ -16,8 +16,12 @@ pub(super) enum Kind {
     Plain,
     /// Plain numbers on an axis that reaches 0.
     FromZero,
+    /// Angles, with a label every 30 degrees.
+    Degrees,
     /// Whole numbers, from the first to the last without a margin.
     Epochs,
+    /// Seconds since 0, to the last without a margin.
+    Seconds,
 }
 
 /// An axis over the values that are to be drawn.
@@ -45,11 +49,12 @@ impl Axis {
                 // Nothing lies beyond 0 and 100 %; the latter needs a hair of room for the width of its line.
                 (if low < 0.0 { bottom } else { bottom.max(0.0) }, if high > 1.0 { top } else { top.min(1.002) })
             }
-            Kind::Plain => padded(low, high),
+            Kind::Plain | Kind::Degrees => padded(low, high),
             Kind::FromZero => {
                 let (bottom, top) = padded(low.min(0.0), high.max(0.0));
                 (if low < 0.0 { bottom } else { 0.0 }, if high > 0.0 || low == high { top } else { 0.0 })
             }
+            Kind::Seconds => (0.0, if high > 0.0 { high } else { 1.0 }),
             Kind::Epochs if low < high => (low, high),
             Kind::Epochs => (low - 0.5, high + 0.5),
         };
@@ -62,9 +67,12 @@ impl Axis {
     }
 
     fn between(kind: Kind, log: bool, low: f64, high: f64, labels: usize) -> Self {
-        // Percent labels are round in percent; a logarithmic axis has room for whole powers of ten only.
+        // Between two epochs there is nothing to label, and between powers of ten nothing round.
         let whole = log || kind == Kind::Epochs;
-        let step = round_step((high - low) / labels as f64).max(if whole { 1.0 } else { 0.0 });
+        let step = match kind {
+            Kind::Degrees => 30.0,
+            _ => round_step((high - low) / labels as f64).max(if whole { 1.0 } else { 0.0 }),
+        };
         let first = (low / step - 1e-9).ceil();
         let ticks = (0..=2 * labels).map(|i| (first + i as f64) * step).take_while(|at| *at <= high + 1e-9 * step);
         Self { kind, log, low, high, step, ticks: ticks.collect() }
@@ -90,6 +98,7 @@ impl Axis {
     pub(super) fn label(&self, place: f64) -> String {
         match self.kind {
             Kind::Percent => format!("{} %", tick(100.0 * place, 100.0 * self.step)),
+            Kind::Degrees => format!("{place:.0}°"),
             _ if self.log => {
                 let value = 10f64.powf(place.round());
                 tick(value, value)
@@ -190,7 +199,7 @@ mod tests {
             &[1e16, 1e16 + 2.0],
         ];
         for values in sets {
-            for kind in [Kind::Percent, Kind::Plain, Kind::FromZero, Kind::Epochs] {
+            for kind in [Kind::Percent, Kind::Plain, Kind::FromZero, Kind::Epochs, Kind::Seconds] {
                 let axis = Axis::over(kind, values.iter().copied(), 5);
                 assert!(axis.low < axis.high && axis.high - axis.low < f64::INFINITY, "{values:?} {axis:?}");
                 assert!(axis.ticks.len() <= 11 && axis.ticks.iter().all(|at| at.is_finite()), "{values:?} {axis:?}");

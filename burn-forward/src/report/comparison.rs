@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::axis::Kind;
 use super::figures::{UNKNOWN, bytes, count, known, percent, seconds};
-use super::html::{Column, Html, figure, legend, table};
+use super::html::{Column, Html, figure, grid, legend, table};
 use super::palette::Ink;
 use super::plot::{self, Line};
 use super::run_files::Split;
@@ -34,7 +34,7 @@ struct Spread {
 pub(super) fn render(runs: &[RunRecord]) -> Result<Html> {
     let groups = groups(runs);
     let mut body = cautions(runs);
-    body.push(ranking(&groups));
+    body.push(Html::markup(format!("<div class=\"ranking\">{}</div>\n", ranking(&groups))));
     if groups.iter().any(|group| group.runs.len() > 1) {
         body.push(Html::hint("Runs that share everything but the seed are one row: mean ± sample standard deviation."));
     }
@@ -63,19 +63,20 @@ fn cautions(runs: &[RunRecord]) -> Html {
     .collect()
 }
 
+/// One row per group. The figures stand next to the names, where a phone shows them without scrolling.
 fn ranking(groups: &[Group<'_>]) -> Html {
     let columns = [
         Column::Words("Run"),
         Column::Words("Rule"),
-        Column::Words("Network"),
-        Column::Words("Schedule"),
-        Column::Words("Seeds"),
         Column::Figures("Test accuracy"),
         Column::Figures("Validation"),
         Column::Figures("Per epoch"),
         Column::Figures("Peak memory"),
         Column::Figures("Parameters"),
         Column::Figures("With heads"),
+        Column::Words("Network"),
+        Column::Words("Schedule"),
+        Column::Words("Seeds"),
     ];
     let test: Vec<_> = groups.iter().map(|group| group.spread(RunRecord::test_accuracy)).collect();
     let pace: Vec<_> = groups.iter().map(|group| group.spread(RunRecord::seconds_per_epoch)).collect();
@@ -107,49 +108,70 @@ fn ranking(groups: &[Group<'_>]) -> Html {
         vec![
             Html::markup(format!("<i class=\"dot {}\"></i>{}", Ink::series(i).class(), group.links())),
             words(RunRecord::rule),
-            words(RunRecord::network),
-            words(RunRecord::schedule),
-            Html::text(seeds.join(", ")),
             cell(test[i], most_accurate, &accuracy),
             cell(validation, None, &accuracy),
             cell(pace[i], fastest, &|spread| seconds(spread.mean)),
             cell(memory[i], smallest, &|spread| bytes(spread.mean.round() as u64)),
             summed_up(|run| run.summary.as_ref()?.parameters),
             summed_up(with_heads),
+            words(RunRecord::network),
+            words(RunRecord::schedule),
+            Html::text(seeds.join(", ")),
         ]
     };
     table(&columns, (0..groups.len()).map(row))
 }
 
+/// Validation accuracy of all runs: over the epochs, and over the seconds that training them took.
 fn overlay(groups: &[Group<'_>]) -> Result<Html> {
-    let mut lines: Vec<Line> = Vec::new();
     let mut key = Vec::new();
-    let mut without = Vec::new();
+    let mut lines: [Vec<Line>; 2] = Default::default();
+    let mut without: [Vec<String>; 2] = Default::default();
     for (i, group) in groups.iter().enumerate() {
         let ink = Ink::series(i);
+        key.push((ink, group.links()));
         for (_, run) in &group.runs {
-            let line = Line { ink, points: run.curve(Split::Validation, None, |row| row.accuracy) };
-            if line.is_empty() {
-                without.push(run.name());
-                continue;
+            let by_epoch = run.curve(Split::Validation, None, |row| row.accuracy);
+            let by_second = over_time(run, &by_epoch);
+            for (k, points) in [by_epoch, by_second].into_iter().enumerate() {
+                let line = Line { ink, points };
+                if line.is_empty() { without[k].push(run.name()) } else { lines[k].push(line) }
             }
-            if lines.iter().all(|other| other.ink != ink) {
-                key.push((ink, group.links()));
-            }
-            lines.push(line);
         }
     }
     let mut body = Html::default();
-    if !lines.is_empty() {
-        let title = "Validation accuracy of the network";
-        let svg = plot::curves(title, Kind::Percent, &lines, &lines, &[])?;
-        body.push(legend(key));
-        body.push(Html::markup(format!("<div class=\"wide\">{}</div>\n", figure(title, &svg))));
+    let mut plots = Vec::new();
+    let [by_epoch, by_second] = &lines;
+    for (lines, time, title) in [
+        (by_epoch, Kind::Epochs, "Validation accuracy over epochs"),
+        (by_second, Kind::Seconds, "Validation accuracy over training time"),
+    ] {
+        if !lines.is_empty() {
+            plots.push(figure(title, &plot::curves(title, (time, Kind::Percent), lines, lines, &[])?));
+        }
     }
-    if !without.is_empty() {
-        body.push(Html::missing(format!("No validation accuracy was recorded for {}.", without.join(", "))));
+    if !plots.is_empty() {
+        body.push(legend(key));
+        body.push(grid(plots));
+    }
+    for (without, what) in without.iter().zip(["validation accuracy", "validation accuracy with times"]) {
+        if !without.is_empty() {
+            body.push(Html::missing(format!("No {what} was recorded for {}.", without.join(", "))));
+        }
     }
     Ok(body)
+}
+
+/// The curve with, for each epoch, the seconds that training up to its end took. Nothing where an epoch has no time:
+/// a gap would move all that follows.
+fn over_time(run: &RunRecord, by_epoch: &[(f64, Option<f64>)]) -> Vec<(f64, Option<f64>)> {
+    let seconds = run.curve(Split::Train, None, |row| row.seconds);
+    if seconds.iter().any(|(_, seconds)| seconds.is_none()) {
+        return Vec::new();
+    }
+    let elapsed = |epoch: f64| seconds.iter().take_while(|(at, _)| *at <= epoch).filter_map(|(_, s)| *s).sum();
+    let timed = by_epoch.iter().filter(|(epoch, _)| seconds.iter().any(|(at, _)| at == epoch));
+    timed.map(|(epoch, accuracy)| (elapsed(*epoch), *accuracy)).collect()
 }
 
 impl Group<'_> {

@@ -1,7 +1,7 @@
 //! The sections of one run that show something over the epochs.
 
 use super::axis::Kind;
-use super::html::{Html, figure, grid, legend};
+use super::html::{Html, figure, figure_with_key, grid, legend};
 use super::palette::Ink;
 use super::plot::{self, Line, Phase};
 use super::run_files::{MetricRow, Split};
@@ -15,26 +15,25 @@ pub(super) fn learning(run: &RunRecord) -> Result<Html> {
     if run.metrics.is_empty() {
         return Ok(Html::missing("metrics.jsonl has no rows: no epoch was finished."));
     }
-    let blocks = run.blocks();
     let phases = phases(run);
-    let mut body = legend(lines_key(blocks));
+    let quantities: [(&str, Kind, Quantity); 2] =
+        [("Accuracy", Kind::Percent, |row| row.accuracy), ("Loss", Kind::Plain, |row| row.loss)];
+    let splits = [(Split::Train, "training"), (Split::Validation, "validation")];
+    let drawn = quantities.map(|(.., quantity)| splits.map(|(split, _)| lines(run, split, quantity)));
+    let mut body = key_of(&drawn.iter().flatten().flatten().cloned().collect::<Vec<_>>(), run.blocks());
     if !phases.is_empty() {
         body.push(Html::hint("The greedy schedule trained one block after the other: the bands say which, and when."));
     }
-    let quantities: [(&str, Kind, Quantity); 2] =
-        [("Accuracy", Kind::Percent, |row| row.accuracy), ("Loss", Kind::Plain, |row| row.loss)];
-    for (name, kind, quantity) in quantities {
-        let splits = [(Split::Train, "training"), (Split::Validation, "validation")];
-        let lines = splits.map(|(split, _)| lines(run, split, quantity));
+    for ((name, kind, _), lines) in quantities.into_iter().zip(&drawn) {
         // Both plots of a quantity share one axis, so that a gap between them is a gap between the numbers.
         let alike = lines.concat();
         let mut plots = Vec::new();
-        for ((_, samples), lines) in splits.iter().zip(&lines) {
+        for ((_, samples), lines) in splits.iter().zip(lines) {
             let title = format!("{name}, {samples}");
             if lines.is_empty() {
                 body.push(Html::missing(format!("{title}: metrics.jsonl has none.")));
             } else {
-                plots.push(figure(&title, &plot::curves(&title, kind, lines, &alike, &phases)?));
+                plots.push(figure(&title, &plot::curves(&title, (Kind::Epochs, kind), lines, &alike, &phases)?));
             }
         }
         body.push(grid(plots));
@@ -45,68 +44,49 @@ pub(super) fn learning(run: &RunRecord) -> Result<Html> {
 /// Mean goodness of positive and negative samples per block, and how far they lie apart.
 pub(super) fn goodness(run: &RunRecord) -> Result<Html> {
     let has = |split: Split| run.metrics.iter().any(|row| row.split == split && row.goodness_positive.is_some());
-    let separations = |split: Split| lines(run, split, |row| row.separation);
     let split = if has(Split::Validation) { Split::Validation } else { Split::Train };
-    let separations = separations(split);
+    let separations = lines(run, split, |row| row.separation);
     if !has(split) && separations.is_empty() {
         return Ok(Html::missing("metrics.jsonl has no goodness: the rule does not use it, or no epoch was finished."));
     }
     let samples = if split == Split::Train { "training" } else { "validation" };
     let phases = phases(run);
     let blocks: Vec<_> = (0..run.blocks()).map(|block| (block, sides(run, split, block))).collect();
-    let alike: Vec<Line> = blocks.iter().flat_map(|(_, sides)| sides.clone()).collect();
     let mut plots = Vec::new();
     for (block, sides) in blocks.iter().filter(|(_, sides)| !sides.is_empty()) {
         let title = format!("Block {block}: mean goodness, {samples}");
         // Goodness sums over units: blocks of different width differ in scale, and each has its own axis.
-        plots.push(figure(&title, &plot::curves(&title, Kind::FromZero, sides, sides, &phases)?));
-    }
-    let mut body = Html::default();
-    if !alike.is_empty() {
-        body.push(sides_key());
-        body.push(grid(plots));
+        plots.push(figure(&title, &plot::curves(&title, (Kind::Epochs, Kind::FromZero), sides, sides, &[])?));
     }
     if !separations.is_empty() {
         let title = format!("Separation of positive and negative, {samples}");
-        let svg = plot::curves(&title, Kind::FromZero, &separations, &separations, &phases)?;
-        body.push(legend(
-            lines_key(run.blocks()).into_iter().filter(|(ink, _)| separations.iter().any(|l| l.ink == *ink)),
-        ));
-        body.push(grid([figure(&title, &svg)]));
+        let svg = plot::curves(&title, (Kind::Epochs, Kind::FromZero), &separations, &separations, &phases)?;
+        plots.push(figure_with_key(&title, key_of(&separations, run.blocks()), &svg));
     }
+    let mut body = if has(split) { sides_key() } else { Html::default() };
+    body.push(grid(plots));
     Ok(body)
 }
 
 /// Seconds per epoch and the learning rate, as far as the rows have them.
 pub(super) fn timing(run: &RunRecord) -> Result<Html> {
-    let samples = [(Split::Train, Ink::series(0), "training"), (Split::Validation, Ink::series(1), "validation")];
-    let drawn = |quantity: Quantity, block: Option<usize>, splits: &[(Split, Ink, &str)]| -> Vec<Line> {
-        let line =
-            |(split, ink, _): &(Split, Ink, &str)| Line { ink: *ink, points: run.curve(*split, block, quantity) };
-        splits.iter().map(line).filter(|line| !line.is_empty()).collect()
-    };
     let phases = phases(run);
-    let mut body = Html::default();
     let mut plots = Vec::new();
-    let seconds = drawn(|row| row.seconds, None, &samples);
-    if !seconds.is_empty() {
-        let shown = samples.iter().filter(|(_, ink, _)| seconds.iter().any(|line| line.ink == *ink));
-        body.push(legend(shown.map(|(_, ink, name)| (*ink, Html::text(name)))));
-        plots.push(figure(
-            "Seconds per epoch",
-            &plot::curves("Seconds per epoch", Kind::FromZero, &seconds, &seconds, &phases)?,
-        ));
-    }
-    // The rate may be written per block only; the first block that has one stands for all.
-    let rate = |block| drawn(|row| row.lr, block, &samples[..1]);
-    let rates = std::iter::once(None).chain((0..run.blocks()).map(Some)).map(rate).find(|lines| !lines.is_empty());
-    if let Some(rates) = rates {
-        plots.push(figure("Learning rate", &plot::curves("Learning rate", Kind::FromZero, &rates, &rates, &phases)?));
-    }
-    if !plots.is_empty() {
-        body.push(grid(plots));
-    }
-    Ok(body)
+    let mut add = |title: &str, key: Html, lines: &[Line]| -> Result<()> {
+        if !lines.is_empty() {
+            let svg = plot::curves(title, (Kind::Epochs, Kind::FromZero), lines, lines, &phases)?;
+            plots.push(figure_with_key(title, key, &svg));
+        }
+        Ok(())
+    };
+    let samples = [(Split::Train, Ink::series(0), "training"), (Split::Validation, Ink::series(1), "validation")];
+    let line = |(split, ink, _)| Line { ink, points: run.curve(split, None, |row| row.seconds) };
+    let seconds: Vec<Line> = samples.map(line).into_iter().filter(|line| !line.is_empty()).collect();
+    let shown = samples.iter().filter(|(_, ink, _)| seconds.iter().any(|line| line.ink == *ink));
+    add("Seconds per epoch", legend(shown.map(|(_, ink, name)| (*ink, Html::text(name)))), &seconds)?;
+    let rates = lines(run, Split::Train, |row| row.lr);
+    add("Learning rate", key_of(&rates, run.blocks()), &rates)?;
+    Ok(if plots.is_empty() { Html::default() } else { grid(plots) })
 }
 
 /// One curve per block, and the network's on top of them.
@@ -124,10 +104,12 @@ fn sides(run: &RunRecord, split: Split, block: usize) -> Vec<Line> {
     sides.into_iter().map(line).filter(|line| !line.is_empty()).collect()
 }
 
-fn lines_key(blocks: usize) -> Vec<(Ink, Html)> {
+/// The key to those of the network and its blocks that `lines` show.
+fn key_of(lines: &[Line], blocks: usize) -> Html {
     let network = (Ink::Network, Html::text("network"));
     let block = |block| (Ink::block(block, blocks), Html::text(format!("block {block}")));
-    std::iter::once(network).chain((0..blocks).map(block)).collect()
+    let all = std::iter::once(network).chain((0..blocks).map(block));
+    legend(all.filter(|(ink, _)| lines.iter().any(|line| line.ink == *ink)))
 }
 
 /// The key to positive and negative samples.

@@ -1,5 +1,6 @@
 //! The sections of one run that come from its final test.
 
+use super::axis::Kind;
 use super::curves::sides_key;
 use super::figures::{exact, known, number, percent};
 use super::html::{Column, Html, figure, grid, table};
@@ -59,7 +60,9 @@ pub(super) fn layers(run: &RunRecord) -> Result<Html> {
         None => ("network".to_owned(), *accuracy, Ink::Network),
     };
     let title = format!("Accuracy per block ({samples})");
-    let svg = plot::bars(&title, &present.iter().map(bar).collect::<Vec<_>>(), 1.0, |y| format!("{:.1} %", 100.0 * y))?;
+    let svg = plot::bars(&title, Kind::Percent, &present.iter().map(bar).collect::<Vec<_>>(), 1.0, |y| {
+        format!("{:.1} %", 100.0 * y)
+    })?;
     let row = |(block, accuracy): &(Option<usize>, Option<f64>)| {
         let name = block.map_or_else(|| Html::markup("<b>network</b>"), |block| block_cell(run, block));
         vec![name, Html::text(known(*accuracy, percent))]

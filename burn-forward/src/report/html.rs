@@ -96,6 +96,11 @@ pub(super) fn figure(caption: impl AsRef<str>, svg: &str) -> Html {
     Html(format!("<figure><figcaption>{}</figcaption>{svg}</figure>\n", Html::text(caption)))
 }
 
+/// A plot with its caption and the key to its own colours.
+pub(super) fn figure_with_key(caption: impl AsRef<str>, key: Html, svg: &str) -> Html {
+    Html(format!("<figure><figcaption>{}</figcaption>{key}{svg}</figure>\n", Html::text(caption)))
+}
+
 /// Plots side by side, as many as fit.
 pub(super) fn grid(figures: impl IntoIterator<Item = Html>) -> Html {
     Html(format!("<div class=\"grid\">{}</div>\n", figures.into_iter().collect::<Html>()))

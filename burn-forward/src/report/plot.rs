@@ -20,7 +20,7 @@ const UNITS: u32 = 4;
 pub(super) struct Line {
     /// Colour.
     pub(super) ink: Ink,
-    /// Epoch and value, by epoch. A missing value interrupts the curve.
+    /// Epoch (or second) and value, in order. A missing value interrupts the curve.
     pub(super) points: Vec<(f64, Option<f64>)>,
 }
 
@@ -48,11 +48,17 @@ pub(super) struct Phase {
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Curves over epochs. `alike` are the curves whose values the vertical axis spans: those of this plot and of the plots
+/// Curves over epochs, or over seconds where `time` says so. `alike` are the curves whose values the vertical axis spans: those of this plot and of the plots
 /// that are to be compared with it.
-pub(super) fn curves(title: &str, kind: Kind, lines: &[Line], alike: &[Line], phases: &[Phase]) -> Result<String> {
+pub(super) fn curves(
+    title: &str,
+    (time, kind): (Kind, Kind),
+    lines: &[Line],
+    alike: &[Line],
+    phases: &[Phase],
+) -> Result<String> {
     let epochs = alike.iter().flat_map(|line| line.points.iter().map(|(epoch, _)| *epoch));
-    let (x, y) = (Axis::over(Kind::Epochs, epochs, 8), Axis::over(kind, alike.iter().flat_map(Line::values), 5));
+    let (x, y) = (Axis::over(time, epochs, 8), Axis::over(kind, alike.iter().flat_map(Line::values), 7));
     draw(title, |canvas| {
         let mut chart = ChartBuilder::on(canvas)
             .margin_top(px(if phases.is_empty() { 10 } else { 22 }))
@@ -64,6 +70,9 @@ pub(super) fn curves(title: &str, kind: Kind, lines: &[Line], alike: &[Line], ph
         for phase in phases {
             // A phase reaches half an epoch beyond its first and last one, so that neighbours meet.
             let (from, to) = ((phase.first - 0.5).max(left), (phase.last + 0.5).min(right));
+            if from >= to {
+                continue;
+            }
             if phase.block % 2 == 0 {
                 chart.draw_series([Rectangle::new([(from, low), (to, high)], Ink::Band.color().filled())])?;
             }
@@ -84,7 +93,7 @@ pub(super) fn curves(title: &str, kind: Kind, lines: &[Line], alike: &[Line], ph
             .label_style(label_style(12))
             .x_label_formatter(&|at| x.label(*at))
             .y_label_formatter(&|at| y.label(*at))
-            .x_desc("epoch")
+            .x_desc(if time == Kind::Seconds { "seconds of training" } else { "epoch" })
             .draw()?;
         for line in lines {
             let style = stroke(line.ink, if line.ink == Ink::Network { 2.5 } else { 1.75 });
@@ -102,14 +111,15 @@ pub(super) fn curves(title: &str, kind: Kind, lines: &[Line], alike: &[Line], ph
     })
 }
 
-/// Bars from 0, one per label; with their value written on top while there is room.
+/// Bars from 0 to at most `top`, one per label; with their value written on top while there is room.
 pub(super) fn bars(
     title: &str,
+    kind: Kind,
     bars: &[(String, f64, Ink)],
     top: f64,
     figure: impl Fn(f64) -> String,
 ) -> Result<String> {
-    let y = Axis::exactly(Kind::Plain, 0.0, top, 5);
+    let y = Axis::exactly(kind, 0.0, top, 6);
     draw(title, |canvas| {
         let mut chart = ChartBuilder::on(canvas)
             .margin_top(px(20))
@@ -130,7 +140,7 @@ pub(super) fn bars(
                 SegmentValue::CenterOf(i) => bars.get(*i).map_or_else(String::new, |(label, ..)| label.clone()),
                 _ => String::new(),
             })
-            .y_label_formatter(&|at| figure(*at))
+            .y_label_formatter(&|at| y.label(*at))
             .draw()?;
         for (i, (_, value, ink)) in bars.iter().enumerate() {
             let corners = [(SegmentValue::Exact(i), *value), (SegmentValue::Exact(i + 1), 0.0)];
@@ -159,7 +169,7 @@ pub(super) fn histograms(title: &str, edges: &[f64], sides: [(Ink, &[f64], Optio
     let sides = sides.map(|(ink, counts, mean)| (ink, shares(counts), mean));
     let (left, right) = (edges.first().copied().unwrap_or(0.0), edges.last().copied().unwrap_or(1.0));
     let x = Axis::exactly(Kind::Plain, left, right, 7);
-    let y = Axis::over(Kind::FromZero, sides.iter().flat_map(|(_, shares, _)| shares.iter().copied()), 5);
+    let y = Axis::over(Kind::FromZero, sides.iter().flat_map(|(_, shares, _)| shares.iter().copied()), 7);
     draw(title, |canvas| {
         let mut chart = ChartBuilder::on(canvas)
             .margin_top(px(10))
@@ -234,7 +244,7 @@ mod tests {
     }
 
     fn drawn(lines: &[Line], kind: Kind) -> String {
-        curves("a <plot>", kind, lines, lines, &[]).unwrap()
+        curves("a <plot>", (Kind::Epochs, kind), lines, lines, &[]).unwrap()
     }
 
     #[test]

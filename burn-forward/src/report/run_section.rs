@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::axis::Kind;
 use super::figures::{UNKNOWN, bytes, count, exact, known, number, percent, seconds};
 use super::html::{Column, Html, facts, figure, table};
 use super::palette::Ink;
@@ -50,8 +51,7 @@ pub(super) fn key_figures(run: &RunRecord) -> Html {
     let of_epoch = |epoch: usize| format!("epoch {epoch}, the last one");
     let validation = run.validation_accuracy();
     let samples = run.evaluation.as_ref().and_then(|evaluation| evaluation.samples);
-    let with_heads = with_heads(run)
-        .map(|all| format!("{} with {} in heads", count(all), count(all - summary.parameters.unwrap_or(0))));
+    let with_heads = with_heads(run).map(|all| format!("{} with heads", exact(all)));
     let tiles = [
         ("Test accuracy", known(run.test_accuracy(), percent), samples.map(|n| format!("{} samples", exact(n)))),
         (
@@ -137,7 +137,7 @@ fn alignment(run: &RunRecord) -> Result<Html> {
     }
     let title = "Angle between the local update and the gradient";
     let top = if bars.iter().any(|(_, angle, _)| *angle > 90.0) { 180.0 } else { 90.0 };
-    let svg = plot::bars(title, &bars, top, |angle| format!("{angle:.0}°"))?;
+    let svg = plot::bars(title, Kind::Degrees, &bars, top, |angle| format!("{angle:.0}°"))?;
     let row = |i: usize| {
         let ratio = blocks.get(i).and_then(|block| block.norm_ratio);
         let angle = known(angle(i), |angle| format!("{angle:.1}°"));

@@ -63,7 +63,7 @@ fn every_figure_of_the_summary_appears() {
         "361,758,720 bytes",
         // Parameters without heads, with heads, and exactly.
         "2.29 M",
-        "5,010 in heads",
+        "2,291,510 with heads",
         "2,286,500",
         "<b>5,010</b>",
         // Blocks.
