@@ -26,7 +26,7 @@ pub(super) use self::words::{show, unknown_key};
 const MAX_DEPTH: usize = 300;
 
 /// Values that one call looks at. Only a schema whose alternatives contain themselves gets there.
-const MAX_VISITS: usize = 1_000_000;
+const MAX_VISITS: usize = 200_000;
 
 /// All mistakes of `value` according to `schema`, in the order of the document; none if it is valid.
 ///
@@ -128,8 +128,14 @@ impl<'a> Checker<'a> {
             [] if union.is_empty() => return Ok(None),
             [] => {
                 let fits = |inner: &Value| union.iter().any(|schema| View::new(self.root, [*schema]).fits(inner));
-                let needed = words::needed_of_union(union, self.root);
-                return Err(vec![place.error(words::wrong_type(place.value, &needed, fits))]);
+                let mut message = words::wrong_type(place.value, &words::needed_of_union(union, self.root), fits);
+                // A variant without options is often written as its bare name.
+                if let (Value::String(name), Some(tagged)) = (place.value, Tagged::of(self.root, union))
+                    && tagged.branch(name).is_some()
+                {
+                    message = format!("{message} (write {{{:?}: {name:?}}})", tagged.key);
+                }
+                return Err(vec![place.error(message)]);
             }
             _ => {}
         }

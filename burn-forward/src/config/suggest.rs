@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn typing_mistake_beats_a_beginning() {
-        assert_eq!(nearest("mono", ["mono-forward", "nomo"]), Some("nomo"));
+        assert_eq!(nearest("mono", ["mono-forward", "monk"]), Some("monk"));
     }
 
     proptest! {

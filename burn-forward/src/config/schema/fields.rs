@@ -17,7 +17,7 @@ pub struct FieldDoc {
     pub default: Option<String>,
     /// Whether it has to be given.
     pub required: bool,
-    /// Range of a number, `>= 0 and < 1`; empty if there is none.
+    /// Range of a number or of the items of an array, `>= 0 and < 1`; empty if there is none.
     pub range: String,
     /// What it means.
     pub description: String,
@@ -124,9 +124,20 @@ fn row(view: &View<'_>, root: &Value, path: String, default: Option<&Value>, req
         kind: kind_name(view, root),
         default: default.map(Value::to_string).or(implied),
         required: required && default.is_none(),
-        range: Bounds::stated(view).to_string(),
+        range: range(view, root),
         description: description(view),
     }
+}
+
+/// The range of the number, of the number among several alternatives, or of the items of an array.
+fn range(view: &View<'_>, root: &Value) -> String {
+    let inner = view.unions.iter().flatten().copied().chain(view.get("items"));
+    let views = inner.map(|schema| View::new(root, [schema]));
+    let own = std::iter::once(Bounds::stated(view));
+    own.chain(views.map(|view| Bounds::stated(&view)))
+        .map(|b| b.to_string())
+        .find(|t| !t.is_empty())
+        .unwrap_or_default()
 }
 
 /// Whether the schema is a union of tagged objects and nothing else, so that the rows of the union say it all.

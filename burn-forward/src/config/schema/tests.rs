@@ -155,8 +155,8 @@ fn messages(key: &str, value: Value) -> Vec<String> {
 #[case::tag("rule", json!({"name": "mono-foward"}), "$.rule.name: unknown variant \"mono-foward\"; did you mean \"mono-forward\"? valid: \"backprop\", \"mono-forward\", \"dfa\"")]
 #[case::no_tag("rule", json!({"width": 3}), "$.rule: missing key \"name\" (one of \"backprop\", \"mono-forward\", \"dfa\")")]
 #[case::tag_of_other_type("rule", json!({"name": 1}), "$.rule.name: 1 is a number; needed: one of \"backprop\", \"mono-forward\", \"dfa\"")]
-#[case::tagged_not_object("rule", json!("dfa"), "$.rule: \"dfa\" is a string; needed: an object with \"name\": one of \"backprop\", \"mono-forward\", \"dfa\"")]
-#[case::key_of_another_branch("rule", json!({"name": "backprop", "width": 3}), "$.rule.width: unknown key; did you mean \"name\"? valid: \"name\"")]
+#[case::tagged_not_object("rule", json!("dfa"), "$.rule: \"dfa\" is a string; needed: an object with \"name\": one of \"backprop\", \"mono-forward\", \"dfa\" (write {\"name\": \"dfa\"})")]
+#[case::key_of_another_branch("rule", json!({"name": "backprop", "width": 3}), "$.rule.width: unknown key; valid: \"name\"")]
 #[case::missing_in_branch("rule", json!({"name": "dfa"}), "$.rule: missing key \"beta\" (number)")]
 #[case::half_open("rule", json!({"name": "mono-forward", "decay": 1}), "$.rule.decay: 1 is too large; needed: a number >= 0 and < 1")]
 #[case::optional_union("optimizer", json!({"name": "adamw", "lr": 1}), "$.optimizer.name: unknown variant \"adamw\"; did you mean \"adam\"? valid: \"sgd\", \"adam\"")]
@@ -283,10 +283,10 @@ fn fields_as_a_table() {
         .collect();
     let expected = [
         "$schema | string | - |  | ",
-        "network.widths | array of integer | required |  | Units per layer.",
+        "network.widths | array of integer | required | >= 1 | Units per layer.",
         "network.name | string that is not empty | - |  | ",
         "network.activation | one of \"relu\", \"tanh\", \"silu\" | - |  | ",
-        "network.scale | one of \"width\", \"depth\" or number | - |  | ",
+        "network.scale | one of \"width\", \"depth\" or number | - | >= 0 and <= 1 | ",
         "network.range | array [number, number] | - |  | ",
         "network.tags | array of string | - |  | ",
         "network.layers | array of object | - |  | ",
@@ -311,7 +311,7 @@ fn fields_as_a_table() {
         "optimizer[name=sgd].momentum | number | - |  | ",
         "optimizer[name=adam] | variant | - |  | ",
         "optimizer[name=adam].lr | number | required | > 0 | ",
-        "labels | object | - |  | ",
+        "labels | object of integer | - |  | ",
         "notes | any value | - |  | ",
     ];
     assert_eq!(table, expected);
@@ -438,7 +438,7 @@ pub(in crate::config) fn generated() -> Value {
 #[case("/optimizer", json!({"name": "sgd", "lr": 0}), "$.optimizer.lr: 0 is too small; needed: a number > 0")]
 #[case("/optimizer", json!({"name": "adam", "lr": 1, "betas": [0.9]}), "$.optimizer.betas: has 1 item; needed: 2")]
 #[case("/labels", json!({"cat": -129}), "$.labels.cat: -129 is too small; needed: an integer >= -128 and <= 127")]
-#[case("/seed", json!(1e20), "$.seed: 100000000000000000000.0 is too large; needed: an integer >= 0 and <= 18446744073709551615 or null")]
+#[case("/seed", json!(1e20), "$.seed: 1e+20 is too large; needed: an integer >= 0 and <= 18446744073709551615 or null")]
 fn messages_over_a_generated_schema(#[case] pointer: &str, #[case] value: Value, #[case] expected: &str) {
     let mut document = valid_documents().remove(0);
     assert!(check(&generated(), &document).is_empty());
@@ -588,7 +588,11 @@ fn mutate(document: &mut Value, pointer: &str, change: Change) {
 
 /// Whether a message is about a demand that serde does not know, or about something that serde is lax with.
 fn serde_may_accept(error: &ConfigError) -> bool {
-    ["too small", "too large", "needed: at least", "is an array"].iter().any(|words| error.message.contains(words))
+    // serde ignores the keys beside the tag of a unit variant, even where unknown fields are denied.
+    error.message.ends_with("valid: \"name\"")
+        || ["too small", "too large", "needed: at least", "is an array"]
+            .iter()
+            .any(|words| error.message.contains(words))
 }
 
 proptest! {

@@ -126,7 +126,11 @@ fn of_view<'a>(view: &View<'a>, root: &'a Value, ranges: bool, depth: usize) -> 
     let bounds = if ranges { Bounds::stated(view) } else { Bounds::default() };
     types
         .into_iter()
-        .map(|name| if name == "array" { of_array(view, root, ranges, depth) } else { of_type(name, view, &bounds) })
+        .map(|name| match name {
+            "array" => of_array(view, root, ranges, depth),
+            "object" => of_object(view, root, ranges, depth),
+            _ => of_type(name, view, &bounds),
+        })
         .collect()
 }
 
@@ -186,6 +190,16 @@ fn of_array<'a>(view: &View<'a>, root: &'a Value, ranges: bool, depth: usize) ->
     match view.get("items") {
         Some(schema) => format!("array of {}", item(schema)),
         None => "array".to_owned(),
+    }
+}
+
+fn of_object<'a>(view: &View<'a>, root: &'a Value, ranges: bool, depth: usize) -> String {
+    match view.additional() {
+        Some(schema) if depth < MAX_DEPTH && view.keys().is_empty() => {
+            let values = of_view(&View::new(root, [schema]), root, ranges, depth + 1);
+            format!("object of {}", values.join(" or "))
+        }
+        _ => "object".to_owned(),
     }
 }
 
