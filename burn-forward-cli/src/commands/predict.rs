@@ -23,7 +23,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
         )
         .into());
     }
-    let count = images.len();
+    let count = images.pixels.len() / images.shape.iter().product::<usize>().max(1);
     let set = ImageSet::new(images.pixels, vec![0; count], images.shape, trained.classes(), trained.scale())?;
     let part = Part::whole(set);
     for start in (0..count).step_by(run.config.training.eval_batch_size) {
