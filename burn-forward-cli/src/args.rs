@@ -85,7 +85,9 @@ impl ChangeArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  burn-forward train configs/digits-mono-forward.json\n  burn-forward train configs/digits-dfa.json --set training.epochs=5 --out runs/short\n  burn-forward train --resume runs/mnist-mono-forward-1")]
+#[command(
+    after_help = "Examples:\n  burn-forward train configs/digits-mono-forward.json\n  burn-forward train configs/digits-dfa.json --set training.epochs=5 --out runs/short\n  burn-forward train --resume runs/mnist-mono-forward-1"
+)]
 pub(crate) struct TrainArgs {
     /// The config file (JSON)
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
@@ -143,7 +145,9 @@ pub(crate) struct PredictArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Every comparison includes `backprop` and `deep-supervision` on the network, data, budget and optimiser of the first config.\n\nExample:\n  burn-forward compare configs/digits-mono-forward.json configs/digits-dfa.json --seeds 3")]
+#[command(
+    after_help = "Every comparison includes `backprop` and `deep-supervision` on the network, data, budget and optimiser of the first config.\n\nExample:\n  burn-forward compare configs/digits-mono-forward.json configs/digits-dfa.json --seeds 3"
+)]
 pub(crate) struct CompareArgs {
     /// Config files, one arm each
     #[arg(required = true)]

@@ -62,7 +62,8 @@ pub fn parse(name: &str) -> Result<Device> {
         "flex" if index.is_empty() => Ok(Device::flex()),
         #[cfg(feature = "ndarray")]
         "ndarray" if index.is_empty() => {
-            #[allow(deprecated)] // Burn deprecates this backend since 0.22; it is supported here as long as Burn ships it.
+            #[allow(deprecated)]
+            // Burn deprecates this backend since 0.22; it is supported here as long as Burn ships it.
             Ok(Device::ndarray())
         }
         #[cfg(feature = "wgpu")]

@@ -3,13 +3,13 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use crate::Result;
 use crate::activation::Activation;
 use crate::block::Trace;
 use crate::init::{Init, frozen};
 use crate::local::LocalLoss;
 use crate::random::Rng;
 use crate::tape::Score;
-use crate::Result;
 
 /// A teaching signal `[B, C]` in the space of the output: an error `softmax(O) - T`, or targets.
 #[derive(Debug, Clone)]

@@ -189,9 +189,8 @@ mod tests {
     #[test]
     fn values_at_initialisation() {
         let d = 2000;
-        let z: Tensor<2> = Init::Normal(1.0)
-            .draw([64, d], &mut Seed::new(3).stream("z", &[]), &Device::flex())
-            .unwrap();
+        let z: Tensor<2> =
+            Init::Normal(1.0).draw([64, d], &mut Seed::new(3).stream("z", &[]), &Device::flex()).unwrap();
         for g in ALL {
             let got = g.of(relu(z.clone())).mean().into_scalar::<f64>();
             let expected = g.at_init(d);

@@ -57,7 +57,9 @@ impl Init {
                     z * std as f32
                 })
                 .collect(),
-            Self::Normal(std) => return Err(Error::argument("Init::draw", "standard deviation", std, "finite and >= 0")),
+            Self::Normal(std) => {
+                return Err(Error::argument("Init::draw", "standard deviation", std, "finite and >= 0"));
+            }
         };
         Ok(Tensor::from_data(TensorData::new(values, shape), device))
     }

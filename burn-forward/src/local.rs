@@ -21,7 +21,14 @@ pub trait LocalLoss<S, A: Activation>: Module {
 /// hands the gradients to the tape, drops the graph, and returns the detached output.
 ///
 /// What is held when it returns does not depend on how many blocks came before.
-pub fn learn<S, B, L>(block: &B, loss: &L, index: usize, input: B::Input, signal: &S, tape: &mut Tape<impl Sized>) -> B::Output
+pub fn learn<S, B, L>(
+    block: &B,
+    loss: &L,
+    index: usize,
+    input: B::Input,
+    signal: &S,
+    tape: &mut Tape<impl Sized>,
+) -> B::Output
 where
     B: Block,
     L: LocalLoss<S, B::Output>,

@@ -106,8 +106,8 @@ mod tests {
         let drawn = hard(&ys, &all, 4, &mut Seed::new(2).stream("n", &[]));
         let z: f64 = (0..3).map(|c| (logits[c] as f64).exp()).sum();
         let mut chi2 = 0.0;
-        for c in 0..3 {
-            let expected = n as f64 * (logits[c] as f64).exp() / z;
+        for (c, logit) in logits.iter().take(3).enumerate() {
+            let expected = n as f64 * (*logit as f64).exp() / z;
             let got = drawn.iter().filter(|&&d| d == c as i64).count() as f64;
             chi2 += (got - expected).powi(2) / expected;
         }

@@ -216,7 +216,10 @@ impl OptimizerConfig {
         let mut errors = Vec::new();
         let only = |errors: &mut Vec<ConfigError>, given: bool, key: &str, names: &[OptimizerName], words: &str| {
             if given && !names.contains(&self.name) {
-                errors.push(ConfigError::new(format!("$.optimizer.{key}"), format!("has no effect here; it belongs to {words}")));
+                errors.push(ConfigError::new(
+                    format!("$.optimizer.{key}"),
+                    format!("has no effect here; it belongs to {words}"),
+                ));
             }
         };
         use OptimizerName as N;
@@ -323,7 +326,11 @@ impl OptimizerConfig {
         if self.name == OptimizerName::Muon {
             let penalty = (self.weight_decay > 0.0).then_some(WeightDecayConfig { penalty: self.weight_decay as f32 });
             let built = MuonConfig::new()
-                .with_momentum(MomentumConfig { momentum: self.momentum.unwrap_or(0.95), dampening: 0.0, nesterov: true })
+                .with_momentum(MomentumConfig {
+                    momentum: self.momentum.unwrap_or(0.95),
+                    dampening: 0.0,
+                    nesterov: true,
+                })
                 .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
                 .with_weight_decay(penalty)
                 .build();

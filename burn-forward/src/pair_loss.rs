@@ -141,7 +141,8 @@ mod tests {
     fn gradients_are_the_closed_forms() {
         let device = Device::flex().autodiff();
         let (gp, gn) = ([3.0f32, 0.5], [1.0f32, 2.5]);
-        let cases: [(PairLoss, Box<dyn Fn(f64, f64) -> (f64, f64)>); 2] = [
+        type Closed = Box<dyn Fn(f64, f64) -> (f64, f64)>;
+        let cases: [(PairLoss, Closed); 2] = [
             (
                 PairLoss::Logistic { threshold: Threshold::Value(2.0), scale: 1.5 },
                 Box::new(|p, n| (-1.5 * sigmoid(-1.5 * (p - 2.0)), 1.5 * sigmoid(1.5 * (n - 2.0)))),

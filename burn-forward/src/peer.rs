@@ -68,7 +68,8 @@ impl PeerNormalisation {
     pub fn penalty(&self, pre_activation: Tensor<2>, activity: Tensor<2>) -> Tensor<1> {
         let [rows, d] = activity.dims();
         let batch_mean = activity.detach().mean_dim(0).reshape([d]);
-        let mean = self.mean.value_sync().to_device(&batch_mean.device()) * self.momentum + batch_mean * (1.0 - self.momentum);
+        let mean =
+            self.mean.value_sync().to_device(&batch_mean.device()) * self.momentum + batch_mean * (1.0 - self.momentum);
         let mean = mean.detach();
         self.mean.update(mean.clone());
         // Burn applies an update one step late unless asked; a checkpoint must hold the newest state.

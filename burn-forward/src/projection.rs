@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
+use crate::Result;
 use crate::activation::Activation;
 use crate::block::Trace;
 use crate::init::{self, Init};
@@ -11,7 +12,6 @@ use crate::local::LocalLoss;
 use crate::pair_loss::cross_entropy;
 use crate::random::Rng;
 use crate::tape::{Labels, Score};
-use crate::Result;
 
 /// Softmax cross-entropy of `G = h M (+ c)`, `M` `[d, C]`.
 ///

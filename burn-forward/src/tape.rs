@@ -129,11 +129,7 @@ impl Tape<Labels> {
     pub fn finish(self, logits: Tensor<2>) -> TrainOutput<ClassificationOutput> {
         let device = logits.device();
         let losses: Vec<Tensor<1>> = self.records.iter().map(|r| r.score.loss.clone()).collect();
-        let loss = if losses.is_empty() {
-            Tensor::zeros([1], &device.inner())
-        } else {
-            Tensor::cat(losses, 0).mean()
-        };
+        let loss = if losses.is_empty() { Tensor::zeros([1], &device.inner()) } else { Tensor::cat(losses, 0).mean() };
         let item = ClassificationOutput::new(loss, logits.without_autodiff(), self.signal.0.clone());
         TrainOutput { grads: self.gradients, item }
     }

@@ -28,7 +28,10 @@ pub(crate) fn run(args: &AuditArgs) -> Result<()> {
         println!("{}", json!({"blocks": blocks}));
         return Ok(());
     }
-    println!("angle between the update of '{}' and the back-propagation gradient of the same batch", run.config.rule_name);
+    println!(
+        "angle between the update of '{}' and the back-propagation gradient of the same batch",
+        run.config.rule_name
+    );
     let rows: Vec<Vec<String>> = blocks
         .iter()
         .map(|b| vec![b.index.to_string(), format!("{:.2}", b.angle_degrees), format!("{:.4}", b.norm_ratio)])

@@ -23,7 +23,9 @@ pub(crate) fn run(args: &CheckArgs) -> Result<()> {
     }
     match failed {
         None => Ok(()),
-        Some(Error::Config(ConfigErrors { origin, errors })) => Err(Error::Config(ConfigErrors { origin, errors }).into()),
+        Some(Error::Config(ConfigErrors { origin, errors })) => {
+            Err(Error::Config(ConfigErrors { origin, errors }).into())
+        }
         Some(other) => Err(other.into()),
     }
 }

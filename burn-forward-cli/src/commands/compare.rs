@@ -49,7 +49,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
         }
     }
     let records = folders.iter().map(RunRecord::load).collect::<burn_forward::Result<Vec<_>>>()?;
-    report::write(&records, &out.join("report.html"))?;
+    report::write(&records, out.join("report.html"))?;
     if !args.json {
         print!("{}", render(&arms, &results));
         println!("\nreport {}", out.join("report.html").display());
@@ -177,8 +177,5 @@ fn render(arms: &[Arm], results: &BTreeMap<usize, Vec<Summary>>) -> String {
             ]
         })
         .collect();
-    table(
-        &["arm", "test accuracy", "sd", "seeds", "s/epoch", "peak memory", "parameters", "with heads"],
-        &rows,
-    )
+    table(&["arm", "test accuracy", "sd", "seeds", "s/epoch", "peak memory", "parameters", "with heads"], &rows)
 }

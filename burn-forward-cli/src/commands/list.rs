@@ -35,7 +35,8 @@ pub(crate) fn run(args: &ListArgs) -> Result<()> {
         .map(|r| (r.schema)())
         .or_else(|| registry.networks.iter().find(|n| n.name == name).map(|n| (n.schema)()));
     let Some(schema) = schema else {
-        let names: Vec<&str> = registry.rules.iter().map(|r| r.name).chain(registry.networks.iter().map(|n| n.name)).collect();
+        let names: Vec<&str> =
+            registry.rules.iter().map(|r| r.name).chain(registry.networks.iter().map(|n| n.name)).collect();
         return Err(Error::argument("list", "name", format!("\"{name}\""), names.join(", ")).into());
     };
     let rows: Vec<Vec<String>> = describe_fields(&schema, &schema)

@@ -1,10 +1,10 @@
 //! `predict`: classes of images in an IDX file.
 
 use anyhow::Result;
+use burn::tensor::activation::softmax;
 use burn_forward::activation::AnyActivation;
 use burn_forward::data::{HostBatch, ImageSet, Part, idx};
 use burn_forward::training::load_model;
-use burn::tensor::activation::softmax;
 use serde_json::json;
 
 use super::reopen;
@@ -27,7 +27,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     let set = ImageSet::new(images.pixels, vec![0; count], images.shape, trained.classes(), trained.scale())?;
     let part = Part::whole(set);
     for start in (0..count).step_by(run.config.training.eval_batch_size) {
-        let rows: Vec<u32> = (start..(start + run.config.training.eval_batch_size).min(count)).map(|i| i as u32).collect();
+        let rows: Vec<u32> =
+            (start..(start + run.config.training.eval_batch_size).min(count)).map(|i| i as u32).collect();
         let batch = HostBatch::new(&part, &rows, &run.data.normaliser)?.to_device(&run.device);
         let inputs: AnyActivation = batch.inputs;
         let probabilities = softmax(model.scores(inputs).primary(), 1);

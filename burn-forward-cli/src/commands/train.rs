@@ -31,7 +31,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         (None, None) => RunFolder::create_next(Path::new("runs"), &run.config.name)?,
     };
     if !args.quiet {
-        eprintln!("{}: {} on {}, {}", folder.path().display(), run.config.rule_name, run.config.network_name, run.data.splits.sizes());
+        eprintln!(
+            "{}: {} on {}, {}",
+            folder.path().display(),
+            run.config.rule_name,
+            run.config.network_name,
+            run.data.splits.sizes()
+        );
     }
     let interrupter = run.interrupter();
     ctrlc::set_handler(move || {
@@ -44,7 +50,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         interrupter.stop(Some("Ctrl-C"));
     })?;
     let summary = train(&run, &folder, renderer(args))?;
-    report::write(&[RunRecord::load(folder.path())?], &folder.file("report.html"))?;
+    report::write(&[RunRecord::load(folder.path())?], folder.file("report.html"))?;
     if !args.quiet {
         print_summary(&summary, &folder);
     }

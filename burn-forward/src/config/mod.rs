@@ -5,8 +5,8 @@
 
 pub mod document;
 pub mod overrides;
+mod run_config;
 pub mod schema;
 pub mod suggest;
-mod run_config;
 
 pub use run_config::{Context, Keep, Registry, RunConfig, TrainingConfig};

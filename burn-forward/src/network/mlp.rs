@@ -7,12 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::layer::{AnyLayer, Candidates, Layer, LayerExport, repeat_rows};
+use crate::Result;
 use crate::activation::{Activation, AnyActivation, RowShape};
 use crate::block::Trace;
 use crate::init::{self, Init};
 use crate::normalise::Normaliser;
 use crate::random::Seed;
-use crate::Result;
 
 /// An activation function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

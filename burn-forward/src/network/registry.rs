@@ -35,6 +35,9 @@ impl NetworkSpec for MlpConfig {
     }
 }
 
+/// Parses settings; returns them and their resolved form.
+pub type ParseNetwork = fn(&Value) -> Result<(Box<dyn NetworkSpec>, Value)>;
+
 /// A row of the registry.
 #[derive(Clone)]
 pub struct NetworkEntry {
@@ -45,7 +48,7 @@ pub struct NetworkEntry {
     /// JSON Schema of the settings, without `name` and `partition`.
     pub schema: fn() -> Value,
     /// Parses settings (without `name` and `partition`); returns them and their resolved form.
-    pub parse: fn(&Value) -> Result<(Box<dyn NetworkSpec>, Value)>,
+    pub parse: ParseNetwork,
 }
 
 /// A row from a typed config.

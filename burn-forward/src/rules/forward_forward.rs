@@ -243,7 +243,10 @@ impl RuleSpec for ForwardForwardConfig {
         {
             errors.push(ConfigError::new(
                 "$.rule.label",
-                format!("an overlay of {classes} classes does not fit into {} input features; needed: \"per-layer\"", input.len()),
+                format!(
+                    "an overlay of {classes} classes does not fit into {} input features; needed: \"per-layer\"",
+                    input.len()
+                ),
             ));
         }
         errors
@@ -286,7 +289,12 @@ impl RuleSpec for ForwardForwardConfig {
                 LabelInput::Overlay { .. } => None,
                 LabelInput::PerLayer => {
                     let width = block.drive_width().ok_or_else(|| {
-                        Error::argument("forward-forward", format!("label of block {i}"), "per-layer", "\"overlay\": its first layer takes no label")
+                        Error::argument(
+                            "forward-forward",
+                            format!("label of block {i}"),
+                            "per-layer",
+                            "\"overlay\": its first layer takes no label",
+                        )
                     })?;
                     let rng = &mut seed.stream("label", &[i as u64]);
                     Some(Param::from_tensor(Init::Normal(1.0).draw([classes, width], rng, &device)?))
@@ -304,7 +312,9 @@ impl RuleSpec for ForwardForwardConfig {
         let width: usize = network.blocks()[first..].iter().map(|b| b.output().len()).sum();
         let softmax = settings
             .softmax_head
-            .then(|| init::linear(width, classes, Init::Zeros, Some(Init::Zeros), &mut seed.stream("output", &[]), &device))
+            .then(|| {
+                init::linear(width, classes, Init::Zeros, Some(Init::Zeros), &mut seed.stream("output", &[]), &device)
+            })
             .transpose()?;
         Ok(AnyRule::new(ForwardForward { heads, softmax, settings, classes, seed }))
     }
@@ -343,7 +353,7 @@ impl<A: Activation> LocalLoss<Polarity, A> for GoodnessHead {
         let [rows, width] = h.dims();
         let b = signal.positives;
         let g = self.pieces.goodness.of(h.clone());
-        let (positive, negative) = (g.clone().slice([0..b]), g.slice([b..rows]));
+        let (positive, negative) = (g.clone().narrow(0, 0, b), g.narrow(0, b, rows - b));
         let mut loss = self.pieces.loss.forward(positive.clone(), negative.clone(), width) * self.pieces.weight;
         if let (Some(peer), Some(z)) = (&self.peer, &trace.pre_activation) {
             let [_, z_width] = z.dims();
@@ -497,7 +507,9 @@ impl Rule for ForwardForward {
             for (all, g) in blocks.iter_mut().zip(self.sweep(network, &part)) {
                 all.push(g);
             }
-            softmax.extend(self.neutral_features(network, &part).zip(self.softmax.as_ref()).map(|(f, head)| head.forward(f)));
+            softmax.extend(
+                self.neutral_features(network, &part).zip(self.softmax.as_ref()).map(|(f, head)| head.forward(f)),
+            );
         }
         let blocks: Vec<Tensor<2>> = blocks.into_iter().map(|parts| Tensor::cat(parts, 0)).collect();
         let sum = |from: usize| {
@@ -528,7 +540,9 @@ impl Rule for ForwardForward {
 
     fn export(&self, network: &Network) -> ReadoutExport {
         let (label, matrices) = match self.settings.label {
-            LabelInput::Overlay { strength } => (serde_json::json!({"kind": "overlay", "strength": strength}), Vec::new()),
+            LabelInput::Overlay { strength } => {
+                (serde_json::json!({"kind": "overlay", "strength": strength}), Vec::new())
+            }
             LabelInput::PerLayer => {
                 let named: Vec<(String, TensorData)> = self
                     .heads

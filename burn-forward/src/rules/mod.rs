@@ -23,7 +23,7 @@ pub use drtp::{Drtp, DrtpConfig};
 pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, ForwardForwardPreset};
 pub use mono_forward::{LocalClassifiers, MonoForwardConfig};
 pub use readout::{HeadReadout, Scores};
-pub use registry::{ParameterGroup, RuleEntry, RuleSpec, rule_entries, rule_entry};
+pub use registry::{ParameterGroup, ParseRule, RuleEntry, RuleSpec, rule_entries, rule_entry};
 
 use std::fmt;
 use std::ops::Deref;

@@ -79,7 +79,8 @@ pub(super) fn heads(network: &Network, classes: usize, bias: bool, seed: Seed) -
         .map(|(i, block)| {
             // The last block's head is the output layer of the network under every rule: drawn from a stream of its
             // own, so that back-propagation and local rules start from the same output layer.
-            let mut rng = if i + 1 == network.len() { seed.stream("output", &[]) } else { seed.stream("head", &[i as u64]) };
+            let mut rng =
+                if i + 1 == network.len() { seed.stream("output", &[]) } else { seed.stream("head", &[i as u64]) };
             ProjectedCrossEntropy::new(block.output().len(), classes, bias, &mut rng, &device)
         })
         .collect()

@@ -69,6 +69,9 @@ pub trait RuleSpec: Debug + Send + Sync {
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule>;
 }
 
+/// Parses settings; returns them and their resolved form.
+pub type ParseRule = fn(&Value) -> Result<(Box<dyn RuleSpec>, Value)>;
+
 /// A row of the registry.
 #[derive(Clone)]
 pub struct RuleEntry {
@@ -81,7 +84,7 @@ pub struct RuleEntry {
     /// JSON Schema of the settings, without `name`.
     pub schema: fn() -> Value,
     /// Parses settings (without `name`); returns them and their resolved form.
-    pub parse: fn(&Value) -> Result<(Box<dyn RuleSpec>, Value)>,
+    pub parse: ParseRule,
 }
 
 fn entry<T>(name: &'static str, about: &'static str, paper: &'static str) -> RuleEntry

@@ -7,11 +7,11 @@ use burn::data::dataset::DatasetError;
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn::train::{EventProcessorTraining, LearnerEvent, TrainingItem};
 use burn::train::metric::store::{Aggregate, Split};
+use burn::train::{EventProcessorTraining, LearnerEvent, TrainingItem};
 use burn::train::{
-    InferenceStep, Learner, SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents,
-    ValidLoader,
+    InferenceStep, Learner, SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader,
+    TrainingComponents, ValidLoader,
 };
 use rand::seq::SliceRandom;
 
@@ -93,9 +93,9 @@ impl GreedyStrategy {
 /// One step's input.
 enum Work {
     /// A batch of the data set, to be run to the block that learns.
-    Batch(Batch),
+    Batch(Box<Batch>),
     /// A batch from the cache, already there.
-    Cached(Pass, BatchKey),
+    Cached(Box<Pass>, BatchKey),
 }
 
 impl GreedyStrategy {
@@ -107,13 +107,13 @@ impl GreedyStrategy {
         epoch: usize,
     ) -> Box<dyn Iterator<Item = Result<Work, DatasetError>> + 'a> {
         let Some(cache) = cache else {
-            return Box::new(train.iter().map(|batch| batch.map(Work::Batch)));
+            return Box::new(train.iter().map(|batch| batch.map(|b| Work::Batch(Box::new(b)))));
         };
         let mut order: Vec<i64> = (0..cache.rows as i64).collect();
         order.shuffle(&mut self.seed.stream("order", &[epoch as u64]));
         let chunks: Vec<Vec<i64>> = order.chunks(self.batch_size.max(1)).map(<[i64]>::to_vec).collect();
         Box::new(chunks.into_iter().enumerate().map(move |(i, rows)| {
-            Ok(Work::Cached(cache.pass(&rows), BatchKey { epoch: epoch as u64, index: i as u64 }))
+            Ok(Work::Cached(Box::new(cache.pass(&rows)), BatchKey { epoch: epoch as u64, index: i as u64 }))
         }))
     }
 }
@@ -155,11 +155,7 @@ impl Cache {
     fn pass(&self, rows: &[i64]) -> Pass {
         let index = Tensor::<1, Int>::from_data(TensorData::new(rows.to_vec(), [rows.len()]), &self.labels.device());
         Pass {
-            streams: self
-                .streams
-                .iter()
-                .map(|s| s.with_features(s.features().select(0, index.clone())))
-                .collect(),
+            streams: self.streams.iter().map(|s| s.with_features(s.features().select(0, index.clone()))).collect(),
             labels: self.labels.clone().select(0, index.clone()),
             negatives: self.negatives.clone().map(|n| n.select(0, index)),
             error: None,
@@ -194,17 +190,16 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
             if self.cache && cache.as_ref().is_none_or(|(block, _)| *block != phase.block) {
                 let model = learner.model();
                 let ordered = self.ordered.to_device(&self.device);
-                let filled = Cache::fill(ordered.iter().filter_map(|b| b.ok()).map(|b| self.advance(&model, &b, phase.block)));
+                let filled =
+                    Cache::fill(ordered.iter().filter_map(|b| b.ok()).map(|b| self.advance(&model, &b, phase.block)));
                 cache = filled.map(|c| (phase.block, c));
             }
 
             let items = train.num_items();
             let start = LearnerEvent::StartSplit { epoch_number: epoch, total_items: items };
             interrupter.fail_on_error(event_processor.process_train(start));
-            let mut iterator = self.batches(&train, cache.as_ref().map(|(_, c)| c), epoch);
-            let mut iteration = 0;
-            while let Some(work) = iterator.next() {
-                iteration += 1;
+            let work = self.batches(&train, cache.as_ref().map(|(_, c)| c), epoch);
+            for (work, iteration) in work.zip(1..) {
                 let output = match work {
                     Ok(Work::Batch(batch)) => {
                         let model = learner.model();
@@ -213,7 +208,7 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
                     }
                     Ok(Work::Cached(pass, key)) => {
                         self.device.seed(self.seed.number("dropout", &[key.epoch, key.index]));
-                        learner.model().learn_block(phase.block, pass, key)
+                        learner.model().learn_block(phase.block, *pass, key)
                     }
                     Err(e) => {
                         interrupter.fail(e);
@@ -230,7 +225,6 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
                     break;
                 }
             }
-            drop(iterator);
             interrupter.fail_on_error(event_processor.process_train(LearnerEvent::EndSplit(epoch)));
             if interrupter.should_stop() {
                 break;
@@ -243,7 +237,8 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
             let mut iteration = 0;
             while let Some(Ok(batch)) = iterator.next() {
                 iteration += 1;
-                let item = TrainingItem::new(InferenceStep::step(&model, batch), iterator.progress(), Some(iteration), None);
+                let item =
+                    TrainingItem::new(InferenceStep::step(&model, batch), iterator.progress(), Some(iteration), None);
                 interrupter.fail_on_error(event_processor.process_valid(LearnerEvent::ProcessedItem(item)));
                 if interrupter.should_stop() {
                     break;

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError, CheckpointingAction, CheckpointingStrategy};
-use burn::train::metric::store::{Aggregate, Direction, EventStoreClient, Split};
 use burn::train::EarlyStoppingStrategy;
+use burn::train::checkpoint::{
+    Checkpoint, Checkpointer, CheckpointerError, CheckpointingAction, CheckpointingStrategy,
+};
+use burn::train::metric::store::{Aggregate, Direction, EventStoreClient, Split};
 
 use super::metrics::{Quantity, metric_name};
 

@@ -77,7 +77,12 @@ impl JsonlLogger {
     ///
     /// # Errors
     /// [`crate::Error::RunFolder`] if the rows there are damaged.
-    pub fn new(folder: RunFolder, clock: SplitClock, greedy: bool, problem: Arc<Mutex<Option<String>>>) -> Result<Self> {
+    pub fn new(
+        folder: RunFolder,
+        clock: SplitClock,
+        greedy: bool,
+        problem: Arc<Mutex<Option<String>>>,
+    ) -> Result<Self> {
         let rows = folder.rows()?;
         Ok(Self { folder, clock, greedy, definitions: HashMap::new(), running: BTreeMap::new(), rows, problem })
     }
@@ -139,7 +144,12 @@ impl MetricLogger for JsonlLogger {
         }
     }
 
-    fn read_numeric(&mut self, name: &str, epoch: usize, split: &Split) -> std::result::Result<Vec<NumericEntry>, String> {
+    fn read_numeric(
+        &mut self,
+        name: &str,
+        epoch: usize,
+        split: &Split,
+    ) -> std::result::Result<Vec<NumericEntry>, String> {
         let Some((block, quantity)) = parse_metric_name(name) else { return Ok(Vec::new()) };
         let split = split_name(split);
         let row = self.rows.iter().find(|r| r.epoch == epoch && r.split == split && r.block == block);

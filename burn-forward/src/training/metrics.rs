@@ -59,13 +59,26 @@ pub struct BlockMetric {
     guard: Option<NonFiniteGuard>,
 }
 
+/// Where a loss stopped being a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NonFinite {
+    /// Block, from 0.
+    pub block: usize,
+    /// The value.
+    pub value: f64,
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Step within the epoch, from 1.
+    pub step: usize,
+}
+
 /// Stops a run whose loss is no longer a number.
 #[derive(Clone)]
 pub struct NonFiniteGuard {
     /// Stops the run.
     pub interrupter: Interrupter,
-    /// Where the first such loss was: block, value, epoch, step.
-    pub found: Arc<Mutex<Option<(usize, f64, usize, usize)>>>,
+    /// The first such loss.
+    pub found: Arc<Mutex<Option<NonFinite>>>,
 }
 
 impl BlockMetric {
@@ -126,7 +139,8 @@ impl Metric for BlockMetric {
         {
             if let Ok(mut found) = guard.found.lock() {
                 let step = metadata.iteration.unwrap_or(0);
-                found.get_or_insert((self.block.unwrap_or(0), value, item.key.epoch as usize, step));
+                let (block, epoch) = (self.block.unwrap_or(0), item.key.epoch as usize);
+                found.get_or_insert(NonFinite { block, value, epoch, step });
             }
             guard.interrupter.stop(Some("the loss is no longer a finite number"));
         }

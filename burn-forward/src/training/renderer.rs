@@ -106,7 +106,11 @@ impl ProgressRenderer {
 /// `1:02:03` or `2:03`.
 fn duration(seconds: f64) -> String {
     let s = seconds.round() as u64;
-    if s >= 3600 { format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) } else { format!("{}:{:02}", s / 60, s % 60) }
+    if s >= 3600 {
+        format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+    } else {
+        format!("{}:{:02}", s / 60, s % 60)
+    }
 }
 
 impl MetricsRendererTraining for ProgressRenderer {
@@ -140,7 +144,8 @@ impl TrainingProgressLogger for ProgressRenderer {
         }
         if self.verbosity == Verbosity::Auto && self.terminal {
             let bar = ProgressBar::with_draw_target(Some(total_items as u64), ProgressDrawTarget::stderr_with_hz(8));
-            if let Ok(style) = ProgressStyle::with_template("{msg} [{wide_bar:.cyan/dim}] {per_sec:>10} {eta:>4} left") {
+            if let Ok(style) = ProgressStyle::with_template("{msg} [{wide_bar:.cyan/dim}] {per_sec:>10} {eta:>4} left")
+            {
                 bar.set_style(style.progress_chars("━╸─"));
             }
             self.bar = Some(bar);

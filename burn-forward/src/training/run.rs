@@ -16,7 +16,7 @@ use serde_json::json;
 use super::checkpoint::{AtomicCheckpointer, KeepCheckpoints, Patience};
 use super::logger::{JsonlLogger, SplitClock};
 use super::memory::peak_memory_bytes;
-use super::metrics::{BlockMetric, NonFiniteGuard, Quantity};
+use super::metrics::{BlockMetric, NonFinite, NonFiniteGuard, Quantity};
 use super::model::LocalModel;
 use super::plan::{BlockPlan, plan};
 use super::run_folder::{MetricRow, RunFolder};
@@ -119,7 +119,8 @@ impl Run {
         let run = Self { config, data, device, options };
         let (input, classes) = run.shapes();
         let network = run.config.resolved().get("network").and_then(|n| n.as_object()).cloned().unwrap_or_default();
-        let context = crate::config::Context { network: &network, blocks: None, input: Some(input), classes: Some(classes) };
+        let context =
+            crate::config::Context { network: &network, blocks: None, input: Some(input), classes: Some(classes) };
         let mut errors = run.config.rule.check(&context);
         if let ScheduleConfig::Greedy { cache: true, .. } = run.config.schedule
             && !run.data.augment.is_empty()
@@ -166,7 +167,8 @@ impl Run {
     /// # Errors
     /// As [`evaluate`].
     pub fn test(&self, model: &LocalModel) -> Result<Evaluation> {
-        let loader = self.data.eval_loader(&self.data.splits.test, self.config.training.eval_batch_size, &self.device)?;
+        let loader =
+            self.data.eval_loader(&self.data.splits.test, self.config.training.eval_batch_size, &self.device)?;
         evaluate(model, &loader, "test")
     }
 
@@ -217,9 +219,9 @@ pub fn load_model(run: &Run, folder: &RunFolder) -> Result<LocalModel> {
 
 /// The epoch whose weights a run ends with.
 fn final_epoch(run: &Run, folder: &RunFolder) -> Result<usize> {
-    let last = folder
-        .last_checkpoint()
-        .ok_or_else(|| Error::run_folder(folder.path(), "has no whole checkpoint yet; needed: at least one finished epoch"))?;
+    let last = folder.last_checkpoint().ok_or_else(|| {
+        Error::run_folder(folder.path(), "has no whole checkpoint yet; needed: at least one finished epoch")
+    })?;
     if run.config.training.keep == Keep::Last {
         return Ok(last);
     }
@@ -411,24 +413,25 @@ fn fit(
 
     let checkpoints = folder.checkpoints();
     std::fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, e))?;
-    let mut builder = SupervisedTraining::new(folder.path(), Arc::new(train) as Arc<dyn DataLoader<Batch>>, Arc::new(valid))
-        .with_application_logger(None)
-        .with_metric_logger(logger)
-        .with_progress_logger(clock)
-        .with_interrupter(interrupter.clone())
-        .renderer(renderer)
-        .num_epochs(epochs)
-        .with_checkpointing_strategy(KeepCheckpoints {
-            best: training.keep == Keep::Best,
-            kept: folder.checkpointed_epochs(),
-        })
-        .with_custom_checkpointers(
-            AtomicCheckpointer::new(checkpoints.clone(), "model"),
-            AtomicCheckpointer::new(checkpoints.clone(), "optim"),
-            AtomicCheckpointer::new(checkpoints, "scheduler"),
-        )
-        .metric_train_numeric(LossMetric::new())
-        .metric_valid_numeric(LossMetric::new());
+    let mut builder =
+        SupervisedTraining::new(folder.path(), Arc::new(train) as Arc<dyn DataLoader<Batch>>, Arc::new(valid))
+            .with_application_logger(None)
+            .with_metric_logger(logger)
+            .with_progress_logger(clock)
+            .with_interrupter(interrupter.clone())
+            .renderer(renderer)
+            .num_epochs(epochs)
+            .with_checkpointing_strategy(KeepCheckpoints {
+                best: training.keep == Keep::Best,
+                kept: folder.checkpointed_epochs(),
+            })
+            .with_custom_checkpointers(
+                AtomicCheckpointer::new(checkpoints.clone(), "model"),
+                AtomicCheckpointer::new(checkpoints.clone(), "optim"),
+                AtomicCheckpointer::new(checkpoints, "scheduler"),
+            )
+            .metric_train_numeric(LossMetric::new())
+            .metric_valid_numeric(LossMetric::new());
     for block in std::iter::once(None).chain((0..blocks).map(Some)) {
         for quantity in Quantity::ALL {
             if block.is_none() && matches!(quantity, Quantity::Positive | Quantity::Negative) {
@@ -465,10 +468,13 @@ fn fit(
     let result = builder.launch(Learner::new(model, optimizer, scheduler));
 
     let saved = match folder.last_checkpoint() {
-        Some(epoch) => format!("epochs up to {epoch} are saved; go on with `burn-forward train --resume {}`", folder.path().display()),
+        Some(epoch) => format!(
+            "epochs up to {epoch} are saved; go on with `burn-forward train --resume {}`",
+            folder.path().display()
+        ),
         None => "no epoch was finished, so nothing is saved".into(),
     };
-    if let Ok(Some((block, value, epoch, step))) = guard.found.lock().map(|f| *f) {
+    if let Ok(Some(NonFinite { block, value, epoch, step })) = guard.found.lock().map(|f| *f) {
         return Err(Error::NonFinite { block, value, epoch, step, checkpoint: saved });
     }
     if let Some(error) = result.error {

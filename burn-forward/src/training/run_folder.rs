@@ -205,7 +205,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = RunFolder::create(dir.path().join("r")).unwrap();
         fs::create_dir_all(run.checkpoints()).unwrap();
-        for f in ["model-1.bpk", "optim-1.bpk", "scheduler-1.bpk", "model-2.bpk", "optim-2.bpk", "model-3.bpk.partial"] {
+        for f in ["model-1.bpk", "optim-1.bpk", "scheduler-1.bpk", "model-2.bpk", "optim-2.bpk", "model-3.bpk.partial"]
+        {
             fs::write(run.checkpoints().join(f), b"x").unwrap();
         }
         assert_eq!(run.last_checkpoint(), Some(1));
