@@ -19,7 +19,7 @@ use crate::{ConfigError, ConfigErrors};
 /// use burn_forward::config::document::parse_document;
 ///
 /// let errors = parse_document("a.json", r#"{"training": {"epochs": 3, "epochs": 5}}"#).unwrap_err();
-/// assert_eq!(errors.to_string(), "a.json: 1 mistake\n  $.training.epochs: the key stands more than once in its object");
+/// assert_eq!(errors.errors[0].to_string(), "$.training.epochs: the key stands more than once in its object");
 /// ```
 pub fn parse_document(origin: &str, text: &str) -> Result<Value, ConfigErrors> {
     let fail = |errors| Err(ConfigErrors { origin: origin.to_owned(), errors });

@@ -108,8 +108,8 @@ fn ranking(groups: &[Group<'_>]) -> Html {
         vec![
             Html::markup(format!("<i class=\"dot {}\"></i>{}", Ink::series(i).class(), group.links())),
             words(RunRecord::rule),
-            cell(test[i], most_accurate, &accuracy),
-            cell(validation, None, &accuracy),
+            cell(test[i], most_accurate, &|spread| accuracy(spread, group.runs.len())),
+            cell(validation, None, &|spread| accuracy(spread, group.runs.len())),
             cell(pace[i], fastest, &|spread| seconds(spread.mean)),
             cell(memory[i], smallest, &|spread| bytes(spread.mean.round() as u64)),
             summed_up(|run| run.summary.as_ref()?.parameters),
@@ -197,11 +197,13 @@ impl Spread {
     }
 }
 
-fn accuracy(spread: Spread) -> String {
-    match spread.deviation {
-        Some(deviation) => format!("{:.2} ± {:.2} % (n = {})", 100.0 * spread.mean, 100.0 * deviation, spread.n),
+/// Mean and deviation in percent; and over how many runs, where that is not all of them.
+fn accuracy(spread: Spread, runs: usize) -> String {
+    let figures = match spread.deviation {
+        Some(deviation) => format!("{:.2} ± {:.2} %", 100.0 * spread.mean, 100.0 * deviation),
         None => percent(spread.mean),
-    }
+    };
+    if spread.n == runs { figures } else { format!("{figures} ({} of {runs})", spread.n) }
 }
 
 fn peak_memory(run: &RunRecord) -> Option<f64> {
@@ -257,6 +259,7 @@ mod tests {
         assert_eq!(Spread::of(&[0.5]), Some(Spread { mean: 0.5, deviation: None, n: 1 }));
         // 0.96, 0.98, 1.00: mean 0.98, deviations -0.02, 0, 0.02, variance 0.0008 / 2.
         let spread = Spread::of(&[0.96, 0.98, 1.0]).unwrap();
-        assert_eq!(accuracy(spread), "98.00 ± 2.00 % (n = 3)");
+        assert_eq!(accuracy(spread, 3), "98.00 ± 2.00 %");
+        assert_eq!(accuracy(spread, 4), "98.00 ± 2.00 % (3 of 4)");
     }
 }

@@ -178,8 +178,11 @@ fn cells(matrix: &[Vec<u64>]) -> Html {
             let shade = share.sqrt();
             let kind = if predicted == class { "right" } else { "wrong" };
             let strong = if shade > 0.6 { " strong" } else { "" };
-            let (class, zero) = (format!("{kind}{strong}"), if *count == 0 { " zero" } else { "" });
-            rows.push_str(&format!("<td class=\"{class}{zero}\" style=\"--shade:{shade:.2}\">{}</td>", exact(*count)));
+            let zero = if *count == 0 { " zero" } else { "" };
+            rows.push_str(&format!(
+                "<td class=\"{kind}{strong}{zero}\" style=\"--shade:{shade:.2}\">{}</td>",
+                exact(*count)
+            ));
         }
         rows.push_str(&"<td></td>".repeat(classes - counts.len().min(classes)));
         let right = counts.get(class).filter(|_| total > 0).map(|right| *right as f64 / total as f64);

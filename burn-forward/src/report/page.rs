@@ -10,6 +10,9 @@ const STYLE: &str = include_str!("style.css");
 /// The browser is told to run and fetch nothing, whatever the page may come to hold.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
+/// Up to this many runs the table of contents lists their parts.
+const DETAILED: usize = 4;
+
 /// The whole page.
 pub(super) fn render(runs: &[RunRecord]) -> Result<String> {
     let title = match runs {
@@ -28,7 +31,7 @@ pub(super) fn render(runs: &[RunRecord]) -> Result<String> {
     }
     for (i, run) in runs.iter().enumerate() {
         let parts = run_section::parts(run)?;
-        contents.push(contents_of(i, run, &parts));
+        contents.push(contents_of(i, run, if runs.len() <= DETAILED { &parts } else { &[] }));
         main.push(section(i, run, parts));
     }
     let (title, colors) = (Html::text(title), palette::css());
@@ -47,7 +50,8 @@ pub(super) fn render(runs: &[RunRecord]) -> Result<String> {
 fn contents_of(i: usize, run: &RunRecord, parts: &[Part]) -> Html {
     let entry = |part: &Part| format!("<li><a href=\"#run-{i}-{}\">{}</a></li>", part.id, part.title);
     let entries: String = parts.iter().map(entry).collect();
-    Html::markup(format!("<li><a href=\"#run-{i}\">{}</a>\n<ul>{entries}</ul></li>\n", Html::text(run.name())))
+    let entries = if entries.is_empty() { entries } else { format!("\n<ul>{entries}</ul>") };
+    Html::markup(format!("<li><a href=\"#run-{i}\">{}</a>{entries}</li>\n", Html::text(run.name())))
 }
 
 fn section(i: usize, run: &RunRecord, parts: Vec<Part>) -> Html {

@@ -78,7 +78,11 @@ pub(super) fn curves(
             }
             let words = format!("block {}", phase.block);
             let room = (to - from) / (right - left) * f64::from(SIZE.0 - 64);
-            let text = if room > 6.5 * words.len() as f64 { words } else { phase.block.to_string() };
+            let fits = |text: &str| room > 6.5 * text.len() as f64 + 4.0;
+            let text = if fits(&words) { words } else { phase.block.to_string() };
+            if !fits(&text) && phase.block % 5 != 0 {
+                continue;
+            }
             let style = label_style(11).pos(Pos::new(HPos::Center, VPos::Bottom));
             let (middle, top) = chart.backend_coord(&(0.5 * (from + to), high));
             canvas.draw(&Text::new(text, (middle, top - px(3)), style))?;

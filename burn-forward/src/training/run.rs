@@ -135,6 +135,11 @@ impl Run {
         Ok(run)
     }
 
+    /// Handle that stops the run after the step in progress.
+    pub fn interrupter(&self) -> Interrupter {
+        self.options.interrupter.0.clone()
+    }
+
     /// Shape of an input row, and number of classes.
     pub fn shapes(&self) -> (RowShape, usize) {
         let [channels, height, width] = self.data.splits.train.set().shape();

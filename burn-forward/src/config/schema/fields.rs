@@ -25,8 +25,8 @@ pub struct FieldDoc {
 
 /// All options below `schema`, in its order; `root` is the whole schema, where `$ref` are looked up.
 ///
-/// An object gives a row per key. A tagged union gives a row for the tag, and for each variant a row of its own followed
-/// by its keys. A schema that contains itself is followed once.
+/// An object gives a row per key. A tagged union gives a row for the tag, and for each variant a row of its own
+/// followed by its keys. A schema that contains itself is followed once.
 pub fn describe_fields(schema: &Value, root: &Value) -> Vec<FieldDoc> {
     let mut table = Table { root, rows: Vec::new(), open: Vec::new() };
     table.inside(View::new(root, [schema]), "", None);

@@ -1,0 +1,231 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Trains, compares and reports networks with local learning rules.
+#[derive(Debug, Parser)]
+#[command(
+    name = "burn-forward",
+    version,
+    about,
+    after_help = "Examples:\n  burn-forward train configs/digits-mono-forward.json\n  burn-forward train configs/mnist-mono-forward.json --set optimizer.lr=0.001 --seed 1\n  burn-forward compare configs/digits-mono-forward.json configs/digits-forward-forward.json --seeds 3\n  burn-forward report runs/digits-mono-forward-1\n\nExit codes: 0 done, 1 the run failed, 2 the input was wrong."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a config and leave a run folder with weights, metrics and a report
+    Train(TrainArgs),
+    /// Evaluate a trained run on its test set
+    Eval(EvalArgs),
+    /// Predict the classes of the images in an IDX file with a trained run
+    Predict(PredictArgs),
+    /// Train several configs (and the baselines) on the same data and print one table
+    Compare(CompareArgs),
+    /// Write one self-contained HTML page from run folders
+    Report(ReportArgs),
+    /// Write the inference network of a run as safetensors
+    Export(ExportArgs),
+    /// Compare a config's local updates with the back-propagation gradient, block by block
+    Audit(AuditArgs),
+    /// Print a config's block table: shapes, parameters, memory
+    Plan(PlanArgs),
+    /// Check configs and report every mistake
+    Check(CheckArgs),
+    /// List rules, networks, data sets and their settings
+    List(ListArgs),
+    /// Print the JSON Schema of configs
+    Schema,
+    /// Say what this build and this machine can do
+    Doctor(DoctorArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// A config with what may be changed from outside.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigArgs {
+    /// The config file (JSON)
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+}
+
+/// What may be changed from outside.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ChangeArgs {
+    /// Override a setting: `--set optimizer.lr=0.01`; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// Root of all random streams, instead of the config's
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Device: flex, ndarray, wgpu, libtorch, cuda:0 ... (see `doctor`)
+    #[arg(long, default_value = "flex")]
+    pub(crate) device: String,
+    /// Folder with data sets, instead of BURN_FORWARD_DATA or the platform's cache folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+impl ChangeArgs {
+    /// `--set` with the seed among it.
+    pub(crate) fn assignments(&self) -> Vec<String> {
+        self.sets.iter().cloned().chain(self.seed.map(|s| format!("seed={s}"))).collect()
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  burn-forward train configs/digits-mono-forward.json\n  burn-forward train configs/digits-dfa.json --set training.epochs=5 --out runs/short\n  burn-forward train --resume runs/mnist-mono-forward-1")]
+pub(crate) struct TrainArgs {
+    /// The config file (JSON)
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    /// Run folder; default `runs/<config name>-<n>`
+    #[arg(long, value_name = "FOLDER", conflicts_with = "resume")]
+    pub(crate) out: Option<PathBuf>,
+    /// Go on with a run that was stopped, exactly as if it had not been
+    #[arg(long, value_name = "RUN")]
+    pub(crate) resume: Option<PathBuf>,
+    /// Build, print the block table, run two batches, stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Show nothing but errors
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Show Burn's own terminal dashboard (needs the feature `tui`)
+    #[cfg(feature = "tui")]
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) tui: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// Run folder
+    pub(crate) run: PathBuf,
+    /// Device
+    #[arg(long, default_value = "flex")]
+    pub(crate) device: String,
+    /// Folder with data sets
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// Run folder
+    pub(crate) run: PathBuf,
+    /// IDX file of images, raw or gzipped
+    pub(crate) images: PathBuf,
+    /// Device
+    #[arg(long, default_value = "flex")]
+    pub(crate) device: String,
+    /// Folder with data sets
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    /// Print one JSON object per image
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Every comparison includes `backprop` and `deep-supervision` on the network, data, budget and optimiser of the first config.\n\nExample:\n  burn-forward compare configs/digits-mono-forward.json configs/digits-dfa.json --seeds 3")]
+pub(crate) struct CompareArgs {
+    /// Config files, one arm each
+    #[arg(required = true)]
+    pub(crate) configs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    /// Number of seeds per arm, counted up from the config's
+    #[arg(long, default_value_t = 3)]
+    pub(crate) seeds: u64,
+    /// Folder for the runs; default `runs/compare-<n>`
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Add back-propagation with gradient checkpointing, the fair rival where memory is the topic
+    #[arg(long)]
+    pub(crate) checkpointing: bool,
+    /// Print one JSON object per arm and seed on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Run folders
+    #[arg(required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// The page; default `report.html` in the first run folder
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Run folder
+    pub(crate) run: PathBuf,
+    /// The file; default `model.safetensors` in the run folder
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Folder with data sets
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Audit the trained weights of this run instead of initial ones
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Config files
+    #[arg(required = true)]
+    pub(crate) configs: Vec<PathBuf>,
+    /// Override a setting in all of them
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Show the settings of one rule or network
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Folder with data sets
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+}

@@ -1,0 +1,38 @@
+//! `audit`: how local updates compare with back-propagation.
+
+use anyhow::{Context, Result};
+use burn::data::dataloader::DataLoader;
+use burn::module::Module;
+use burn_forward::measure::audit;
+use burn_forward::random::Seed;
+use burn_forward::training::{RunFolder, load_model};
+use serde_json::json;
+
+use super::prepare;
+use crate::args::AuditArgs;
+use crate::tables::table;
+
+pub(crate) fn run(args: &AuditArgs) -> Result<()> {
+    let run = prepare(&args.config.config, &args.config.change)?;
+    let model = match &args.run {
+        Some(path) => load_model(&run, &RunFolder::open(path)?)?.train(),
+        None => run.model()?,
+    };
+    let loader = run.data.train_loader(run.config.training.batch_size, 1, &run.training_device())?;
+    let batch = loader.iter().next().context("the training set is empty")?.map_err(|e| anyhow::anyhow!("{e}"))?;
+    let blocks = audit(&model, &batch, Seed::new(run.config.seed))?;
+    if let Some(path) = &args.run {
+        RunFolder::open(path)?.write_json("audit.json", &json!({"blocks": blocks}))?;
+    }
+    if args.json {
+        println!("{}", json!({"blocks": blocks}));
+        return Ok(());
+    }
+    println!("angle between the update of '{}' and the back-propagation gradient of the same batch", run.config.rule_name);
+    let rows: Vec<Vec<String>> = blocks
+        .iter()
+        .map(|b| vec![b.index.to_string(), format!("{:.2}", b.angle_degrees), format!("{:.4}", b.norm_ratio)])
+        .collect();
+    print!("{}", table(&["block", "degrees", "length / gradient"], &rows));
+    Ok(())
+}

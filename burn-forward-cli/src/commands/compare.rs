@@ -1,0 +1,184 @@
+//! `compare`: several rules on equal terms.
+//!
+//! Every arm and seed is a process of its own, so that its peak memory is its own. Data order and initial weights follow
+//! from the seed, so they are the same in every arm.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use burn_forward::config::RunConfig;
+use burn_forward::report::{self, RunRecord};
+use burn_forward::training::{RunFolder, Summary};
+use serde_json::{Map, Value, json};
+
+use super::{RunFailed, registry};
+use crate::args::CompareArgs;
+use crate::tables::{bytes, grouped, percent, table};
+
+/// One arm: a name and a config with its rule.
+struct Arm {
+    name: String,
+    config: Value,
+    base: PathBuf,
+}
+
+pub(crate) fn run(args: &CompareArgs) -> Result<()> {
+    let arms = arms(args)?;
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => next_folder(),
+    };
+    std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
+    let mut results: BTreeMap<usize, Vec<Summary>> = BTreeMap::new();
+    let mut folders = Vec::new();
+    for (i, arm) in arms.iter().enumerate() {
+        for offset in 0..args.seeds {
+            let seed = arm.config.get("seed").and_then(Value::as_u64).unwrap_or(0) + offset;
+            let folder = out.join(format!("{}-seed{seed}", arm.name));
+            eprintln!("{} seed {seed}", arm.name);
+            let summary = child(args, arm, seed, &folder)?;
+            if args.json {
+                let mut line = serde_json::to_value(&summary)?;
+                line["arm"] = json!(arm.name);
+                println!("{line}");
+            }
+            results.entry(i).or_default().push(summary);
+            folders.push(folder);
+        }
+    }
+    let records = folders.iter().map(RunRecord::load).collect::<burn_forward::Result<Vec<_>>>()?;
+    report::write(&records, &out.join("report.html"))?;
+    if !args.json {
+        print!("{}", render(&arms, &results));
+        println!("\nreport {}", out.join("report.html").display());
+    }
+    Ok(())
+}
+
+fn next_folder() -> PathBuf {
+    let mut n = 1;
+    while Path::new(&format!("runs/compare-{n}")).exists() {
+        n += 1;
+    }
+    PathBuf::from(format!("runs/compare-{n}"))
+}
+
+/// The given configs, and the baselines on the first one's network, data and budget.
+fn arms(args: &CompareArgs) -> Result<Vec<Arm>> {
+    let mut arms: Vec<Arm> = Vec::new();
+    for path in &args.configs {
+        let config = RunConfig::load(path, &args.change.assignments(), &registry())?;
+        let mut name = config.rule_name.clone();
+        if arms.iter().any(|a| a.name == name) {
+            name = config.name.clone();
+        }
+        arms.push(Arm { name, config: config.resolved().clone(), base: path.clone() });
+    }
+    let first = arms[0].config.clone();
+    let base = arms[0].base.clone();
+    let has = |arms: &[Arm], rule: &str| arms.iter().any(|a| a.config["rule"]["name"] == rule);
+    let baseline = |name: &str, rule: &str, checkpointing: bool| {
+        let mut config = first.clone();
+        config["rule"] = json!({"name": rule});
+        config["schedule"] = json!({"name": "simultaneous"});
+        if let Some(optimizer) = config["optimizer"].as_object_mut() {
+            // Rates per block have no meaning for one block.
+            optimizer.shift_remove("block-lr");
+        }
+        if checkpointing {
+            config["training"]["gradient-checkpointing"] = json!(true);
+        }
+        Arm { name: name.into(), config, base: base.clone() }
+    };
+    // A network that the first config trained as one block needs its own partition back for the heads.
+    for rule in ["backprop", "deep-supervision"] {
+        if !has(&arms, rule) {
+            arms.push(baseline(rule, rule, false));
+        }
+    }
+    if args.checkpointing {
+        arms.push(baseline("backprop-checkpointing", "backprop", true));
+    }
+    Ok(arms)
+}
+
+/// Trains one arm with one seed in a process of its own.
+fn child(args: &CompareArgs, arm: &Arm, seed: u64, folder: &Path) -> Result<Summary> {
+    let finished = folder.join("summary.json");
+    if !finished.is_file() {
+        let mut config = arm.config.clone();
+        if let Some(o) = config.as_object_mut() {
+            o.insert("name".into(), json!(arm.name));
+            o.insert("seed".into(), json!(seed));
+            absolute_data_path(o, &arm.base);
+        }
+        let parent = folder.parent().unwrap_or(Path::new("."));
+        let file = parent.join(format!("{}-seed{seed}.json", arm.name));
+        std::fs::write(&file, serde_json::to_string_pretty(&config)?).with_context(|| file.display().to_string())?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("train");
+        if folder.join("config.json").is_file() {
+            command.arg("--resume").arg(folder);
+        } else {
+            command.arg(&file).arg("--out").arg(folder);
+        }
+        command.args(["--quiet", "--device", &args.change.device]);
+        if let Some(data) = &args.change.data {
+            command.arg("--data").arg(data);
+        }
+        let status = command.status()?;
+        if !status.success() {
+            return Err(RunFailed(format!("arm '{}' with seed {seed} failed ({status})", arm.name)).into());
+        }
+    }
+    Ok(serde_json::from_value(RunFolder::open(folder)?.read_json("summary.json")?)?)
+}
+
+/// A relative data path is relative to the config it came from, which the child does not see.
+fn absolute_data_path(config: &mut Map<String, Value>, base: &Path) {
+    let Some(path) = config.get("data").and_then(|d| d.get("path")).and_then(Value::as_str).map(PathBuf::from) else {
+        return;
+    };
+    if path.is_absolute() {
+        return;
+    }
+    let beside = base.parent().unwrap_or(Path::new(".")).join(&path);
+    let found = if beside.exists() { beside } else { path };
+    if let Ok(absolute) = found.canonicalize() {
+        config["data"]["path"] = json!(absolute);
+    }
+}
+
+fn render(arms: &[Arm], results: &BTreeMap<usize, Vec<Summary>>) -> String {
+    let rows: Vec<Vec<String>> = results
+        .iter()
+        .map(|(i, runs)| {
+            let n = runs.len() as f64;
+            let mean = runs.iter().map(|r| r.test_accuracy).sum::<f64>() / n;
+            let sd = if runs.len() > 1 {
+                (runs.iter().map(|r| (r.test_accuracy - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt()
+            } else {
+                0.0
+            };
+            let mut seconds: Vec<f64> = runs.iter().map(|r| r.seconds_per_epoch).collect();
+            seconds.sort_by(f64::total_cmp);
+            let memory = runs.iter().filter_map(|r| r.peak_memory_bytes).max();
+            vec![
+                arms[*i].name.clone(),
+                percent(mean),
+                if runs.len() > 1 { format!("{:.2}", 100.0 * sd) } else { "-".into() },
+                runs.len().to_string(),
+                format!("{:.2}", seconds[seconds.len() / 2]),
+                memory.map_or("-".into(), bytes),
+                grouped(runs[0].parameters),
+                grouped(runs[0].parameters + runs[0].head_parameters),
+            ]
+        })
+        .collect();
+    table(
+        &["arm", "test accuracy", "sd", "seeds", "s/epoch", "peak memory", "parameters", "with heads"],
+        &rows,
+    )
+}

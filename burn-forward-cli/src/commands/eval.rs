@@ -1,0 +1,54 @@
+//! `eval`: a trained run on its test set.
+
+use anyhow::Result;
+use burn_forward::training::{load_model, peak_memory_bytes};
+use serde_json::json;
+
+use super::reopen;
+use crate::args::EvalArgs;
+use crate::tables::{percent, table};
+
+pub(crate) fn run(args: &EvalArgs) -> Result<()> {
+    let (run, folder) = reopen(&args.run, &args.device, args.data.as_deref())?;
+    let model = load_model(&run, &folder)?;
+    let evaluation = run.test(&model)?;
+    if args.json {
+        // The keys of `summary.json`, measured anew where they can be.
+        let mut summary = folder.read_json("summary.json").unwrap_or_else(|_| json!({}));
+        summary["test_accuracy"] = json!(evaluation.accuracy);
+        summary["correct"] = json!(evaluation.correct);
+        summary["samples"] = json!(evaluation.samples);
+        summary["loss"] = json!(evaluation.loss);
+        summary["readouts"] = json!(evaluation.readouts);
+        summary["rule"] = json!(run.config.rule_name);
+        summary["network"] = json!(run.config.network_name);
+        summary["seed"] = json!(run.config.seed);
+        summary["device"] = json!(args.device);
+        summary["peak_memory_bytes"] = json!(peak_memory_bytes());
+        println!("{summary}");
+        return Ok(());
+    }
+    println!("test accuracy {} ({} of {})", percent(evaluation.accuracy), evaluation.correct, evaluation.samples);
+    for (name, accuracy) in &evaluation.readouts {
+        println!("  readout {name:<11} {}", percent(*accuracy));
+    }
+    let or_dash = |v: Option<String>| v.unwrap_or_else(|| "-".into());
+    let rows: Vec<Vec<String>> = evaluation
+        .blocks
+        .iter()
+        .map(|b| {
+            vec![
+                b.index.to_string(),
+                or_dash(b.accuracy.map(percent)),
+                percent(b.dead_units),
+                or_dash(b.hoyer.map(|h| format!("{h:.3}"))),
+                or_dash(b.goodness.as_ref().map(|g| format!("{:.3}", g.mean_positive))),
+                or_dash(b.goodness.as_ref().map(|g| format!("{:.3}", g.mean_negative))),
+                or_dash(b.goodness.as_ref().map(|g| format!("{:.2}", g.d_prime))),
+            ]
+        })
+        .collect();
+    println!();
+    print!("{}", table(&["block", "accuracy", "dead units", "Hoyer", "goodness +", "goodness -", "d'"], &rows));
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! `predict`: classes of images in an IDX file.
+
+use anyhow::Result;
+use burn_forward::activation::AnyActivation;
+use burn_forward::data::{HostBatch, ImageSet, Part, idx};
+use burn_forward::training::load_model;
+use burn::tensor::activation::softmax;
+use serde_json::json;
+
+use super::reopen;
+use crate::args::PredictArgs;
+
+pub(crate) fn run(args: &PredictArgs) -> Result<()> {
+    let (run, folder) = reopen(&args.run, &args.device, args.data.as_deref())?;
+    let model = load_model(&run, &folder)?;
+    let images = idx::read_images(&args.images)?;
+    let trained = run.data.splits.train.set();
+    if images.shape != trained.shape() {
+        return Err(burn_forward::Error::data(
+            &args.images,
+            format!("images of {:?}", images.shape),
+            format!("images of {:?}, as the run was trained on (channels, height, width)", trained.shape()),
+        )
+        .into());
+    }
+    let count = images.pixels.len() / images.shape.iter().product::<usize>().max(1);
+    let set = ImageSet::new(images.pixels, vec![0; count], images.shape, trained.classes(), trained.scale())?;
+    let part = Part::whole(set);
+    for start in (0..count).step_by(run.config.training.eval_batch_size) {
+        let rows: Vec<u32> = (start..(start + run.config.training.eval_batch_size).min(count)).map(|i| i as u32).collect();
+        let batch = HostBatch::new(&part, &rows, &run.data.normaliser)?.to_device(&run.device);
+        let inputs: AnyActivation = batch.inputs;
+        let probabilities = softmax(model.scores(inputs).primary(), 1);
+        let values: Vec<f32> = probabilities.into_data().iter::<f32>().collect();
+        for (row, p) in rows.iter().zip(values.chunks_exact(trained.classes())) {
+            let class = (0..p.len()).fold(0, |best, c| if p[c] > p[best] { c } else { best });
+            if args.json {
+                println!("{}", json!({"index": row, "class": class, "probability": p[class]}));
+            } else {
+                println!("{row}\t{class}\t{:.4}", p[class]);
+            }
+        }
+    }
+    Ok(())
+}

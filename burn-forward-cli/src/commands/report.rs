@@ -1,0 +1,14 @@
+//! `report`: one HTML page from run folders.
+
+use anyhow::Result;
+use burn_forward::report::{RunRecord, write};
+
+use crate::args::ReportArgs;
+
+pub(crate) fn run(args: &ReportArgs) -> Result<()> {
+    let records = args.runs.iter().map(RunRecord::load).collect::<burn_forward::Result<Vec<_>>>()?;
+    let out = args.out.clone().unwrap_or_else(|| args.runs[0].join("report.html"));
+    write(&records, &out)?;
+    println!("{}", out.display());
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Tables and numbers for a terminal.
+
+/// Columns aligned by spaces; the first column left, the others right.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = head.iter().map(|h| h.chars().count()).collect();
+    for row in rows {
+        for (w, cell) in widths.iter_mut().zip(row) {
+            *w = (*w).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &[String]| {
+        let mut out = String::new();
+        for (i, (cell, &w)) in cells.iter().zip(&widths).enumerate() {
+            if i == 0 {
+                out += &format!("{cell:<w$}");
+            } else {
+                out += &format!("  {cell:>w$}");
+            }
+        }
+        out.trim_end().to_string() + "\n"
+    };
+    let head: Vec<String> = head.iter().map(|h| (*h).to_string()).collect();
+    let rule: Vec<String> = widths.iter().map(|&w| "-".repeat(w)).collect();
+    let mut out = line(&head) + &line(&rule);
+    for row in rows {
+        out += &line(row);
+    }
+    out
+}
+
+/// `1,234,567`.
+pub(crate) fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `345 MiB`, `12 KiB`.
+pub(crate) fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// `98.43 %`.
+pub(crate) fn percent(fraction: f64) -> String {
+    format!("{:.2} %", 100.0 * fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(12), "12");
+        assert_eq!(bytes(512), "512 B");
+        assert_eq!(bytes(3 << 20), "3.0 MiB");
+        assert_eq!(percent(0.98431), "98.43 %");
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let t = table(&["a", "n"], &[vec!["long name".into(), "1".into()], vec!["x".into(), "100".into()]]);
+        assert_eq!(t, "a            n\n---------  ---\nlong name    1\nx          100\n");
+    }
+}
