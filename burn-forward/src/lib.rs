@@ -35,5 +35,5 @@ pub mod training;
 pub use block::{Block, Trace};
 pub use error::{ConfigError, ConfigErrors, Error, Result};
 pub use local::{Local, LocalLoss};
-pub use projection::ProjectedCrossEntropy;
+pub use projection::{CrossEntropy, ProjectedCrossEntropy};
 pub use tape::{Labels, Score, Tape};

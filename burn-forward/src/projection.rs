@@ -1,4 +1,5 @@
-//! Class scores by projection: `G = h M` with cross-entropy, the local loss of Mono-Forward and of local classifiers.
+//! Cross-entropy as a local loss: of a projection `G = h M` of a block's output, the loss of Mono-Forward and of local
+//! classifiers, and of an output that is itself class scores, the loss of a network's last layer.
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -44,7 +45,20 @@ impl ProjectedCrossEntropy {
 
 impl<A: Activation> LocalLoss<Labels, A> for ProjectedCrossEntropy {
     fn score(&self, trace: &Trace<A>, labels: &Labels) -> Score {
-        let logits = self.scores(&trace.output);
-        Score { logits: Some(logits.clone()), ..Score::from(cross_entropy(logits, labels.0.clone())) }
+        score(self.scores(&trace.output), labels)
     }
+}
+
+/// Softmax cross-entropy of a block whose output is class scores `[B, C]`: a classifying last layer.
+#[derive(Module, Debug, Default)]
+pub struct CrossEntropy;
+
+impl<A: Activation> LocalLoss<Labels, A> for CrossEntropy {
+    fn score(&self, trace: &Trace<A>, labels: &Labels) -> Score {
+        score(trace.output.features(), labels)
+    }
+}
+
+fn score(logits: Tensor<2>, labels: &Labels) -> Score {
+    Score { logits: Some(logits.clone()), ..Score::from(cross_entropy(logits, labels.0.clone())) }
 }

@@ -5,6 +5,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor};
 use burn::train::{ClassificationOutput, TrainOutput};
 
+use crate::pair_loss::cross_entropy;
+
 /// Class labels `[B]`, the teaching signal of local classifiers.
 #[derive(Debug, Clone)]
 pub struct Labels(pub Tensor<1, Int>);
@@ -12,6 +14,14 @@ pub struct Labels(pub Tensor<1, Int>);
 impl From<Tensor<1, Int>> for Labels {
     fn from(targets: Tensor<1, Int>) -> Self {
         Self(targets)
+    }
+}
+
+impl Labels {
+    /// What burn-train's metrics want of a batch with these labels: `logits` `[B, C]` and their cross-entropy.
+    pub fn classify(self, logits: Tensor<2>) -> ClassificationOutput {
+        let loss = cross_entropy(logits.clone(), self.0.clone());
+        ClassificationOutput::new(loss, logits, self.0)
     }
 }
 

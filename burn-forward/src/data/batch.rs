@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::augment::Image;
 use super::{Augment, Normaliser, Part};
-use crate::activation::AnyActivation;
+use crate::activation::{Activation, AnyActivation};
 use crate::random::Rng;
 use crate::{Error, Result};
 
@@ -33,6 +33,13 @@ pub struct Batch {
     pub key: BatchKey,
     /// Index of every row within its part (training, validation or test) of the set.
     pub samples: Arc<[u32]>,
+}
+
+impl Batch {
+    /// The inputs as feature vectors `[B, d]`, images flattened: what a model with dense layers starts from.
+    pub fn features(&self) -> Tensor<2> {
+        self.inputs.features()
+    }
 }
 
 /// One mini-batch in host memory.
