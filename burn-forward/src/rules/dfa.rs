@@ -126,6 +126,7 @@ impl Rule for Dfa {
             let score = self.feedback[index].score(&trace, &OutputSignal(error));
             tape.backward(&score.loss, block);
             tape.record(index, score);
+            pass.streams = vec![trace.output.detach()];
         }
     }
 

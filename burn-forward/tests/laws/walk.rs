@@ -1,0 +1,72 @@
+//! One step of a local rule taken block by block, with what enters every block kept.
+
+use burn_forward::data::Batch;
+use burn_forward::rules::Pass;
+use burn_forward::tape::Tape;
+use burn_forward::training::LocalModel;
+
+use super::values::{Values, features, gradients, numbers};
+
+/// A step in slow motion.
+pub(crate) struct Walk {
+    /// All that block `k` is given: activations and teaching signal.
+    pub(crate) entering: Vec<Vec<f32>>,
+    /// What block `k` alone put on a tape; the last entry is what [`begin`](burn_forward::rules::Rule::begin) put there.
+    pub(crate) taped: Vec<Values>,
+    /// The rule's teaching signal was made by a pass of the whole network: an output error, or negatives sampled from
+    /// its prediction. Then every block learns something else when any block changes, and rightly so.
+    pub(crate) reads_network: bool,
+}
+
+impl Walk {
+    /// The gradients of the whole step.
+    pub(crate) fn gradients(&self) -> Values {
+        self.taped.iter().flatten().map(|(path, value)| (path.clone(), value.clone())).collect()
+    }
+}
+
+/// The pass again, to be used twice.
+pub(crate) fn copy(pass: &Pass) -> Pass {
+    Pass {
+        streams: pass.streams.clone(),
+        labels: pass.labels.clone(),
+        negatives: pass.negatives.clone(),
+        error: pass.error.clone(),
+        reference: pass.reference.clone(),
+        logits: pass.logits.clone(),
+    }
+}
+
+/// Everything in a pass that block `index` can see.
+pub(crate) fn visible(pass: &Pass, index: usize) -> Vec<f32> {
+    let mut seen: Vec<f32> = pass.streams.iter().flat_map(features).collect();
+    seen.extend(numbers(pass.labels.clone().float()));
+    seen.extend(pass.negatives.iter().flat_map(|n| numbers(n.clone().float())));
+    seen.extend(pass.error.iter().flat_map(|e| numbers(e.clone())));
+    let reference = pass.reference.get(index).and_then(Option::as_ref);
+    seen.extend(reference.iter().flat_map(|trace| features(&trace.output)));
+    seen
+}
+
+/// Walks through one step; every block has a tape of its own.
+pub(crate) fn walk(model: &LocalModel, batch: &Batch) -> Walk {
+    walk_with(model, batch, |_, _, _| {})
+}
+
+/// As [`walk`], where `visit` may look at the model and the pass before a block learns.
+pub(crate) fn walk_with(model: &LocalModel, batch: &Batch, mut visit: impl FnMut(&LocalModel, usize, &Pass)) -> Walk {
+    let mut beginning = Tape::new(());
+    let mut pass = model.rule.begin(&model.network, batch, model.context(batch), &mut beginning);
+    let mut walk =
+        Walk { entering: Vec::new(), taped: Vec::new(), reads_network: pass.error.is_some() || pass.logits.is_some() };
+    for (index, block) in model.network.blocks().iter().enumerate() {
+        visit(model, index, &pass);
+        walk.entering.push(visible(&pass, index));
+        let mut tape = Tape::new(());
+        model.rule.learn_block(index, block, &mut pass, &mut tape);
+        walk.taped.push(gradients(model, tape.gradients()));
+    }
+    model.rule.end(&model.network, &mut pass, &mut beginning);
+    walk.taped.push(gradients(model, beginning.gradients()));
+    walk
+}
