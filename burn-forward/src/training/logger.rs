@@ -14,39 +14,46 @@ use super::metrics::{Quantity, parse_metric_name};
 use super::run_folder::{MetricRow, RunFolder};
 use crate::Result;
 
-/// Times of the splits, told by burn-train's progress and read by the logger; both run on its one metrics thread.
+/// Times of the splits. Burn-train tells its progress on one thread and asks the logger to write on another, some time
+/// later, so every split of every epoch has an entry of its own.
 #[derive(Clone, Default)]
 pub struct SplitClock(Arc<Mutex<Clock>>);
 
 #[derive(Default)]
 struct Clock {
-    started: Option<Instant>,
-    seconds: f64,
+    /// Start and seconds of every training (first) and validation (second) split so far.
+    splits: [Vec<(Instant, Option<f64>)>; 2],
+    current: usize,
 }
 
 impl SplitClock {
-    fn start(&self) {
-        if let Ok(mut clock) = self.0.lock() {
-            clock.started = Some(Instant::now());
-        }
-    }
-
-    /// Seconds since the split began.
-    fn seconds(&self) -> Option<f64> {
-        let mut clock = self.0.lock().ok()?;
-        clock.seconds = clock.started?.elapsed().as_secs_f64();
-        Some(clock.seconds)
+    /// Seconds of the `n`-th split (from 0) of a kind that this process ran.
+    fn seconds(&self, kind: usize, n: usize) -> Option<f64> {
+        let clock = self.0.lock().ok()?;
+        let (start, seconds) = clock.splits[kind].get(n)?;
+        Some(seconds.unwrap_or_else(|| start.elapsed().as_secs_f64()))
     }
 }
 
 impl TrainingProgressLogger for SplitClock {
     fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
     fn update_epoch(&mut self, _: usize) {}
-    fn start_split(&mut self, _: &str, _: usize) {
-        SplitClock::start(self);
+    fn start_split(&mut self, split: &str, _: usize) {
+        if let Ok(mut clock) = self.0.lock() {
+            clock.current = usize::from(split != "train");
+            let kind = clock.current;
+            clock.splits[kind].push((Instant::now(), None));
+        }
     }
     fn update_split(&mut self, _: usize) {}
-    fn end_split(&mut self) {}
+    fn end_split(&mut self) {
+        if let Ok(mut clock) = self.0.lock() {
+            let kind = clock.current;
+            if let Some((start, seconds)) = clock.splits[kind].last_mut() {
+                *seconds = Some(start.elapsed().as_secs_f64());
+            }
+        }
+    }
     fn end(&mut self) {}
     fn log_event_training(&mut self, _: String) {}
 }
@@ -60,6 +67,8 @@ pub struct JsonlLogger {
     /// Latest running value of every metric of a split in this epoch.
     running: BTreeMap<(&'static str, String), f64>,
     rows: Vec<MetricRow>,
+    /// Splits of each kind written so far by this process.
+    written: [usize; 2],
     /// Why a row could not be written; told at the end of the run.
     problem: Arc<Mutex<Option<String>>>,
 }
@@ -84,12 +93,15 @@ impl JsonlLogger {
         problem: Arc<Mutex<Option<String>>>,
     ) -> Result<Self> {
         let rows = folder.rows()?;
-        Ok(Self { folder, clock, greedy, definitions: HashMap::new(), running: BTreeMap::new(), rows, problem })
+        let (definitions, running) = (HashMap::new(), BTreeMap::new());
+        Ok(Self { folder, clock, greedy, definitions, running, rows, written: [0, 0], problem })
     }
 
     fn end_of_split(&mut self, epoch: usize, split: &'static str) -> std::io::Result<()> {
         let mut rows: BTreeMap<Option<usize>, MetricRow> = BTreeMap::new();
-        let seconds = self.clock.seconds();
+        let kind = usize::from(split != "train");
+        let seconds = self.clock.seconds(kind, self.written[kind]);
+        self.written[kind] += 1;
         let running = std::mem::take(&mut self.running);
         for ((s, name), value) in running {
             if s != split {
