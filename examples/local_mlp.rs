@@ -36,7 +36,7 @@ impl TrainStep for Net {
     type Input = Batch;
     type Output = ClassificationOutput;
     fn step(&self, batch: Batch) -> TrainOutput<ClassificationOutput> {
-        let mut tape = Tape::new(Labels(batch.targets));
+        let mut tape = Tape::new(Labels(batch.targets.clone()));
         let x = self.hidden.iter().fold(batch.features(), |x, layer| layer.learn(x, &mut tape));
         let logits = self.head.learn(x, &mut tape);
         tape.finish(logits)
