@@ -87,8 +87,8 @@ fn one_backward_on_the_sum_of_detached_losses_is_one_backward_per_block() {
         // The rule only serves to read the network's gradients by path.
         let rule = on_all_devices("backprop", &json!({}))[0].model(seed()).rule;
         let model = LocalModel::new(network, rule, seed());
-        for k in 0..3 {
-            let id = heads[k].projection.weight.id;
+        for (k, head) in heads.iter().enumerate() {
+            let id = head.projection.weight.id;
             let a = sequential.gradients().get::<2>(id).unwrap().into_data();
             assert_eq!(a, together.gradients().get::<2>(id).unwrap().into_data(), "{name}: head {k}");
         }

@@ -69,7 +69,7 @@ fn candidates_together_are_candidates_one_by_one() {
 
                 // And both are one pass per candidate, row `b count + c` being candidate `c` of row `b`.
                 for c in 0..count {
-                    let row = |t: &Tensor<2>| t.clone().slice([c..c + 1]).repeat_dim(0, rows);
+                    let row = |t: &Tensor<2>| t.clone().slice([c..c + 1, 0..t.dims()[1]]).repeat_dim(0, rows);
                     let features = candidates.inputs.iter().fold(x.features(), |x, i| x + row(i));
                     let one = layer.trace(x.with_features(features), candidates.drives.as_ref().map(row));
                     let one = numbers(one.pre_activation.unwrap());

@@ -106,11 +106,14 @@ fn another_teaching_signal_to_one_block_changes_no_other_blocks_gradients() {
     }
 }
 
+fn next_class(classes: Tensor<1, Int>) -> Tensor<1, Int> {
+    (classes + 1).remainder_scalar(CLASSES as i32)
+}
+
 /// The pass with everything that teaches turned round.
 fn falsified(mut pass: Pass) -> Pass {
-    let next = |classes: Tensor<1, Int>| (classes + 1).remainder_scalar(CLASSES as i32);
-    pass.labels = next(pass.labels);
-    pass.negatives = pass.negatives.map(next);
+    pass.labels = next_class(pass.labels);
+    pass.negatives = pass.negatives.map(next_class);
     pass.error = pass.error.map(|e| e.neg());
     pass.streams.reverse();
     pass
