@@ -73,10 +73,11 @@ impl Case {
         LocalModel::new(network, rule, seed)
     }
 
-    fn is_consistent(&self) -> bool {
-        let network = serde_json::to_value(mlp(&[10, 9, 8])).unwrap();
-        let network = network.as_object().unwrap();
-        self.spec().check(&Context { network, blocks: Some(3), input: Some(INPUT), classes: Some(CLASSES) }).is_empty()
+    /// Whether the rule with these settings has no objection to a network.
+    pub(crate) fn accepts(&self, mlp: &MlpConfig) -> bool {
+        let network = serde_json::to_value(mlp).unwrap();
+        let (network, blocks) = (network.as_object().unwrap(), Some(mlp.widths.len()));
+        self.spec().check(&Context { network, blocks, input: Some(INPUT), classes: Some(CLASSES) }).is_empty()
     }
 }
 
@@ -108,7 +109,7 @@ fn all_settings(only: &[&str]) -> Vec<Case> {
         }
         for s in settings {
             let alone = on_all_devices(row.name, &s);
-            if alone.iter().all(Case::is_consistent) {
+            if alone.iter().all(|case| case.accepts(&mlp(&[10, 9, 8]))) {
                 cases.extend(alone);
             } else if s.get("softmax-head").is_some() {
                 // Hard negatives, the default, are sampled from the head that this switches off.
@@ -148,6 +149,23 @@ fn named_values(schema: &Value, root: &Value) -> Vec<Value> {
         vec![Value::Object(tag)]
     } else {
         Vec::new()
+    }
+}
+
+#[test]
+fn settings_are_found_in_the_schemas() {
+    let found: Vec<String> = cases().iter().map(ToString::to_string).collect();
+    for expected in [
+        r#"backprop {} on flex"#,
+        r#"dfa {"sign":true} on flex"#,
+        r#"forward-forward {"preset":"ff-plus"} on flex"#,
+        r#"forward-forward {"goodness":"top-k"} on flex"#,
+        r#"forward-forward {"label":{"name":"per-layer"}} on flex"#,
+        r#"forward-forward {"loss":{"name":"symba"}} on flex"#,
+        r#"forward-forward {"negatives":"wrong"} on flex"#,
+        r#"mono-forward {"readout":"sum"} on flex"#,
+    ] {
+        assert!(found.iter().any(|f| f == expected), "no {expected} among {found:#?}");
     }
 }
 

@@ -72,6 +72,11 @@ pub(crate) fn gradients(model: &LocalModel, gradients: &GradientsParams) -> Valu
     found
 }
 
+/// As [`gradients`], of the network alone; the tape may hold others.
+pub(crate) fn network_gradients(model: &LocalModel, gradients: &GradientsParams) -> Values {
+    collect(model, Some(gradients))
+}
+
 struct Edit<F> {
     path: Vec<String>,
     edit: F,

@@ -1,5 +1,7 @@
 //! One step of a local rule taken block by block, with what enters every block kept.
 
+use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::block::{Block, Trace};
 use burn_forward::data::Batch;
 use burn_forward::rules::Pass;
 use burn_forward::tape::Tape;
@@ -25,14 +27,18 @@ impl Walk {
     }
 }
 
-/// The pass again, to be used twice.
-pub(crate) fn copy(pass: &Pass) -> Pass {
+/// The pass again, for block `index` of `model` to learn from once more. A trace made before is made anew: Burn runs a
+/// graph backwards once.
+pub(crate) fn copy(pass: &Pass, model: &LocalModel, index: usize) -> Pass {
+    let again = |made: &Option<Trace<AnyActivation>>| {
+        made.as_ref().map(|_| model.network.blocks()[index].trace(pass.streams[0].clone().detach()))
+    };
     Pass {
         streams: pass.streams.clone(),
         labels: pass.labels.clone(),
         negatives: pass.negatives.clone(),
         error: pass.error.clone(),
-        reference: pass.reference.clone(),
+        reference: pass.reference.iter().enumerate().map(|(i, t)| if i == index { again(t) } else { None }).collect(),
         logits: pass.logits.clone(),
     }
 }

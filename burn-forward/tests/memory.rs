@@ -1,0 +1,132 @@
+//! What a local rule is for: no graph of a block outlives the block's own step.
+//!
+//! Alone in its program, since it counts every byte that the program has allocated.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use burn::tensor::{Device, Tensor};
+use burn_forward::activation::{AnyActivation, RowShape};
+use burn_forward::data::{Batch, BatchKey};
+use burn_forward::network::{ActivationFn, MlpConfig, Network, Partition};
+use burn_forward::normalise::Normaliser;
+use burn_forward::random::Seed;
+use burn_forward::rules::rule_entries;
+use burn_forward::tape::Tape;
+use burn_forward::training::LocalModel;
+use serde_json::{Value, json};
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+#[allow(unsafe_code)] // The trait asks for it; every call goes straight to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();
+        PEAK.fetch_max(live, Relaxed);
+        // SAFETY: the caller's own promise.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's own promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const ROWS: usize = 4096;
+const WIDTH: usize = 64;
+const CLASSES: usize = 4;
+/// Bytes of one activation; a block's parameters are a 60th of it.
+const ACTIVATION: usize = ROWS * WIDTH * size_of::<f32>();
+
+fn model(rule: &str, settings: &Value, depth: usize, device: &Device) -> LocalModel {
+    let row = rule_entries().into_iter().find(|row| row.name == rule).unwrap();
+    let spec = (row.parse)(settings).unwrap().0;
+    let net = MlpConfig {
+        widths: vec![WIDTH; depth],
+        activation: ActivationFn::Tanh,
+        dropout: 0.0,
+        normalisation: Normaliser::Rms,
+        init: Default::default(),
+    };
+    let layers = net.layers(RowShape::Features(WIDTH), Seed::new(0), device).unwrap();
+    let network = Network::new(layers, spec.partition().unwrap_or(Partition::LAYER)).unwrap();
+    let rule = spec.build(&network, CLASSES, Seed::new(0)).unwrap();
+    LocalModel::new(network, rule, Seed::new(0))
+}
+
+fn batch(device: &Device) -> Batch {
+    Batch {
+        inputs: AnyActivation::Features(Tensor::ones([ROWS, WIDTH], device)),
+        targets: Tensor::zeros([ROWS], device),
+        classes: CLASSES,
+        key: BatchKey { epoch: 1, index: 0 },
+        samples: (0..ROWS as u32).collect(),
+    }
+}
+
+/// Largest number of bytes above what was there before a step, in a step.
+fn peak_of_a_step(model: &LocalModel, batch: &Batch) -> usize {
+    drop(model.learn(batch)); // parameters are made, threads started
+    let before = LIVE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    drop(model.learn(batch));
+    PEAK.load(Relaxed) - before
+}
+
+/// Whether every block learns as soon as it has run: the rule is local, and its signal needs no pass of the network.
+fn learns_on_the_way(model: &LocalModel, batch: &Batch) -> bool {
+    let pass = model.rule.begin(&model.network, batch, model.context(batch), &mut Tape::new(()));
+    pass.error.is_none() && pass.logits.is_none()
+}
+
+#[test]
+fn memory_does_not_grow_with_depth() {
+    let device = Device::flex().autodiff();
+    let batch = batch(&device);
+    let mut flat = Vec::new();
+    let settings = |name: &str| match name {
+        // Hard negatives, the default, are sampled after a pass of the whole network.
+        "forward-forward" => json!({"negatives": "wrong", "softmax-head": false}),
+        _ => json!({}),
+    };
+    for row in rule_entries() {
+        let settings = settings(row.name);
+        let local = (row.parse)(&settings).unwrap().0.is_local();
+        let [shallow, deep] = [3, 12].map(|depth| model(row.name, &settings, depth, &device));
+        let growth = (peak_of_a_step(&deep, &batch) as f64 - peak_of_a_step(&shallow, &batch) as f64) / 9.0;
+        let growth = growth / ACTIVATION as f64;
+        println!("{}: {growth:.2} activations per layer", row.name);
+        if local && deep.network.len() > 1 && learns_on_the_way(&deep, &batch) {
+            assert!(growth < 0.25, "{}: a step keeps {growth} activations per layer", row.name);
+            flat.push(row.name);
+        } else {
+            // The instrument sees a graph where there is one.
+            assert!(growth > 1.0, "{}: a step keeps {growth} activations per layer", row.name);
+        }
+    }
+    assert!(["drtp", "forward-forward", "mono-forward"].iter().all(|name| flat.contains(name)), "{flat:?}");
+
+    // And block by block: what is left of a block that has learned is its output and its gradients.
+    for name in flat {
+        let model = model(name, &settings(name), 4, &device);
+        drop(model.learn(&batch));
+        let mut tape = Tape::new(());
+        let mut pass = model.rule.begin(&model.network, &batch, model.context(&batch), &mut tape);
+        let mut held = Vec::new();
+        for (index, block) in model.network.blocks().iter().enumerate() {
+            model.rule.learn_block(index, block, &mut pass, &mut tape);
+            held.push(LIVE.load(Relaxed) as f64 / ACTIVATION as f64);
+        }
+        for pair in held.windows(2) {
+            assert!((pair[1] - pair[0]).abs() < 0.25, "{name}: held after each block {held:?}");
+        }
+    }
+}
