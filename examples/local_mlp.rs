@@ -1,7 +1,6 @@
 //! A Burn module of one's own that learns locally, trained by Burn's own `SupervisedTraining`.
 //!
-//! `learn` runs forward and backward inside one layer, on an input cut off from the graph, and puts the gradients on the
-//! tape: no gradient crosses from one layer to another. All else is plain Burn.
+//! `learn` runs forward and backward inside one layer on a detached input: no gradient crosses from layer to layer.
 use burn::data::dataloader::DataLoader;
 use burn::nn::{Linear, LinearConfig};
 use burn::train::metric::{AccuracyMetric, LossMetric};
