@@ -22,7 +22,9 @@ pub(crate) fn run(args: &ListArgs) -> Result<()> {
             println!("  {:<18} {}", network.name, network.about);
         }
         println!("\ndata sets (\"data\": {{\"name\": ...}})");
-        println!("  digits (embedded), mnist, fashion-mnist, cifar10, cifar100, idx (any IDX files, \"path\")");
+        for data in &registry.data {
+            println!("  {:<18} {}", data.name, data.about);
+        }
         println!("\nschedules: simultaneous, greedy");
         println!("optimisers: sgd, adam, adamw, rmsprop, muon, adafactor");
         println!("\nsettings of one: burn-forward list NAME");
