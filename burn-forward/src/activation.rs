@@ -65,6 +65,10 @@ impl<const D: usize> Activation for Tensor<D> {
 
 /// An activation whose rank is known at run time.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a handful of these are moved per step; a box would only add an allocation"
+)]
 pub enum AnyActivation {
     /// Feature vectors `[B, d]`.
     Features(Tensor<2>),
