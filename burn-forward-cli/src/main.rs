@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 the run failed, 2 the input was wrong.
 
+mod allocator;
 mod args;
 mod commands;
 mod tables;
@@ -15,6 +16,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     // Before anything starts a thread.
     burn_forward::flush_denormals();
+    allocator::keep_freed_tensors();
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("BURN_FORWARD_LOG"))
