@@ -69,15 +69,23 @@ pub(crate) struct ChangeArgs {
     /// Root of all random streams, instead of the config's
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Device: flex, ndarray, wgpu, libtorch, cuda:0 ... (see `doctor`)
-    #[arg(long, default_value = "flex")]
-    pub(crate) device: String,
+    /// Device: flex (the default), ndarray, wgpu, libtorch, cuda:0 ... (see `doctor`)
+    #[arg(long)]
+    pub(crate) device: Option<String>,
     /// Folder with data sets, instead of BURN_FORWARD_DATA or the platform's cache folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
 }
 
+/// The device where none is asked for.
+pub(crate) const DEFAULT_DEVICE: &str = "flex";
+
 impl ChangeArgs {
+    /// The device asked for, or the default.
+    pub(crate) fn device(&self) -> &str {
+        self.device.as_deref().unwrap_or(DEFAULT_DEVICE)
+    }
+
     /// `--set` with the seed among it.
     pub(crate) fn assignments(&self) -> Vec<String> {
         self.sets.iter().cloned().chain(self.seed.map(|s| format!("seed={s}"))).collect()
@@ -90,15 +98,16 @@ impl ChangeArgs {
 )]
 pub(crate) struct TrainArgs {
     /// The config file (JSON)
-    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    #[arg(required_unless_present = "resume")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
     /// Run folder; default `runs/<config name>-<n>`
-    #[arg(long, value_name = "FOLDER", conflicts_with = "resume")]
+    #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// Go on with a run that was stopped, exactly as if it had not been
-    #[arg(long, value_name = "RUN")]
+    /// Go on with a run that was stopped, exactly as if it had not been: with its own config and seed, on its device
+    /// unless --device names another
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "sets", "seed", "out", "dry_run"])]
     pub(crate) resume: Option<PathBuf>,
     /// Build, print the block table, run two batches, stop
     #[arg(long)]

@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+mod output;
 mod tables;
 
 use std::process::ExitCode;
@@ -35,8 +36,9 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::note(format_args!("error: {error:#}"));
             let input = error.downcast_ref::<burn_forward::Error>().is_none_or(burn_forward::Error::is_input);
             ExitCode::from(if input && error.downcast_ref::<commands::RunFailed>().is_none() { 2 } else { 1 })
         }

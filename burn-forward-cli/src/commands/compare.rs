@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::{RunFailed, registry};
 use crate::args::CompareArgs;
+use crate::output::{note, print, print_line};
 use crate::tables::{bytes, grouped, percent, table};
 
 /// One arm: a name and a config with its rule.
@@ -37,12 +38,12 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
         for offset in 0..args.seeds {
             let seed = arm.config.get("seed").and_then(Value::as_u64).unwrap_or(0) + offset;
             let folder = out.join(format!("{}-seed{seed}", arm.name));
-            eprintln!("{} seed {seed}", arm.name);
+            note(format_args!("{} seed {seed}", arm.name));
             let summary = child(args, arm, seed, &folder)?;
             if args.json {
                 let mut line = serde_json::to_value(&summary)?;
                 line["arm"] = json!(arm.name);
-                println!("{line}");
+                print_line(line)?;
             }
             results.entry(i).or_default().push(summary);
             folders.push(folder);
@@ -51,8 +52,8 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     let records = folders.iter().map(RunRecord::load).collect::<burn_forward::Result<Vec<_>>>()?;
     report::write(&records, out.join("report.html"))?;
     if !args.json {
-        print!("{}", render(&arms, &results));
-        println!("\nreport {}", out.join("report.html").display());
+        print(render(&arms, &results))?;
+        print_line(format_args!("\nreport {}", out.join("report.html").display()))?;
     }
     Ok(())
 }
@@ -124,7 +125,7 @@ fn child(args: &CompareArgs, arm: &Arm, seed: u64, folder: &Path) -> Result<Summ
         } else {
             command.arg(&file).arg("--out").arg(folder);
         }
-        command.args(["--quiet", "--device", &args.change.device]);
+        command.args(["--quiet", "--device", args.change.device()]);
         if let Some(data) = &args.change.data {
             command.arg("--data").arg(data);
         }

@@ -254,8 +254,25 @@ impl RunConfig {
         if !validates && fixed.training.keep == Keep::Best {
             errors.push(ConfigError::new("$.training.keep", "\"best\" needs a validation set; $.data.validation is 0"));
         }
-        if !validates && (fixed.training.patience.is_some() || fixed.schedule.patience().is_some()) {
-            errors.push(ConfigError::new("$.training.patience", "needs a validation set; $.data.validation is 0"));
+        let patience =
+            [("$.training.patience", fixed.training.patience), ("$.schedule.patience", fixed.schedule.patience())];
+        for (path, _) in patience.iter().filter(|(_, patience)| patience.is_some() && !validates) {
+            errors.push(ConfigError::new(*path, "needs a validation set; $.data.validation is 0"));
+        }
+        if fixed.schedule.is_greedy() {
+            if fixed.training.patience.is_some() {
+                errors.push(ConfigError::new(
+                    "$.training.patience",
+                    "has no meaning under a greedy schedule; needed: $.schedule.patience, which counts for every block",
+                ));
+            }
+            if fixed.training.keep == Keep::Best {
+                errors.push(ConfigError::new(
+                    "$.training.keep",
+                    "\"best\" under a greedy schedule could be an epoch in which later blocks had not learned yet; \
+                     needed: \"last\"",
+                ));
+            }
         }
         if !errors.is_empty() {
             return Err(Error::Config(ConfigErrors { origin: origin.into(), errors }));
@@ -285,6 +302,13 @@ impl RunConfig {
             optimizer: fixed.optimizer,
             resolved,
         })
+    }
+
+    /// Names the folder of the data set.
+    pub fn set_data_path(&mut self, folder: &Path) {
+        let folder = folder.display().to_string();
+        self.resolved["data"]["path"] = json!(folder);
+        self.data.path = Some(folder);
     }
 
     /// The config with every default filled in; reading it back gives the same run.

@@ -555,14 +555,31 @@ impl Rule for ForwardForward {
                 (serde_json::json!({"kind": "per-layer", "names": names}), named)
             }
         };
-        let description = serde_json::json!({
-            "kind": "energy",
-            "classes": self.classes,
-            "label": label,
-            "goodness": self.settings.goodness,
-            "first_layer": self.settings.first_block,
-        });
-        ReadoutExport { description, linears: Vec::new(), matrices }
+        let (description, linears) = match (self.settings.readout, &self.softmax) {
+            (EnergyReadout::Softmax, Some(softmax)) => {
+                let description = serde_json::json!({
+                    "kind": "neutral-linear",
+                    "classes": self.classes,
+                    "label": label,
+                    "name": "head",
+                    "normalisation": "rms",
+                    "first_block": head_start(self.heads.len()),
+                });
+                let bias = softmax.bias.as_ref().map(|b| b.val().into_data());
+                (description, vec![("head".to_string(), softmax.weight.val().into_data(), bias)])
+            }
+            _ => {
+                let description = serde_json::json!({
+                    "kind": "energy",
+                    "classes": self.classes,
+                    "label": label,
+                    "goodness": self.settings.goodness,
+                    "first_block": self.settings.first_block,
+                });
+                (description, Vec::new())
+            }
+        };
+        ReadoutExport { description, linears, matrices }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a user sees while a run trains: bars on a terminal, one plain line per epoch otherwise.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
@@ -174,7 +174,9 @@ impl TrainingProgressLogger for ProgressRenderer {
         if self.verbosity == Verbosity::Auto {
             let rate = self.rate;
             let seconds = self.train_seconds;
-            eprintln!("{}  {seconds:.1} s  {rate:.0}/s  {} left", self.line(), self.remaining());
+            // Not `eprintln!`, which panics where nobody reads standard error any more.
+            let line = format!("{}  {seconds:.1} s  {rate:.0}/s  {} left\n", self.line(), self.remaining());
+            let _ = std::io::stderr().write_all(line.as_bytes());
         }
         self.epoch = epoch + 1;
     }
