@@ -38,7 +38,7 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Check configs and report every mistake
     Check(CheckArgs),
-    /// List rules, networks, data sets and their settings
+    /// List rules, networks and the other parts of a config, or the settings of one
     List(ListArgs),
     /// Print the JSON Schema of configs
     Schema,
@@ -67,7 +67,7 @@ pub(crate) struct ChangeArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
     /// Root of all random streams, instead of the config's
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Device: flex (the default), ndarray, wgpu, libtorch, cuda:0 ... (see `doctor`)
     #[arg(long)]
@@ -164,7 +164,7 @@ pub(crate) struct CompareArgs {
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
     /// Number of seeds per arm, counted up from the config's
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) seeds: u64,
     /// Folder for the runs; default `runs/compare-<n>`
     #[arg(long, value_name = "FOLDER")]
@@ -232,7 +232,7 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Show the settings of one rule or network
+    /// Show the settings of one rule, network or other part of a config
     pub(crate) name: Option<String>,
 }
 

@@ -38,7 +38,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::note(format_args!("error: {error:#}"));
+            // The library's messages are whole; of ours, the context is one part and the cause another.
+            match error.downcast_ref::<burn_forward::Error>() {
+                Some(whole) => output::note(format_args!("error: {whole}")),
+                None => output::note(format_args!("error: {error:#}")),
+            }
             let input = error.downcast_ref::<burn_forward::Error>().is_none_or(burn_forward::Error::is_input);
             ExitCode::from(if input && error.downcast_ref::<commands::RunFailed>().is_none() { 2 } else { 1 })
         }

@@ -67,7 +67,7 @@ fn settings(registry: &Registry, name: &str) -> Result<String> {
         (_, Some(network), _) => {
             let schema = (network.schema)();
             let mut fields = describe_fields(&schema, &schema);
-            fields.push(partition(registry));
+            fields.extend(partition(registry));
             (format!("\"network\": {{\"name\": \"{name}\", ...}}"), network.about.into(), fields)
         }
         (_, _, Some((part, about))) => {
@@ -99,18 +99,10 @@ fn settings(registry: &Registry, name: &str) -> Result<String> {
 }
 
 /// The partition, which every network has beside its own settings.
-fn partition(registry: &Registry) -> FieldDoc {
+fn partition(registry: &Registry) -> Vec<FieldDoc> {
     let root = registry.schema();
-    let schema = root["properties"]["network"]["oneOf"][0].clone();
-    let own = describe_fields(&schema, &root).into_iter().find(|f| f.path == "partition");
-    own.unwrap_or_else(|| FieldDoc {
-        path: "partition".into(),
-        kind: String::new(),
-        default: None,
-        required: false,
-        range: String::new(),
-        description: String::new(),
-    })
+    let schema = &root["properties"]["network"]["oneOf"][0];
+    describe_fields(schema, &root).into_iter().filter(|f| f.path.split('.').next() == Some("partition")).collect()
 }
 
 /// One setting: where it stands, what it accepts, what it means.
@@ -119,10 +111,11 @@ fn describe(field: &FieldDoc, before: Option<&FieldDoc>) -> String {
     if field.kind == "variant" {
         return format!("\n{condition}\n") + &wrapped(&field.description, 4, 4, COLUMNS);
     }
+    // The row of the object has said it all: which names there are, and what it is about.
     let tag_of_the_row_before = before.is_some_and(|b| {
         b.kind.starts_with("object with") && field.path.strip_prefix(&b.path).is_some_and(|rest| rest.starts_with('.'))
     });
-    if tag_of_the_row_before && field.description.is_empty() {
+    if tag_of_the_row_before {
         return String::new();
     }
     let given = match &field.default {
@@ -136,8 +129,10 @@ fn describe(field: &FieldDoc, before: Option<&FieldDoc>) -> String {
     }
     let head = if condition.is_empty() { path } else { format!("{path}  (where {condition})") };
     let mut text = format!("\n{head}\n") + &wrapped(&format!("{kind}; {given}"), 4, 4, COLUMNS);
-    if !field.description.is_empty() {
-        text += &wrapped(&field.description, 4, 4, COLUMNS);
+    // What follows a table would be read without it.
+    let meaning = field.description.split(" | ").next().unwrap_or_default();
+    if !meaning.is_empty() {
+        text += &wrapped(meaning, 4, 4, COLUMNS);
     }
     text
 }

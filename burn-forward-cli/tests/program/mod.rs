@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A temporary folder in which the program runs.
-pub struct Place {
+pub(crate) struct Place {
     folder: TempDir,
 }
 
 /// What a run of the program said.
 #[derive(Debug)]
-pub struct Said {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
@@ -32,14 +32,14 @@ impl Said {
 
     /// Asserts exit code 0 and returns standard output.
     #[track_caller]
-    pub fn done(&self) -> &str {
+    pub(crate) fn done(&self) -> &str {
         assert_eq!(self.code, Some(0), "{}\n{}", self.out, self.err);
         &self.out
     }
 
     /// Asserts exit code `code` and returns standard error without the "error: " in front and the line end.
     #[track_caller]
-    pub fn failed(&self, code: i32) -> &str {
+    pub(crate) fn failed(&self, code: i32) -> &str {
         assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
         assert!(!self.err.contains("panicked"), "{}", self.err);
         self.err.trim_end().strip_prefix("error: ").unwrap_or(self.err.trim_end())
@@ -47,23 +47,23 @@ impl Said {
 
     /// Standard output as JSON.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(self.done()).unwrap_or_else(|e| panic!("{e}: {}", self.out))
     }
 }
 
 /// The top of the checkout.
-pub fn checkout() -> &'static Path {
+pub(crate) fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 /// A shipped config.
-pub fn shipped(name: &str) -> PathBuf {
+pub(crate) fn shipped(name: &str) -> PathBuf {
     checkout().join("configs").join(format!("{name}.json"))
 }
 
 /// A small config on the digits: two layers, a second or less. `changes` replace its parts.
-pub fn config(rule: Value, changes: Value) -> Value {
+pub(crate) fn config(rule: Value, changes: Value) -> Value {
     let mut config = json!({
         "data": {"name": "digits"},
         "network": {"name": "mlp", "widths": [48, 48]},
@@ -76,12 +76,12 @@ pub fn config(rule: Value, changes: Value) -> Value {
 }
 
 /// The network of Forward-Forward: every layer normalises its input.
-pub fn normalised() -> Value {
+pub(crate) fn normalised() -> Value {
     json!({"network": {"normalisation": "rms", "init": "unit-normal"}})
 }
 
 /// Puts the keys of `changes` into `value`, objects within objects.
-pub fn merge(value: &mut Value, changes: Value) {
+pub(crate) fn merge(value: &mut Value, changes: Value) {
     match (value, changes) {
         (Value::Object(old), Value::Object(new)) => {
             for (key, change) in new {
@@ -93,20 +93,20 @@ pub fn merge(value: &mut Value, changes: Value) {
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
 
     /// Writes `value` as a config called `name`.
-    pub fn config(&self, name: &str, value: &Value) -> PathBuf {
+    pub(crate) fn config(&self, name: &str, value: &Value) -> PathBuf {
         let path = self.file(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, value.to_string()).unwrap();
@@ -123,27 +123,27 @@ impl Place {
     }
 
     /// Runs the program to its end.
-    pub fn run(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Said {
         Said::of(self.command(arguments).output().unwrap())
     }
 
     /// As [`run`](Self::run), in another folder.
-    pub fn run_in(&self, folder: &Path, arguments: &[&str]) -> Said {
+    pub(crate) fn run_in(&self, folder: &Path, arguments: &[&str]) -> Said {
         Said::of(self.command(arguments).current_dir(folder).output().unwrap())
     }
 
     /// Starts the program.
-    pub fn start(&self, arguments: &[&str]) -> Child {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Waits for a started program.
-    pub fn end(child: Child) -> Said {
+    pub(crate) fn end(child: Child) -> Said {
         Said::of(child.wait_with_output().unwrap())
     }
 
     /// Trains `value` into the folder `name`.
-    pub fn train(&self, name: &str, value: &Value) -> PathBuf {
+    pub(crate) fn train(&self, name: &str, value: &Value) -> PathBuf {
         self.config(&format!("{name}.json"), value);
         self.run(&["train", &format!("{name}.json"), "--out", name, "--quiet"]).done();
         self.file(name)
@@ -152,13 +152,13 @@ impl Place {
 
 /// A JSON file.
 #[track_caller]
-pub fn read_json(path: &Path) -> Value {
+pub(crate) fn read_json(path: &Path) -> Value {
     let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// The lines of `metrics.jsonl`, as they are but without their times.
-pub fn metrics(run: &Path) -> Vec<String> {
+pub(crate) fn metrics(run: &Path) -> Vec<String> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     text.lines().map(without_seconds).collect()
 }
@@ -172,12 +172,12 @@ fn without_seconds(line: &str) -> String {
 }
 
 /// The final weights.
-pub fn weights(run: &Path) -> Vec<u8> {
+pub(crate) fn weights(run: &Path) -> Vec<u8> {
     fs::read(run.join("model.safetensors")).unwrap()
 }
 
 /// Epochs of which a model was saved.
-pub fn saved_models(run: &Path) -> Vec<usize> {
+pub(crate) fn saved_models(run: &Path) -> Vec<usize> {
     let Ok(entries) = fs::read_dir(run.join("checkpoint")) else { return Vec::new() };
     let number = |name: String| name.strip_prefix("model-")?.strip_suffix(".bpk")?.parse().ok();
     let mut epochs: Vec<usize> =
@@ -187,7 +187,7 @@ pub fn saved_models(run: &Path) -> Vec<usize> {
 }
 
 /// An IDX file of unsigned bytes of the given shape.
-pub fn idx(shape: &[usize], values: &[u8]) -> Vec<u8> {
+pub(crate) fn idx(shape: &[usize], values: &[u8]) -> Vec<u8> {
     assert_eq!(shape.iter().product::<usize>(), values.len());
     let mut bytes = vec![0, 0, 8, shape.len() as u8];
     for n in shape {
@@ -198,7 +198,7 @@ pub fn idx(shape: &[usize], values: &[u8]) -> Vec<u8> {
 }
 
 /// `n` images of 8 x 8 with pixels from 0 to 16 that have nothing to do with each other.
-pub fn images(n: usize) -> Vec<u8> {
+pub(crate) fn images(n: usize) -> Vec<u8> {
     let mut state = 12_345u32;
     (0..n * 64)
         .map(|_| {
@@ -209,7 +209,7 @@ pub fn images(n: usize) -> Vec<u8> {
 }
 
 /// A folder of IDX files with two easily told classes: `train` and `test` images of 4 x 4.
-pub fn idx_folder(folder: &Path, train: usize, test: usize) {
+pub(crate) fn idx_folder(folder: &Path, train: usize, test: usize) {
     fs::create_dir_all(folder).unwrap();
     for (part, n) in [("train", train), ("t10k", test)] {
         let labels: Vec<u8> = (0..n).map(|i| (i % 2) as u8).collect();

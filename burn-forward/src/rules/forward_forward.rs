@@ -85,35 +85,37 @@ pub enum EnergyReadout {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ForwardForwardConfig {
-    /// The recipe that fills in the rest.
+    /// The recipe that fills in what is left out. Below, values of the presets are in this order: hinton, pezeshki,
+    /// ff-plus.
     #[serde(default)]
     pub preset: ForwardForwardPreset,
-    /// Goodness function.
+    /// Goodness function; without it the preset's: sum-squares, mean-squares, burst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goodness: Option<Goodness>,
-    /// Loss of a pair of goodness values.
+    /// Loss of a pair of goodness values; without it the preset's: logistic with threshold width, logistic with
+    /// threshold 2, symba with alpha 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<PairLoss>,
-    /// Weight of the pair loss against the peer term.
+    /// Weight of the pair loss against the peer term; without it the preset's: 0.5, 1, 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub loss_weight: Option<f64>,
-    /// How a label enters the network.
+    /// How a label enters the network; without it the preset's: overlay, overlay, per-layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<LabelInput>,
-    /// How wrong labels are chosen.
+    /// How wrong labels are chosen; without it the preset's: hard, permuted, hard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negatives: Option<Negatives>,
-    /// Peer normalisation.
+    /// Peer normalisation; without it the preset's: strength 0.03 and momentum 0.9 for hinton, none for the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerConfig>,
-    /// Whether to train a softmax head.
+    /// Whether to train a softmax head; without it the preset's: true, false, true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub softmax_head: Option<bool>,
-    /// First block whose goodness counts for the energy readout.
+    /// First block (from 0) whose goodness counts for the energy readout; without it the preset's: 1, 0, 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_block: Option<usize>,
-    /// The prediction that counts.
+    /// The prediction that counts; without it the preset's: energy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readout: Option<EnergyReadout>,
 }

@@ -473,7 +473,7 @@ fn fit(
     let problem = Arc::new(Mutex::new(None));
     let logger = JsonlLogger::new(folder.clone(), clock.clone(), greedy, problem.clone())?;
     let interrupter = run.options.interrupter.0.clone();
-    let guard = NonFiniteGuard { interrupter: interrupter.clone(), found: Arc::new(Mutex::new(None)) };
+    let guard = NonFiniteGuard::new(interrupter.clone());
 
     let checkpoints = folder.checkpoints();
     std::fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, e))?;
@@ -502,12 +502,11 @@ fn fit(
                 continue;
             }
             let metric = BlockMetric::new(block, quantity);
-            let train_metric = if quantity == Quantity::Loss && block.is_some() {
-                metric.clone().guarded(guard.clone())
-            } else {
-                metric.clone()
+            let metric = match quantity {
+                Quantity::Loss if block.is_some() => metric.guarded(guard.clone()),
+                _ => metric,
             };
-            builder = builder.metric_train_numeric(train_metric).metric_valid_numeric(metric);
+            builder = builder.metric_train_numeric(metric.clone()).metric_valid_numeric(metric);
         }
     }
     if let (Some(patience), false) = (training.patience, greedy) {
@@ -531,16 +530,23 @@ fn fit(
     }
     let result = builder.launch(Learner::new(model, optimizer, scheduler));
 
-    let saved = match folder.last_checkpoint() {
+    let last = folder.last_checkpoint();
+    if let Some(NonFinite { block, value, epoch, step }) = guard.found() {
+        // Not "go on": a resumed run would take the same steps to the same end.
+        let saved = last.map_or("no epoch was finished, so nothing is saved".into(), |epoch| {
+            let file = folder.checkpoints().join(format!("model-{epoch}.bpk"));
+            format!("the last good weights are those of epoch {epoch} in {}", file.display())
+        });
+        let checkpoint = format!("{saved}; a lower optimizer.lr or an optimizer.clip may help");
+        return Err(Error::NonFinite { block, value, epoch, step, checkpoint });
+    }
+    let saved = match last {
         Some(epoch) => format!(
             "epochs up to {epoch} are saved; go on with `burn-forward train --resume {}`",
             folder.path().display()
         ),
         None => "no epoch was finished, so nothing is saved".into(),
     };
-    if let Ok(Some(NonFinite { block, value, epoch, step })) = guard.found.lock().map(|f| *f) {
-        return Err(Error::NonFinite { block, value, epoch, step, checkpoint: saved });
-    }
     if let Some(error) = result.error {
         return Err(Error::burn("training", error));
     }
