@@ -69,9 +69,9 @@ fn predictions() {
         assert_eq!(row["probability"], row["probabilities"][class]);
         assert_eq!(line, format!("{i}\t{class}\t{:.4}", probabilities[class]));
     }
-    // No images are no mistake.
     fs::write(place.file("none"), idx(&[0, 8, 8], &[])).unwrap();
-    assert_eq!(place.run(&["predict", "run", "none"]).done(), "");
+    let none = place.run(&["predict", "run", "none"]);
+    assert_eq!(none.failed(2), "none: found a header that announces 0 x 8 x 8 elements; needed at least one");
 }
 
 #[test]

@@ -237,7 +237,7 @@ impl OptimizerConfig {
         {
             errors.push(ConfigError::new(
                 "$.optimizer.block-lr",
-                format!("has {} rates; the network has {blocks} blocks, needed: one rate for each", rates.len()),
+                format!("number of rates is {}; needed: {blocks}, one for each block", rates.len()),
             ));
         }
         errors

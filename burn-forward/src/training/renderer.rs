@@ -8,7 +8,7 @@ use burn::train::metric::{MetricDefinition, MetricId};
 use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
 };
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::metrics::{Quantity, metric_name};
 
@@ -144,9 +144,11 @@ impl TrainingProgressLogger for ProgressRenderer {
         }
         if self.verbosity == Verbosity::Auto && self.terminal {
             let bar = ProgressBar::with_draw_target(Some(total_items as u64), ProgressDrawTarget::stderr_with_hz(8));
-            if let Ok(style) = ProgressStyle::with_template("{msg} [{wide_bar:.cyan/dim}] {per_sec:>10} {eta:>4} left")
-            {
-                bar.set_style(style.progress_chars("━╸─"));
+            if let Ok(style) = ProgressStyle::with_template("{msg} [{wide_bar:.cyan/dim}] {rate:>8} {eta:>4} left") {
+                let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                    let _ = write!(out, "{:.0}/s", state.per_sec());
+                };
+                bar.set_style(style.with_key("rate", rate).progress_chars("━╸─"));
             }
             self.bar = Some(bar);
         }
