@@ -38,7 +38,7 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Check configs and report every mistake
     Check(CheckArgs),
-    /// List rules, networks and the other parts of a config, or the settings of one
+    /// List rules, networks, data sets and the other parts of a config, or the settings of one
     List(ListArgs),
     /// Print the JSON Schema of configs
     Schema,
@@ -232,7 +232,7 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Show the settings of one rule, network or other part of a config
+    /// Show the settings of one rule, network, data set or other part of a config
     pub(crate) name: Option<String>,
 }
 

@@ -78,7 +78,7 @@ fn predictions() {
 fn list_is_readable() {
     let place = Place::new();
     let overview = place.run(&["list"]);
-    for name in ["mono-forward", "forward-forward", "backprop", "mlp", "optimizer", "training", "data", "schedule"] {
+    for name in ["mono-forward", "forward-forward", "backprop", "mlp", "digits", "optimizer", "training", "schedule"] {
         let settings = place.run(&["list", name]);
         assert!(overview.done().contains(name) && settings.done().lines().count() > 2, "{}", settings.out);
         for line in settings.out.lines().chain(overview.out.lines()) {

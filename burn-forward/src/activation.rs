@@ -7,7 +7,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 /// What flows from block to block: rows (samples, or the nodes of a graph) of features.
 pub trait Activation: Clone + fmt::Debug + Send + 'static {
@@ -20,6 +20,12 @@ pub trait Activation: Clone + fmt::Debug + Send + 'static {
 
     /// The features of every row, flattened: `[B, d]`.
     fn features(&self) -> Tensor<2>;
+
+    /// The features of the rows that labels speak about: all rows, except on a graph, where every node flows but only
+    /// some are labelled. A loss that compares with labels uses these.
+    fn labelled(&self) -> Tensor<2> {
+        self.features()
+    }
 
     /// The device the values are on.
     fn device(&self) -> Device;
@@ -59,6 +65,10 @@ impl<const D: usize> Activation for Tensor<D> {
 
 /// An activation whose rank is known at run time.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a handful of these are moved per step; a box would only add an allocation"
+)]
 pub enum AnyActivation {
     /// Feature vectors `[B, d]`.
     Features(Tensor<2>),
@@ -75,6 +85,8 @@ pub enum AnyActivation {
 pub struct Nodes {
     /// Node features `[N, d]`.
     pub features: Tensor<2>,
+    /// Nodes that the labels of the batch speak about, in the order of the labels `[B]`; `None` is all of them.
+    pub labelled: Option<Tensor<1, Int>>,
     /// The graph.
     pub graph: Arc<dyn Any + Send + Sync>,
 }
@@ -90,7 +102,7 @@ impl Activation for AnyActivation {
         match self {
             Self::Features(x) => Self::Features(x.detach()),
             Self::Maps(x) => Self::Maps(x.detach()),
-            Self::Nodes(n) => Self::Nodes(Nodes { features: n.features.detach(), graph: n.graph }),
+            Self::Nodes(n) => Self::Nodes(Nodes { features: n.features.detach(), ..n }),
         }
     }
 
@@ -110,6 +122,13 @@ impl Activation for AnyActivation {
         }
     }
 
+    fn labelled(&self) -> Tensor<2> {
+        match self {
+            Self::Nodes(Nodes { features, labelled: Some(rows), .. }) => features.clone().select(0, rows.clone()),
+            other => other.features(),
+        }
+    }
+
     fn device(&self) -> Device {
         match self {
             Self::Features(x) => x.device(),
@@ -122,7 +141,7 @@ impl Activation for AnyActivation {
         match self {
             Self::Features(_) => Self::Features(features),
             Self::Maps(x) => Self::Maps(x.with_features(features)),
-            Self::Nodes(n) => Self::Nodes(Nodes { features, graph: n.graph.clone() }),
+            Self::Nodes(n) => Self::Nodes(Nodes { features, ..n.clone() }),
         }
     }
 }
@@ -133,7 +152,11 @@ impl AnyActivation {
         match self {
             Self::Features(x) => Self::Features(x.without_autodiff()),
             Self::Maps(x) => Self::Maps(x.without_autodiff()),
-            Self::Nodes(n) => Self::Nodes(Nodes { features: n.features.without_autodiff(), graph: n.graph }),
+            Self::Nodes(n) => Self::Nodes(Nodes {
+                features: n.features.without_autodiff(),
+                labelled: n.labelled.map(Tensor::without_autodiff),
+                graph: n.graph,
+            }),
         }
     }
 
@@ -142,7 +165,11 @@ impl AnyActivation {
         match self {
             Self::Features(x) => Self::Features(x.to_device(device)),
             Self::Maps(x) => Self::Maps(x.to_device(device)),
-            Self::Nodes(n) => Self::Nodes(Nodes { features: n.features.to_device(device), graph: n.graph }),
+            Self::Nodes(n) => Self::Nodes(Nodes {
+                features: n.features.to_device(device),
+                labelled: n.labelled.map(|rows| rows.to_device(device)),
+                graph: n.graph,
+            }),
         }
     }
 }

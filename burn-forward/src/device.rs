@@ -33,7 +33,7 @@ pub fn names() -> Vec<&'static str> {
 }
 
 /// Kinds of device and the Cargo feature that compiles each in.
-const FEATURES: [(&str, &str); 9] = [
+const FEATURES: [(&str, &str); 10] = [
     ("flex", "flex"),
     ("ndarray", "ndarray"),
     ("wgpu", "wgpu"),
@@ -43,6 +43,7 @@ const FEATURES: [(&str, &str); 9] = [
     ("libtorch-cuda", "tch"),
     ("cuda", "cuda"),
     ("rocm", "rocm"),
+    ("cpu", "cpu"),
 ];
 
 /// The device called `name`: `flex`, `ndarray`, `wgpu`, `libtorch`, `cuda:0` ... without autodiff.

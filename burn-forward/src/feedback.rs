@@ -38,7 +38,7 @@ impl ProjectedFeedback {
 
 impl<A: Activation> LocalLoss<OutputSignal, A> for ProjectedFeedback {
     fn score(&self, trace: &Trace<A>, signal: &OutputSignal) -> Score {
-        let h = trace.output.features();
+        let h = trace.output.labelled();
         let [rows, _] = h.dims();
         let teaching = signal.0.clone().matmul(self.feedback.val()).detach();
         ((h * teaching).sum() / rows as f64).into()

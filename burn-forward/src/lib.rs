@@ -8,6 +8,7 @@ pub mod activation;
 pub mod block;
 pub mod config;
 pub mod data;
+mod denormals;
 pub mod device;
 pub mod erased;
 mod error;
@@ -33,6 +34,7 @@ pub mod tape;
 pub mod training;
 
 pub use block::{Block, Trace};
+pub use denormals::flush_denormals;
 pub use error::{ConfigError, ConfigErrors, Error, Result};
 pub use local::{Local, LocalLoss};
 pub use projection::{CrossEntropy, ProjectedCrossEntropy};

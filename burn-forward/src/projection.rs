@@ -37,9 +37,9 @@ impl ProjectedCrossEntropy {
     /// Class scores.
     ///
     /// # Shapes
-    /// - `h`: `B` rows of `d` features; returns `[B, C]`.
+    /// - `h`: `B` labelled rows of `d` features; returns `[B, C]`.
     pub fn scores(&self, h: &impl Activation) -> Tensor<2> {
-        self.projection.forward(h.features())
+        self.projection.forward(h.labelled())
     }
 }
 
@@ -55,7 +55,7 @@ pub struct CrossEntropy;
 
 impl<A: Activation> LocalLoss<Labels, A> for CrossEntropy {
     fn score(&self, trace: &Trace<A>, labels: &Labels) -> Score {
-        score(trace.output.features(), labels)
+        score(trace.output.labelled(), labels)
     }
 }
 

@@ -14,8 +14,7 @@ use crate::output::{print, print_line};
 use crate::tables::wrapped;
 
 /// Parts of a config that are the same for every rule and network.
-const PARTS: [(&str, &str); 4] = [
-    ("data", "the data set, and what is done to it"),
+const PARTS: [(&str, &str); 3] = [
     ("schedule", "in which order blocks learn"),
     ("training", "how long and in what portions a run trains"),
     ("optimizer", "the optimiser and its learning-rate schedule"),
@@ -50,6 +49,10 @@ fn overview(registry: &Registry) -> String {
         "networks  (\"network\": {\"name\": ...})",
         registry.networks.iter().map(|n| (n.name, n.about.to_string())).collect(),
     );
+    section(
+        "data sets  (\"data\": {\"name\": ...})",
+        registry.data.iter().map(|d| (d.name, d.about.to_string())).collect(),
+    );
     section("other parts of a config", PARTS.iter().map(|(name, about)| (*name, (*about).to_string())).collect());
     text + "settings of one of these: burn-forward list NAME\n"
 }
@@ -57,20 +60,26 @@ fn overview(registry: &Registry) -> String {
 fn settings(registry: &Registry, name: &str) -> Result<String> {
     let rule = registry.rules.iter().find(|r| r.name == name);
     let network = registry.networks.iter().find(|n| n.name == name);
+    let data = registry.data.iter().find(|d| d.name == name);
     let part = PARTS.iter().find(|(part, _)| *part == name);
-    let (head, about, fields) = match (rule, network, part) {
-        (Some(rule), _, _) => {
+    let (head, about, fields) = match (rule, network, data, part) {
+        (Some(rule), _, _, _) => {
             let schema = (rule.schema)();
             let about = format!("{}; {}", rule.about, rule.paper);
             (format!("\"rule\": {{\"name\": \"{name}\", ...}}"), about, describe_fields(&schema, &schema))
         }
-        (_, Some(network), _) => {
+        (_, Some(network), _, _) => {
             let schema = (network.schema)();
             let mut fields = describe_fields(&schema, &schema);
             fields.extend(partition(registry));
             (format!("\"network\": {{\"name\": \"{name}\", ...}}"), network.about.into(), fields)
         }
-        (_, _, Some((part, about))) => {
+        (_, _, Some(data), _) => {
+            let schema = (data.schema)();
+            let fields = describe_fields(&schema, &schema).into_iter().filter(|f| f.path != "name").collect();
+            (format!("\"data\": {{\"name\": \"{name}\", ...}}"), data.about.into(), fields)
+        }
+        (_, _, _, Some((part, about))) => {
             let root = registry.schema();
             let schema = root["properties"][*part].clone();
             (format!("\"{part}\": {{...}}"), (*about).to_string(), describe_fields(&schema, &root))
@@ -81,6 +90,7 @@ fn settings(registry: &Registry, name: &str) -> Result<String> {
                 .iter()
                 .map(|r| r.name)
                 .chain(registry.networks.iter().map(|n| n.name))
+                .chain(registry.data.iter().map(|d| d.name))
                 .chain(PARTS.iter().map(|(part, _)| *part))
                 .collect();
             let meant = nearest(name, names.iter().copied());
@@ -185,6 +195,7 @@ mod tests {
     fn no_setting_of_anything_is_wider_than_the_page() {
         let registry = registry();
         let names = registry.rules.iter().map(|r| r.name).chain(registry.networks.iter().map(|n| n.name));
+        let names = names.chain(registry.data.iter().map(|d| d.name));
         for name in names.chain(PARTS.iter().map(|(part, _)| *part)) {
             let text = settings(&registry, name).unwrap();
             for line in text.lines() {

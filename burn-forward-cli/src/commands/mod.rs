@@ -48,7 +48,10 @@ impl std::error::Error for InputWrong {}
 
 /// Everything a config may name.
 pub(crate) fn registry() -> Registry {
-    Registry::default()
+    let mut registry = Registry::default();
+    burn_forward_cnn::register(&mut registry);
+    burn_forward_gnn::register(&mut registry);
+    registry
 }
 
 fn options(device: &str, config: Option<&Path>, data: Option<&Path>) -> RunOptions {

@@ -30,6 +30,7 @@ pub(crate) fn block_table(run: &Run, model: &LocalModel) -> String {
                 b.output.clone(),
                 grouped(b.parameters),
                 grouped(b.head_parameters),
+                grouped(b.macs),
                 bytes(b.activation_bytes as u64),
             ]
         })
@@ -39,7 +40,7 @@ pub(crate) fn block_table(run: &Run, model: &LocalModel) -> String {
         blocks.iter().map(|b| b.activation_bytes).max().unwrap_or(0),
         blocks.iter().map(|b| b.activation_bytes).sum::<usize>(),
     );
-    table(&["block", "output", "parameters", "head parameters", "activations"], &rows)
+    table(&["block", "output", "parameters", "head parameters", "MACs", "activations"], &rows)
         + &format!(
             "\npartition {}; {} parameters for inference, {} that only teach\nactivations of a batch of {batch}: {} in the \
              largest block, {} in all\n",

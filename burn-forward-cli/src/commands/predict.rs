@@ -16,7 +16,11 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     let (run, folder) = reopen(&args.run, Some(&args.device), args.data.as_deref())?;
     let model = load_model(&run, &folder)?;
     let images = idx::read_images(&args.images)?;
-    let trained = run.data.splits.train.set();
+    let Some(data) = run.data.images() else {
+        let found = format!("a run on \"{}\"", run.config.data_name);
+        return Err(burn_forward::Error::run_folder(&args.run, format!("{found}; needed: a run on images")).into());
+    };
+    let trained = data.splits.train.set();
     if images.shape != trained.shape() {
         return Err(burn_forward::Error::data(
             &args.images,
@@ -31,7 +35,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     for start in (0..count).step_by(run.config.training.eval_batch_size) {
         let rows: Vec<u32> =
             (start..(start + run.config.training.eval_batch_size).min(count)).map(|i| i as u32).collect();
-        let batch = HostBatch::new(&part, &rows, &run.data.normaliser)?.to_device(&run.device);
+        let batch = HostBatch::new(&part, &rows, &data.normaliser)?.to_device(&run.device);
         let inputs: AnyActivation = batch.inputs;
         let scores = model.scores(inputs).primary();
         let values = |t: Tensor<2>| -> Vec<f32> { t.into_data().iter::<f32>().collect() };

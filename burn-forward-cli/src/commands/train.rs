@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Result;
-use burn::data::dataloader::DataLoader;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::{ItemLazy, TrainStep};
 use burn_forward::report::{self, RunRecord};
@@ -37,7 +36,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
             folder.path().display(),
             run.config.rule_name,
             run.config.network_name,
-            run.data.splits.sizes()
+            run.data.describe()
         ));
     }
     let interrupter = run.interrupter();
@@ -98,7 +97,7 @@ fn summary_text(s: &Summary, folder: &RunFolder) -> String {
 fn dry_run(run: &Run) -> Result<()> {
     let model = run.model()?;
     print(super::plan::block_table(run, &model))?;
-    let loader = run.data.train_loader(run.config.training.batch_size, 1, &run.training_device())?;
+    let loader = run.data.train_loader(run.config.training.batch_size, 1, 1, &run.training_device())?;
     for (i, batch) in loader.iter().take(2).enumerate() {
         let batch = batch.map_err(|e| RunFailed(format!("batch {}: {e}", i + 1)))?;
         let output = TrainStep::step(&model, batch);

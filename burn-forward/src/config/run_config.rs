@@ -8,25 +8,27 @@ use serde_json::{Map, Value, json};
 
 use super::{document, overrides, schema};
 use crate::activation::RowShape;
-use crate::data::DataConfig;
+use crate::data::{DataEntry, DataFolders, DataSpec, data_entries};
 use crate::network::{NetworkEntry, NetworkSpec, Partition, network_entries};
 use crate::optimize::OptimizerConfig;
 use crate::rules::{RuleEntry, RuleSpec, rule_entries};
 use crate::schedule::ScheduleConfig;
 use crate::{ConfigError, ConfigErrors, Error, Result};
 
-/// What a config may name: rules and networks. Other crates add their rows.
+/// What a config may name: rules, networks and data sets. Other crates add their rows.
 #[derive(Clone)]
 pub struct Registry {
     /// Learning rules.
     pub rules: Vec<RuleEntry>,
     /// Architectures.
     pub networks: Vec<NetworkEntry>,
+    /// Data sets.
+    pub data: Vec<DataEntry>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { rules: rule_entries(), networks: network_entries() }
+        Self { rules: rule_entries(), networks: network_entries(), data: data_entries() }
     }
 }
 
@@ -129,8 +131,6 @@ struct Fixed {
     /// Root of all random streams.
     #[serde(default)]
     seed: u64,
-    /// The data set.
-    data: DataConfig,
     /// In which order blocks learn.
     #[serde(default)]
     schedule: ScheduleConfig,
@@ -147,8 +147,10 @@ pub struct RunConfig {
     pub name: String,
     /// Root of all random streams.
     pub seed: u64,
-    /// The data set.
-    pub data: DataConfig,
+    /// Name of the data set.
+    pub data_name: String,
+    /// Its settings.
+    pub data: Box<dyn DataSpec>,
     /// Name of the architecture.
     pub network_name: String,
     /// Its settings.
@@ -222,6 +224,8 @@ impl RunConfig {
             };
             (name, partition, settings)
         };
+        let data_settings = take_object(&mut object, "data");
+        let data_name = data_settings.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_string();
         let mut rule_settings = take_object(&mut object, "rule");
         let rule_name = take_name(&mut rule_settings);
         let network_row = registry
@@ -234,15 +238,27 @@ impl RunConfig {
             .iter()
             .find(|r| r.name == rule_name)
             .ok_or_else(|| fail("$.rule.name", format!("unknown rule \"{rule_name}\"")))?;
+        let data_row = registry
+            .data
+            .iter()
+            .find(|r| r.name == data_name)
+            .ok_or_else(|| fail("$.data.name", format!("unknown data set \"{data_name}\"")))?;
+        let (data, data_resolved) = (data_row.parse)(&Value::Object(data_settings))?;
         let (network, network_resolved) = (network_row.parse)(&Value::Object(network))?;
         let (rule, rule_resolved) = (rule_row.parse)(&Value::Object(rule_settings))?;
         let fixed: Fixed = super::document::parse(origin, &Value::Object(object)).map_err(Error::Config)?;
 
         let partition = rule.partition().unwrap_or(partition);
-        let blocks = partition.sizes(network.layer_count())?.len();
+        let blocks = match partition.count(&network.outline()) {
+            Ok(blocks) => blocks,
+            Err(Error::Argument { given, needed, .. }) => {
+                return Err(fail("$.network.partition", format!("{given}; needed: {needed}")));
+            }
+            Err(other) => return Err(other),
+        };
         let network_object = network_resolved.as_object().cloned().unwrap_or_default();
         let context = Context { network: &network_object, blocks: Some(blocks), input: None, classes: None };
-        let mut errors = fixed.data.check();
+        let mut errors = data.check();
         errors.extend(rule.check(&context));
         errors.extend(fixed.optimizer.check(Some(blocks)));
         if fixed.schedule.is_greedy()
@@ -250,7 +266,7 @@ impl RunConfig {
         {
             errors.push(ConfigError::new("$.schedule.name", format!("\"greedy\" is not possible: {reason}")));
         }
-        let validates = fixed.data.validation > 0.0;
+        let validates = data.validates();
         if !validates && fixed.training.keep == Keep::Best {
             errors.push(ConfigError::new("$.training.keep", "\"best\" needs a validation set; $.data.validation is 0"));
         }
@@ -259,20 +275,11 @@ impl RunConfig {
         for (path, _) in patience.iter().filter(|(_, patience)| patience.is_some() && !validates) {
             errors.push(ConfigError::new(*path, "needs a validation set; $.data.validation is 0"));
         }
-        if fixed.schedule.is_greedy() {
-            if fixed.training.patience.is_some() {
-                errors.push(ConfigError::new(
-                    "$.training.patience",
-                    "has no meaning under a greedy schedule; needed: $.schedule.patience, which counts for every block",
-                ));
-            }
-            if fixed.training.keep == Keep::Best {
-                errors.push(ConfigError::new(
-                    "$.training.keep",
-                    "\"best\" under a greedy schedule could be an epoch in which later blocks had not learned yet; \
-                     needed: \"last\"",
-                ));
-            }
+        if fixed.schedule.is_greedy() && fixed.training.patience.is_some() {
+            errors.push(ConfigError::new(
+                "$.training.patience",
+                "has no meaning under a greedy schedule; needed: $.schedule.patience, which counts for every block",
+            ));
         }
         if !errors.is_empty() {
             return Err(Error::Config(ConfigErrors { origin: origin.into(), errors }));
@@ -280,6 +287,7 @@ impl RunConfig {
 
         let mut resolved = serde_json::to_value(&fixed).map_err(|e| Error::burn("config", e))?;
         if let Some(o) = resolved.as_object_mut() {
+            o.insert("data".into(), data_resolved);
             let mut n = Map::from_iter([("name".to_string(), json!(network_name))]);
             n.extend(network_object);
             n.insert("partition".into(), serde_json::to_value(partition).unwrap_or_default());
@@ -291,7 +299,8 @@ impl RunConfig {
         Ok(Self {
             name: fixed.name.unwrap_or_else(|| "run".into()),
             seed: fixed.seed,
-            data: fixed.data,
+            data_name,
+            data,
             network_name,
             network,
             partition,
@@ -304,11 +313,13 @@ impl RunConfig {
         })
     }
 
-    /// Names the folder of the data set.
-    pub fn set_data_path(&mut self, folder: &Path) {
-        let folder = folder.display().to_string();
-        self.resolved["data"]["path"] = json!(folder);
-        self.data.path = Some(folder);
+    /// Makes a data path that is relative to the config's folder or the current one absolute in the
+    /// [resolved](Self::resolved) config: that one is read back later from anywhere.
+    pub fn resolve_data_path(&mut self, folders: &DataFolders) {
+        let found = self.resolved["data"]["path"].as_str().and_then(|path| folders.beside_config(path));
+        if let Some(found) = found {
+            self.resolved["data"]["path"] = json!(found);
+        }
     }
 
     /// The config with every default filled in; reading it back gives the same run.
@@ -340,15 +351,19 @@ impl Registry {
             .iter()
             .map(|row| tagged(row.name, row.about, (row.schema)(), Some(&partition), &mut definitions))
             .collect();
+        let data =
+            self.data.iter().map(|row| tagged(row.name, row.about, (row.schema)(), None, &mut definitions)).collect();
         let rules =
             self.rules.iter().map(|row| tagged(row.name, row.about, (row.schema)(), None, &mut definitions)).collect();
         if let Some(root) = root.as_object_mut() {
             root.insert("title".into(), json!("burn-forward config"));
             if let Some(p) = root.get_mut("properties").and_then(|p| p.as_object_mut()) {
+                p.insert("data".into(), one_of("The data set and what is done to it.", data));
                 p.insert("network".into(), one_of("The architecture and its partition into blocks.", networks));
                 p.insert("rule".into(), one_of("The learning rule.", rules));
             }
             if let Some(required) = root.get_mut("required").and_then(|r| r.as_array_mut()) {
+                required.push(json!("data"));
                 required.push(json!("network"));
                 required.push(json!("rule"));
             }
@@ -397,7 +412,9 @@ fn tagged(
             }
         }
         let required = o.entry("required").or_insert_with(|| json!([]));
-        if let Some(r) = required.as_array_mut() {
+        if let Some(r) = required.as_array_mut()
+            && !r.contains(&json!("name"))
+        {
             r.push(json!("name"));
         }
         o.insert("additionalProperties".into(), json!(false));

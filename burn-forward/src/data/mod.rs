@@ -1,4 +1,5 @@
-//! Data: image sets in their public file formats, a set embedded in the crate, and a loader that feeds training.
+//! Data: image sets in their public file formats, a set embedded in the crate, and a loader that feeds training. What a
+//! run needs of any data set, images or not, is [`TrainingData`]; its registry is open to other crates.
 //!
 //! The way of an image: file ([`idx`], [`cifar`], [`digits`]) -> [`ImageSet`] (bytes, decoded once) -> [`Splits`] (views:
 //! training, validation, test) -> [`ImageLoader`] (normalised, augmented, in batches, on a device). [`ImageData::load`]
@@ -15,6 +16,7 @@ mod image;
 mod loader;
 mod normalise;
 mod prefetch;
+mod registry;
 mod source;
 mod split;
 
@@ -25,5 +27,6 @@ pub use folder::DataFolders;
 pub use image::ImageSet;
 pub use loader::{ImageLoader, Training};
 pub use normalise::{ChannelStatistics, Normalise, Normaliser, Preset};
+pub use registry::{DataEntry, DataSpec, DataSplit, ParseData, TrainingData, data_entries, data_entry};
 pub use source::ImageData;
 pub use split::{Part, SplitSizes, Splits, stratified};

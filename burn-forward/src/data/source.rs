@@ -5,7 +5,9 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use super::cifar::{self, Cifar};
-use super::{Augment, DataConfig, DataFolders, DataName, ImageLoader, Normaliser, Part, Splits, Training, digits, idx};
+use super::{
+    Augment, DataConfig, DataFolders, DataName, DataSplit, ImageLoader, Normaliser, Part, Splits, Training, digits, idx,
+};
 use crate::random::Seed;
 use crate::{ConfigError, ConfigErrors, Error, Result};
 
@@ -51,6 +53,15 @@ impl ImageData {
         let splits = Splits::new(train, test, config.validation, config.samples_per_class, seed).map_err(located)?;
         let normaliser = Arc::new(Normaliser::new(&config.normalise, &splits.train)?);
         Ok(Self { splits, normaliser, augment: config.augment.clone(), seed })
+    }
+
+    /// One of the [`splits`](Self::splits).
+    pub fn part(&self, split: DataSplit) -> &Part {
+        match split {
+            DataSplit::Train => &self.splits.train,
+            DataSplit::Validation => &self.splits.validation,
+            DataSplit::Test => &self.splits.test,
+        }
     }
 
     /// A loader of the training part: shuffled, augmented, from `first_epoch` (from 1) on.

@@ -138,7 +138,7 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
                 sums.positive.extend(host(own));
                 sums.negative.extend(host(others));
             }
-            let h = h.features();
+            let h = h.labelled();
             let [_, d] = h.dims();
             let largest = h.clone().abs().max_dim(0).reshape([d]);
             sums.largest = Some(match sums.largest.take() {

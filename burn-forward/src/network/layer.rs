@@ -6,6 +6,7 @@ use std::ops::Deref;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::LayerOutline;
 use crate::activation::{Activation, AnyActivation, RowShape};
 use crate::block::Trace;
 use crate::erased::ErasedModule;
@@ -32,6 +33,14 @@ pub trait Layer: ErasedModule {
 
     /// Shape of an output row.
     fn output(&self) -> RowShape;
+
+    /// Where it stands in its architecture.
+    fn outline(&self) -> LayerOutline {
+        LayerOutline::default()
+    }
+
+    /// Multiplications and additions of one row's forward pass, counted as pairs.
+    fn macs_per_row(&self) -> usize;
 
     /// Bytes of `f32` activations that one row leaves in the autodiff graph of this layer.
     fn activation_bytes_per_row(&self) -> usize {

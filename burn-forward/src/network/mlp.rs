@@ -176,6 +176,10 @@ impl Layer for Dense {
         (normalised + 2 * d_out + mask) * size_of::<f32>()
     }
 
+    fn macs_per_row(&self) -> usize {
+        self.sizes().iter().product()
+    }
+
     fn drive_width(&self) -> Option<usize> {
         Some(self.sizes()[1])
     }

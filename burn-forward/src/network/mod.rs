@@ -7,7 +7,7 @@ mod registry;
 
 pub use layer::{AnyLayer, Candidates, Layer, LayerExport};
 pub use mlp::{ActivationFn, Dense, InitScheme, MlpConfig};
-pub use partition::{Partition, PartitionName};
+pub use partition::{LayerOutline, Partition, PartitionName};
 pub use registry::{NetworkEntry, NetworkSpec, ParseNetwork, network_entries, network_entry};
 
 use burn::module::Module;
@@ -79,6 +79,11 @@ impl Chain {
         self.layers.iter().map(|l| l.activation_bytes_per_row()).sum()
     }
 
+    /// Multiplications and additions of one row's forward pass, counted as pairs.
+    pub fn macs_per_row(&self) -> usize {
+        self.layers.iter().map(|l| l.macs_per_row()).sum()
+    }
+
     /// One line for tables.
     pub fn describe(&self) -> String {
         self.layers.iter().map(|l| l.describe()).collect::<Vec<_>>().join(", ")
@@ -100,7 +105,9 @@ impl Network {
         if layers.is_empty() {
             return Err(Error::argument("Network::new", "number of layers", 0, ">= 1"));
         }
-        let sizes = partition.sizes(layers.len())?;
+        let outline: Vec<LayerOutline> = layers.iter().map(|l| l.outline()).collect();
+        let bytes: Vec<usize> = layers.iter().map(|l| l.activation_bytes_per_row()).collect();
+        let sizes = partition.sizes(&outline, &bytes)?;
         let mut layers = layers.into_iter();
         let blocks = sizes.into_iter().map(|n| Chain { layers: layers.by_ref().take(n).collect() }).collect();
         Ok(Self { blocks })

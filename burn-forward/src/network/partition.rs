@@ -1,4 +1,4 @@
-//! Where the block borders are.
+//! Where the block borders are. A partition is computed from what the layers say of themselves, never listed by hand.
 
 use std::fmt;
 
@@ -6,6 +6,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
+
+/// Where a layer stands in its architecture: what a partition is computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LayerOutline {
+    /// Stage, from 0: layers of one resolution, where the architecture speaks of stages.
+    pub stage: usize,
+    /// Whether the layer is a residual (or inverted-residual) block, whose shortcut no border may cut.
+    pub residual: bool,
+    /// Whether the layer has nothing to learn (a pool, say) and therefore is always in the block of the layer before it.
+    pub joined: bool,
+}
 
 /// Which consecutive layers form a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +30,12 @@ pub enum Partition {
         #[schemars(range(min = 1))]
         every: usize,
     },
+    /// So many blocks of nearly equal activation memory: the largest is as small as it can be.
+    Blocks {
+        /// Number of blocks.
+        #[schemars(range(min = 1))]
+        blocks: usize,
+    },
 }
 
 /// The partitions with a name.
@@ -28,8 +45,24 @@ pub enum PartitionName {
     /// Every layer is a block.
     #[default]
     Layer,
+    /// Every residual block is a block; what comes before the first joins it, and what is between or behind joins the one
+    /// before.
+    Residual,
+    /// Every stage is a block.
+    Stage,
     /// The whole network is one block: back-propagation.
     Whole,
+}
+
+impl PartitionName {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Layer => "layer",
+            Self::Residual => "residual",
+            Self::Stage => "stage",
+            Self::Whole => "whole",
+        }
+    }
 }
 
 impl Default for Partition {
@@ -43,28 +76,119 @@ impl Partition {
     pub const WHOLE: Self = Self::Named(PartitionName::Whole);
     /// Every layer a block.
     pub const LAYER: Self = Self::Named(PartitionName::Layer);
+    /// Every residual block a block.
+    pub const RESIDUAL: Self = Self::Named(PartitionName::Residual);
+    /// Every stage a block.
+    pub const STAGE: Self = Self::Named(PartitionName::Stage);
 
-    /// Number of layers of every block of a network of `layers`.
+    /// Number of blocks of a network of these layers, which is known before there are weights or inputs.
     ///
     /// # Errors
-    /// [`Error::Argument`] for blocks of no layers.
-    pub fn sizes(self, layers: usize) -> Result<Vec<usize>> {
-        let every = match self {
-            Self::Named(PartitionName::Layer) => 1,
-            Self::Named(PartitionName::Whole) => layers.max(1),
-            Self::Every { every: 0 } => return Err(Error::argument("Partition::sizes", "every", 0, ">= 1")),
-            Self::Every { every } => every,
-        };
-        Ok((0..layers).step_by(every).map(|start| every.min(layers - start)).collect())
+    /// As [`sizes`](Self::sizes).
+    pub fn count(self, layers: &[LayerOutline]) -> Result<usize> {
+        Ok(self.sizes(layers, &vec![1; layers.len()])?.len())
     }
+
+    /// Number of layers of every block of a network of these layers, which keep so many `bytes` of activations each.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for blocks of no layers, more blocks than layers, or residual blocks or stages that the network
+    /// does not have.
+    pub fn sizes(self, layers: &[LayerOutline], bytes: &[usize]) -> Result<Vec<usize>> {
+        let place = "Partition::sizes";
+        // Units: a layer with the joined ones behind it. Borders are between units only.
+        let units: Vec<usize> = (0..layers.len()).filter(|&i| i == 0 || !layers[i].joined).collect();
+        let end = |unit: usize| units.get(unit + 1).copied().unwrap_or(layers.len());
+        let borders: Vec<usize> = match self {
+            Self::Named(PartitionName::Layer) => units.clone(),
+            Self::Named(PartitionName::Whole) => vec![0],
+            Self::Named(name @ PartitionName::Residual) => {
+                let residual: Vec<usize> = units.iter().copied().filter(|&i| layers[i].residual).collect();
+                if residual.is_empty() {
+                    return Err(Error::argument(
+                        place,
+                        "partition",
+                        format!("\"{}\" of a network without residual blocks", name.name()),
+                        "layer, whole, {\"every\": n} or {\"blocks\": n}",
+                    ));
+                }
+                std::iter::once(0).chain(residual.into_iter().skip(1)).collect()
+            }
+            Self::Named(name @ PartitionName::Stage) => {
+                let starts: Vec<usize> =
+                    units.iter().copied().filter(|&i| i == 0 || layers[i].stage != layers[i - 1].stage).collect();
+                if starts.len() == 1 && units.len() > 1 {
+                    return Err(Error::argument(
+                        place,
+                        "partition",
+                        format!("\"{}\" of a network without stages", name.name()),
+                        "layer, whole, {\"every\": n} or {\"blocks\": n}",
+                    ));
+                }
+                starts
+            }
+            Self::Every { every: 0 } => return Err(Error::argument(place, "every", 0, ">= 1")),
+            Self::Every { every } => units.iter().copied().step_by(every).collect(),
+            Self::Blocks { blocks } if blocks == 0 || blocks > units.len() => {
+                return Err(Error::argument(
+                    place,
+                    "blocks",
+                    blocks,
+                    format!("1 to {}, the number of layers", units.len()),
+                ));
+            }
+            Self::Blocks { blocks } => {
+                let of_unit = |u: usize| bytes[units[u]..end(u)].iter().sum::<usize>();
+                let weights: Vec<usize> = (0..units.len()).map(of_unit).collect();
+                balanced(&weights, blocks).into_iter().map(|unit| units[unit]).collect()
+            }
+        };
+        let ends = borders.iter().skip(1).copied().chain([layers.len()]);
+        Ok(borders.iter().zip(ends).map(|(start, end)| end - start).collect())
+    }
+}
+
+/// First items of `parts` consecutive parts whose largest sum of `weights` is the least possible; of equally good
+/// partitions the one with the earlier borders.
+fn balanced(weights: &[usize], parts: usize) -> Vec<usize> {
+    let n = weights.len();
+    let mut before = vec![0; n + 1];
+    for (i, w) in weights.iter().enumerate() {
+        before[i + 1] = before[i] + w;
+    }
+    // best[p][i]: least possible largest sum of items i.. in p parts; first[p][i]: where the second of these parts starts.
+    let mut best = vec![vec![usize::MAX; n + 1]; parts + 1];
+    let mut first = vec![vec![n; n + 1]; parts + 1];
+    best[0][n] = 0;
+    for p in 1..=parts {
+        for i in (0..n).rev() {
+            for j in i + 1..=n {
+                if best[p - 1][j] == usize::MAX {
+                    continue;
+                }
+                let largest = (before[j] - before[i]).max(best[p - 1][j]);
+                if largest < best[p][i] {
+                    best[p][i] = largest;
+                    first[p][i] = j;
+                }
+            }
+        }
+    }
+    let mut starts = Vec::with_capacity(parts);
+    let mut at = 0;
+    for p in (1..=parts).rev() {
+        starts.push(at);
+        at = first[p][at];
+    }
+    starts
 }
 
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Named(PartitionName::Layer) => write!(f, "layer"),
-            Self::Named(PartitionName::Whole) => write!(f, "whole"),
+            Self::Named(name) => f.write_str(name.name()),
             Self::Every { every } => write!(f, "every {every} layers"),
+            Self::Blocks { blocks } => write!(f, "{blocks} blocks"),
         }
     }
 }
@@ -73,11 +197,47 @@ impl fmt::Display for Partition {
 mod tests {
     use super::*;
 
+    fn plain(n: usize) -> Vec<LayerOutline> {
+        vec![LayerOutline::default(); n]
+    }
+
     #[test]
     fn sizes_add_up() {
-        assert_eq!(Partition::LAYER.sizes(3).unwrap(), [1, 1, 1]);
-        assert_eq!(Partition::WHOLE.sizes(3).unwrap(), [3]);
-        assert_eq!(Partition::Every { every: 2 }.sizes(5).unwrap(), [2, 2, 1]);
-        assert!(Partition::Every { every: 0 }.sizes(5).is_err());
+        let sizes = |p: Partition, n| p.sizes(&plain(n), &vec![1; n]);
+        assert_eq!(sizes(Partition::LAYER, 3).unwrap(), [1, 1, 1]);
+        assert_eq!(sizes(Partition::WHOLE, 3).unwrap(), [3]);
+        assert_eq!(sizes(Partition::Every { every: 2 }, 5).unwrap(), [2, 2, 1]);
+        assert_eq!(sizes(Partition::Blocks { blocks: 5 }, 5).unwrap(), [1; 5]);
+        assert!(sizes(Partition::Every { every: 0 }, 5).is_err());
+        assert!(sizes(Partition::Blocks { blocks: 0 }, 5).is_err());
+        assert!(sizes(Partition::Blocks { blocks: 6 }, 5).is_err());
+        assert!(sizes(Partition::RESIDUAL, 5).unwrap_err().to_string().contains("without residual blocks"));
+        assert!(sizes(Partition::STAGE, 5).unwrap_err().to_string().contains("without stages"));
+    }
+
+    /// Stem, two stages of two residual blocks, a last convolution, a pool.
+    fn residual_network() -> Vec<LayerOutline> {
+        let at = |stage, residual| LayerOutline { stage, residual, joined: false };
+        let pool = LayerOutline { stage: 1, residual: false, joined: true };
+        vec![at(0, false), at(0, true), at(0, true), at(1, true), at(1, true), at(1, false), pool]
+    }
+
+    #[test]
+    fn borders_follow_the_architecture() {
+        let sizes = |p: Partition| p.sizes(&residual_network(), &[1; 7]).unwrap();
+        assert_eq!(sizes(Partition::LAYER), [1, 1, 1, 1, 1, 2]);
+        assert_eq!(sizes(Partition::RESIDUAL), [2, 1, 1, 3]);
+        assert_eq!(sizes(Partition::STAGE), [3, 4]);
+        assert_eq!(sizes(Partition::Every { every: 4 }), [4, 3]);
+        assert_eq!(Partition::RESIDUAL.count(&residual_network()).unwrap(), 4);
+    }
+
+    #[test]
+    fn blocks_have_nearly_equal_memory() {
+        let sizes = |bytes: &[usize], blocks| Partition::Blocks { blocks }.sizes(&plain(bytes.len()), bytes).unwrap();
+        // By hand: 8 | 4 4 | 2 2 2 2 is the only partition into three whose largest block is 8.
+        assert_eq!(sizes(&[8, 4, 4, 2, 2, 2, 2], 3), [1, 2, 4]);
+        assert_eq!(sizes(&[1, 1, 1, 9], 2), [3, 1]);
+        assert_eq!(sizes(&[5, 5, 5], 1), [3]);
     }
 }

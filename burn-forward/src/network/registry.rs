@@ -8,15 +8,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{AnyLayer, MlpConfig};
+use super::{AnyLayer, LayerOutline, MlpConfig};
 use crate::activation::RowShape;
 use crate::random::Seed;
 use crate::{ConfigError, ConfigErrors, Error, Result};
 
 /// A network's settings: what the config says, before there is data.
 pub trait NetworkSpec: Debug + Send + Sync {
-    /// Number of layers, before partition.
-    fn layer_count(&self) -> usize;
+    /// The layers as they will be, known before there is an input: what the number of blocks follows from.
+    fn outline(&self) -> Vec<LayerOutline>;
 
     /// The layers for inputs of shape `input`, with weights from streams of `seed`, on `device`.
     ///
@@ -26,8 +26,8 @@ pub trait NetworkSpec: Debug + Send + Sync {
 }
 
 impl NetworkSpec for MlpConfig {
-    fn layer_count(&self) -> usize {
-        self.widths.len()
+    fn outline(&self) -> Vec<LayerOutline> {
+        vec![LayerOutline::default(); self.widths.len()]
     }
 
     fn layers(&self, input: RowShape, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {

@@ -19,6 +19,8 @@ pub struct BlockPlan {
     pub parameters: usize,
     /// Parameters of the rule that belong to this block.
     pub head_parameters: usize,
+    /// Multiplications and additions of one sample's forward pass, counted as pairs.
+    pub macs: usize,
     /// Bytes of activations that a batch leaves in this block while it learns.
     pub activation_bytes: usize,
 }
@@ -37,6 +39,7 @@ pub fn plan(model: &LocalModel, batch_size: usize) -> Vec<BlockPlan> {
             output: block.output().to_string(),
             parameters: block.num_params(),
             head_parameters: heads.get(index).copied().unwrap_or(0),
+            macs: block.macs_per_row(),
             activation_bytes: block.activation_bytes_per_row() * batch_size,
         })
         .collect()

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Device;
@@ -22,7 +21,7 @@ use super::plan::{BlockPlan, plan};
 use super::run_folder::{MetricRow, RunFolder};
 use crate::activation::RowShape;
 use crate::config::{Keep, RunConfig};
-use crate::data::{Batch, DataFolders, ImageData};
+use crate::data::{DataFolders, DataSplit, TrainingData};
 use crate::measure::{Evaluation, evaluate};
 use crate::network::Network;
 use crate::random::Seed;
@@ -120,7 +119,7 @@ pub struct Run {
     /// The config.
     pub config: RunConfig,
     /// The data.
-    pub data: ImageData,
+    pub data: Box<dyn TrainingData>,
     /// Device without autodiff.
     pub device: Device,
     options: RunOptions,
@@ -133,13 +132,9 @@ impl Run {
     /// [`Error::Data`], [`Error::Device`], and [`Error::Config`] for what only the data shows.
     pub fn prepare(config: RunConfig, options: RunOptions) -> Result<Self> {
         let device = crate::device::parse(&options.device_name)?;
-        let data = ImageData::load(&config.data, &options.folders, Seed::new(config.seed))?;
+        let data = config.data.load(&options.folders, Seed::new(config.seed))?;
         let mut config = config;
-        if config.data.path.is_some() {
-            // The run folder is opened later from anywhere, and the config's own folder is not known then.
-            let folder = options.folders.resolve(&config.data)?;
-            config.set_data_path(&std::path::absolute(&folder).map_err(|e| Error::io(&folder, e))?);
-        }
+        config.resolve_data_path(&options.folders);
         let run = Self { config, data, device, options };
         let (input, classes) = run.shapes();
         let network = run.config.resolved().get("network").and_then(|n| n.as_object()).cloned().unwrap_or_default();
@@ -147,7 +142,7 @@ impl Run {
             crate::config::Context { network: &network, blocks: None, input: Some(input), classes: Some(classes) };
         let mut errors = run.config.rule.check(&context);
         if let ScheduleConfig::Greedy { cache: true, .. } = run.config.schedule
-            && !run.data.augment.is_empty()
+            && run.data.is_augmented()
         {
             errors.push(crate::ConfigError::new(
                 "$.schedule.cache",
@@ -167,8 +162,7 @@ impl Run {
 
     /// Shape of an input row, and number of classes.
     pub fn shapes(&self) -> (RowShape, usize) {
-        let [channels, height, width] = self.data.splits.train.set().shape();
-        (RowShape::Maps { channels, height, width }, self.data.splits.train.set().classes())
+        (self.data.input(), self.data.classes())
     }
 
     /// The device for training.
@@ -191,18 +185,17 @@ impl Run {
     /// # Errors
     /// As [`evaluate`].
     pub fn test(&self, model: &LocalModel) -> Result<Evaluation> {
-        let loader =
-            self.data.eval_loader(&self.data.splits.test, self.config.training.eval_batch_size, &self.device)?;
-        evaluate(model, &loader, "test")
+        let loader = self.data.eval_loader(DataSplit::Test, self.config.training.eval_batch_size, &self.device)?;
+        evaluate(model, loader.as_ref(), "test")
     }
 
     fn validate(&self, model: &LocalModel) -> Result<Option<Evaluation>> {
-        let part = &self.data.splits.validation;
-        if part.is_empty() {
+        if self.data.samples(DataSplit::Validation) == 0 {
             return Ok(None);
         }
-        let loader = self.data.eval_loader(part, self.config.training.eval_batch_size, &self.device)?;
-        evaluate(model, &loader, "validation").map(Some)
+        let loader =
+            self.data.eval_loader(DataSplit::Validation, self.config.training.eval_batch_size, &self.device)?;
+        evaluate(model, loader.as_ref(), "validation").map(Some)
     }
 
     /// Parameters that inference needs (network and readout), and those that only teach.
@@ -347,11 +340,9 @@ fn finished(run: &Run, folder: &RunFolder) -> Result<Option<Summary>> {
     if info["status"] != "finished" || folder.last_checkpoint().is_none() || !folder.file(WEIGHTS).is_file() {
         return Ok(None);
     }
-    let blocks = run.config.partition.sizes(run.config.network.layer_count())?.len();
-    if !is_done(run, &folder.rows()?, blocks) {
-        return Ok(None);
-    }
-    Ok(folder.read_json("summary.json").ok().and_then(|summary| serde_json::from_value(summary).ok()))
+    let summary = folder.read_json("summary.json").ok().and_then(|s| serde_json::from_value::<Summary>(s).ok());
+    let Some(summary) = summary else { return Ok(None) };
+    Ok(is_done(run, &folder.rows()?, summary.blocks.len()).then_some(summary))
 }
 
 /// The final weights.
@@ -384,7 +375,7 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
         name: run.config.name.clone(),
         rule: run.config.rule_name.clone(),
         network: run.config.network_name.clone(),
-        data: run.config.data.name.name().into(),
+        data: run.config.data_name.clone(),
         schedule: if run.config.schedule.is_greedy() { "greedy" } else { "simultaneous" }.into(),
         seed: run.config.seed,
         device: run.options.device_name.clone(),
@@ -457,9 +448,9 @@ fn fit(
     let training = &run.config.training;
     let device = run.training_device();
     let first_epoch = resumed.unwrap_or(0) as u64 + 1;
-    let train = run.data.train_loader(training.batch_size, first_epoch, &device)?.with_workers(training.workers);
-    let steps = train.num_batches();
-    let valid = run.data.eval_loader(&run.data.splits.validation, training.eval_batch_size, &run.device)?;
+    let train = run.data.train_loader(training.batch_size, first_epoch, training.workers, &device)?;
+    let steps = run.data.steps_per_epoch(training.batch_size);
+    let valid = run.data.eval_loader(DataSplit::Validation, training.eval_batch_size, &run.device)?;
     let blocks = model.network.len();
     let greedy = run.config.schedule.is_greedy();
     let epochs = if greedy { training.epochs * blocks } else { training.epochs };
@@ -477,25 +468,24 @@ fn fit(
 
     let checkpoints = folder.checkpoints();
     std::fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, e))?;
-    let mut builder =
-        SupervisedTraining::new(folder.path(), Arc::new(train) as Arc<dyn DataLoader<Batch>>, Arc::new(valid))
-            .with_application_logger(None)
-            .with_metric_logger(logger)
-            .with_progress_logger(clock)
-            .with_interrupter(interrupter.clone())
-            .renderer(renderer)
-            .num_epochs(epochs)
-            .with_checkpointing_strategy(KeepCheckpoints {
-                best: training.keep == Keep::Best,
-                kept: folder.checkpointed_epochs(),
-            })
-            .with_custom_checkpointers(
-                AtomicCheckpointer::new(checkpoints.clone(), "model"),
-                AtomicCheckpointer::new(checkpoints.clone(), "optim"),
-                AtomicCheckpointer::new(checkpoints, "scheduler"),
-            )
-            .metric_train_numeric(LossMetric::new())
-            .metric_valid_numeric(LossMetric::new());
+    let mut builder = SupervisedTraining::new(folder.path(), train, valid)
+        .with_application_logger(None)
+        .with_metric_logger(logger)
+        .with_progress_logger(clock)
+        .with_interrupter(interrupter.clone())
+        .renderer(renderer)
+        .num_epochs(epochs)
+        .with_checkpointing_strategy(KeepCheckpoints {
+            best: training.keep == Keep::Best,
+            kept: folder.checkpointed_epochs(),
+        })
+        .with_custom_checkpointers(
+            AtomicCheckpointer::new(checkpoints.clone(), "model"),
+            AtomicCheckpointer::new(checkpoints.clone(), "optim"),
+            AtomicCheckpointer::new(checkpoints, "scheduler"),
+        )
+        .metric_train_numeric(LossMetric::new())
+        .metric_valid_numeric(LossMetric::new());
     for block in std::iter::once(None).chain((0..blocks).map(Some)) {
         for quantity in Quantity::ALL {
             if block.is_none() && matches!(quantity, Quantity::Positive | Quantity::Negative) {
@@ -523,7 +513,7 @@ fn fit(
             cache,
             batch_size: training.batch_size,
             seed: Seed::new(run.config.seed),
-            ordered: Arc::new(run.data.eval_loader(&run.data.splits.train, training.eval_batch_size, &run.device)?),
+            ordered: run.data.eval_loader(DataSplit::Train, training.eval_batch_size, &run.device)?,
             fresh_schedule,
             history: greedy_history(rows),
         })));

@@ -197,14 +197,14 @@ impl RunFolder {
     /// [`Error::Io`] if a file cannot be deleted.
     pub fn delete_remains(&self) -> Result<()> {
         let whole = self.checkpointed_epochs();
-        let of_whole_checkpoint = |name: &str| {
+        let of_torn_checkpoint = |name: &str| {
             let epoch = CHECKPOINT_FILES.iter().find_map(|kind| {
                 name.strip_prefix(kind)?.strip_prefix('-')?.strip_suffix(".bpk")?.parse::<usize>().ok()
             });
-            epoch.is_some_and(|epoch| whole.contains(&epoch))
+            epoch.is_some_and(|epoch| !whole.contains(&epoch))
         };
         for (path, name) in entries(&self.checkpoints()) {
-            if name.ends_with(".bpk") && !of_whole_checkpoint(&name) {
+            if name.starts_with("partial-") || of_torn_checkpoint(&name) {
                 fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
             }
         }
@@ -298,13 +298,13 @@ mod tests {
         fs::create_dir_all(run.checkpoints()).unwrap();
         let whole = ["model-1.bpk", "optim-1.bpk", "scheduler-1.bpk"];
         let remains = ["model-2.bpk", "optim-3.bpk", "scheduler-3.bpk", "partial-model-4.bpk"];
-        for name in whole.iter().chain(&remains).chain(&["notes.txt"]) {
+        for name in whole.iter().chain(&remains).chain(&["notes.txt", "best-of-block-0.bpk"]) {
             fs::write(run.checkpoints().join(name), b"x").unwrap();
         }
         run.write("summary.json", b"{}").unwrap();
         fs::write(run.file(".summary.json.partial"), b"{").unwrap();
         run.delete_remains().unwrap();
-        for name in whole.iter().chain(&["notes.txt"]) {
+        for name in whole.iter().chain(&["notes.txt", "best-of-block-0.bpk"]) {
             assert!(run.checkpoints().join(name).is_file(), "{name}");
         }
         for name in remains {

@@ -29,6 +29,9 @@ impl Layer for Literal {
     fn describe(&self) -> String {
         self.layer.describe()
     }
+    fn macs_per_row(&self) -> usize {
+        self.layer.macs_per_row()
+    }
     fn output(&self) -> RowShape {
         self.layer.output()
     }

@@ -1,0 +1,207 @@
+//! The registry of data sets: one row per name. Other crates add their rows.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use burn::data::dataloader::DataLoader;
+use burn::tensor::Device;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{Batch, DataConfig, DataFolders, DataName, ImageData};
+use crate::activation::RowShape;
+use crate::random::Seed;
+use crate::{ConfigError, ConfigErrors, Error, Result};
+
+/// A part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataSplit {
+    /// What weights are fitted to.
+    Train,
+    /// What is held out to compare settings and epochs.
+    Validation,
+    /// What is touched once, at the end.
+    Test,
+}
+
+/// A data set in memory, as training and evaluation use it.
+pub trait TrainingData: Debug + Send + Sync {
+    /// Shape of an input row.
+    fn input(&self) -> RowShape;
+
+    /// Number of classes.
+    fn classes(&self) -> usize;
+
+    /// Labelled samples of a part.
+    fn samples(&self, split: DataSplit) -> usize;
+
+    /// One line for the user: sizes of the parts, shape of a sample, number of classes.
+    fn describe(&self) -> String;
+
+    /// Whether training samples are changed at random, so that what blocks make of them cannot be kept.
+    fn is_augmented(&self) -> bool {
+        false
+    }
+
+    /// Steps of an epoch.
+    fn steps_per_epoch(&self, batch_size: usize) -> usize {
+        self.samples(DataSplit::Train).div_ceil(batch_size.max(1))
+    }
+
+    /// Training batches from `first_epoch` (from 1) on, in an order that is a function of the seed and the epoch, with
+    /// `workers` threads that assemble batches ahead.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a batch size or first epoch of 0.
+    fn train_loader(
+        &self,
+        batch_size: usize,
+        first_epoch: u64,
+        workers: usize,
+        device: &Device,
+    ) -> Result<Arc<dyn DataLoader<Batch>>>;
+
+    /// Batches of a part in its own order, as they are.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a batch size of 0.
+    fn eval_loader(&self, split: DataSplit, batch_size: usize, device: &Device) -> Result<Arc<dyn DataLoader<Batch>>>;
+
+    /// The images, where samples are images.
+    fn images(&self) -> Option<&ImageData> {
+        None
+    }
+}
+
+/// A data set's settings: what the config says, before a file is read.
+pub trait DataSpec: Debug + Send + Sync {
+    /// All mistakes that can be seen without the files, with their paths in the config (`$.data...`).
+    fn check(&self) -> Vec<ConfigError> {
+        Vec::new()
+    }
+
+    /// Whether there will be a validation part.
+    fn validates(&self) -> bool;
+
+    /// Reads, splits and measures the set.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for settings that do not fit what was found, [`Error::Data`] and [`Error::Io`] for missing or
+    /// damaged files.
+    fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn TrainingData>>;
+}
+
+/// Parses the settings of a data set (`name` among them); returns them and their resolved form.
+pub type ParseData = fn(&Value) -> Result<(Box<dyn DataSpec>, Value)>;
+
+/// A row of the registry.
+#[derive(Clone)]
+pub struct DataEntry {
+    /// Name in configs.
+    pub name: &'static str,
+    /// One line for `list`.
+    pub about: &'static str,
+    /// JSON Schema of the settings; what it says of `name` is replaced by this row's.
+    pub schema: fn() -> Value,
+    /// Parses the settings.
+    pub parse: ParseData,
+}
+
+/// A row from a typed config, which has `name` among its fields or not at all.
+pub fn data_entry<T>(name: &'static str, about: &'static str) -> DataEntry
+where
+    T: DataSpec + DeserializeOwned + Serialize + JsonSchema + 'static,
+{
+    DataEntry {
+        name,
+        about,
+        schema: || schemars::schema_for!(T).to_value(),
+        parse: |value| {
+            let has_name = schemars::schema_for!(T).to_value()["properties"].get("name").is_some();
+            let mut settings = value.as_object().cloned().unwrap_or_default();
+            let name = settings.get("name").cloned().unwrap_or_default();
+            if !has_name {
+                settings.shift_remove("name");
+            }
+            let spec: T = serde_path_to_error::deserialize(Value::Object(settings)).map_err(|e| {
+                let errors = vec![ConfigError::new(format!("$.data.{}", e.path()), e.inner().to_string())];
+                Error::Config(ConfigErrors { origin: "data".into(), errors })
+            })?;
+            let fields = serde_json::to_value(&spec).map_err(|e| Error::burn("data settings", e))?;
+            let mut resolved = Map::from_iter([("name".to_string(), name)]);
+            resolved.extend(fields.as_object().cloned().unwrap_or_default());
+            Ok((Box::new(spec), Value::Object(resolved)))
+        },
+    }
+}
+
+/// The data sets of this crate.
+pub fn data_entries() -> Vec<DataEntry> {
+    [
+        (DataName::Digits, "UCI optical digits, 8x8, embedded in the program"),
+        (DataName::Mnist, "MNIST, 28x28"),
+        (DataName::FashionMnist, "Fashion-MNIST, 28x28"),
+        (DataName::Cifar10, "CIFAR-10, 3x32x32"),
+        (DataName::Cifar100, "CIFAR-100 with its fine labels, 3x32x32"),
+        (DataName::Idx, "any four files in IDX format, in the folder \"path\""),
+    ]
+    .map(|(name, about)| data_entry::<DataConfig>(name.name(), about))
+    .into()
+}
+
+impl DataSpec for DataConfig {
+    fn check(&self) -> Vec<ConfigError> {
+        DataConfig::check(self)
+    }
+
+    fn validates(&self) -> bool {
+        self.validation > 0.0
+    }
+
+    fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn TrainingData>> {
+        Ok(Box::new(ImageData::load(self, folders, seed)?))
+    }
+}
+
+impl TrainingData for ImageData {
+    fn input(&self) -> RowShape {
+        let [channels, height, width] = self.splits.train.set().shape();
+        RowShape::Maps { channels, height, width }
+    }
+
+    fn classes(&self) -> usize {
+        self.splits.train.set().classes()
+    }
+
+    fn samples(&self, split: DataSplit) -> usize {
+        self.part(split).len()
+    }
+
+    fn describe(&self) -> String {
+        self.splits.sizes().to_string()
+    }
+
+    fn is_augmented(&self) -> bool {
+        !self.augment.is_empty()
+    }
+
+    fn train_loader(
+        &self,
+        batch_size: usize,
+        first_epoch: u64,
+        workers: usize,
+        device: &Device,
+    ) -> Result<Arc<dyn DataLoader<Batch>>> {
+        Ok(Arc::new(ImageData::train_loader(self, batch_size, first_epoch, device)?.with_workers(workers)))
+    }
+
+    fn eval_loader(&self, split: DataSplit, batch_size: usize, device: &Device) -> Result<Arc<dyn DataLoader<Batch>>> {
+        Ok(Arc::new(ImageData::eval_loader(self, self.part(split), batch_size, device)?))
+    }
+
+    fn images(&self) -> Option<&ImageData> {
+        Some(self)
+    }
+}
