@@ -112,6 +112,16 @@ fn contradictions() {
 }
 
 #[test]
+fn names_become_folders() {
+    for name in ["../up", "", "a\\b", "a\n"] {
+        refuses(
+            &mono(json!({"name": name})),
+            &[&format!("$.name: {name:?} cannot be part of the name of a run's folder")],
+        );
+    }
+}
+
+#[test]
 fn rules_that_cannot_be_trained_greedily_say_why() {
     let greedy = json!({"schedule": {"name": "greedy"}});
     for (rule, reason) in [

@@ -56,6 +56,8 @@ fn stopped(place: &Place, name: &str, config: &Value, after: usize, stop: Stop) 
                 assert_eq!(said.code, Some(1), "{}", said.err);
                 assert!(said.err.contains(&format!("go on with `burn-forward train --resume {name}`")), "{}", said.err);
                 assert_eq!(read_json(&folder.join("run.json"))["status"], "interrupted");
+                let last: Value = serde_json::from_str(metrics(&folder).last().unwrap()).unwrap();
+                assert_eq!(last["epoch"], *saved_models(&folder).last().unwrap(), "rows of half an epoch are left");
             }
             return *saved_models(&folder).last().unwrap();
         }

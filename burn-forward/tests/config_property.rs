@@ -241,7 +241,7 @@ fn apply(config: &mut Value, change: &Change) {
             let numbers: Vec<&String> =
                 all.iter().filter(|p| config.pointer(p).is_some_and(Value::is_number)).collect();
             if !numbers.is_empty() {
-                let place = config.pointer_mut(at.get(&numbers)).unwrap();
+                let place = config.pointer_mut(at.get::<&String>(&numbers)).unwrap();
                 *place = if place.is_u64() { json!(n) } else { json!(*n as f64 / 12.0) };
             }
         }

@@ -259,6 +259,11 @@ impl RunConfig {
         let network_object = network_resolved.as_object().cloned().unwrap_or_default();
         let context = Context { network: &network_object, blocks: Some(blocks), input: None, classes: None };
         let mut errors = data.check();
+        if let Some(name) = &fixed.name
+            && (name.trim().is_empty() || name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\')))
+        {
+            errors.push(ConfigError::new("$.name", format!("{name:?} cannot be part of the name of a run's folder")));
+        }
         errors.extend(rule.check(&context));
         errors.extend(fixed.optimizer.check(Some(blocks)));
         if fixed.schedule.is_greedy()

@@ -544,6 +544,8 @@ fn fit(
         return Err(Error::run_folder(folder.path(), problem));
     }
     if result.interrupted.is_some() {
+        // The epoch that was cut short has left rows, which would pass for those of a whole one.
+        folder.keep_rows(last.unwrap_or(0))?;
         return Err(Error::Interrupted(format!("stopped; {saved}")));
     }
     Ok(())
