@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 done, 1 the run failed, 2 the input was wrong.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod args;
 mod commands;
 mod output;
