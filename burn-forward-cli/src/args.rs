@@ -38,7 +38,7 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Check configs and report every mistake
     Check(CheckArgs),
-    /// List rules, networks, data sets and their settings
+    /// List rules, networks, data sets and the other parts of a config, or the settings of one
     List(ListArgs),
     /// Print the JSON Schema of configs
     Schema,
@@ -67,17 +67,25 @@ pub(crate) struct ChangeArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
     /// Root of all random streams, instead of the config's
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
-    /// Device: flex, ndarray, wgpu, libtorch, cuda:0 ... (see `doctor`)
-    #[arg(long, default_value = "flex")]
-    pub(crate) device: String,
+    /// Device: flex (the default), ndarray, wgpu, libtorch, cuda:0 ... (see `doctor`)
+    #[arg(long)]
+    pub(crate) device: Option<String>,
     /// Folder with data sets, instead of BURN_FORWARD_DATA or the platform's cache folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
 }
 
+/// The device where none is asked for.
+pub(crate) const DEFAULT_DEVICE: &str = "flex";
+
 impl ChangeArgs {
+    /// The device asked for, or the default.
+    pub(crate) fn device(&self) -> &str {
+        self.device.as_deref().unwrap_or(DEFAULT_DEVICE)
+    }
+
     /// `--set` with the seed among it.
     pub(crate) fn assignments(&self) -> Vec<String> {
         self.sets.iter().cloned().chain(self.seed.map(|s| format!("seed={s}"))).collect()
@@ -90,15 +98,16 @@ impl ChangeArgs {
 )]
 pub(crate) struct TrainArgs {
     /// The config file (JSON)
-    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    #[arg(required_unless_present = "resume")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
     /// Run folder; default `runs/<config name>-<n>`
-    #[arg(long, value_name = "FOLDER", conflicts_with = "resume")]
+    #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// Go on with a run that was stopped, exactly as if it had not been
-    #[arg(long, value_name = "RUN")]
+    /// Go on with a run that was stopped, exactly as if it had not been: with its own config and seed, on its device
+    /// unless --device names another
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "sets", "seed", "out", "dry_run"])]
     pub(crate) resume: Option<PathBuf>,
     /// Build, print the block table, run two batches, stop
     #[arg(long)]
@@ -155,7 +164,7 @@ pub(crate) struct CompareArgs {
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
     /// Number of seeds per arm, counted up from the config's
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) seeds: u64,
     /// Folder for the runs; default `runs/compare-<n>`
     #[arg(long, value_name = "FOLDER")]
@@ -223,7 +232,7 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Show the settings of one rule or network
+    /// Show the settings of one rule, network, data set or other part of a config
     pub(crate) name: Option<String>,
 }
 

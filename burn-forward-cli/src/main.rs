@@ -2,9 +2,12 @@
 //!
 //! Exit codes: 0 done, 1 the run failed, 2 the input was wrong.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod allocator;
 mod args;
 mod commands;
+mod output;
 mod tables;
 
 use std::process::ExitCode;
@@ -39,8 +42,13 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // The library's messages are whole; of ours, the context is one part and the cause another.
+            match error.downcast_ref::<burn_forward::Error>() {
+                Some(whole) => output::note(format_args!("error: {whole}")),
+                None => output::note(format_args!("error: {error:#}")),
+            }
             let input = error.downcast_ref::<burn_forward::Error>().is_none_or(burn_forward::Error::is_input);
             ExitCode::from(if input && error.downcast_ref::<commands::RunFailed>().is_none() { 2 } else { 1 })
         }

@@ -28,6 +28,29 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
+/// `text` in lines of at most `columns`, the first indented by `first` and the others by `rest`, each with a line end.
+pub(crate) fn wrapped(text: &str, first: usize, rest: usize, columns: usize) -> String {
+    let mut out = String::new();
+    let mut line = " ".repeat(first);
+    let mut words = 0;
+    // Spaces within a line are kept: a column in front of the text lines up by them.
+    for word in text.split(' ') {
+        let space = usize::from(words > 0);
+        if words > 0 && line.chars().count() + space + word.chars().count() > columns {
+            out += line.trim_end();
+            out.push('\n');
+            line = " ".repeat(rest);
+            words = 0;
+        }
+        if words > 0 {
+            line.push(' ');
+        }
+        line += word;
+        words += 1;
+    }
+    out + line.trim_end() + "\n"
+}
+
 /// `1,234,567`.
 pub(crate) fn grouped(n: usize) -> String {
     let digits = n.to_string();
@@ -69,6 +92,14 @@ mod tests {
         assert_eq!(bytes(512), "512 B");
         assert_eq!(bytes(3 << 20), "3.0 MiB");
         assert_eq!(percent(0.98431), "98.43 %");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        assert_eq!(wrapped("one two three four", 2, 4, 10), "  one two\n    three\n    four\n");
+        assert_eq!(wrapped("a    b", 0, 4, 10), "a    b\n");
+        assert_eq!(wrapped("incomprehensibilities yes", 0, 2, 8), "incomprehensibilities\n  yes\n");
+        assert_eq!(wrapped("", 0, 0, 8), "\n");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Export: the inference network as safetensors with PyTorch's names and layouts, without what only taught it.
 //!
 //! `layers.<i>.weight` `[out, in]` and `layers.<i>.bias` `[out]` for the network, `head.weight` `[C, d]` (or
-//! `heads.<i>.weight`, one per block, for a summed readout) for the classifier, `labels.<i>` `[C, d]` for label
-//! embeddings. The entry `burn_forward` of the file's metadata describes in JSON what to do with them.
+//! `heads.<k>.weight`, one per block, for a summed readout) for the classifier, `labels.<k>` `[C, d]`, one per block, for
+//! label embeddings. The entry `burn_forward` of the file's metadata describes in JSON what to do with them: `layers` in
+//! order, `blocks` (how many layers form each), and the `readout`. Dropout is for training alone and left out.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -87,7 +88,9 @@ pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
     for (name, matrix) in &readout.matrices {
         tensors.push((name.clone(), matrix.shape().to_vec(), floats(matrix)?));
     }
-    let description = serde_json::json!({"format": 1, "layers": layers, "readout": readout.description});
+    let blocks: Vec<usize> = model.network.blocks().iter().map(|b| b.layers().len()).collect();
+    let description =
+        serde_json::json!({"format": 1, "layers": layers, "blocks": blocks, "readout": readout.description});
     let metadata = HashMap::from([("burn_forward".to_string(), description.to_string())]);
 
     let stored: Vec<(String, Vec<usize>, Vec<u8>)> = tensors.into_iter().map(|(n, s, v)| (n, s, bytes(&v))).collect();
@@ -97,7 +100,8 @@ pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
         views.push((name.clone(), view));
     }
     let file = safetensors::serialize(views, Some(metadata)).map_err(|e| Error::burn("export", e))?;
-    let temporary = path.with_extension("partial");
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.partial"));
     std::fs::write(&temporary, file).map_err(|e| Error::io(&temporary, e))?;
     std::fs::rename(&temporary, path).map_err(|e| Error::io(path, e))
 }

@@ -43,11 +43,11 @@ pub struct ClipConfig {
     /// Largest norm of a parameter's gradient.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1e-12))]
-    pub norm: Option<f32>,
+    pub norm: Option<f64>,
     /// Largest absolute value of an entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1e-12))]
-    pub value: Option<f32>,
+    pub value: Option<f64>,
 }
 
 /// How the learning rate changes over the run. `t` is the step, `T` their number.
@@ -145,12 +145,13 @@ pub struct OptimizerConfig {
     pub nesterov: bool,
     /// Decay rates of the running means of gradients and their squares.
     #[serde(default = "betas")]
-    #[schemars(inner(range(min = 0.0, max = 0.999999999)))]
-    pub betas: [f32; 2],
+    // Nearer to 1 is 1 in single precision, and the mean is never corrected.
+    #[schemars(inner(range(min = 0.0, max = 0.999999)))]
+    pub betas: [f64; 2],
     /// Guard against division by zero.
     #[serde(default = "epsilon")]
     #[schemars(range(min = 1e-30, max = 1.0))]
-    pub epsilon: f32,
+    pub epsilon: f64,
     /// Weight decay.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -170,11 +171,11 @@ pub struct OptimizerConfig {
     pub block_lr: Option<Vec<f64>>,
 }
 
-fn betas() -> [f32; 2] {
+fn betas() -> [f64; 2] {
     [0.9, 0.999]
 }
 
-fn epsilon() -> f32 {
+fn epsilon() -> f64 {
     1e-8
 }
 
@@ -236,7 +237,7 @@ impl OptimizerConfig {
         {
             errors.push(ConfigError::new(
                 "$.optimizer.block-lr",
-                format!("has {} rates; the network has {blocks} blocks, needed: one rate for each", rates.len()),
+                format!("number of rates is {}; needed: {blocks}, one for each block", rates.len()),
             ));
         }
         errors
@@ -245,8 +246,8 @@ impl OptimizerConfig {
     fn clipping(&self) -> Option<GradientClipping> {
         let clip = self.clip?;
         let config = match (clip.norm, clip.value) {
-            (Some(norm), _) => GradientClippingConfig::Norm(norm),
-            (None, Some(value)) => GradientClippingConfig::Value(value),
+            (Some(norm), _) => GradientClippingConfig::Norm(norm as f32),
+            (None, Some(value)) => GradientClippingConfig::Value(value as f32),
             (None, None) => return None,
         };
         Some(config.init())
@@ -277,7 +278,7 @@ impl OptimizerConfig {
             dampening: self.dampening.unwrap_or(0.0),
             nesterov: self.nesterov,
         };
-        let [beta_1, beta_2] = self.betas;
+        let [beta_1, beta_2] = self.betas.map(|b| b as f32);
         let with = |optimizer: ModuleOptimizer, at: ParamGroup, decay: f64| {
             let penalty = (decay > 0.0).then_some(WeightDecayConfig { penalty: decay as f32 });
             match self.name {
@@ -291,7 +292,7 @@ impl OptimizerConfig {
                     let built = AdamConfig::new()
                         .with_beta_1(beta_1)
                         .with_beta_2(beta_2)
-                        .with_epsilon(self.epsilon)
+                        .with_epsilon(self.epsilon as f32)
                         .with_weight_decay(penalty)
                         .build();
                     optimizer.with_group(at, built, clip.clone())
@@ -300,7 +301,7 @@ impl OptimizerConfig {
                     let built = AdamWConfig::new()
                         .with_beta_1(beta_1)
                         .with_beta_2(beta_2)
-                        .with_epsilon(self.epsilon)
+                        .with_epsilon(self.epsilon as f32)
                         .with_weight_decay(decay as f32)
                         .build();
                     optimizer.with_group(at, built, clip.clone())
@@ -308,7 +309,7 @@ impl OptimizerConfig {
                 OptimizerName::RmsProp => {
                     let built = RmsPropConfig::new()
                         .with_momentum(self.momentum.unwrap_or(0.9) as f32)
-                        .with_epsilon(self.epsilon)
+                        .with_epsilon(self.epsilon as f32)
                         .with_weight_decay(penalty)
                         .build();
                     optimizer.with_group(at, built, clip.clone())

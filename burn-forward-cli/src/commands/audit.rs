@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::prepare;
 use crate::args::AuditArgs;
+use crate::output::{print, print_line};
 use crate::tables::table;
 
 pub(crate) fn run(args: &AuditArgs) -> Result<()> {
@@ -24,17 +25,15 @@ pub(crate) fn run(args: &AuditArgs) -> Result<()> {
         RunFolder::open(path)?.write_json("audit.json", &json!({"blocks": blocks}))?;
     }
     if args.json {
-        println!("{}", json!({"blocks": blocks}));
-        return Ok(());
+        return print_line(json!({"blocks": blocks}));
     }
-    println!(
+    print_line(format_args!(
         "angle between the update of '{}' and the back-propagation gradient of the same batch",
         run.config.rule_name
-    );
+    ))?;
     let rows: Vec<Vec<String>> = blocks
         .iter()
         .map(|b| vec![b.index.to_string(), format!("{:.2}", b.angle_degrees), format!("{:.4}", b.norm_ratio)])
         .collect();
-    print!("{}", table(&["block", "degrees", "length / gradient"], &rows));
-    Ok(())
+    print(table(&["block", "degrees", "length / gradient"], &rows))
 }

@@ -2,30 +2,27 @@
 
 use anyhow::Result;
 use burn_forward::config::RunConfig;
-use burn_forward::{ConfigErrors, Error};
 
-use super::registry;
+use super::{InputWrong, registry};
 use crate::args::CheckArgs;
+use crate::output::{note, print_line};
 
 pub(crate) fn run(args: &CheckArgs) -> Result<()> {
     let registry = registry();
-    let mut failed: Option<Error> = None;
+    let mut failed = 0;
     for path in &args.configs {
         match RunConfig::load(path, &args.sets, &registry) {
-            Ok(config) => println!("{}: ok ({} on {})", path.display(), config.rule_name, config.network_name),
+            Ok(config) => {
+                print_line(format_args!("{}: ok ({} on {})", path.display(), config.rule_name, config.network_name))?;
+            }
             Err(error) => {
-                if failed.is_some() {
-                    eprintln!("error: {error}");
-                }
-                failed.get_or_insert(error);
+                note(format_args!("error: {error}"));
+                failed += 1;
             }
         }
     }
     match failed {
-        None => Ok(()),
-        Some(Error::Config(ConfigErrors { origin, errors })) => {
-            Err(Error::Config(ConfigErrors { origin, errors }).into())
-        }
-        Some(other) => Err(other.into()),
+        0 => Ok(()),
+        n => Err(InputWrong(format!("{n} of {} configs cannot be used", args.configs.len())).into()),
     }
 }

@@ -13,8 +13,9 @@ use burn_forward::report::{self, RunRecord};
 use burn_forward::training::{RunFolder, Summary};
 use serde_json::{Map, Value, json};
 
-use super::{RunFailed, registry};
+use super::{InputWrong, RunFailed, registry};
 use crate::args::CompareArgs;
+use crate::output::{note, print, print_line};
 use crate::tables::{bytes, grouped, percent, table};
 
 /// One arm: a name and a config with its rule.
@@ -37,12 +38,12 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
         for offset in 0..args.seeds {
             let seed = arm.config.get("seed").and_then(Value::as_u64).unwrap_or(0) + offset;
             let folder = out.join(format!("{}-seed{seed}", arm.name));
-            eprintln!("{} seed {seed}", arm.name);
+            note(format_args!("{} seed {seed}", arm.name));
             let summary = child(args, arm, seed, &folder)?;
             if args.json {
                 let mut line = serde_json::to_value(&summary)?;
                 line["arm"] = json!(arm.name);
-                println!("{line}");
+                print_line(line)?;
             }
             results.entry(i).or_default().push(summary);
             folders.push(folder);
@@ -51,8 +52,8 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     let records = folders.iter().map(RunRecord::load).collect::<burn_forward::Result<Vec<_>>>()?;
     report::write(&records, out.join("report.html"))?;
     if !args.json {
-        print!("{}", render(&arms, &results));
-        println!("\nreport {}", out.join("report.html").display());
+        print(render(&arms, &results))?;
+        print_line(format_args!("\nreport {}", out.join("report.html").display()))?;
     }
     Ok(())
 }
@@ -106,17 +107,25 @@ fn arms(args: &CompareArgs) -> Result<Vec<Arm>> {
 
 /// Trains one arm with one seed in a process of its own.
 fn child(args: &CompareArgs, arm: &Arm, seed: u64, folder: &Path) -> Result<Summary> {
-    let finished = folder.join("summary.json");
-    if !finished.is_file() {
-        let mut config = arm.config.clone();
-        if let Some(o) = config.as_object_mut() {
-            o.insert("name".into(), json!(arm.name));
-            o.insert("seed".into(), json!(seed));
-            absolute_data_path(o, &arm.base);
-        }
-        let parent = folder.parent().unwrap_or(Path::new("."));
-        let file = parent.join(format!("{}-seed{seed}.json", arm.name));
-        std::fs::write(&file, serde_json::to_string_pretty(&config)?).with_context(|| file.display().to_string())?;
+    let mut config = arm.config.clone();
+    if let Some(o) = config.as_object_mut() {
+        o.insert("name".into(), json!(arm.name));
+        o.insert("seed".into(), json!(seed));
+        absolute_data_path(o, &arm.base);
+    }
+    let text = serde_json::to_string_pretty(&config)?;
+    let parent = folder.parent().unwrap_or(Path::new("."));
+    let file = parent.join(format!("{}-seed{seed}.json", arm.name));
+    if folder.join("config.json").is_file() && std::fs::read_to_string(&file).ok().as_ref() != Some(&text) {
+        // Its results would be taken for those of the config at hand.
+        return Err(InputWrong(format!(
+            "{}: holds a run of another config; give another --out, or the arguments that the comparison was begun with",
+            folder.display()
+        ))
+        .into());
+    }
+    if !folder.join("summary.json").is_file() {
+        std::fs::write(&file, text).with_context(|| file.display().to_string())?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("train");
         if folder.join("config.json").is_file() {
@@ -124,7 +133,7 @@ fn child(args: &CompareArgs, arm: &Arm, seed: u64, folder: &Path) -> Result<Summ
         } else {
             command.arg(&file).arg("--out").arg(folder);
         }
-        command.args(["--quiet", "--device", &args.change.device]);
+        command.args(["--quiet", "--device", args.change.device()]);
         if let Some(data) = &args.change.data {
             command.arg("--data").arg(data);
         }

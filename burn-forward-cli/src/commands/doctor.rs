@@ -6,14 +6,16 @@ use burn_forward::data::{DataConfig, DataFolders, DataName};
 use burn_forward::device;
 
 use crate::args::DoctorArgs;
+use crate::output::print_line;
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
-    println!("burn-forward {}, Burn 0.22.1", env!("CARGO_PKG_VERSION"));
-    println!("{} {}, {} cpus", std::env::consts::OS, std::env::consts::ARCH, std::thread::available_parallelism()?);
-    println!("\ndevices");
+    print_line(format_args!("burn-forward {}, Burn 0.22.1", env!("CARGO_PKG_VERSION")))?;
+    let cpus = std::thread::available_parallelism()?;
+    print_line(format_args!("{} {}, {cpus} cpus", std::env::consts::OS, std::env::consts::ARCH))?;
+    print_line("\ndevices")?;
     for name in device::names() {
         if name.ends_with(":N") {
-            println!("  {name:<16} compiled in (N is the number of the device)");
+            print_line(format_args!("  {name:<16} compiled in (N is the number of the device)"))?;
             continue;
         }
         // A backend without its driver panics inside Burn; that is an answer too.
@@ -26,16 +28,18 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
         });
         std::panic::set_hook(quiet);
         let works = matches!(sum, Ok(Some(s)) if s == 512.0);
-        println!("  {name:<16} {}", if works { "works" } else { "compiled in, but a matrix product failed on it" });
+        let state = if works { "works" } else { "compiled in, but a matrix product failed on it" };
+        print_line(format_args!("  {name:<16} {state}"))?;
     }
-    println!("\ndata sets");
+    print_line("\ndata sets")?;
     let folders = DataFolders::new(None, args.data.as_deref());
+    print_line(format_args!("  {:<16} embedded", "digits"))?;
     for name in [DataName::Mnist, DataName::FashionMnist, DataName::Cifar10, DataName::Cifar100] {
-        let folder = folders.resolve(&DataConfig::new(name))?;
-        let state = if folder.is_dir() { "found" } else { "not there; get it from" };
-        let origin = if folder.is_dir() { String::new() } else { format!(" {}", name.origin()) };
-        println!("  {:<16} {state} {}{origin}", name.name(), folder.display());
+        let state = match folders.resolve(&DataConfig::new(name)) {
+            Ok(folder) => format!("found in {}", folder.display()),
+            Err(_) => format!("not in {}; {}", folders.root()?.join(name.name()).display(), name.origin()),
+        };
+        print_line(format_args!("  {:<16} {state}", name.name()))?;
     }
-    println!("  {:<16} embedded", "digits");
     Ok(())
 }

@@ -6,10 +6,11 @@ use serde_json::json;
 
 use super::reopen;
 use crate::args::EvalArgs;
+use crate::output::{print, print_line};
 use crate::tables::{percent, table};
 
 pub(crate) fn run(args: &EvalArgs) -> Result<()> {
-    let (run, folder) = reopen(&args.run, &args.device, args.data.as_deref())?;
+    let (run, folder) = reopen(&args.run, Some(&args.device), args.data.as_deref())?;
     let model = load_model(&run, &folder)?;
     let evaluation = run.test(&model)?;
     if args.json {
@@ -25,12 +26,12 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
         summary["seed"] = json!(run.config.seed);
         summary["device"] = json!(args.device);
         summary["peak_memory_bytes"] = json!(peak_memory_bytes());
-        println!("{summary}");
-        return Ok(());
+        return print_line(summary);
     }
-    println!("test accuracy {} ({} of {})", percent(evaluation.accuracy), evaluation.correct, evaluation.samples);
+    let accuracy = percent(evaluation.accuracy);
+    print_line(format_args!("test accuracy {accuracy} ({} of {})", evaluation.correct, evaluation.samples))?;
     for (name, accuracy) in &evaluation.readouts {
-        println!("  readout {name:<11} {}", percent(*accuracy));
+        print_line(format_args!("  readout {name:<11} {}", percent(*accuracy)))?;
     }
     let or_dash = |v: Option<String>| v.unwrap_or_else(|| "-".into());
     let rows: Vec<Vec<String>> = evaluation
@@ -48,7 +49,6 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
             ]
         })
         .collect();
-    println!();
-    print!("{}", table(&["block", "accuracy", "dead units", "Hoyer", "goodness +", "goodness -", "d'"], &rows));
-    Ok(())
+    print_line("")?;
+    print(table(&["block", "accuracy", "dead units", "Hoyer", "goodness +", "goodness -", "d'"], &rows))
 }

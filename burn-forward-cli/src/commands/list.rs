@@ -2,59 +2,205 @@
 
 use anyhow::Result;
 use burn_forward::Error;
-use burn_forward::config::schema::describe_fields;
+use burn_forward::config::Registry;
+use burn_forward::config::schema::{FieldDoc, describe_fields};
+use burn_forward::config::suggest::nearest;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::registry;
 use crate::args::{Cli, ListArgs};
-use crate::tables::table;
+use crate::output::{print, print_line};
+use crate::tables::wrapped;
+
+/// Parts of a config that are the same for every rule and network.
+const PARTS: [(&str, &str); 3] = [
+    ("schedule", "in which order blocks learn"),
+    ("training", "how long and in what portions a run trains"),
+    ("optimizer", "the optimiser and its learning-rate schedule"),
+];
+
+/// Widest line.
+const COLUMNS: usize = 100;
 
 pub(crate) fn run(args: &ListArgs) -> Result<()> {
     let registry = registry();
-    let Some(name) = &args.name else {
-        println!("rules (\"rule\": {{\"name\": ...}})");
-        for rule in &registry.rules {
-            println!("  {:<18} {}; {}", rule.name, rule.about, rule.paper);
+    match &args.name {
+        None => print(overview(&registry)),
+        Some(name) => print(settings(&registry, name)?),
+    }
+}
+
+fn overview(registry: &Registry) -> String {
+    let mut text = String::new();
+    let mut section = |head: &str, rows: Vec<(&str, String)>| {
+        text += &format!("{head}\n");
+        for (name, about) in rows {
+            let line = format!("{name:<17} {about}");
+            text += &wrapped(&line, 2, 20, COLUMNS);
         }
-        println!("\nnetworks (\"network\": {{\"name\": ...}})");
-        for network in &registry.networks {
-            println!("  {:<18} {}", network.name, network.about);
-        }
-        println!("\ndata sets (\"data\": {{\"name\": ...}})");
-        for data in &registry.data {
-            println!("  {:<18} {}", data.name, data.about);
-        }
-        println!("\nschedules: simultaneous, greedy");
-        println!("optimisers: sgd, adam, adamw, rmsprop, muon, adafactor");
-        println!("\nsettings of one: burn-forward list NAME");
-        return Ok(());
+        text.push('\n');
     };
-    let schema = registry
-        .rules
-        .iter()
-        .find(|r| r.name == name)
-        .map(|r| (r.schema)())
-        .or_else(|| registry.networks.iter().find(|n| n.name == name).map(|n| (n.schema)()));
-    let Some(schema) = schema else {
-        let names: Vec<&str> =
-            registry.rules.iter().map(|r| r.name).chain(registry.networks.iter().map(|n| n.name)).collect();
-        return Err(Error::argument("list", "name", format!("\"{name}\""), names.join(", ")).into());
+    section(
+        "rules  (\"rule\": {\"name\": ...})",
+        registry.rules.iter().map(|r| (r.name, format!("{}; {}", r.about, r.paper))).collect(),
+    );
+    section(
+        "networks  (\"network\": {\"name\": ...})",
+        registry.networks.iter().map(|n| (n.name, n.about.to_string())).collect(),
+    );
+    section(
+        "data sets  (\"data\": {\"name\": ...})",
+        registry.data.iter().map(|d| (d.name, d.about.to_string())).collect(),
+    );
+    section("other parts of a config", PARTS.iter().map(|(name, about)| (*name, (*about).to_string())).collect());
+    text + "settings of one of these: burn-forward list NAME\n"
+}
+
+fn settings(registry: &Registry, name: &str) -> Result<String> {
+    let rule = registry.rules.iter().find(|r| r.name == name);
+    let network = registry.networks.iter().find(|n| n.name == name);
+    let data = registry.data.iter().find(|d| d.name == name);
+    let part = PARTS.iter().find(|(part, _)| *part == name);
+    let (head, about, fields) = match (rule, network, data, part) {
+        (Some(rule), _, _, _) => {
+            let schema = (rule.schema)();
+            let about = format!("{}; {}", rule.about, rule.paper);
+            (format!("\"rule\": {{\"name\": \"{name}\", ...}}"), about, describe_fields(&schema, &schema))
+        }
+        (_, Some(network), _, _) => {
+            let schema = (network.schema)();
+            let mut fields = describe_fields(&schema, &schema);
+            fields.extend(partition(registry));
+            (format!("\"network\": {{\"name\": \"{name}\", ...}}"), network.about.into(), fields)
+        }
+        (_, _, Some(data), _) => {
+            let schema = (data.schema)();
+            let fields = describe_fields(&schema, &schema).into_iter().filter(|f| f.path != "name").collect();
+            (format!("\"data\": {{\"name\": \"{name}\", ...}}"), data.about.into(), fields)
+        }
+        (_, _, _, Some((part, about))) => {
+            let root = registry.schema();
+            let schema = root["properties"][*part].clone();
+            (format!("\"{part}\": {{...}}"), (*about).to_string(), describe_fields(&schema, &root))
+        }
+        _ => {
+            let names: Vec<&str> = registry
+                .rules
+                .iter()
+                .map(|r| r.name)
+                .chain(registry.networks.iter().map(|n| n.name))
+                .chain(registry.data.iter().map(|d| d.name))
+                .chain(PARTS.iter().map(|(part, _)| *part))
+                .collect();
+            let meant = nearest(name, names.iter().copied());
+            let hint = meant.map(|m| format!("; did you mean \"{m}\"?")).unwrap_or_default();
+            return Err(Error::argument("list", "name", format!("\"{name}\""), names.join(", ") + &hint).into());
+        }
     };
-    let rows: Vec<Vec<String>> = describe_fields(&schema, &schema)
-        .into_iter()
-        .map(|f| vec![f.path.clone(), f.kind.clone(), f.default.clone().unwrap_or_default(), f.description.clone()])
-        .collect();
-    print!("{}", table(&["setting", "kind", "default", "meaning"], &rows));
-    Ok(())
+    let mut text = format!("{head}\n") + &wrapped(&about, 0, 0, COLUMNS);
+    if fields.is_empty() {
+        text += "\nno settings\n";
+    }
+    for (i, field) in fields.iter().enumerate() {
+        text += &describe(field, i.checked_sub(1).map(|before| &fields[before]));
+    }
+    Ok(text)
+}
+
+/// The partition, which every network has beside its own settings.
+fn partition(registry: &Registry) -> Vec<FieldDoc> {
+    let root = registry.schema();
+    let schema = &root["properties"]["network"]["oneOf"][0];
+    describe_fields(schema, &root).into_iter().filter(|f| f.path.split('.').next() == Some("partition")).collect()
+}
+
+/// One setting: where it stands, what it accepts, what it means.
+fn describe(field: &FieldDoc, before: Option<&FieldDoc>) -> String {
+    let (path, condition) = place(&field.path);
+    if field.kind == "variant" {
+        return format!("\n{condition}\n") + &wrapped(&field.description, 4, 4, COLUMNS);
+    }
+    // The row of the object has said it all: which names there are, and what it is about.
+    let tag_of_the_row_before = before.is_some_and(|b| {
+        b.kind.starts_with("object with") && field.path.strip_prefix(&b.path).is_some_and(|rest| rest.starts_with('.'))
+    });
+    if tag_of_the_row_before {
+        return String::new();
+    }
+    let given = match &field.default {
+        _ if field.required => "required".to_string(),
+        Some(default) if default != "null" => format!("default {default}"),
+        _ => "optional".to_string(),
+    };
+    let mut kind = field.kind.strip_suffix(" or null").unwrap_or(&field.kind).to_string();
+    if !field.range.is_empty() {
+        kind += &format!(", {}", field.range);
+    }
+    let head = if condition.is_empty() { path } else { format!("{path}  (where {condition})") };
+    let mut text = format!("\n{head}\n") + &wrapped(&format!("{kind}; {given}"), 4, 4, COLUMNS);
+    // What follows a table would be read without it.
+    let meaning = field.description.split(" | ").next().unwrap_or_default();
+    if !meaning.is_empty() {
+        text += &wrapped(meaning, 4, 4, COLUMNS);
+    }
+    text
+}
+
+/// `loss[name=symba].alpha` as the path `loss.alpha` and the condition `loss.name is "symba"`.
+fn place(path: &str) -> (String, String) {
+    let tag = path.match_indices('[').find_map(|(open, _)| {
+        let close = open + path[open..].find(']')?;
+        let (key, value) = path[open + 1..close].split_once('=')?;
+        Some((open, close, key, value))
+    });
+    let Some((open, close, key, value)) = tag else {
+        return (path.to_string(), String::new());
+    };
+    let (before, after) = (&path[..open], &path[close + 1..]);
+    let dot = if before.is_empty() { "" } else { "." };
+    let plain = format!("{before}{after}");
+    (plain.trim_start_matches('.').to_string(), format!("{before}{dot}{key} is \"{value}\""))
 }
 
 pub(crate) fn schema() -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(&registry().schema())?);
-    Ok(())
+    print_line(serde_json::to_string_pretty(&registry().schema())?)
 }
 
 pub(crate) fn completions(shell: Shell) -> Result<()> {
-    clap_complete::generate(shell, &mut Cli::command(), "burn-forward", &mut std::io::stdout());
-    Ok(())
+    // Into memory first: the generator panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "burn-forward", &mut script);
+    print(String::from_utf8_lossy(&script))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        let of = |path| place(path);
+        assert_eq!(of("training.epochs"), ("training.epochs".into(), String::new()));
+        assert_eq!(of("loss[name=symba].alpha"), ("loss.alpha".into(), "loss.name is \"symba\"".into()));
+        assert_eq!(of("[name=greedy].cache"), ("cache".into(), "name is \"greedy\"".into()));
+        assert_eq!(
+            of("augment[][name=crop].padding"),
+            ("augment[].padding".into(), "augment[].name is \"crop\"".into())
+        );
+        assert_eq!(of("augment[].size"), ("augment[].size".into(), String::new()));
+    }
+
+    #[test]
+    fn no_setting_of_anything_is_wider_than_the_page() {
+        let registry = registry();
+        let names = registry.rules.iter().map(|r| r.name).chain(registry.networks.iter().map(|n| n.name));
+        let names = names.chain(registry.data.iter().map(|d| d.name));
+        for name in names.chain(PARTS.iter().map(|(part, _)| *part)) {
+            let text = settings(&registry, name).unwrap();
+            for line in text.lines() {
+                assert!(line.chars().count() <= COLUMNS, "{name}: {line}");
+            }
+        }
+    }
 }

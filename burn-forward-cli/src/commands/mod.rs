@@ -20,7 +20,7 @@ use burn_forward::config::{Registry, RunConfig};
 use burn_forward::data::DataFolders;
 use burn_forward::training::{Run, RunFolder, RunOptions};
 
-use crate::args::ChangeArgs;
+use crate::args::{ChangeArgs, DEFAULT_DEVICE};
 
 /// A failure of a run (exit code 1) that is not an error of the library.
 #[derive(Debug)]
@@ -33,6 +33,18 @@ impl fmt::Display for RunFailed {
 }
 
 impl std::error::Error for RunFailed {}
+
+/// Input that cannot be used (exit code 2), where the library has no error for it.
+#[derive(Debug)]
+pub(crate) struct InputWrong(pub(crate) String);
+
+impl fmt::Display for InputWrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InputWrong {}
 
 /// Everything a config may name.
 pub(crate) fn registry() -> Registry {
@@ -62,15 +74,19 @@ fn git_revision() -> Option<String> {
 /// A config from a file, with its data.
 pub(crate) fn prepare(path: &Path, change: &ChangeArgs) -> Result<Run> {
     let config = RunConfig::load(path, &change.assignments(), &registry())?;
-    Ok(Run::prepare(config, options(&change.device, Some(path), change.data.as_deref()))?)
+    Ok(Run::prepare(config, options(change.device(), Some(path), change.data.as_deref()))?)
 }
 
-/// A run that is there already, with its data.
-pub(crate) fn reopen(path: &Path, device: &str, data: Option<&Path>) -> Result<(Run, RunFolder)> {
+/// A run that is there already, with its data; on the device it was started on where `device` is `None`.
+pub(crate) fn reopen(path: &Path, device: Option<&str>, data: Option<&Path>) -> Result<(Run, RunFolder)> {
     let folder = RunFolder::open(path)?;
     let resolved = folder.read_json("config.json")?;
-    let origin = folder.file("config.json").display().to_string();
-    let config = RunConfig::from_value(&origin, resolved, &[], &registry())?;
-    let run = Run::prepare(config, options(device, Some(&folder.file("config.json")), data))?;
+    let info = folder.read_json("run.json").unwrap_or_default();
+    let device = device.or(info["device"].as_str()).unwrap_or(DEFAULT_DEVICE);
+    // The folder that the run was given; on another machine it may not be there, and the default is worth a look.
+    let given = info["data_folder"].as_str().map(Path::new).filter(|folder| folder.is_dir());
+    let origin = folder.file("config.json");
+    let config = RunConfig::from_value(&origin.display().to_string(), resolved, &[], &registry())?;
+    let run = Run::prepare(config, options(device, Some(&origin), data.or(given)))?;
     Ok((run, folder))
 }

@@ -5,17 +5,17 @@ use burn_forward::training::{LocalModel, Run, plan};
 
 use super::prepare;
 use crate::args::PlanArgs;
+use crate::output::{print, print_line};
 use crate::tables::{bytes, grouped, table};
 
 pub(crate) fn run(args: &PlanArgs) -> Result<()> {
     let run = prepare(&args.config.config, &args.config.change)?;
     let model = run.model()?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&plan(&model, run.config.training.batch_size))?);
+        print_line(serde_json::to_string_pretty(&plan(&model, run.config.training.batch_size))?)
     } else {
-        print!("{}", block_table(&run, &model));
+        print(block_table(&run, &model))
     }
-    Ok(())
 }
 
 /// Shape, parameters, head parameters and activation bytes of every block.

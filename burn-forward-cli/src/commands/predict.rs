@@ -1,6 +1,7 @@
 //! `predict`: classes of images in an IDX file.
 
 use anyhow::Result;
+use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn_forward::activation::AnyActivation;
 use burn_forward::data::{HostBatch, ImageSet, Part, idx};
@@ -9,9 +10,10 @@ use serde_json::json;
 
 use super::reopen;
 use crate::args::PredictArgs;
+use crate::output::print;
 
 pub(crate) fn run(args: &PredictArgs) -> Result<()> {
-    let (run, folder) = reopen(&args.run, &args.device, args.data.as_deref())?;
+    let (run, folder) = reopen(&args.run, Some(&args.device), args.data.as_deref())?;
     let model = load_model(&run, &folder)?;
     let images = idx::read_images(&args.images)?;
     let Some(data) = run.data.images() else {
@@ -35,16 +37,24 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
             (start..(start + run.config.training.eval_batch_size).min(count)).map(|i| i as u32).collect();
         let batch = HostBatch::new(&part, &rows, &data.normaliser)?.to_device(&run.device);
         let inputs: AnyActivation = batch.inputs;
-        let probabilities = softmax(model.scores(inputs).primary(), 1);
-        let values: Vec<f32> = probabilities.into_data().iter::<f32>().collect();
-        for (row, p) in rows.iter().zip(values.chunks_exact(trained.classes())) {
-            let class = (0..p.len()).fold(0, |best, c| if p[c] > p[best] { c } else { best });
-            if args.json {
-                println!("{}", json!({"index": row, "class": class, "probability": p[class]}));
+        let scores = model.scores(inputs).primary();
+        let values = |t: Tensor<2>| -> Vec<f32> { t.into_data().iter::<f32>().collect() };
+        let probabilities = values(softmax(scores.clone(), 1));
+        let scores = values(scores);
+        let classes = trained.classes();
+        let mut text = String::new();
+        for ((row, s), p) in rows.iter().zip(scores.chunks_exact(classes)).zip(probabilities.chunks_exact(classes)) {
+            let class = (0..classes).fold(0, |best, c| if s[c] > s[best] { c } else { best });
+            text += &if args.json {
+                let line = json!({
+                    "index": row, "class": class, "probability": p[class], "scores": s, "probabilities": p,
+                });
+                format!("{line}\n")
             } else {
-                println!("{row}\t{class}\t{:.4}", p[class]);
-            }
+                format!("{row}\t{class}\t{:.4}\n", p[class])
+            };
         }
+        print(text)?;
     }
     Ok(())
 }

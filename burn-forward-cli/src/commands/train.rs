@@ -6,16 +6,17 @@ use anyhow::Result;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::{ItemLazy, TrainStep};
 use burn_forward::report::{self, RunRecord};
-use burn_forward::training::{ProgressRenderer, Run, RunFolder, Summary, Verbosity, train};
+use burn_forward::training::{Outcome, ProgressRenderer, Run, RunFolder, Summary, Verbosity, train};
 
 use super::{RunFailed, prepare, reopen};
 use crate::args::TrainArgs;
+use crate::output::{note, print, print_line};
 use crate::tables::{bytes, grouped, percent};
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let (run, folder) = match (&args.resume, &args.config) {
         (Some(resume), _) => {
-            let (run, folder) = reopen(resume, &args.change.device, args.change.data.as_deref())?;
+            let (run, folder) = reopen(resume, args.change.device.as_deref(), args.change.data.as_deref())?;
             (run, Some(folder))
         }
         (None, Some(config)) => (prepare(config, &args.change)?, None),
@@ -30,13 +31,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         (None, None) => RunFolder::create_next(Path::new("runs"), &run.config.name)?,
     };
     if !args.quiet {
-        eprintln!(
+        note(format_args!(
             "{}: {} on {}, {}",
             folder.path().display(),
             run.config.rule_name,
             run.config.network_name,
             run.data.describe()
-        );
+        ));
     }
     let interrupter = run.interrupter();
     ctrlc::set_handler(move || {
@@ -45,13 +46,20 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
             // nothing saved is lost.
             std::process::exit(130);
         }
-        eprintln!("\nfinishing the step ... (Ctrl-C again to stop at once)");
+        note("\nfinishing the step ... (Ctrl-C again to stop at once)");
         interrupter.stop(Some("Ctrl-C"));
     })?;
-    let summary = train(&run, &folder, renderer(args))?;
-    report::write(&[RunRecord::load(folder.path())?], folder.file("report.html"))?;
+    let outcome = train(&run, &folder, renderer(args))?;
+    let report = folder.file("report.html");
+    let finished_before = matches!(outcome, Outcome::FinishedBefore(_));
+    if !finished_before || !report.is_file() {
+        report::write(&[RunRecord::load(folder.path())?], report)?;
+    }
+    if finished_before && !args.quiet {
+        note("the run was finished before: nothing is left to train, and nothing was changed");
+    }
     if !args.quiet {
-        print_summary(&summary, &folder);
+        print(summary_text(outcome.summary(), &folder))?;
     }
     Ok(())
 }
@@ -64,26 +72,31 @@ fn renderer(args: &TrainArgs) -> Box<dyn MetricsRenderer> {
     Box::new(ProgressRenderer::new(if args.quiet { Verbosity::Quiet } else { Verbosity::Auto }))
 }
 
-fn print_summary(s: &Summary, folder: &RunFolder) {
-    println!("test accuracy        {}", percent(s.test_accuracy));
+fn summary_text(s: &Summary, folder: &RunFolder) -> String {
+    let mut lines = vec![format!("test accuracy        {}", percent(s.test_accuracy))];
     for (name, accuracy) in &s.readouts {
-        println!("  readout {name:<11} {}", percent(*accuracy));
+        lines.push(format!("  readout {name:<11} {}", percent(*accuracy)));
     }
     if let Some(v) = s.validation_accuracy {
-        println!("validation accuracy  {}", percent(v));
+        lines.push(format!("validation accuracy  {}", percent(v)));
     }
-    println!("epochs               {} ({:.1} s, {:.2} s each)", s.epochs, s.train_seconds, s.seconds_per_epoch);
+    lines.push(format!(
+        "epochs               {} ({:.1} s, {:.2} s each)",
+        s.epochs, s.train_seconds, s.seconds_per_epoch
+    ));
     if let Some(memory) = s.peak_memory_bytes {
-        println!("peak memory          {}", bytes(memory));
+        lines.push(format!("peak memory          {}", bytes(memory)));
     }
-    println!("parameters           {} (+ {} that only teach)", grouped(s.parameters), grouped(s.head_parameters));
-    println!("report               {}", folder.file("report.html").display());
+    let (inference, heads) = (grouped(s.parameters), grouped(s.head_parameters));
+    lines.push(format!("parameters           {inference} (+ {heads} that only teach)"));
+    lines.push(format!("report               {}", folder.file("report.html").display()));
+    lines.join("\n") + "\n"
 }
 
 /// Builds, prints the block table, runs two batches, stops.
 fn dry_run(run: &Run) -> Result<()> {
     let model = run.model()?;
-    print!("{}", super::plan::block_table(run, &model));
+    print(super::plan::block_table(run, &model))?;
     let loader = run.data.train_loader(run.config.training.batch_size, 1, 1, &run.training_device())?;
     for (i, batch) in loader.iter().take(2).enumerate() {
         let batch = batch.map_err(|e| RunFailed(format!("batch {}: {e}", i + 1)))?;
@@ -95,7 +108,7 @@ fn dry_run(run: &Run) -> Result<()> {
             .iter()
             .filter_map(|(block, n)| Some(format!("block {} {:.7}", block.as_ref()?, n.loss?)))
             .collect();
-        println!("batch {}: loss {}", i + 1, losses.join(", "));
+        print_line(format_args!("batch {}: loss {}", i + 1, losses.join(", ")))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `--set training.lr=0.01`: one value of a config, given on the command line.
+//! `--set optimizer.lr=0.01`: one value of a config, given on the command line.
 
 use serde_json::{Map, Value};
 
@@ -39,7 +39,7 @@ pub fn apply(document: &mut Value, schema: &Value, assignment: &str) -> Result<(
 }
 
 fn set(document: &mut Value, root: &Value, assignment: &str) -> Result<(), ConfigError> {
-    let form = || ConfigError::new("$", "needed: the form key=value, as in training.lr=0.01");
+    let form = || ConfigError::new("$", "needed: the form key=value, as in optimizer.lr=0.01");
     let (target, text) = assignment.split_once('=').ok_or_else(form)?;
     let segments = segments(target.trim()).ok_or_else(form)?;
     let (mut node, mut schema, mut path) = (document, root.clone(), "$".to_owned());

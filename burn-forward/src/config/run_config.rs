@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{document, overrides, schema};
 use crate::activation::RowShape;
-use crate::data::{DataEntry, DataSpec, data_entries};
+use crate::data::{DataEntry, DataFolders, DataSpec, data_entries};
 use crate::network::{NetworkEntry, NetworkSpec, Partition, network_entries};
 use crate::optimize::OptimizerConfig;
 use crate::rules::{RuleEntry, RuleSpec, rule_entries};
@@ -259,6 +259,11 @@ impl RunConfig {
         let network_object = network_resolved.as_object().cloned().unwrap_or_default();
         let context = Context { network: &network_object, blocks: Some(blocks), input: None, classes: None };
         let mut errors = data.check();
+        if let Some(name) = &fixed.name
+            && (name.trim().is_empty() || name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\')))
+        {
+            errors.push(ConfigError::new("$.name", format!("{name:?} cannot be part of the name of a run's folder")));
+        }
         errors.extend(rule.check(&context));
         errors.extend(fixed.optimizer.check(Some(blocks)));
         if fixed.schedule.is_greedy()
@@ -270,8 +275,16 @@ impl RunConfig {
         if !validates && fixed.training.keep == Keep::Best {
             errors.push(ConfigError::new("$.training.keep", "\"best\" needs a validation set; $.data.validation is 0"));
         }
-        if !validates && (fixed.training.patience.is_some() || fixed.schedule.patience().is_some()) {
-            errors.push(ConfigError::new("$.training.patience", "needs a validation set; $.data.validation is 0"));
+        let patience =
+            [("$.training.patience", fixed.training.patience), ("$.schedule.patience", fixed.schedule.patience())];
+        for (path, _) in patience.iter().filter(|(_, patience)| patience.is_some() && !validates) {
+            errors.push(ConfigError::new(*path, "needs a validation set; $.data.validation is 0"));
+        }
+        if fixed.schedule.is_greedy() && fixed.training.patience.is_some() {
+            errors.push(ConfigError::new(
+                "$.training.patience",
+                "has no meaning under a greedy schedule; needed: $.schedule.patience, which counts for every block",
+            ));
         }
         if !errors.is_empty() {
             return Err(Error::Config(ConfigErrors { origin: origin.into(), errors }));
@@ -303,6 +316,15 @@ impl RunConfig {
             optimizer: fixed.optimizer,
             resolved,
         })
+    }
+
+    /// Makes a data path that is relative to the config's folder or the current one absolute in the
+    /// [resolved](Self::resolved) config: that one is read back later from anywhere.
+    pub fn resolve_data_path(&mut self, folders: &DataFolders) {
+        let found = self.resolved["data"]["path"].as_str().and_then(|path| folders.beside_config(path));
+        if let Some(found) = found {
+            self.resolved["data"]["path"] = json!(found);
+        }
     }
 
     /// The config with every default filled in; reading it back gives the same run.

@@ -38,6 +38,13 @@ impl DataFolders {
         }
     }
 
+    /// The absolute path of a file or folder given relative to the config's folder or, if it is not there, to the current
+    /// one; `None` if it is at neither place.
+    pub fn beside_config(&self, path: &str) -> Option<PathBuf> {
+        let candidates = self.config.iter().map(|folder| folder.join(path)).chain([PathBuf::from(path)]);
+        candidates.filter_map(|candidate| std::path::absolute(candidate).ok()).find(|candidate| candidate.exists())
+    }
+
     /// The data folder, without a look whether it exists.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ impl ImageData {
         refuse(config.check())?;
         let (train, test) = parts(config, folders)?;
         refuse(config.misfits(Some(train.set().shape())))?;
-        let splits = Splits::new(train, test, config.validation, config.samples_per_class, seed)?;
+        let splits = Splits::new(train, test, config.validation, config.samples_per_class, seed).map_err(located)?;
         let normaliser = Arc::new(Normaliser::new(&config.normalise, &splits.train)?);
         Ok(Self { splits, normaliser, augment: config.augment.clone(), seed })
     }
@@ -94,6 +94,18 @@ fn parts(config: &DataConfig, folders: &DataFolders) -> Result<(Part, Part)> {
         DataName::Cifar100 => cifar::read_folder(&folders.resolve(config)?, Cifar::Hundred, origin)?,
     };
     Ok((Part::whole(train), Part::whole(test)))
+}
+
+/// A setting that only turned out wrong when it met the images, with its place in the config.
+fn located(error: Error) -> Error {
+    match error {
+        Error::Argument { what, given, needed, .. } if what == "samples-per-class" => {
+            let mistake =
+                ConfigError::new("$.data.samples-per-class", format!("{given} is out of range; needed: {needed}"));
+            Error::Config(ConfigErrors { origin: "data".into(), errors: vec![mistake] })
+        }
+        other => other,
+    }
 }
 
 fn refuse(errors: Vec<ConfigError>) -> Result<()> {

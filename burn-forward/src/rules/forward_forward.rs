@@ -85,35 +85,37 @@ pub enum EnergyReadout {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ForwardForwardConfig {
-    /// The recipe that fills in the rest.
+    /// The recipe that fills in what is left out. Below, values of the presets are in this order: hinton, pezeshki,
+    /// ff-plus.
     #[serde(default)]
     pub preset: ForwardForwardPreset,
-    /// Goodness function.
+    /// Goodness function; without it the preset's: sum-squares, mean-squares, burst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goodness: Option<Goodness>,
-    /// Loss of a pair of goodness values.
+    /// Loss of a pair of goodness values; without it the preset's: logistic with threshold width, logistic with
+    /// threshold 2, symba with alpha 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<PairLoss>,
-    /// Weight of the pair loss against the peer term.
+    /// Weight of the pair loss against the peer term; without it the preset's: 0.5, 1, 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub loss_weight: Option<f64>,
-    /// How a label enters the network.
+    /// How a label enters the network; without it the preset's: overlay, overlay, per-layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<LabelInput>,
-    /// How wrong labels are chosen.
+    /// How wrong labels are chosen; without it the preset's: hard, permuted, hard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negatives: Option<Negatives>,
-    /// Peer normalisation.
+    /// Peer normalisation; without it the preset's: strength 0.03 and momentum 0.9 for hinton, none for the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerConfig>,
-    /// Whether to train a softmax head.
+    /// Whether to train a softmax head; without it the preset's: true, false, true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub softmax_head: Option<bool>,
-    /// First block whose goodness counts for the energy readout.
+    /// First block (from 0) whose goodness counts for the energy readout; without it the preset's: 1, 0, 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_block: Option<usize>,
-    /// The prediction that counts.
+    /// The prediction that counts; without it the preset's: energy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readout: Option<EnergyReadout>,
 }
@@ -555,14 +557,31 @@ impl Rule for ForwardForward {
                 (serde_json::json!({"kind": "per-layer", "names": names}), named)
             }
         };
-        let description = serde_json::json!({
-            "kind": "energy",
-            "classes": self.classes,
-            "label": label,
-            "goodness": self.settings.goodness,
-            "first_layer": self.settings.first_block,
-        });
-        ReadoutExport { description, linears: Vec::new(), matrices }
+        let (description, linears) = match (self.settings.readout, &self.softmax) {
+            (EnergyReadout::Softmax, Some(softmax)) => {
+                let description = serde_json::json!({
+                    "kind": "neutral-linear",
+                    "classes": self.classes,
+                    "label": label,
+                    "name": "head",
+                    "normalisation": "rms",
+                    "first_block": head_start(self.heads.len()),
+                });
+                let bias = softmax.bias.as_ref().map(|b| b.val().into_data());
+                (description, vec![("head".to_string(), softmax.weight.val().into_data(), bias)])
+            }
+            _ => {
+                let description = serde_json::json!({
+                    "kind": "energy",
+                    "classes": self.classes,
+                    "label": label,
+                    "goodness": self.settings.goodness,
+                    "first_block": self.settings.first_block,
+                });
+                (description, Vec::new())
+            }
+        };
+        ReadoutExport { description, linears, matrices }
     }
 }
 

@@ -139,9 +139,12 @@ impl JsonlLogger {
         for mut row in rows.into_values() {
             row.phase = phase;
             row.separation = row.goodness_positive.zip(row.goodness_negative).map(|(p, n)| p - n);
-            text.push_str(&serde_json::to_string(&row).map_err(std::io::Error::other)?);
+            let line = serde_json::to_string(&row).map_err(std::io::Error::other)?;
+            // Decisions are made on the numbers as they are read back, which may differ in the last digit: a resumed
+            // run knows no others.
+            self.rows.push(serde_json::from_str(&line).map_err(std::io::Error::other)?);
+            text.push_str(&line);
             text.push('\n');
-            self.rows.push(row);
         }
         file.write_all(text.as_bytes())
     }

@@ -72,13 +72,44 @@ pub struct NonFinite {
     pub step: usize,
 }
 
-/// Stops a run whose loss is no longer a number.
+/// Stops a run whose loss is no longer a number, in training or in validation: the update after the last training loss
+/// may be the one that spoils the weights, and they must not be saved over good ones.
 #[derive(Clone)]
 pub struct NonFiniteGuard {
-    /// Stops the run.
-    pub interrupter: Interrupter,
-    /// The first such loss.
-    pub found: Arc<Mutex<Option<NonFinite>>>,
+    interrupter: Interrupter,
+    state: Arc<Mutex<GuardState>>,
+}
+
+#[derive(Default)]
+struct GuardState {
+    found: Option<NonFinite>,
+    /// Epoch and step of the last training step seen.
+    last: (usize, usize),
+}
+
+impl NonFiniteGuard {
+    /// A guard that stops by `interrupter`.
+    pub fn new(interrupter: Interrupter) -> Self {
+        Self { interrupter, state: Arc::default() }
+    }
+
+    /// The first loss that was no number.
+    pub fn found(&self) -> Option<NonFinite> {
+        self.state.lock().ok().and_then(|state| state.found)
+    }
+
+    fn see(&self, block: Option<usize>, value: f64, epoch: usize, step: usize) {
+        let Ok(mut state) = self.state.lock() else { return };
+        // Batches of a validation set have no epoch: what counts is the training step before.
+        if epoch > 0 {
+            state.last = (epoch, step);
+        }
+        if !value.is_finite() {
+            let (epoch, step) = state.last;
+            state.found.get_or_insert(NonFinite { block: block.unwrap_or(0), value, epoch, step });
+            self.interrupter.stop(Some("the loss is no longer a finite number"));
+        }
+    }
 }
 
 impl BlockMetric {
@@ -134,15 +165,8 @@ impl Metric for BlockMetric {
         let Some(value) = item.of(self.block).and_then(|n| self.quantity.of(n)) else {
             return Ok(SerializedEntry::not_available(None));
         };
-        if !value.is_finite()
-            && let Some(guard) = &self.guard
-        {
-            if let Ok(mut found) = guard.found.lock() {
-                let step = metadata.iteration.unwrap_or(0);
-                let (block, epoch) = (self.block.unwrap_or(0), item.key.epoch as usize);
-                found.get_or_insert(NonFinite { block, value, epoch, step });
-            }
-            guard.interrupter.stop(Some("the loss is no longer a finite number"));
+        if let Some(guard) = &self.guard {
+            guard.see(self.block, value, item.key.epoch as usize, metadata.iteration.unwrap_or(0));
         }
         self.state.update(value, item.rows);
         self.seen = true;
@@ -185,5 +209,18 @@ mod tests {
             }
         }
         assert_eq!(parse_metric_name("Loss"), None);
+    }
+
+    #[test]
+    fn the_guard_names_the_training_step_that_spoilt_the_weights() {
+        let guard = NonFiniteGuard::new(Interrupter::new());
+        guard.see(Some(0), 1.0, 3, 7);
+        assert_eq!(guard.found(), None);
+        // Validation, which has no epoch of its own.
+        guard.see(Some(1), f64::NAN, 0, 1);
+        guard.see(Some(0), f64::INFINITY, 4, 1);
+        let found = guard.found().unwrap();
+        assert!(found.value.is_nan() && guard.interrupter.should_stop());
+        assert_eq!((found.block, found.epoch, found.step), (1, 3, 7));
     }
 }

@@ -18,5 +18,5 @@ pub(crate) use model::own_and_others;
 pub use model::{BlockNumbers, EvalOutput, LocalModel, StepNumbers, StepOutput};
 pub use plan::{BlockPlan, plan};
 pub use renderer::{ProgressRenderer, Verbosity};
-pub use run::{Run, RunOptions, Summary, build_model, load_model, train};
+pub use run::{Outcome, Run, RunOptions, Summary, build_model, load_model, train};
 pub use run_folder::{MetricRow, RunFolder};

@@ -1,6 +1,6 @@
 //! What a user sees while a run trains: bars on a terminal, one plain line per epoch otherwise.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
@@ -8,7 +8,7 @@ use burn::train::metric::{MetricDefinition, MetricId};
 use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
 };
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::metrics::{Quantity, metric_name};
 
@@ -144,9 +144,11 @@ impl TrainingProgressLogger for ProgressRenderer {
         }
         if self.verbosity == Verbosity::Auto && self.terminal {
             let bar = ProgressBar::with_draw_target(Some(total_items as u64), ProgressDrawTarget::stderr_with_hz(8));
-            if let Ok(style) = ProgressStyle::with_template("{msg} [{wide_bar:.cyan/dim}] {per_sec:>10} {eta:>4} left")
-            {
-                bar.set_style(style.progress_chars("━╸─"));
+            if let Ok(style) = ProgressStyle::with_template("{msg} [{wide_bar:.cyan/dim}] {rate:>8} {eta:>4} left") {
+                let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                    let _ = write!(out, "{:.0}/s", state.per_sec());
+                };
+                bar.set_style(style.with_key("rate", rate).progress_chars("━╸─"));
             }
             self.bar = Some(bar);
         }
@@ -174,7 +176,9 @@ impl TrainingProgressLogger for ProgressRenderer {
         if self.verbosity == Verbosity::Auto {
             let rate = self.rate;
             let seconds = self.train_seconds;
-            eprintln!("{}  {seconds:.1} s  {rate:.0}/s  {} left", self.line(), self.remaining());
+            // Not `eprintln!`, which panics where nobody reads standard error any more.
+            let line = format!("{}  {seconds:.1} s  {rate:.0}/s  {} left\n", self.line(), self.remaining());
+            let _ = std::io::stderr().write_all(line.as_bytes());
         }
         self.epoch = epoch + 1;
     }

@@ -10,7 +10,7 @@ use burn::train::metric::LossMetric;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::checkpoint::{AtomicCheckpointer, KeepCheckpoints, Patience};
 use super::logger::{JsonlLogger, SplitClock};
@@ -85,6 +85,24 @@ pub struct RunOptions {
     pub git_revision: Option<String>,
 }
 
+/// What [`train`] did with a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It was trained and tested.
+    Trained(Summary),
+    /// It was finished before: nothing was trained, no file was touched.
+    FinishedBefore(Summary),
+}
+
+impl Outcome {
+    /// What `summary.json` holds.
+    pub fn summary(&self) -> &Summary {
+        match self {
+            Self::Trained(summary) | Self::FinishedBefore(summary) => summary,
+        }
+    }
+}
+
 /// A shared [`Interrupter`]; burn-train's has no `Debug`.
 #[derive(Clone, Default)]
 pub struct InterrupterHandle(pub Interrupter);
@@ -115,6 +133,8 @@ impl Run {
     pub fn prepare(config: RunConfig, options: RunOptions) -> Result<Self> {
         let device = crate::device::parse(&options.device_name)?;
         let data = config.data.load(&options.folders, Seed::new(config.seed))?;
+        let mut config = config;
+        config.resolve_data_path(&options.folders);
         let run = Self { config, data, device, options };
         let (input, classes) = run.shapes();
         let network = run.config.resolved().get("network").and_then(|n| n.as_object()).cloned().unwrap_or_default();
@@ -222,16 +242,9 @@ fn final_epoch(run: &Run, folder: &RunFolder) -> Result<usize> {
     if run.config.training.keep == Keep::Last {
         return Ok(last);
     }
-    let best = folder
-        .rows()?
-        .into_iter()
-        .filter(|r| r.split == "validation" && r.block.is_none() && r.epoch <= last)
-        .filter_map(|r| Some((r.epoch, r.accuracy?)))
-        .fold(None, |best: Option<(usize, f64)>, (e, a)| match best {
-            Some((_, b)) if b >= a => best,
-            _ => Some((e, a)),
-        });
-    Ok(best.map_or(last, |(e, _)| e))
+    let mut rows = folder.rows()?;
+    rows.retain(|r| r.epoch <= last);
+    Ok(best_epoch(&rows).map_or(last, |(epoch, _)| epoch))
 }
 
 fn load_epoch(model: LocalModel, folder: &RunFolder, epoch: usize) -> Result<LocalModel> {
@@ -261,56 +274,84 @@ fn rfc3339(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
-fn write_status(folder: &RunFolder, run: &Run, status: &str, started: u64) -> Result<()> {
-    let finished = (status != "running").then(|| rfc3339(now()));
-    folder.write_json(
-        "run.json",
-        &json!({
-            "name": run.config.name,
-            "status": status,
-            "started": rfc3339(started),
-            "finished": finished,
-            "versions": {"burn-forward": env!("CARGO_PKG_VERSION"), "burn": "0.22.1"},
-            "git_revision": run.options.git_revision,
-            "seed": run.config.seed,
-            "device": run.options.device_name,
-            "host": {
-                "os": std::env::consts::OS,
-                "arch": std::env::consts::ARCH,
-                "cpus": std::thread::available_parallelism().map_or(1, |n| n.get()),
-            },
-            "command": run.options.command,
-        }),
-    )
+/// Writes `run.json`. What an earlier start of the run left there stays: when it began, and with which command.
+fn write_status(folder: &RunFolder, run: &Run, status: &str, resumed: &[Value]) -> Result<()> {
+    let before = folder.read_json("run.json").unwrap_or_default();
+    let kept = |key: &str, fresh: Value| before.get(key).filter(|v| !v.is_null()).cloned().unwrap_or(fresh);
+    let now = rfc3339(now());
+    let finished = (status != "running").then(|| now.clone());
+    let data_folder = run.options.folders.argument.as_deref().and_then(|f| std::path::absolute(f).ok());
+    let mut info = json!({
+        "name": run.config.name,
+        "status": status,
+        "started": kept("started", json!(now)),
+        "finished": finished,
+        "versions": {"burn-forward": env!("CARGO_PKG_VERSION"), "burn": "0.22.1"},
+        "git_revision": run.options.git_revision,
+        "seed": run.config.seed,
+        "device": run.options.device_name,
+        "host": {
+            "os": std::env::consts::OS,
+            "arch": std::env::consts::ARCH,
+            "cpus": std::thread::available_parallelism().map_or(1, |n| n.get()),
+        },
+        "command": kept("command", json!(run.options.command)),
+    });
+    if !resumed.is_empty() {
+        info["resumed"] = json!(resumed);
+    }
+    // Only a folder that was asked for: the default one is found again, on other machines too.
+    if let Some(data_folder) = data_folder {
+        info["data_folder"] = json!(data_folder);
+    }
+    folder.write_json("run.json", &info)
 }
 
 /// Trains a run in `folder`, from its start or, if it has checkpoints, from the newest whole one; tests it and writes its
-/// files. What is returned is what `summary.json` holds.
+/// files. A run that is finished is left as it is.
 ///
 /// # Errors
 /// [`Error::NonFinite`] if a loss became NaN or infinite, [`Error::Interrupted`] if the run was stopped, and what data,
 /// device and files give.
-pub fn train(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Summary> {
-    let started = now();
+pub fn train(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Outcome> {
+    if let Some(summary) = finished(run, folder)? {
+        return Ok(Outcome::FinishedBefore(summary));
+    }
     let begun = Instant::now();
+    let before = folder.read_json("run.json").ok();
+    let mut resumed = before.as_ref().and_then(|b| b["resumed"].as_array().cloned()).unwrap_or_default();
+    resumed.extend(before.map(|_| json!(rfc3339(now()))));
     folder.write_json("config.json", run.config.resolved())?;
-    write_status(folder, run, "running", started)?;
+    write_status(folder, run, "running", &resumed)?;
     let result = train_and_test(run, folder, renderer);
     let status = match &result {
         Ok(_) => "finished",
         Err(Error::Interrupted(_)) => "interrupted",
         Err(_) => "failed",
     };
-    write_status(folder, run, status, started)?;
+    write_status(folder, run, status, &resumed)?;
     tracing::debug!(seconds = begun.elapsed().as_secs_f64(), status, "run ended");
-    result
+    result.map(Outcome::Trained)
 }
 
+/// The summary of a run that is trained and tested, and has nothing left to train by its config.
+fn finished(run: &Run, folder: &RunFolder) -> Result<Option<Summary>> {
+    let Ok(info) = folder.read_json("run.json") else { return Ok(None) };
+    if info["status"] != "finished" || folder.last_checkpoint().is_none() || !folder.file(WEIGHTS).is_file() {
+        return Ok(None);
+    }
+    let summary = folder.read_json("summary.json").ok().and_then(|s| serde_json::from_value::<Summary>(s).ok());
+    let Some(summary) = summary else { return Ok(None) };
+    Ok(is_done(run, &folder.rows()?, summary.blocks.len()).then_some(summary))
+}
+
+/// The final weights.
+const WEIGHTS: &str = "model.safetensors";
+
 fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Summary> {
+    folder.delete_remains()?;
     let resumed = folder.last_checkpoint();
-    let mut rows = folder.rows()?;
-    rows.retain(|r| resumed.is_some_and(|epoch| r.epoch <= epoch));
-    folder.write_rows(&rows)?;
+    let rows = folder.keep_rows(resumed.unwrap_or(0))?;
 
     let model = run.model()?;
     let (parameters, head_parameters) = Run::parameter_counts(&model);
@@ -320,7 +361,7 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
     }
 
     let model = load_model(run, folder)?;
-    save_weights(folder, &model)?;
+    crate::export::write(&model, &folder.file(WEIGHTS))?;
     let validation = run.validate(&model)?;
     let test = run.test(&model)?;
     folder.write_json("evaluation.json", &test)?;
@@ -376,7 +417,24 @@ fn is_done(run: &Run, rows: &[MetricRow], blocks: usize) -> bool {
         let history = greedy_history(rows);
         return !history.is_empty() && crate::schedule::next_phase(&history, blocks, epochs, patience).is_none();
     }
-    rows.iter().map(|r| r.epoch).max().unwrap_or(0) >= epochs
+    let last = rows.iter().map(|r| r.epoch).max().unwrap_or(0);
+    let stopped_early = run
+        .config
+        .training
+        .patience
+        .is_some_and(|patience| best_epoch(rows).is_some_and(|(best, _)| last >= best + patience));
+    last >= epochs || stopped_early
+}
+
+/// Epoch with the best validation accuracy of the network, the first of equals, and that accuracy.
+fn best_epoch(rows: &[MetricRow]) -> Option<(usize, f64)> {
+    rows.iter()
+        .filter(|r| r.split == "validation" && r.block.is_none())
+        .filter_map(|r| Some((r.epoch, r.accuracy?)))
+        .fold(None, |best, (epoch, accuracy)| match best {
+            Some((_, highest)) if highest >= accuracy => best,
+            _ => Some((epoch, accuracy)),
+        })
 }
 
 fn fit(
@@ -406,7 +464,7 @@ fn fit(
     let problem = Arc::new(Mutex::new(None));
     let logger = JsonlLogger::new(folder.clone(), clock.clone(), greedy, problem.clone())?;
     let interrupter = run.options.interrupter.0.clone();
-    let guard = NonFiniteGuard { interrupter: interrupter.clone(), found: Arc::new(Mutex::new(None)) };
+    let guard = NonFiniteGuard::new(interrupter.clone());
 
     let checkpoints = folder.checkpoints();
     std::fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, e))?;
@@ -434,12 +492,11 @@ fn fit(
                 continue;
             }
             let metric = BlockMetric::new(block, quantity);
-            let train_metric = if quantity == Quantity::Loss && block.is_some() {
-                metric.clone().guarded(guard.clone())
-            } else {
-                metric.clone()
+            let metric = match quantity {
+                Quantity::Loss if block.is_some() => metric.guarded(guard.clone()),
+                _ => metric,
             };
-            builder = builder.metric_train_numeric(train_metric).metric_valid_numeric(metric);
+            builder = builder.metric_train_numeric(metric.clone()).metric_valid_numeric(metric);
         }
     }
     if let (Some(patience), false) = (training.patience, greedy) {
@@ -463,16 +520,23 @@ fn fit(
     }
     let result = builder.launch(Learner::new(model, optimizer, scheduler));
 
-    let saved = match folder.last_checkpoint() {
+    let last = folder.last_checkpoint();
+    if let Some(NonFinite { block, value, epoch, step }) = guard.found() {
+        // Not "go on": a resumed run would take the same steps to the same end.
+        let saved = last.map_or("no epoch was finished, so nothing is saved".into(), |epoch| {
+            let file = folder.checkpoints().join(format!("model-{epoch}.bpk"));
+            format!("the last good weights are those of epoch {epoch} in {}", file.display())
+        });
+        let checkpoint = format!("{saved}; a lower optimizer.lr or an optimizer.clip may help");
+        return Err(Error::NonFinite { block, value, epoch, step, checkpoint });
+    }
+    let saved = match last {
         Some(epoch) => format!(
             "epochs up to {epoch} are saved; go on with `burn-forward train --resume {}`",
             folder.path().display()
         ),
         None => "no epoch was finished, so nothing is saved".into(),
     };
-    if let Ok(Some(NonFinite { block, value, epoch, step })) = guard.found.lock().map(|f| *f) {
-        return Err(Error::NonFinite { block, value, epoch, step, checkpoint: saved });
-    }
     if let Some(error) = result.error {
         return Err(Error::burn("training", error));
     }
@@ -480,13 +544,11 @@ fn fit(
         return Err(Error::run_folder(folder.path(), problem));
     }
     if result.interrupted.is_some() {
+        // The epoch that was cut short has left rows, which would pass for those of a whole one.
+        folder.keep_rows(last.unwrap_or(0))?;
         return Err(Error::Interrupted(format!("stopped; {saved}")));
     }
     Ok(())
-}
-
-fn save_weights(folder: &RunFolder, model: &LocalModel) -> Result<()> {
-    crate::export::write(model, &folder.file("model.safetensors"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The folder of a run: what is in it, and how it survives a kill at any moment.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -108,7 +108,8 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Io`].
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_string_pretty(value).map_err(|e| Error::burn("writing JSON", e))?;
+        let mut text = serde_json::to_string_pretty(value).map_err(|e| Error::burn("writing JSON", e))?;
+        text.push('\n');
         self.write(name, text.as_bytes())
     }
 
@@ -142,17 +143,44 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Io`] if the file cannot be read, [`Error::RunFolder`] for a damaged line before the last.
     pub fn rows(&self) -> Result<Vec<MetricRow>> {
+        Ok(self.lines()?.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// Drops the rows of epochs after `last_epoch` and a torn last line from `metrics.jsonl`, and returns the others.
+    ///
+    /// What stays, stays byte for byte: numbers that were read and written again could end in another digit, and a
+    /// resumed run's file would differ from an uninterrupted one's.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows), and [`Error::Io`] if the file cannot be written.
+    pub fn keep_rows(&self, last_epoch: usize) -> Result<Vec<MetricRow>> {
+        let mut text = String::new();
+        let mut rows = Vec::new();
+        for (line, row) in self.lines()? {
+            if row.epoch <= last_epoch {
+                text.push_str(&line);
+                text.push('\n');
+                rows.push(row);
+            }
+        }
+        self.write("metrics.jsonl", text.as_bytes())?;
+        Ok(rows)
+    }
+
+    /// The lines of `metrics.jsonl` with the rows in them.
+    fn lines(&self) -> Result<Vec<(String, MetricRow)>> {
         let path = self.file("metrics.jsonl");
         if !path.exists() {
             return Ok(Vec::new());
         }
-        let file = fs::File::open(&path).map_err(|e| Error::io(&path, e))?;
-        let lines: Vec<String> =
-            BufReader::new(file).lines().collect::<std::io::Result<_>>().map_err(|e| Error::io(&path, e))?;
+        // Not as text at once: a kill may tear a line anywhere, and a damaged disk may leave no UTF-8.
+        let bytes = fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().collect();
         let mut rows = Vec::with_capacity(lines.len());
         for (i, line) in lines.iter().enumerate() {
             match serde_json::from_str(line) {
-                Ok(row) => rows.push(row),
+                Ok(row) => rows.push(((*line).to_string(), row)),
                 Err(_) if i + 1 == lines.len() => {}
                 Err(e) => {
                     let problem = format!("metrics.jsonl line {} is damaged: {e}", i + 1);
@@ -163,17 +191,29 @@ impl RunFolder {
         Ok(rows)
     }
 
-    /// Replaces `metrics.jsonl`.
+    /// Deletes what a kill left behind: files under temporary names, and checkpoints that are not whole.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn write_rows(&self, rows: &[MetricRow]) -> Result<()> {
-        let mut text = String::new();
-        for row in rows {
-            text.push_str(&serde_json::to_string(row).map_err(|e| Error::burn("writing JSON", e))?);
-            text.push('\n');
+    /// [`Error::Io`] if a file cannot be deleted.
+    pub fn delete_remains(&self) -> Result<()> {
+        let whole = self.checkpointed_epochs();
+        let of_torn_checkpoint = |name: &str| {
+            let epoch = CHECKPOINT_FILES.iter().find_map(|kind| {
+                name.strip_prefix(kind)?.strip_prefix('-')?.strip_suffix(".bpk")?.parse::<usize>().ok()
+            });
+            epoch.is_some_and(|epoch| !whole.contains(&epoch))
+        };
+        for (path, name) in entries(&self.checkpoints()) {
+            if name.starts_with("partial-") || of_torn_checkpoint(&name) {
+                fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+            }
         }
-        self.write("metrics.jsonl", text.as_bytes())
+        for (path, name) in entries(&self.path) {
+            if name.starts_with('.') && name.ends_with(".partial") {
+                fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+            }
+        }
+        Ok(())
     }
 
     /// The newest epoch whose model, optimiser and scheduler were all saved.
@@ -181,19 +221,28 @@ impl RunFolder {
         self.checkpointed_epochs().into_iter().max()
     }
 
-    /// Epochs whose model, optimiser and scheduler were all saved.
+    /// Epochs whose model, optimiser and scheduler were all saved, in order.
     pub fn checkpointed_epochs(&self) -> Vec<usize> {
         let folder = self.checkpoints();
-        let Ok(entries) = fs::read_dir(&folder) else {
-            return Vec::new();
-        };
-        let mut epochs: Vec<usize> = entries
-            .filter_map(|e| e.ok()?.file_name().to_str()?.strip_prefix("model-")?.strip_suffix(".bpk")?.parse().ok())
-            .filter(|n| ["optim", "scheduler"].iter().all(|kind| folder.join(format!("{kind}-{n}.bpk")).is_file()))
+        let mut epochs: Vec<usize> = entries(&folder)
+            .iter()
+            .filter_map(|(_, name)| name.strip_prefix("model-")?.strip_suffix(".bpk")?.parse().ok())
+            .filter(|n| CHECKPOINT_FILES.iter().all(|kind| folder.join(format!("{kind}-{n}.bpk")).is_file()))
             .collect();
         epochs.sort_unstable();
         epochs
     }
+}
+
+/// What the files of one checkpoint begin with.
+const CHECKPOINT_FILES: [&str; 3] = ["model", "optim", "scheduler"];
+
+/// Path and name of the files of a folder; none if there is no such folder.
+fn entries(folder: &Path) -> Vec<(PathBuf, String)> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries.filter_map(|e| e.ok().map(|e| (e.path(), e.file_name().to_string_lossy().into_owned()))).collect()
 }
 
 #[cfg(test)]
@@ -221,6 +270,47 @@ mod tests {
         assert_eq!(run.rows().unwrap().len(), 1);
         run.write("metrics.jsonl", format!("nonsense\n{good}\n").as_bytes()).unwrap();
         assert!(run.rows().unwrap_err().to_string().contains("line 1"));
+    }
+
+    #[test]
+    fn kept_rows_are_kept_byte_for_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(dir.path().join("r")).unwrap();
+        // Odd but valid spellings that reading and writing would change.
+        let first = r#"{"split":"train","epoch":1, "block":null,"loss":0.10000000000000000555}"#;
+        let second = r#"{"epoch":2,"split":"train","block":0,"loss":1e-1}"#;
+        let third = r#"{"epoch":3,"split":"train","block":null,"loss":0.5}"#;
+        run.write("metrics.jsonl", format!("{first}\n{second}\n{third}\n{{\"epoch\":3,\"spl").as_bytes()).unwrap();
+        assert_eq!(run.keep_rows(2).unwrap().iter().map(|r| r.epoch).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(fs::read_to_string(run.file("metrics.jsonl")).unwrap(), format!("{first}\n{second}\n"));
+        // Only the line end was torn off.
+        run.write("metrics.jsonl", first.as_bytes()).unwrap();
+        run.keep_rows(1).unwrap();
+        assert_eq!(fs::read_to_string(run.file("metrics.jsonl")).unwrap(), format!("{first}\n"));
+        run.keep_rows(0).unwrap();
+        assert_eq!(fs::read(run.file("metrics.jsonl")).unwrap(), b"");
+    }
+
+    #[test]
+    fn remains_of_a_kill_are_deleted_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(dir.path().join("r")).unwrap();
+        fs::create_dir_all(run.checkpoints()).unwrap();
+        let whole = ["model-1.bpk", "optim-1.bpk", "scheduler-1.bpk"];
+        let remains = ["model-2.bpk", "optim-3.bpk", "scheduler-3.bpk", "partial-model-4.bpk"];
+        for name in whole.iter().chain(&remains).chain(&["notes.txt", "best-of-block-0.bpk"]) {
+            fs::write(run.checkpoints().join(name), b"x").unwrap();
+        }
+        run.write("summary.json", b"{}").unwrap();
+        fs::write(run.file(".summary.json.partial"), b"{").unwrap();
+        run.delete_remains().unwrap();
+        for name in whole.iter().chain(&["notes.txt", "best-of-block-0.bpk"]) {
+            assert!(run.checkpoints().join(name).is_file(), "{name}");
+        }
+        for name in remains {
+            assert!(!run.checkpoints().join(name).exists(), "{name}");
+        }
+        assert!(run.file("summary.json").is_file() && !run.file(".summary.json.partial").exists());
     }
 
     #[test]

@@ -15,7 +15,11 @@ The description:
 
     {"format": 1,
      "layers": [{"name": "layers.0", "kind": "linear", "normalisation": NORMALISATION, "activation": ACTIVATION}, ...],
+     "blocks": [1, 2, ...],
      "readout": READOUT}
+
+`blocks` says how many consecutive layers form each block; readouts see the outputs of blocks, not of the layers inside.
+Dropout is for training alone and not mentioned.
 
 NORMALISATION, of the layer's input a, per row (default "none"):
     "none"        a
@@ -26,27 +30,30 @@ NORMALISATION, of the layer's input a, per row (default "none"):
 ACTIVATION of z = N(a) W^T + b, with W = `NAME.weight` [out, in] and b = `NAME.bias` [out] (optional):
     "relu", "leaky-relu" (slope 0.01), "gelu" (exact, with erf), "tanh", "none"
 
-READOUT, from the layers' outputs h_1 ... h_L to logits [B, C]:
+READOUT, from the blocks' outputs h_1 ... h_L to logits [B, C]:
     {"kind": "linear", "name": "head"}
         h_L W^T + b; W = `head.weight` [C, d_L], b = `head.bias` [C] (optional).
     {"kind": "sum-linear", "names": ["heads.0", "heads.1", ...]}
-        the sum over layers of h_l W_l^T + b_l, one name per layer, null for a layer that is not counted.
-    {"kind": "energy", "label": LABEL, "goodness": GOODNESS, "first_layer": 1}
-        logits[b, c] = the sum over layers l >= first_layer (counted from 0) of the goodness of h_l when the network is
+        the sum over blocks of h_l W_l^T + b_l, one name per block.
+    {"kind": "energy", "classes": C, "label": LABEL, "goodness": GOODNESS, "first_block": 1}
+        logits[b, c] = the sum over blocks l >= first_block (counted from 0) of the goodness of h_l when the network is
         run on sample b together with label c.
-    The linear kinds take a "normalisation" of their input too (default "none").
+    {"kind": "neutral-linear", "classes": C, "label": LABEL, "name": "head", "normalisation": "rms", "first_block": 1}
+        one run with the neutral label, 1/C in place of the one-hot's 0 and 1; the outputs of the blocks l >= first_block,
+        each normalised per row, side by side; of these a W^T + b.
 
-LABEL, how a label enters:
-    {"kind": "overlay", "strength": s}           s * one_hot(c) replaces the first C entries of the input, before any
-                                                 normalisation; needs "classes": C
-    {"kind": "per-layer", "names": ["labels.0", ...]}   row c of `labels.l` [C, d_l] is added to layer l's z
+LABEL, how a label y (one-hot, or neutral) enters:
+    {"kind": "overlay", "strength": s}           s y replaces the first C entries of the input, before any normalisation
+    {"kind": "per-layer", "names": ["labels.0", ...]}   y V_l, with V_l = `labels.l` [C, w], is added to z of the first
+                                                 layer of block l; one name per block
 
-GOODNESS of a row h of d features; a name, or an object with the name as "kind" and parameters:
+GOODNESS of a row h of d features:
     "sum-squares"   sum(h^2)                        "mean-squares"  mean(h^2)
-    "l2"            ||h||                           "mean"          mean(h)
+    "length"        ||h||                           "mean"          mean(h)
     "negative-sum-squares"  -sum(h^2)
-    "top-k"         mean of the k largest h, k = max(minimum = 5, floor(fraction = 0.02 * d)), at most d
-    "burst"         mean(u^4) - 3, u = (h - mean(h)) / sqrt(var(h) + epsilon), epsilon = 1e-5, variance over d
+    "top-k"         mean of the k largest h, k = max(5, floor(0.02 d)), at most d
+    "entmax"        sum(p h^2), p = entmax_1.5(h): p_i = max(h_i / 2 - tau, 0)^2 with the tau at which p sums to 1
+    "burst"         mean(u^4) - 3, u = (h - mean(h)) / sqrt(var(h) + 1e-8), variance over d
 """
 
 import json
@@ -103,15 +110,27 @@ def gelu(z):
     return 0.5 * z * (1 + erf(z / math.sqrt(2)))
 
 
-def top_k(h, fraction=0.02, minimum=5):
+def top_k(h):
     d = h.shape[-1]
-    k = min(d, max(minimum, math.floor(fraction * d)))
+    k = min(d, max(5, math.floor(0.02 * d)))
     return np.sort(h, axis=-1)[..., d - k :].mean(axis=-1)
 
 
-def burst(h, epsilon=1e-5):
+def entmax(h):
+    half = h / 2
+    # The sum of p falls in tau, is at least 1 at max - 1 and 0 at max: bisection.
+    high = half.max(axis=-1, keepdims=True)
+    low = high - 1
+    for _ in range(60):
+        tau = (low + high) / 2
+        above = np.sum(np.maximum(half - tau, 0) ** 2, axis=-1, keepdims=True) >= 1
+        low, high = np.where(above, tau, low), np.where(above, high, tau)
+    return np.sum(np.maximum(half - low, 0) ** 2 * h**2, axis=-1)
+
+
+def burst(h):
     centred = h - h.mean(axis=-1, keepdims=True)
-    u = centred / np.sqrt(np.mean(centred**2, axis=-1, keepdims=True) + epsilon)
+    u = centred / np.sqrt(np.mean(centred**2, axis=-1, keepdims=True) + 1e-8)
     return np.mean(u**4, axis=-1) - 3
 
 
@@ -129,9 +148,10 @@ GOODNESS = {
     "sum-squares": lambda h: np.sum(h**2, axis=-1),
     "mean-squares": lambda h: np.mean(h**2, axis=-1),
     "negative-sum-squares": lambda h: -np.sum(h**2, axis=-1),
-    "l2": lambda h: np.sqrt(np.sum(h**2, axis=-1)),
+    "length": lambda h: np.sqrt(np.sum(h**2, axis=-1)),
     "mean": lambda h: np.mean(h, axis=-1),
     "top-k": top_k,
+    "entmax": entmax,
     "burst": burst,
 }
 
@@ -145,13 +165,15 @@ class Network:
             self.tensors = {name: file.get_tensor(name).astype(np.float64) for name in file.keys()}
         if "burn_forward" not in metadata:
             raise ExportError(f"{path}: no metadata entry 'burn_forward'")
-        version, self.layers, self.readout = take(
-            json.loads(metadata["burn_forward"]), "burn_forward", ("format", "layers", "readout")
+        version, self.layers, self.blocks, self.readout = take(
+            json.loads(metadata["burn_forward"]), "burn_forward", ("format", "layers", "blocks", "readout")
         )
         if version != FORMAT:
             raise ExportError(f"burn_forward.format is {version!r}, this reader knows {FORMAT}")
         if not self.layers:
             raise ExportError("burn_forward.layers is empty")
+        if min(self.blocks) < 1 or sum(self.blocks) != len(self.layers):
+            raise ExportError(f"burn_forward.blocks is {self.blocks}, but there are {len(self.layers)} layers")
 
     def tensor(self, name, shape):
         """A tensor of the file, of a shape in which None stands for any length."""
@@ -171,77 +193,90 @@ class Network:
         return z
 
     def outputs(self, a, shifts=None):
-        """The outputs of all layers, for inputs [B, d]; `shifts` are added to the layers' pre-activations."""
+        """The outputs of all blocks, for inputs [B, d]; `shifts` are added to the blocks' first pre-activations."""
         outputs = []
-        for index, layer in enumerate(self.layers):
-            where = f"layers[{index}]"
-            name, kind, activation, normalisation = take(
-                layer, where, ("name", "kind", "activation"), normalisation="none"
-            )
-            if kind != "linear":
-                raise ExportError(f"{where}.kind: unknown {kind!r}; known: linear")
-            z = self.linear(name, choose(NORMALISATIONS, normalisation, f"{where}.normalisation")(a))
-            if shifts is not None:
-                z = z + shifts[index]
-            a = choose(ACTIVATIONS, activation, f"{where}.activation")(z)
+        layers = iter(enumerate(self.layers))
+        for block, size in enumerate(self.blocks):
+            shift = None if shifts is None else shifts[block]
+            for _ in range(size):
+                index, layer = next(layers)
+                where = f"layers[{index}]"
+                name, kind, activation, normalisation = take(
+                    layer, where, ("name", "kind", "activation"), normalisation="none"
+                )
+                if kind != "linear":
+                    raise ExportError(f"{where}.kind: unknown {kind!r}; known: linear")
+                z = self.linear(name, choose(NORMALISATIONS, normalisation, f"{where}.normalisation")(a))
+                if shift is not None:
+                    z, shift = z + shift, None
+                a = choose(ACTIVATIONS, activation, f"{where}.activation")(z)
             outputs.append(a)
         return outputs
 
     def logits(self, inputs):
         """[B, C] for inputs [B, d]."""
-        readouts = {"linear": self.read_linear, "sum-linear": self.read_sum_linear, "energy": self.read_energy}
+        readouts = {
+            "linear": self.read_linear,
+            "sum-linear": self.read_sum_linear,
+            "energy": self.read_energy,
+            "neutral-linear": self.read_neutral_linear,
+        }
         entry = dict(self.readout)
         kind = entry.pop("kind", None)
         return choose(readouts, kind, "readout.kind")(entry, inputs)
 
     def read_linear(self, entry, inputs):
-        name, normalisation = take(entry, "readout", ("name",), normalisation="none")
-        normalise = choose(NORMALISATIONS, normalisation, "readout.normalisation")
-        return self.linear(name, normalise(self.outputs(inputs)[-1]))
+        (name,) = take(entry, "readout", ("name",))
+        return self.linear(name, self.outputs(inputs)[-1])
 
     def read_sum_linear(self, entry, inputs):
-        names, normalisation = take(entry, "readout", ("names",), normalisation="none")
-        normalise = choose(NORMALISATIONS, normalisation, "readout.normalisation")
+        (names,) = take(entry, "readout", ("names",))
         outputs = self.outputs(inputs)
-        if len(names) != len(outputs) or not any(names):
-            raise ExportError(f"readout.names has {len(names)} entries for {len(outputs)} layers, or only null")
-        return sum(self.linear(name, normalise(h)) for name, h in zip(names, outputs) if name is not None)
+        if len(names) != len(outputs):
+            raise ExportError(f"readout.names has {len(names)} entries for {len(outputs)} blocks")
+        return sum(self.linear(name, h) for name, h in zip(names, outputs))
 
     def read_energy(self, entry, inputs):
-        label, goodness, first_layer = take(entry, "readout", ("label", "goodness"), first_layer=0)
-        if not 0 <= first_layer < len(self.layers):
-            raise ExportError(f"readout.first_layer is {first_layer}, the network has {len(self.layers)} layers")
-        parameters = {"kind": goodness} if isinstance(goodness, str) else dict(goodness)
-        measure = choose(GOODNESS, parameters.pop("kind", None), "readout.goodness")
-
+        classes, label, goodness, first_block = take(entry, "readout", ("classes", "label", "goodness", "first_block"))
+        measure = choose(GOODNESS, goodness, "readout.goodness")
         columns = []
-        for candidate, shifts in self.candidates(label, inputs):
-            counted = self.outputs(candidate, shifts)[first_layer:]
-            columns.append(sum(measure(h, **parameters) for h in counted))
+        for y in np.eye(classes):
+            counted = self.counted(self.outputs(*self.labelled(label, y, inputs)), first_block)
+            columns.append(sum(measure(h) for h in counted))
         return np.stack(columns, axis=1)
 
-    def candidates(self, label, inputs):
-        """For every class c: the inputs and the layers' shifts that carry label c."""
+    def read_neutral_linear(self, entry, inputs):
+        classes, label, name, normalisation, first_block = take(
+            entry, "readout", ("classes", "label", "name", "normalisation", "first_block")
+        )
+        normalise = choose(NORMALISATIONS, normalisation, "readout.normalisation")
+        neutral = np.full(classes, 1 / classes)
+        counted = self.counted(self.outputs(*self.labelled(label, neutral, inputs)), first_block)
+        return self.linear(name, np.concatenate([normalise(h) for h in counted], axis=1))
+
+    @staticmethod
+    def counted(outputs, first_block):
+        if not 0 <= first_block < len(outputs):
+            raise ExportError(f"readout.first_block is {first_block}, the network has {len(outputs)} blocks")
+        return outputs[first_block:]
+
+    def labelled(self, label, y, inputs):
+        """The inputs and the blocks' shifts that carry label y [C]."""
         label = dict(label)
         kind = label.pop("kind", None)
         if kind == "overlay":
-            strength, classes = take(label, "readout.label", ("strength", "classes"))
-            if not 0 < classes <= inputs.shape[1]:
-                raise ExportError(f"readout.label.classes is {classes}, the inputs have {inputs.shape[1]} entries")
-            for c in range(classes):
-                overlaid = inputs.copy()
-                overlaid[:, :classes] = 0
-                overlaid[:, c] = strength
-                yield overlaid, None
-        elif kind == "per-layer":
+            (strength,) = take(label, "readout.label", ("strength",))
+            if len(y) > inputs.shape[1]:
+                raise ExportError(f"readout.classes is {len(y)}, the inputs have {inputs.shape[1]} entries")
+            overlaid = inputs.copy()
+            overlaid[:, : len(y)] = strength * y
+            return overlaid, None
+        if kind == "per-layer":
             (names,) = take(label, "readout.label", ("names",))
-            if len(names) != len(self.layers):
-                raise ExportError(f"readout.label.names has {len(names)} entries for {len(self.layers)} layers")
-            maps = [self.tensor(name, [None, None]) for name in names]
-            for c in range(maps[0].shape[0]):
-                yield inputs, [labels[c] for labels in maps]
-        else:
-            raise ExportError(f"readout.label.kind: unknown {kind!r}; known: overlay, per-layer")
+            if len(names) != len(self.blocks):
+                raise ExportError(f"readout.label.names has {len(names)} entries for {len(self.blocks)} blocks")
+            return inputs, [y @ self.tensor(name, [len(y), None]) for name in names]
+        raise ExportError(f"readout.label.kind: unknown {kind!r}; known: overlay, per-layer")
 
 
 def main(arguments):

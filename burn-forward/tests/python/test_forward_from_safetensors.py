@@ -27,11 +27,12 @@ LAYERS = [
 INPUTS = [[3, 4], [0, 1]]
 
 
-def run(layers, readout, tensors, inputs, version=1):
+def run(layers, readout, tensors, inputs, version=1, blocks=None):
     """Exit code, standard error and logits of the program, through files."""
     with tempfile.TemporaryDirectory() as folder:
         model, given, out = (str(pathlib.Path(folder) / name) for name in ("model", "inputs", "out"))
-        description = json.dumps({"format": version, "layers": layers, "readout": readout})
+        blocks = blocks or [1] * len(layers)
+        description = json.dumps({"format": version, "layers": layers, "blocks": blocks, "readout": readout})
         arrays = {name: np.array(value, dtype=np.float32) for name, value in tensors.items()}
         save_file(arrays, model, metadata={"burn_forward": description})
         save_file({"inputs": np.array(inputs, dtype=np.float32)}, given)
@@ -51,19 +52,20 @@ def one_layer(a, normalisation="none", activation="none", weight=None):
     return logits[0]
 
 
-def energy(goodness, h, **more):
+def energy(goodness, h):
     """Goodness of a given activation, by a network that hands its input through."""
     tensors = {"l.weight": np.eye(len(h)), "labels.0": np.zeros((1, len(h)))}
     layer = {"name": "l", "kind": "linear", "activation": "none"}
     label = {"kind": "per-layer", "names": ["labels.0"]}
-    code, error, logits = run([layer], {"kind": "energy", "label": label, "goodness": goodness, **more}, tensors, [h])
+    readout = {"kind": "energy", "classes": 1, "label": label, "goodness": goodness, "first_block": 0}
+    code, error, logits = run([layer], readout, tensors, [h])
     assert code == 0, error
     return logits[0, 0]
 
 
 class Readouts(unittest.TestCase):
-    def check(self, readout, expected, layers=LAYERS, **tensors):
-        code, error, logits = run(layers, readout, TENSORS | tensors, INPUTS)
+    def check(self, readout, expected, layers=LAYERS, blocks=None, **tensors):
+        code, error, logits = run(layers, readout, TENSORS | tensors, INPUTS, blocks=blocks)
         self.assertEqual(code, 0, error)
         self.assertEqual(logits.dtype, np.float32)
         np.testing.assert_allclose(logits, expected, rtol=1e-6)
@@ -75,28 +77,60 @@ class Readouts(unittest.TestCase):
     def test_sum_linear(self):
         heads = {"heads.0.weight": [[1, 0], [0, 1]], "heads.1.weight": [[1, 0, 0], [0, 0, 1]]}
         self.check({"kind": "sum-linear", "names": ["heads.0", "heads.1"]}, [[10, 6], [2, 0]], **heads)
-        self.check({"kind": "sum-linear", "names": [None, "heads.1"]}, [[6, 4], [1, 0]], **heads)
+
+    def test_readouts_see_blocks(self):
+        # One block of both layers: the head of the block reads the second layer.
+        heads = {"heads.0.weight": [[1, 0, 0], [0, 0, 1]]}
+        self.check({"kind": "sum-linear", "names": ["heads.0"]}, [[6, 4], [1, 0]], blocks=[2], **heads)
+        # Goodness of the block's output; its label enters before the first of its layers.
+        labels = {"labels.0": [[0, 0], [1, 0]]}
+        readout = {
+            "kind": "energy",
+            "classes": 2,
+            "label": {"kind": "per-layer", "names": ["labels.0"]},
+            "goodness": "mean-squares",
+            "first_block": 0,
+        }
+        # Class 1: [3, 4] -> [5, 2] -> [7, 3, 4]; [0, 1] -> [2, 0] -> [2, 2, 0].
+        self.check(readout, [[56 / 3, 74 / 3], [2 / 3, 8 / 3]], blocks=[2], **labels)
 
     def test_energy_overlay(self):
         # Class 0: [2, 0] -> [0, 1] -> [1, -0.01, 2]; class 1: [0, 2] -> [2, 0] -> [2, 2, 0]; whatever the input was.
-        label = {"kind": "overlay", "strength": 2.0, "classes": 2}
-        readout = {"kind": "energy", "label": label, "goodness": "sum-squares", "first_layer": 1}
+        label = {"kind": "overlay", "strength": 2.0}
+        readout = {"kind": "energy", "classes": 2, "label": label, "goodness": "sum-squares", "first_block": 1}
         self.check(readout, [[5.0001, 8]] * 2)
-        self.check(readout | {"first_layer": 0}, [[6.0001, 12]] * 2)
+        self.check(readout | {"first_block": 0}, [[6.0001, 12]] * 2)
 
     def test_energy_per_layer(self):
         # Class 0 adds nothing. Class 1 adds [1, 0] and then [0, 0, 1]:
         # [3, 4] -> [5, 2] -> [7, 3, 5]; [0, 1] -> [2, 0] -> [2, 2, 1].
         labels = {"labels.0": [[0, 0], [1, 0]], "labels.1": [[0, 0, 0], [0, 0, 1]]}
         label = {"kind": "per-layer", "names": ["labels.0", "labels.1"]}
-        readout = {"kind": "energy", "label": label, "goodness": "mean-squares", "first_layer": 1}
+        readout = {"kind": "energy", "classes": 2, "label": label, "goodness": "mean-squares", "first_block": 1}
         self.check(readout, [[56 / 3, 83 / 3], [2 / 3, 3]], **labels)
+
+    def test_neutral_linear(self):
+        # Both entries become 2 * 1/2: [1, 1] -> [1, 0] -> [1, 1, 0]; rms of that is sqrt(2/3).
+        label = {"kind": "overlay", "strength": 2.0}
+        readout = {"kind": "neutral-linear", "classes": 2, "label": label, "name": "head", "normalisation": "rms"}
+        head = {"head.weight": [[1, 0, 5], [2, 3, 0]], "head.bias": [0, 1]}
+        unit = math.sqrt(1.5)
+        self.check(readout | {"first_block": 1}, [[unit, 5 * unit + 1]] * 2, **head)
+        # From the first block on: [1, 0] of rms sqrt(1/2) comes before it.
+        wide = {"head.weight": [[1, 0, 0, 0, 0], [0, 0, 1, 0, 0]]}
+        self.check(readout | {"first_block": 0}, [[math.sqrt(2), unit]] * 2, **wide)
+        # A label of its own for every block enters as the mean of its rows: [0.5, 0] and [0, 0, 1].
+        # [3, 4] -> [4.5, 2] -> [6.5, 2.5, 5]; [0, 1] -> [1.5, 0] -> [1.5, 1.5, 1].
+        labels = {"labels.0": [[0, 0], [1, 0]], "labels.1": [[0, 0, 2], [0, 0, 0]]}
+        per_layer = {"label": {"kind": "per-layer", "names": ["labels.0", "labels.1"]}, "normalisation": "none"}
+        first = {"head.weight": [[1, 0, 0], [0, 0, 1]]}
+        self.check(readout | per_layer | {"first_block": 1}, [[6.5, 5], [1.5, 1]], **labels, **first)
 
     def test_normalisation_comes_after_the_overlay(self):
         # Overlaid [1, 0, 3]: rms^2 = 10/3, goodness of the normalised vector is 1 by construction.
-        label = {"kind": "overlay", "strength": 1, "classes": 2}
+        label = {"kind": "overlay", "strength": 1}
         layers = [{"name": "l", "kind": "linear", "normalisation": "rms", "activation": "none"}]
-        readout = {"kind": "energy", "label": label, "goodness": "mean-squares"}
+        readout = {"kind": "energy", "classes": 2, "label": label, "goodness": "mean-squares", "first_block": 0}
         code, error, logits = run(layers, readout, {"l.weight": np.eye(3)}, [[7, 8, 3]])
         self.assertEqual(code, 0, error)
         np.testing.assert_allclose(logits, [[1, 1]], rtol=1e-6)
@@ -124,16 +158,22 @@ class Formulas(unittest.TestCase):
             "sum-squares": 25,
             "mean-squares": 12.5,
             "negative-sum-squares": -25,
-            "l2": 5,
+            "length": 5,
             "mean": -0.5,
             "top-k": -0.5,  # k = 5 is cut to both features
         }.items():
             self.assertAlmostEqual(energy(name, h), expected, places=5, msg=name)
-        self.assertEqual(energy({"kind": "top-k", "minimum": 1}, [1, 5, 3]), 5)
-        self.assertEqual(energy({"kind": "top-k", "minimum": 1, "fraction": 0.7}, [1, 5, 3]), 4)
+        # k = 5 of six; k = 6 of 300, where 2 % are more than 5.
+        self.assertAlmostEqual(energy("top-k", [1, 0, 2, 0, 0, 3]), 6 / 5, places=5)
+        self.assertAlmostEqual(energy("top-k", [6] * 3 + [2] * 297), 4, places=5)
         # Two values, equally often: u is +1 or -1, so the fourth moment is 1. One of four: u = -1/sqrt(3) or sqrt(3).
-        self.assertAlmostEqual(energy({"kind": "burst", "epsilon": 0}, [2, 2, 6, 6]), -2, places=5)
-        self.assertAlmostEqual(energy({"kind": "burst", "epsilon": 0}, [0, 0, 0, 8]), 28 / 12 - 3, places=5)
+        self.assertAlmostEqual(energy("burst", [2, 2, 6, 6]), -2, places=5)
+        self.assertAlmostEqual(energy("burst", [0, 0, 0, 8]), 28 / 12 - 3, places=5)
+        # Equal entries share the attention; an entry that is ahead by 2 or more has all of it.
+        self.assertAlmostEqual(energy("entmax", [3, 3]), 9, places=5)
+        self.assertAlmostEqual(energy("entmax", [4, 0]), 16, places=5)
+        # tau = -0.2: (0.6 + 0.2)^2 + (0.4 + 0.2)^2 = 0.64 + 0.36.
+        self.assertAlmostEqual(energy("entmax", [1.2, 0.8]), 0.64 * 1.44 + 0.36 * 0.64, places=5)
 
 
 class Refusals(unittest.TestCase):
@@ -149,6 +189,7 @@ class Refusals(unittest.TestCase):
         self.refuses("unknown keys ['activaton']", [LAYERS[0] | {"activaton": "relu"}])
         self.refuses("no tensor 'tail.weight'", readout={"kind": "linear", "name": "tail"})
         self.refuses("has the shape [2, 2], needed [None, 3]", inputs=[[1, 2, 3]])
+        self.refuses("blocks is [1], but there are 2 layers", blocks=[1])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+//! Every shipped config: checked, planned and, where its data is there, stepped.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod program;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use program::{Place, checkout, read_json};
+
+fn configs(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(configs(&path));
+        } else if path.extension().is_some_and(|e| e == "json") {
+            all.push(path);
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn every_shipped_config_is_checked_planned_and_stepped() {
+    let place = Place::new();
+    let configs = configs(&checkout().join("configs"));
+    assert!(configs.len() >= 15, "configs are missing");
+    let names: Vec<String> = configs.iter().map(|p| p.display().to_string()).collect();
+    let arguments: Vec<&str> = std::iter::once("check").chain(names.iter().map(String::as_str)).collect();
+    assert_eq!(place.run(&arguments).done().lines().filter(|l| l.contains(": ok (")).count(), configs.len());
+
+    // The data folders of this machine, which the tests of the program otherwise do not look at.
+    let given = std::env::var_os("BURN_FORWARD_DATA").map(PathBuf::from);
+    let mut skipped = Vec::new();
+    for (path, name) in configs.iter().zip(&names) {
+        let config = read_json(path);
+        let mut arguments = vec!["train", name, "--dry-run", "--set", "training.batch-size=64"];
+        let data = given.as_ref().map(|folder| folder.display().to_string());
+        if let Some(data) = &data {
+            arguments.extend(["--data", data]);
+        }
+        let said = place.run(&arguments);
+        if said.code == Some(2) && said.err.contains("no such folder") && config["data"]["name"] != "digits" {
+            skipped.push(format!("{} (no {})", path.file_stem().unwrap().display(), config["data"]["name"]));
+            continue;
+        }
+        let out = said.done();
+        assert!(out.starts_with("block ") && out.contains("\npartition "), "{name}: {out}");
+        let losses: Vec<&str> = out.lines().filter(|l| l.starts_with("batch ")).collect();
+        assert!(losses.len() == 2 && losses.iter().all(|l| l.contains("loss block 0 ")), "{name}: {out}");
+        assert!(losses.iter().all(|l| !l.contains("NaN") && !l.contains("inf")), "{name}: {out}");
+    }
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "a dry run leaves nothing");
+    if !skipped.is_empty() {
+        println!("not stepped, since their data is not there: {}", skipped.join(", "));
+    }
+}
+
+#[test]
+fn a_config_that_names_a_measurement_has_its_run_in_the_checkout() {
+    for path in configs(&checkout().join("configs")) {
+        let config = read_json(&path);
+        let Some(run) = config["measured"]["run"].as_str() else { continue };
+        let summary = read_json(&checkout().join(run).join("summary.json"));
+        let (stated, measured) = (&config["measured"]["test-accuracy"], &summary["test_accuracy"]);
+        let difference = stated.as_f64().unwrap() - measured.as_f64().unwrap();
+        assert!(difference.abs() <= 0.00005 + 1e-12, "{}: {stated}, but {run} has {measured}", path.display());
+    }
+}

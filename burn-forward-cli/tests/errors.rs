@@ -1,0 +1,378 @@
+//! What the program says when something is wrong, to the letter, and its exit codes: 1 the run failed, 2 the input was wrong.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod program;
+
+use std::fs;
+
+use program::{Place, config, idx, idx_folder, merge, normalised, read_json};
+use serde_json::{Value, json};
+
+/// The names of a part of the config that is chosen by name, from the schema, so that a new rule does not break tests.
+fn names(part: &str) -> Vec<String> {
+    let schema = Place::new().run(&["schema"]).json();
+    let branches = schema["properties"][part]["oneOf"].as_array().unwrap().clone();
+    branches.iter().map(|b| b["properties"]["name"]["const"].as_str().unwrap().to_string()).collect()
+}
+
+fn mono(changes: Value) -> Value {
+    config(json!({"name": "mono-forward"}), changes)
+}
+
+/// Asserts that `value` is refused with exactly `mistakes`, by `check` and by `train`, and that `train` leaves nothing.
+#[track_caller]
+fn refuses(value: &Value, mistakes: &[&str]) {
+    let place = Place::new();
+    place.config("c.json", value);
+    let n = mistakes.len();
+    let head = format!("c.json: {n} mistake{}", if n == 1 { "" } else { "s" });
+    let expected =
+        std::iter::once(head).chain(mistakes.iter().map(|m| format!("  {m}"))).collect::<Vec<_>>().join("\n");
+    assert_eq!(place.run(&["train", "c.json"]).failed(2), expected);
+    assert_eq!(place.run(&["check", "c.json"]).failed(2), format!("{expected}\nerror: 1 of 1 configs cannot be used"));
+    assert!(!place.file("runs").exists());
+}
+
+#[test]
+fn misspelt_key() {
+    let mut value = mono(json!({"training": {"gradient_checkpoint": true}}));
+    merge(&mut value, json!({"network": {"droput": 0.5}}));
+    refuses(
+        &value,
+        &[
+            "$.network.droput: unknown key; did you mean \"dropout\"? valid: \"widths\", \"activation\", \"dropout\", \
+             \"normalisation\", \"init\", \"name\", \"partition\"",
+            "$.training.gradient_checkpoint: unknown key; did you mean \"gradient-checkpointing\"? valid: \"epochs\", \"batch-size\", \
+             \"eval-batch-size\", \"workers\", \"keep\", \"patience\", \"gradient-checkpointing\"",
+        ],
+    );
+}
+
+#[test]
+fn misspelt_rule() {
+    let rules = names("rule").iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    let mistake =
+        format!("$.rule.name: unknown variant \"mono-foward\"; did you mean \"mono-forward\"? valid: {rules}");
+    refuses(&config(json!({"name": "mono-foward"}), json!({})), &[&mistake]);
+    let mistake = format!("$.rule.name: unknown variant \"banana\"; valid: {rules}");
+    refuses(&config(json!({"name": "banana"}), json!({})), &[&mistake]);
+}
+
+#[test]
+fn wrong_types_and_ranges_all_at_once() {
+    let wrong = json!({
+        "network": {"widths": [48, "48"], "dropout": 1},
+        "training": {"epochs": 1.5, "batch-size": 0, "keep": "first"},
+        "optimizer": {"lr": -0.1, "betas": [0.9]},
+        "seed": "zero",
+    });
+    refuses(
+        &mono(wrong),
+        &[
+            "$.network.widths[1]: \"48\" is a string; needed: an integer >= 1 and <= 1000000 (write 48 without quotes)",
+            "$.network.dropout: 1 is too large; needed: a number >= 0 and <= 0.99",
+            "$.training.epochs: 1.5 is not an integer; needed: an integer >= 1 and <= 1000000",
+            "$.training.batch-size: 0 is too small; needed: an integer >= 1 and <= 10000000",
+            "$.training.keep: unknown variant \"first\"; valid: \"last\", \"best\"",
+            "$.optimizer.lr: -0.1 is too small; needed: a number >= 1e-12 and <= 1000",
+            "$.optimizer.betas: has 1 item; needed: 2",
+            "$.seed: \"zero\" is a string; needed: an integer >= 0",
+        ],
+    );
+}
+
+#[test]
+fn contradictions() {
+    let changes = json!({
+        "data": {"validation": 0},
+        "training": {"keep": "best", "patience": 3},
+        "optimizer": {"block-lr": [0.1]},
+    });
+    refuses(
+        &config(json!({"name": "forward-forward", "readout": "softmax", "softmax-head": false}), changes),
+        &[
+            "$.network.normalisation: \"none\" lets the next block read the goodness of the one before from the length \
+             of its output; 'forward-forward' needs \"rms\", \"l2\" or \"layer-norm\"",
+            "$.rule.softmax-head: false, but negatives \"hard\" are sampled from the softmax head; needed: true, or \
+             negatives \"wrong\"",
+            "$.rule.softmax-head: false, but readout \"softmax\" reads the softmax head; needed: true, or readout \
+             \"energy\"",
+            "$.optimizer.block-lr: number of rates is 1; needed: 2, one for each block",
+            "$.training.keep: \"best\" needs a validation set; $.data.validation is 0",
+            "$.training.patience: needs a validation set; $.data.validation is 0",
+        ],
+    );
+    refuses(
+        &mono(json!({"schedule": {"name": "greedy"}, "training": {"patience": 3}})),
+        &[
+            "$.training.patience: has no meaning under a greedy schedule; needed: $.schedule.patience, which counts for \
+             every block",
+        ],
+    );
+}
+
+#[test]
+fn names_become_folders() {
+    for name in ["../up", "", "a\\b", "a\n"] {
+        refuses(
+            &mono(json!({"name": name})),
+            &[&format!("$.name: {name:?} cannot be part of the name of a run's folder")],
+        );
+    }
+}
+
+#[test]
+fn rules_that_cannot_be_trained_greedily_say_why() {
+    let greedy = json!({"schedule": {"name": "greedy"}});
+    for (rule, reason) in [
+        ("backprop", "back-propagation has one block, so there is no order of blocks to train greedily"),
+        (
+            "deep-supervision",
+            "deep supervision sends gradients through all blocks, so they cannot be trained one after the other",
+        ),
+        ("dfa", "direct feedback alignment needs the output error of the whole network for every block"),
+    ] {
+        let mistake = format!("$.schedule.name: \"greedy\" is not possible: {reason}");
+        refuses(&config(json!({"name": rule}), greedy.clone()), &[&mistake]);
+    }
+}
+
+#[test]
+fn what_only_the_data_shows() {
+    let place = Place::new();
+    idx_folder(&place.file("set"), 40, 20);
+    let mut value = config(json!({"name": "forward-forward"}), normalised());
+    merge(&mut value, json!({"data": {"name": "idx", "path": "set"}, "network": {"widths": [8]}}));
+    value["rule"]["first-block"] = json!(0);
+    value["data"]["normalise"] = json!({"mean": [0, 0], "std": [1, 1]});
+    place.config("c.json", &value);
+    assert_eq!(
+        place.run(&["train", "c.json"]).failed(2),
+        "data: 1 mistake\n  $.data.normalise: number of means and stds is 2 and 2; needed: 1 each"
+    );
+    let augmented = json!({"schedule": {"name": "greedy"}, "data": {"augment": [{"name": "shift", "pixels": 1}]}});
+    place.config("d.json", &mono(augmented));
+    assert_eq!(
+        place.run(&["train", "d.json"]).failed(2),
+        "d: 1 mistake\n  $.schedule.cache: true, but augmented images differ in every epoch; needed: \"cache\": false, \
+         or no augmentation"
+    );
+}
+
+#[test]
+fn overrides() {
+    let place = Place::new();
+    place.config("c.json", &mono(json!({})));
+    let said = place.run(&[
+        "train",
+        "c.json",
+        "--set",
+        "epochs",
+        "--set",
+        "trainig.epochs=3",
+        "--set",
+        "network.widths[2]=5",
+        "--set",
+        "training.epochs=many",
+        "--set",
+        "optimizer.lr=0",
+    ]);
+    let expected = [
+        "c.json: 5 mistakes",
+        "  $: needed: the form key=value, as in optimizer.lr=0.01 (from --set epochs)",
+        "  $.trainig: unknown key; did you mean \"training\"? valid: \"$schema\", \"name\", \"description\", \
+         \"reproduces\", \"measured\", \"seed\", \"schedule\", \"training\", \"optimizer\", \"data\", \"network\", \
+         \"rule\" (from --set trainig.epochs=3)",
+        "  $.network.widths: has no item 2; valid: 0 to 1 (from --set network.widths[2]=5)",
+        "  $.training.epochs: \"many\" is a string; needed: an integer >= 1 and <= 1000000 (from --set \
+         training.epochs=many)",
+        "  $.optimizer.lr: 0 is too small; needed: a number >= 1e-12 and <= 1000 (from --set optimizer.lr=0)",
+    ];
+    assert_eq!(said.failed(2), expected.join("\n"));
+}
+
+#[test]
+fn all_mistakes_of_all_files() {
+    let place = Place::new();
+    place.config("good.json", &mono(json!({})));
+    place.config("one.json", &mono(json!({"seed": -1})));
+    fs::write(place.file("two.json"), "{\n  \"seed\": 1,\n}").unwrap();
+    fs::write(place.file("three.json"), "{\"seed\": 1, \"seed\": 2}").unwrap();
+    let said = place.run(&["check", "one.json", "good.json", "two.json", "nowhere.json", "three.json"]);
+    assert_eq!(said.out, "good.json: ok (mono-forward on mlp)\n");
+    let expected = [
+        "one.json: 1 mistake",
+        "  $.seed: -1 is too small; needed: an integer >= 0",
+        "error: two.json: 1 mistake",
+        "  $: line 3, column 1: trailing comma",
+        "error: nowhere.json: No such file or directory (os error 2)",
+        "error: three.json: 1 mistake",
+        "  $.seed: the key stands more than once in its object",
+        "error: 4 of 5 configs cannot be used",
+    ];
+    assert_eq!(said.failed(2), expected.join("\n"));
+    assert_eq!(place.run(&["check", "good.json"]).done(), "good.json: ok (mono-forward on mlp)\n");
+}
+
+#[test]
+fn missing_config() {
+    let place = Place::new();
+    for command in ["train", "plan", "audit", "compare"] {
+        let said = place.run(&[command, "nowhere.json"]);
+        assert_eq!(said.failed(2), "nowhere.json: No such file or directory (os error 2)", "{command}");
+    }
+    let said = place.run(&["train"]);
+    assert!(said.failed(2).starts_with("the following required arguments were not provided:"), "{}", said.err);
+    assert!(
+        place.run(&["train", "a.json", "--seed", "-3"]).failed(2).starts_with("invalid value '-3' for '--seed <SEED>'")
+    );
+}
+
+#[test]
+fn idx_files() {
+    let place = Place::new();
+    place.config("c.json", &mono(json!({"data": {"name": "idx", "path": "set"}, "training": {"epochs": 1}})));
+    let set = place.file("set");
+    let refused = |file: &str, bytes: Option<Vec<u8>>| {
+        idx_folder(&set, 40, 20);
+        match bytes {
+            Some(bytes) => fs::write(set.join(file), bytes).unwrap(),
+            None => fs::remove_file(set.join(file)).unwrap(),
+        }
+        let said = place.run(&["train", "c.json"]);
+        assert!(!place.file("runs").exists());
+        said.failed(2).to_string()
+    };
+    let images = idx(&[40, 4, 4], &[7; 640]);
+    let name = "train-images-idx3-ubyte";
+    let of = |found: &str, needed: &str| format!("set/{name}: found {found}; needed {needed}");
+
+    let truncated = refused(name, Some(images[..600].to_vec()));
+    assert_eq!(truncated, of("584 bytes of 40 x 4 x 4 elements", "640 bytes"));
+    let long = refused(name, Some([images.clone(), vec![0]].concat()));
+    assert_eq!(long, of("bytes after the last of 40 x 4 x 4 elements", "the end of the file there"));
+    let magic = refused(name, Some([vec![1, 2, 3, 4], images[4..].to_vec()].concat()));
+    assert_eq!(magic, of("magic number 0x01020304", "0x00000803 or 0x00000804 (images of unsigned bytes)"));
+    let few = refused(name, Some(idx(&[39, 4, 4], &[7; 39 * 16])));
+    assert!(few.contains("39") && few.contains("40") && few.contains("train-"), "{few}");
+    let other = refused("t10k-images-idx3-ubyte", Some(idx(&[20, 4, 5], &[7; 400])));
+    assert_eq!(
+        other,
+        "set/t10k-images-idx3-ubyte: found images of 1x4x5; needed images of 1x4x4, as in set/train-images-idx3-ubyte"
+    );
+    let missing = refused("t10k-labels-idx1-ubyte", None);
+    assert!(missing.contains("t10k-labels-idx1-ubyte") && missing.contains("needed"), "{missing}");
+}
+
+#[test]
+fn missing_data() {
+    let place = Place::new();
+    place.config("c.json", &mono(json!({"data": {"name": "mnist"}})));
+    assert_eq!(
+        place.run(&["train", "c.json", "--data", "nowhere"]).failed(2),
+        "nowhere/mnist: found no such folder; needed the folder with the files of \"mnist\"; public files: \
+         yann.lecun.com/exdb/mnist, mirrored at ossci-datasets.s3.amazonaws.com/mnist; another place can be given with \
+         --data FOLDER, BURN_FORWARD_DATA or $.data.path"
+    );
+}
+
+#[test]
+fn devices() {
+    let place = Place::new();
+    place.config("c.json", &mono(json!({})));
+    assert_eq!(
+        place.run(&["train", "c.json", "--device", "gpu"]).failed(2),
+        "device 'gpu': no such device; compiled in: flex, ndarray"
+    );
+    assert_eq!(
+        place.run(&["train", "c.json", "--device", "rocm:0"]).failed(2),
+        "device 'rocm:0': not compiled in; build with `--features rocm`; compiled in: flex, ndarray"
+    );
+    assert!(!place.file("runs").exists());
+}
+
+/// Weight decay 1 at a rate of 3 multiplies every weight by -2 in every step: after some 128 steps there is no `f32` for it,
+/// which is in the fourth epoch of 41 steps at most. The first epochs are fine.
+fn diverging() -> Value {
+    let optimizer = json!({"name": "sgd", "lr": 3.0, "weight-decay": 1.0});
+    let mut value = config(json!({"name": "backprop"}), json!({"network": {"widths": [8]}, "training": {"epochs": 9}}));
+    value["optimizer"] = optimizer;
+    value
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run() {
+    let place = Place::new();
+    place.config("c.json", &diverging());
+    let said = place.run(&["train", "c.json", "--out", "run", "--quiet"]);
+    let message = said.failed(1);
+    let saved = *program::saved_models(&place.file("run")).last().expect("an epoch was fine");
+    assert!(
+        message.starts_with("the loss of block 0 became NaN in epoch ")
+            || message.starts_with("the loss of block 0 became inf in epoch "),
+        "{message}"
+    );
+    assert!(message.contains(&format!("in epoch {}, step ", saved + 1)), "{message}");
+    let rest = format!(
+        "; the last good weights are those of epoch {saved} in run/checkpoint/model-{saved}.bpk; a lower optimizer.lr or \
+         an optimizer.clip may help"
+    );
+    assert!(message.ends_with(&rest), "{message}");
+    assert_eq!(read_json(&place.file("run/run.json"))["status"], "failed");
+    assert!(!place.file("run/summary.json").exists());
+    // The weights that are called good can be used, and going on fails in the same place.
+    assert!(place.run(&["eval", "run", "--json"]).json()["loss"].as_f64().unwrap().is_finite());
+    assert_eq!(place.run(&["train", "--resume", "run", "--quiet"]).failed(1), message);
+
+    let blowing = json!({"data": {"normalise": {"mean": [0], "std": [1e-300]}}});
+    place.config("d.json", &mono(blowing));
+    let said = place.run(&["train", "d.json", "--out", "first", "--quiet"]);
+    assert!(
+        said.failed(1).ends_with("in epoch 1, step 1; no epoch was finished, so nothing is saved; a lower optimizer.lr or an optimizer.clip may help"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn run_folders() {
+    let place = Place::new();
+    for command in [vec!["eval", "x"], vec!["export", "x"], vec!["predict", "x", "y"], vec!["train", "--resume", "x"]] {
+        let said = place.run(&command);
+        assert_eq!(said.failed(2), "run folder x: found no config.json; needed: a folder that `train` made");
+    }
+    assert_eq!(place.run(&["report", "x"]).failed(2), "run folder x: there is no such folder");
+
+    place.config("c.json", &mono(json!({})));
+    let run = place.train("run", &mono(json!({})));
+    let said = place.run(&["predict", "run", "c.json"]);
+    assert!(said.failed(2).starts_with("c.json: found magic number 0x"), "{}", said.err);
+    fs::write(place.file("wide"), idx(&[1, 8, 9], &[0; 72])).unwrap();
+    assert_eq!(
+        place.run(&["predict", "run", "wide"]).failed(2),
+        "wide: found images of [1, 8, 9]; needed images of [1, 8, 8], as the run was trained on (channels, height, width)"
+    );
+    fs::remove_dir_all(run.join("checkpoint")).unwrap();
+    for command in [vec!["eval", "run"], vec!["export", "run"]] {
+        let said = place.run(&command);
+        assert_eq!(said.failed(2), "run folder run: has no whole checkpoint yet; needed: at least one finished epoch");
+    }
+    fs::write(run.join("config.json"), "{").unwrap();
+    let said = place.run(&["eval", "run"]);
+    assert!(said.failed(2).starts_with("run folder run: config.json is damaged: EOF while parsing"), "{}", said.err);
+}
+
+#[test]
+fn unknown_names() {
+    let place = Place::new();
+    let known = [names("rule"), names("network"), names("data")].concat().join(", ");
+    assert_eq!(
+        place.run(&["list", "mono-foward"]).failed(2),
+        format!(
+            "list: name is \"mono-foward\", but needs to be {known}, schedule, training, optimizer; did you mean \
+             \"mono-forward\"?"
+        )
+    );
+    assert!(place.run(&["trian"]).failed(2).starts_with("unrecognized subcommand 'trian'"));
+    assert!(place.run(&["compare", "a.json", "--seeds", "0"]).failed(2).starts_with("invalid value '0' for '--seeds"));
+}
