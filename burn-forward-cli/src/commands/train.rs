@@ -82,7 +82,7 @@ fn print_summary(s: &Summary, folder: &RunFolder) {
 
 /// Builds, prints the block table, runs two batches, stops.
 fn dry_run(run: &Run) -> Result<()> {
-    let model = run.model()?;
+    let model = run.start_model()?;
     print!("{}", super::plan::block_table(run, &model));
     let loader = run.data.train_loader(run.config.training.batch_size, 1, 1, &run.training_device())?;
     for (i, batch) in loader.iter().take(2).enumerate() {

@@ -37,6 +37,11 @@ impl Block for Chain {
 }
 
 impl Chain {
+    /// Layers in order.
+    pub fn new(layers: Vec<AnyLayer>) -> Self {
+        Self { layers }
+    }
+
     /// The layers.
     pub fn layers(&self) -> &[AnyLayer] {
         &self.layers
