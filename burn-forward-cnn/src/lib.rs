@@ -3,13 +3,16 @@
 
 pub mod conv;
 pub mod draw;
+pub mod heads;
 pub mod layers;
 pub mod networks;
 pub mod nonlinearity;
+pub mod rules;
 
 use burn_forward::config::Registry;
 
 /// Adds this crate's networks and rules to a registry.
 pub fn register(registry: &mut Registry) {
     registry.networks.extend(networks::network_entries());
+    registry.rules.extend(rules::rule_entries());
 }

@@ -3,11 +3,13 @@
 mod conv_layer;
 mod dense;
 mod global_pool;
+mod grid_pool;
 mod residual;
 
 pub use conv_layer::{ConvLayer, Pool, PoolKind};
 pub use dense::DenseLayer;
 pub use global_pool::GlobalPool;
+pub use grid_pool::GridPool;
 pub use residual::{Residual, Shortcut};
 
 use burn::tensor::Tensor;

@@ -5,6 +5,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use burn::tensor::module::adaptive_avg_pool2d;
 
 use super::{AnyHead, HeadReadout, Pass, ReadoutExport, Rule, Scores, StepContext, Teaching};
 use crate::Result;
@@ -23,7 +24,8 @@ use crate::tape::{Labels, Tape};
 pub struct Between {
     /// The normaliser.
     pub normaliser: Normaliser,
-    /// Contiguous groups of features (of channels, for maps) that are normalised each for itself; 0 and 1: all together.
+    /// Contiguous groups of features (of channels, for maps) that are normalised each for itself; all together where the
+    /// groups do not divide them.
     pub groups: usize,
 }
 
@@ -35,7 +37,9 @@ impl Between {
         }
         let x = h.features();
         let [rows, d] = x.dims();
+        let channels = if let AnyActivation::Maps(maps) = &h { maps.dims()[1] } else { d };
         let groups = self.groups.max(1);
+        let groups = if channels.is_multiple_of(groups) { groups } else { 1 };
         let normalised = self.normaliser.forward(x.reshape([rows * groups, d / groups]));
         h.with_features(normalised.reshape([rows, d]))
     }
@@ -48,8 +52,47 @@ pub struct ClassifierSettings {
     pub readout: HeadReadout,
     /// What is done between blocks.
     pub between: Between,
+    /// Whether what entered a block is added to what leaves it, brought to its shape without parameters.
+    pub shortcut: bool,
     /// Whether heads are given the images.
     pub image: bool,
+}
+
+impl ClassifierSettings {
+    /// What the next block reads, from what a block read and what it made of it, without a graph.
+    fn next(self, input: Option<AnyActivation>, output: AnyActivation) -> AnyActivation {
+        let output = self.between.forward(output);
+        match input {
+            Some(input) => add_shortcut(input, output),
+            None => output,
+        }
+    }
+
+    /// What a block read, if it is still needed behind the block.
+    fn kept(self, input: &AnyActivation) -> Option<AnyActivation> {
+        self.shortcut.then(|| input.clone())
+    }
+}
+
+/// `output` plus `input`, whose maps are averaged over the output's grid and whose missing channels are zero.
+fn add_shortcut(input: AnyActivation, output: AnyActivation) -> AnyActivation {
+    match (input, output) {
+        (AnyActivation::Maps(x), AnyActivation::Maps(y)) => {
+            let [rows, channels, height, width] = y.dims();
+            let x = adaptive_avg_pool2d(x, [height, width]);
+            let present = x.dims()[1].min(channels);
+            let sum = y.clone().narrow(1, 0, present) + x.narrow(1, 0, present);
+            AnyActivation::Maps(match present == channels {
+                true => sum,
+                false => {
+                    let rest = y.slice([0..rows, present..channels, 0..height, 0..width]);
+                    Tensor::cat(vec![sum, rest], 1)
+                }
+            })
+        }
+        // Features have no grid to bring the input to.
+        (_, output) => output,
+    }
 }
 
 /// A head on every block.
@@ -137,14 +180,16 @@ impl Rule for LocalClassifiers {
         let Some(input) = streams.next() else { return };
         let image = streams.next();
         let teaching = Teaching { labels: Labels(pass.labels.clone()), image: image.clone() };
+        let kept = self.settings.kept(&input);
         let output = learn(block, &self.heads[index], index, input, &teaching, tape);
-        pass.streams = std::iter::once(self.settings.between.forward(output)).chain(image).collect();
+        pass.streams = std::iter::once(self.settings.next(kept, output)).chain(image).collect();
         pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
     }
 
     fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
         if let Some(stream) = pass.streams.first_mut() {
-            *stream = self.settings.between.forward(block.forward(stream.clone()).detach());
+            let kept = self.settings.kept(stream);
+            *stream = self.settings.next(kept, block.forward(stream.clone()).detach());
         }
     }
 
@@ -153,9 +198,10 @@ impl Rule for LocalClassifiers {
         let mut x = inputs;
         let mut all: Vec<Tensor<2>> = Vec::with_capacity(network.len());
         for (block, head) in network.blocks().iter().zip(&self.heads) {
+            let kept = self.settings.kept(&x);
             let h = block.forward(x);
             all.push(head.scores(&h));
-            x = self.settings.between.forward(h);
+            x = self.settings.next(kept, h);
         }
         Scores::of_heads(all, self.settings.readout)
     }
@@ -164,9 +210,10 @@ impl Rule for LocalClassifiers {
         let mut x = batch.inputs.clone();
         let mut outputs = Vec::with_capacity(network.len());
         for block in network.blocks() {
+            let kept = self.settings.kept(&x);
             let h = block.forward(x);
             outputs.push(h.clone());
-            x = self.settings.between.forward(h);
+            x = self.settings.next(kept, h);
         }
         outputs
     }

@@ -215,7 +215,8 @@ pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: 
     let mut layers = config.network.layers(config.rule.input(input), seed, device)?;
     let freeze = config.weights.as_ref().map_or(0, |w| w.freeze).min(layers.len());
     let learning = layers.split_off(freeze);
-    let network = Network::new(learning, config.partition)?;
+    let entering = layers.last().map_or(input, |layer| layer.output());
+    let network = Network::new(learning, config.partition)?.with_input(entering);
     let rule = config.rule.build(&network, classes, seed)?;
     Ok(LocalModel::new(network, rule, seed).with_frozen(layers))
 }
