@@ -22,7 +22,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Train a config and leave a run folder with weights, metrics and a report
     Train(TrainArgs),
-    /// Evaluate a trained run on its test set
+    /// Evaluate a trained run, or a config with weights from elsewhere, on the test set
     Eval(EvalArgs),
     /// Predict the classes of the images in an IDX file with a trained run
     Predict(PredictArgs),
@@ -123,8 +123,14 @@ pub(crate) struct TrainArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
-    /// Run folder
+    /// Run folder; with --weights, a config file (JSON)
     pub(crate) run: PathBuf,
+    /// Weights to evaluate: a PyTorch state dict or a safetensors file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
+    /// With --weights: override a setting of the config
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "weights")]
+    pub(crate) sets: Vec<String>,
     /// Device
     #[arg(long, default_value = "flex")]
     pub(crate) device: String,

@@ -7,6 +7,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Int, Tensor};
 
 /// What flows from block to block: rows (samples, or the nodes of a graph) of features.
@@ -25,6 +26,15 @@ pub trait Activation: Clone + fmt::Debug + Send + 'static {
     /// some are labelled. A loss that compares with labels uses these.
     fn labelled(&self) -> Tensor<2> {
         self.features()
+    }
+
+    /// As [`labelled`](Self::labelled), with feature maps averaged over a grid of at most `side` x `side` first.
+    ///
+    /// # Shapes
+    /// - maps `[B, C, H, W]`: returns `[B, C min(H, side) min(W, side)]`; anything else as it is.
+    fn pooled(&self, side: usize) -> Tensor<2> {
+        let _ = side;
+        self.labelled()
     }
 
     /// The device the values are on.
@@ -52,6 +62,13 @@ impl<const D: usize> Activation for Tensor<D> {
         self.clone().reshape([dims[0], width])
     }
 
+    fn pooled(&self, side: usize) -> Tensor<2> {
+        match self.dims()[..] {
+            [rows, channels, height, width] => pooled(self.clone().reshape([rows, channels, height, width]), side),
+            _ => self.features(),
+        }
+    }
+
     fn device(&self) -> Device {
         Tensor::device(self)
     }
@@ -61,6 +78,13 @@ impl<const D: usize> Activation for Tensor<D> {
         dims[0] = features.dims()[0];
         features.reshape(dims)
     }
+}
+
+/// Means of maps over a grid of at most `side` x `side`, flattened.
+fn pooled(maps: Tensor<4>, side: usize) -> Tensor<2> {
+    let [_, _, height, width] = maps.dims();
+    let grid = [height.min(side), width.min(side)];
+    if grid == [height, width] { maps.features() } else { adaptive_avg_pool2d(maps, grid).features() }
 }
 
 /// An activation whose rank is known at run time.
@@ -129,6 +153,13 @@ impl Activation for AnyActivation {
         }
     }
 
+    fn pooled(&self, side: usize) -> Tensor<2> {
+        match self {
+            Self::Maps(x) => pooled(x.clone(), side),
+            other => other.labelled(),
+        }
+    }
+
     fn device(&self) -> Device {
         match self {
             Self::Features(x) => x.device(),
@@ -157,6 +188,15 @@ impl AnyActivation {
                 labelled: n.labelled.map(Tensor::without_autodiff),
                 graph: n.graph,
             }),
+        }
+    }
+
+    /// The same values as a start of new graphs, on the autodiff side of their device.
+    pub fn with_autodiff(self) -> Self {
+        match self {
+            Self::Features(x) => Self::Features(Tensor::from_inner(x)),
+            Self::Maps(x) => Self::Maps(Tensor::from_inner(x)),
+            Self::Nodes(n) => Self::Nodes(Nodes { features: Tensor::from_inner(n.features), ..n }),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Export: the inference network as safetensors with PyTorch's names and layouts, without what only taught it.
 //!
-//! `layers.<i>.weight` `[out, in]` and `layers.<i>.bias` `[out]` for the network, `head.weight` `[C, d]` (or
+//! Tensors of an architecture that is published elsewhere have their names there (`layer1.0.conv1.weight`, `fc.weight`).
+//! Others: `layers.<i>.weight` `[out, in]` and `layers.<i>.bias` `[out]` for the network, `head.weight` `[C, d]` (or
 //! `heads.<k>.weight`, one per block, for a summed readout) for the classifier, `labels.<k>` `[C, d]`, one per block, for
 //! label embeddings. The entry `burn_forward` of the file's metadata describes in JSON what to do with them: `layers` in
 //! order, `blocks` (how many layers form each), and the `readout`. Dropout is for training alone and left out.
@@ -8,32 +9,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::TensorData;
 use safetensors::tensor::{Dtype, TensorView};
 
+use crate::public_names::{self, PublicTensor};
 use crate::training::LocalModel;
 use crate::{Error, Result};
-
-/// Tensors of one layer by the last part of their path.
-#[derive(Default)]
-struct Collect {
-    path: Vec<String>,
-    tensors: Vec<(String, TensorData)>,
-}
-
-impl ModuleVisitor for Collect {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.into());
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let name = self.path.last().cloned().unwrap_or_default();
-        self.tensors.push((name, param.val().into_data()));
-    }
-}
 
 fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
@@ -63,21 +44,23 @@ fn floats(data: &TensorData) -> Result<Vec<f32>> {
 pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
     let mut layers = Vec::new();
-    let all = model.network.blocks().iter().flat_map(|b| b.layers());
-    for (i, layer) in all.enumerate() {
-        let name = format!("layers.{i}");
-        let mut collect = Collect::default();
-        layer.visit(&mut collect);
-        for (key, data) in collect.tensors {
+    for (i, (layer, of_layer)) in model.layers().zip(public_names::of_layers(model)).enumerate() {
+        for PublicTensor { name, value, .. } in of_layer {
             let (shape, values) =
-                if data.shape().len() == 2 { transposed(&data)? } else { (data.shape().to_vec(), floats(&data)?) };
-            tensors.push((format!("{name}.{key}"), shape, values));
+                if value.shape().len() == 2 { transposed(&value)? } else { (value.shape().to_vec(), floats(&value)?) };
+            tensors.push((name, shape, values));
         }
         let mut description = layer.export();
-        description.name = name;
+        description.name = format!("layers.{i}");
         layers.push(description);
     }
-    let readout = model.rule.export(&model.network);
+    let mut readout = model.rule.export(&model.network);
+    if let [(name, ..)] = readout.linears.as_mut_slice()
+        && name == "head"
+    {
+        *name = public_names::classifier_name(model);
+        readout.description["name"] = serde_json::json!(name);
+    }
     for (name, weight, bias) in &readout.linears {
         let (shape, values) = transposed(weight)?;
         tensors.push((format!("{name}.weight"), shape, values));

@@ -26,12 +26,14 @@ pub mod optimize;
 pub mod pair_loss;
 pub mod peer;
 pub mod projection;
+mod public_names;
 pub mod random;
 pub mod report;
 pub mod rules;
 pub mod schedule;
 pub mod tape;
 pub mod training;
+pub mod weights;
 
 pub use block::{Block, Trace};
 pub use denormals::flush_denormals;

@@ -5,14 +5,76 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::Result;
-use crate::activation::Activation;
+use crate::activation::{Activation, RowShape};
 use crate::block::Trace;
 use crate::init::{self, Init};
 use crate::local::LocalLoss;
 use crate::pair_loss::cross_entropy;
 use crate::random::Rng;
 use crate::tape::{Labels, Score};
+
+/// How feature maps become the features that a projection reads: averaged over a grid of `p` x `p`, or as they are.
+///
+/// The grid keeps a projection of a large map small: with 10 classes and 64 maps of 32 x 32, `full` is 655,360
+/// parameters, 4 is 10,240. What is no map, or a smaller one, is read as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum HeadPool {
+    /// Maps as they are.
+    Named(HeadPoolName),
+    /// Side `p` of the grid.
+    Side(#[schemars(range(min = 1, max = 64))] usize),
+}
+
+/// The pools with a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadPoolName {
+    /// Maps as they are.
+    Full,
+}
+
+impl Default for HeadPool {
+    /// A grid of 4 x 4, which keeps some of what is where at a cost that does not grow with the map.
+    fn default() -> Self {
+        Self::Side(4)
+    }
+}
+
+impl HeadPool {
+    /// Maps as they are.
+    pub const FULL: Self = Self::Named(HeadPoolName::Full);
+
+    /// Side of the grid; `None` for maps as they are.
+    pub fn side(self) -> Option<usize> {
+        match self {
+            Self::Named(HeadPoolName::Full) => None,
+            Self::Side(side) => Some(side),
+        }
+    }
+
+    /// Features of a row of `shape` after the pool.
+    pub fn width(self, shape: RowShape) -> usize {
+        match (shape, self) {
+            (RowShape::Maps { channels, height, width }, Self::Side(side)) => {
+                channels * height.min(side) * width.min(side)
+            }
+            (other, _) => other.len(),
+        }
+    }
+
+    /// The features of labelled rows after the pool `[B, d]`.
+    pub fn read(self, h: &impl Activation) -> Tensor<2> {
+        match self {
+            Self::Named(HeadPoolName::Full) => h.labelled(),
+            Self::Side(side) => h.pooled(side),
+        }
+    }
+}
 
 /// Softmax cross-entropy of `G = h M (+ c)`, `M` `[d, C]`.
 ///
@@ -22,6 +84,8 @@ use crate::tape::{Labels, Score};
 pub struct ProjectedCrossEntropy {
     /// The projection `M` `[d, C]`.
     pub projection: Linear,
+    #[module(skip)]
+    pool: HeadPool,
 }
 
 impl ProjectedCrossEntropy {
@@ -31,7 +95,28 @@ impl ProjectedCrossEntropy {
     /// [`crate::Error::Argument`] if a size is 0.
     pub fn new(width: usize, classes: usize, bias: bool, rng: &mut Rng, device: &Device) -> Result<Self> {
         let init = Init::default_uniform(width);
-        Ok(Self { projection: init::linear(width, classes, init, bias.then_some(init), rng, device)? })
+        let projection = init::linear(width, classes, init, bias.then_some(init), rng, device)?;
+        Ok(Self { projection, pool: HeadPool::FULL })
+    }
+
+    /// A projection of rows of `shape`, pooled first where they are maps.
+    ///
+    /// # Errors
+    /// [`crate::Error::Argument`] if a size is 0.
+    pub fn of(
+        shape: RowShape,
+        pool: HeadPool,
+        classes: usize,
+        bias: bool,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Result<Self> {
+        Ok(Self { pool, ..Self::new(pool.width(shape), classes, bias, rng, device)? })
+    }
+
+    /// What is done to maps before the projection.
+    pub fn pool(&self) -> HeadPool {
+        self.pool
     }
 
     /// Class scores.
@@ -39,7 +124,7 @@ impl ProjectedCrossEntropy {
     /// # Shapes
     /// - `h`: `B` labelled rows of `d` features; returns `[B, C]`.
     pub fn scores(&self, h: &impl Activation) -> Tensor<2> {
-        self.projection.forward(h.labelled())
+        self.projection.forward(self.pool.read(h))
     }
 }
 

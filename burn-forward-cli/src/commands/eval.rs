@@ -1,21 +1,41 @@
-//! `eval`: a trained run on its test set.
+//! `eval`: a trained run, or a config with weights from elsewhere, on the test set.
 
 use anyhow::Result;
-use burn_forward::training::{load_model, peak_memory_bytes};
+use burn::module::Module;
+use burn_forward::training::{LocalModel, Run, load_model, peak_memory_bytes};
 use serde_json::json;
 
-use super::reopen;
-use crate::args::EvalArgs;
+use super::{prepare, reopen};
+use crate::args::{ChangeArgs, EvalArgs};
 use crate::output::{print, print_line};
 use crate::tables::{percent, table};
 
-pub(crate) fn run(args: &EvalArgs) -> Result<()> {
+/// The run, its model for inference, and what its `summary.json` says.
+fn open(args: &EvalArgs) -> Result<(Run, LocalModel, serde_json::Value)> {
+    if let Some(weights) = &args.weights {
+        let change = ChangeArgs {
+            sets: args.sets.clone(),
+            seed: None,
+            device: Some(args.device.clone()),
+            data: args.data.clone(),
+        };
+        let run = prepare(&args.run, &change)?;
+        let (model, imported) = burn_forward::weights::import(run.model()?, weights, true)?;
+        let known = json!({"tensors": imported.tensors, "parameters": imported.parameters});
+        return Ok((run, model.valid(), known));
+    }
     let (run, folder) = reopen(&args.run, Some(&args.device), args.data.as_deref())?;
     let model = load_model(&run, &folder)?;
+    let known = folder.read_json("summary.json").unwrap_or_else(|_| json!({}));
+    Ok((run, model, known))
+}
+
+pub(crate) fn run(args: &EvalArgs) -> Result<()> {
+    let (run, model, known) = open(args)?;
     let evaluation = run.test(&model)?;
     if args.json {
         // The keys of `summary.json`, measured anew where they can be.
-        let mut summary = folder.read_json("summary.json").unwrap_or_else(|_| json!({}));
+        let mut summary = known;
         summary["test_accuracy"] = json!(evaluation.accuracy);
         summary["correct"] = json!(evaluation.correct);
         summary["samples"] = json!(evaluation.samples);

@@ -95,7 +95,7 @@ fn summary_text(s: &Summary, folder: &RunFolder) -> String {
 
 /// Builds, prints the block table, runs two batches, stops.
 fn dry_run(run: &Run) -> Result<()> {
-    let model = run.model()?;
+    let model = run.start_model()?;
     print(super::plan::block_table(run, &model))?;
     let loader = run.data.train_loader(run.config.training.batch_size, 1, 1, &run.training_device())?;
     for (i, batch) in loader.iter().take(2).enumerate() {

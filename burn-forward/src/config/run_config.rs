@@ -13,6 +13,7 @@ use crate::network::{NetworkEntry, NetworkSpec, Partition, network_entries};
 use crate::optimize::OptimizerConfig;
 use crate::rules::{RuleEntry, RuleSpec, rule_entries};
 use crate::schedule::ScheduleConfig;
+use crate::weights::WeightsConfig;
 use crate::{ConfigError, ConfigErrors, Error, Result};
 
 /// What a config may name: rules, networks and data sets. Other crates add their rows.
@@ -131,6 +132,9 @@ struct Fixed {
     /// Root of all random streams.
     #[serde(default)]
     seed: u64,
+    /// Weights to start from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weights: Option<WeightsConfig>,
     /// In which order blocks learn.
     #[serde(default)]
     schedule: ScheduleConfig,
@@ -161,6 +165,8 @@ pub struct RunConfig {
     pub rule_name: String,
     /// Its settings.
     pub rule: Box<dyn RuleSpec>,
+    /// Weights to start from.
+    pub weights: Option<WeightsConfig>,
     /// In which order blocks learn.
     pub schedule: ScheduleConfig,
     /// How long and in what portions.
@@ -249,7 +255,13 @@ impl RunConfig {
         let fixed: Fixed = super::document::parse(origin, &Value::Object(object)).map_err(Error::Config)?;
 
         let partition = rule.partition().unwrap_or(partition);
-        let blocks = match partition.count(&network.outline()) {
+        let mut outline = network.outline();
+        let freeze = fixed.weights.as_ref().map_or(0, |w| w.freeze);
+        if freeze > 0 && freeze >= outline.len() {
+            let needed = format!("0 to {}, so that something learns", outline.len() - 1);
+            return Err(fail("$.weights.freeze", format!("{freeze} of {} layers; needed: {needed}", outline.len())));
+        }
+        let blocks = match partition.count(&outline.split_off(freeze)) {
             Ok(blocks) => blocks,
             Err(Error::Argument { given, needed, .. }) => {
                 return Err(fail("$.network.partition", format!("{given}; needed: {needed}")));
@@ -311,6 +323,7 @@ impl RunConfig {
             partition,
             rule_name,
             rule,
+            weights: fixed.weights,
             schedule: fixed.schedule,
             training: fixed.training,
             optimizer: fixed.optimizer,

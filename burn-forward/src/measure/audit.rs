@@ -32,6 +32,7 @@ pub struct Alignment {
 /// [`crate::Error::Argument`] if no output layer fits the network.
 pub fn audit(model: &LocalModel, batch: &Batch, seed: crate::random::Seed) -> Result<Vec<Alignment>> {
     let context = model.context(batch);
+    let batch = &model.enter_batch(batch);
     let mut local = Tape::new(());
     model.rule.step(&model.network, batch, context, &mut local);
     let (local, _) = local.into_parts();

@@ -128,7 +128,7 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
             readouts[i].1 += hits(&predicted(scores), &targets);
         }
 
-        let activities = model.rule.activities(&model.network, &batch);
+        let activities = model.rule.activities(&model.network, &model.enter_batch(&batch));
         let right = right_rows(&prediction, &targets, &batch.targets);
         for ((sums, scores), h) in blocks.iter_mut().zip(&scores.blocks).zip(activities) {
             if let Some(scores) = scores {

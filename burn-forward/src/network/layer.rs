@@ -3,14 +3,16 @@
 use std::fmt;
 use std::ops::Deref;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::LayerOutline;
+use crate::Result;
 use crate::activation::{Activation, AnyActivation, RowShape};
 use crate::block::Trace;
 use crate::erased::ErasedModule;
 use crate::erased_module;
+use crate::random::Seed;
 
 /// `C` variants of every row of an input, for scoring candidate labels.
 #[derive(Debug, Clone)]
@@ -72,6 +74,27 @@ pub trait Layer: ErasedModule {
         }
         let drive = candidates.drives.as_ref().map(|d| d.clone().repeat_dim(0, rows));
         self.trace(input.with_features(x), drive)
+    }
+
+    /// Paths of the layer's modules with the names they have in public files of weights: `("branch.0.conv",
+    /// "layer1.0.conv1")`. A tensor whose path has no such prefix is called `layers.<i>.<last part of its path>`.
+    fn public_names(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Name of the classifier behind this layer in public files, if this is the architecture's last layer and it has one.
+    fn readout_name(&self) -> Option<String> {
+        None
+    }
+
+    /// A layer of the same kind and width for inputs of another shape, with weights from the stream `auxiliary` of `seed`
+    /// at `draws`: what auxiliary networks are made of.
+    ///
+    /// # Errors
+    /// [`Error::Argument`](crate::Error::Argument) if the layer cannot take such inputs, or no other ones at all.
+    fn fresh(&self, input: RowShape, draws: u64, seed: Seed, device: &Device) -> Result<AnyLayer> {
+        let _ = (draws, seed, device);
+        Err(crate::Error::argument("Layer::fresh", format!("input of '{}'", self.describe()), input, "its own"))
     }
 
     /// How an exported file describes this layer to whoever runs it elsewhere.

@@ -40,7 +40,8 @@ impl ActivationFn {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Name in configs and exported files.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Relu => "relu",
             Self::LeakyRelu => "leaky-relu",

@@ -37,6 +37,11 @@ impl Block for Chain {
 }
 
 impl Chain {
+    /// Layers in order.
+    pub fn new(layers: Vec<AnyLayer>) -> Self {
+        Self { layers }
+    }
+
     /// The layers.
     pub fn layers(&self) -> &[AnyLayer] {
         &self.layers
@@ -94,6 +99,8 @@ impl Chain {
 #[derive(Module, Debug)]
 pub struct Network {
     blocks: Vec<Chain>,
+    #[module(skip)]
+    input: Option<RowShape>,
 }
 
 impl Network {
@@ -110,7 +117,17 @@ impl Network {
         let sizes = partition.sizes(&outline, &bytes)?;
         let mut layers = layers.into_iter();
         let blocks = sizes.into_iter().map(|n| Chain { layers: layers.by_ref().take(n).collect() }).collect();
-        Ok(Self { blocks })
+        Ok(Self { blocks, input: None })
+    }
+
+    /// With the shape of a row that enters it, for rules whose heads draw what entered.
+    pub fn with_input(self, input: RowShape) -> Self {
+        Self { input: Some(input), ..self }
+    }
+
+    /// Shape of a row that enters it, where it was given.
+    pub fn input(&self) -> Option<RowShape> {
+        self.input
     }
 
     /// The blocks.
@@ -130,7 +147,7 @@ impl Network {
 
     /// The first `n` blocks as a network of their own.
     pub fn prefix(&self, n: usize) -> Self {
-        Self { blocks: self.blocks[..n.clamp(1, self.blocks.len())].to_vec() }
+        Self { blocks: self.blocks[..n.clamp(1, self.blocks.len())].to_vec(), input: self.input }
     }
 
     /// Output of every block for one input, without local losses.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{AnyRule, HeadReadout, LocalClassifiers, RuleSpec};
 use crate::Result;
 use crate::network::{Network, Partition};
+use crate::projection::HeadPool;
 use crate::random::Seed;
 
 /// Settings of `backprop`.
@@ -45,6 +46,6 @@ impl RuleSpec for BackpropConfig {
     }
 
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
-        Ok(AnyRule::new(LocalClassifiers::new(network, classes, self.bias, HeadReadout::Last, seed)?))
+        Ok(AnyRule::new(LocalClassifiers::new(network, classes, self.bias, HeadPool::FULL, HeadReadout::Last, seed)?))
     }
 }

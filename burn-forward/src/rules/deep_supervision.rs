@@ -8,15 +8,14 @@ use burn::module::{Module, ModuleDisplay};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::mono_forward::{export_heads, heads};
-use super::{AnyRule, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use super::local_classifiers::{export_heads, linear_heads};
+use super::{AnyHead, AnyRule, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext, Teaching};
 use crate::Result;
 use crate::activation::{Activation, AnyActivation};
 use crate::block::Block;
 use crate::data::Batch;
-use crate::local::LocalLoss;
 use crate::network::{Chain, Network};
-use crate::projection::ProjectedCrossEntropy;
+use crate::projection::{HeadPool, ProjectedCrossEntropy};
 use crate::random::Seed;
 use crate::tape::{Labels, Score, Tape};
 
@@ -24,17 +23,21 @@ use crate::tape::{Labels, Score, Tape};
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `readout` | last | last, sum | prediction from the last block or from the sum of all |
+/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction, see [`HeadReadout`] |
 /// | `bias` | false | | whether the heads have a bias, as for `mono-forward` |
+/// | `pool` | 4 | full, 1 to 64 | side of the grid that maps are averaged over before a head, as for `mono-forward` |
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DeepSupervisionConfig {
-    /// Prediction from the last block or from the sum of all.
+    /// Which blocks' scores make the prediction.
     #[serde(default)]
     pub readout: HeadReadout,
     /// Whether the heads have a bias.
     #[serde(default)]
     pub bias: bool,
+    /// Side of the grid that maps are averaged over before a head.
+    #[serde(default)]
+    pub pool: HeadPool,
 }
 
 impl RuleSpec for DeepSupervisionConfig {
@@ -47,16 +50,28 @@ impl RuleSpec for DeepSupervisionConfig {
     }
 
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
-        Ok(AnyRule::new(DeepSupervision { heads: heads(network, classes, self.bias, seed)?, readout: self.readout }))
+        let heads = linear_heads(network, classes, self.bias, self.pool, seed)?;
+        Ok(AnyRule::new(DeepSupervision::new(heads.into_iter().map(AnyHead::new).collect(), self.readout)))
     }
 }
 
 /// A classifier on every block; all losses reach all blocks below.
 #[derive(Module, Debug)]
 pub struct DeepSupervision {
-    heads: Vec<ProjectedCrossEntropy>,
+    heads: Vec<AnyHead>,
     #[module(skip)]
     readout: HeadReadout,
+}
+
+impl DeepSupervision {
+    /// Any heads, one per block.
+    pub fn new(heads: Vec<AnyHead>, readout: HeadReadout) -> Self {
+        Self { heads, readout }
+    }
+}
+
+fn teaching(pass: &Pass) -> Teaching {
+    Teaching { labels: Labels(pass.labels.clone()), image: None }
 }
 
 /// Both modules whose gradients one backward pass gives.
@@ -75,7 +90,7 @@ impl Rule for DeepSupervision {
 
     /// A single block with its head; [`step`](Rule::step) is what trains.
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
-        let labels = Labels(pass.labels.clone());
+        let labels = teaching(pass);
         for stream in &mut pass.streams {
             *stream = crate::local::learn(block, &self.heads[index], index, stream.clone(), &labels, tape);
         }
@@ -89,7 +104,7 @@ impl Rule for DeepSupervision {
 
     fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
         let mut pass = self.begin(network, batch, context, tape);
-        let labels = Labels(pass.labels.clone());
+        let labels = teaching(&pass);
         let mut x = batch.inputs.clone();
         let mut scores: Vec<Score> = Vec::with_capacity(network.len());
         for (block, head) in network.blocks().iter().zip(&self.heads) {
@@ -108,12 +123,17 @@ impl Rule for DeepSupervision {
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
-        let outputs = network.forward_all(inputs);
-        Scores::of_heads(outputs.iter().zip(&self.heads).map(|(h, head)| head.scores(h)).collect(), self.readout)
+        let mut x = inputs;
+        let mut all = Vec::with_capacity(network.len());
+        for (block, head) in network.blocks().iter().zip(&self.heads) {
+            x = block.forward(x);
+            all.push(head.scores(&x));
+        }
+        Scores::of_heads(all, self.readout)
     }
 
     fn output_head(&self) -> Option<ProjectedCrossEntropy> {
-        self.heads.last().cloned()
+        self.heads.last().and_then(|head| head.linear())
     }
 
     fn export(&self, network: &Network) -> ReadoutExport {

@@ -17,8 +17,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::backprop::yes;
-use super::mono_forward::export_heads;
-use super::{AnyRule, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use super::local_classifiers::export_heads;
+use super::{AnyHead, AnyRule, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use crate::Result;
 use crate::activation::{Activation, AnyActivation};
 use crate::block::{Block, Trace};
@@ -145,7 +145,7 @@ impl Rule for Dfa {
     }
 
     fn export(&self, _: &Network) -> ReadoutExport {
-        export_heads(std::slice::from_ref(&self.output), HeadReadout::Last)
+        export_heads(&[AnyHead::new(self.output.clone())], HeadReadout::Last)
     }
 }
 

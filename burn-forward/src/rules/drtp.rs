@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::backprop::yes;
 use super::dfa::{feedback, output_layer, output_scores};
-use super::mono_forward::export_heads;
-use super::{AnyRule, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use super::local_classifiers::export_heads;
+use super::{AnyHead, AnyRule, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use crate::activation::{Activation, AnyActivation};
 use crate::block::{Block, Trace};
 use crate::config::Context;
@@ -117,6 +117,6 @@ impl Rule for Drtp {
     }
 
     fn export(&self, _: &Network) -> ReadoutExport {
-        export_heads(std::slice::from_ref(&self.output), HeadReadout::Last)
+        export_heads(&[AnyHead::new(self.output.clone())], HeadReadout::Last)
     }
 }

@@ -12,6 +12,8 @@ mod deep_supervision;
 mod dfa;
 mod drtp;
 mod forward_forward;
+mod head;
+mod local_classifiers;
 mod mono_forward;
 mod readout;
 mod registry;
@@ -21,9 +23,13 @@ pub use deep_supervision::{DeepSupervision, DeepSupervisionConfig};
 pub use dfa::{Dfa, DfaConfig};
 pub use drtp::{Drtp, DrtpConfig};
 pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, ForwardForwardPreset};
-pub use mono_forward::{LocalClassifiers, MonoForwardConfig};
+pub use head::{AnyHead, Head, Teaching};
+pub use local_classifiers::{Between, ClassifierSettings, LocalClassifiers, linear_head};
+pub use mono_forward::MonoForwardConfig;
 pub use readout::{HeadReadout, Scores};
-pub use registry::{ParameterGroup, ParseRule, RuleEntry, RuleSpec, rule_entries, rule_entry};
+pub use registry::{
+    ParameterGroup, ParseRule, RuleEntry, RuleSpec, device_of, rule_entries, rule_entry, rule_entry_of,
+};
 
 use std::fmt;
 use std::ops::Deref;

@@ -1,6 +1,7 @@
 //! Readouts: from what the blocks say to one prediction.
 
 use burn::tensor::Tensor;
+use burn::tensor::activation::softmax;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,10 @@ pub enum HeadReadout {
     Last,
     /// The sum of all blocks' scores.
     Sum,
+    /// Their mean: the sum's prediction, on a scale that does not depend on the number of blocks.
+    Mean,
+    /// The mean of the blocks' class probabilities, in which block `l` (from 1) counts `l` times.
+    Weighted,
 }
 
 /// Class scores of one batch.
@@ -36,12 +41,21 @@ impl Scores {
     pub fn of_heads(heads: Vec<Tensor<2>>, readout: HeadReadout) -> Self {
         let last = heads[heads.len() - 1].clone();
         let sum = heads.iter().skip(1).fold(heads[0].clone(), |a, b| a + b.clone());
+        let mean = sum.clone() / heads.len() as f64;
+        let votes: usize = (1..=heads.len()).sum();
+        let probability =
+            |(l, scores): (usize, &Tensor<2>)| softmax(scores.clone(), 1) * ((l + 1) as f64 / votes as f64);
+        let weighted = heads.iter().enumerate().skip(1).fold(probability((0, &heads[0])), |a, b| a + probability(b));
+        // Scores are logits everywhere: the logarithm of the probability, guarded where it is 0.
+        let weighted = (weighted + 1e-12).log();
         Self {
             blocks: heads.into_iter().map(Some).collect(),
-            readouts: vec![("last", last), ("sum", sum)],
+            readouts: vec![("last", last), ("sum", sum), ("mean", mean), ("weighted", weighted)],
             primary: match readout {
                 HeadReadout::Last => 0,
                 HeadReadout::Sum => 1,
+                HeadReadout::Mean => 2,
+                HeadReadout::Weighted => 3,
             },
         }
     }

@@ -82,7 +82,7 @@ impl GreedyStrategy {
     /// What the blocks below `block` make of a batch.
     fn advance(&self, model: &LocalModel, batch: &Batch, block: usize) -> Pass {
         let context = model.context(batch);
-        let mut pass = model.rule.begin(&model.network, batch, context, &mut crate::Tape::new(()));
+        let mut pass = model.rule.begin(&model.network, &model.enter_batch(batch), context, &mut crate::Tape::new(()));
         for (index, below) in model.network.blocks()[..block].iter().enumerate() {
             model.rule.advance(index, below, &mut pass);
         }

@@ -7,9 +7,10 @@ use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use burn_std::ExecutionError;
 
-use crate::activation::AnyActivation;
+use crate::activation::{Activation, AnyActivation};
+use crate::block::Block;
 use crate::data::{Batch, BatchKey};
-use crate::network::Network;
+use crate::network::{AnyLayer, Chain, Network};
 use crate::pair_loss::cross_entropy;
 use crate::random::Seed;
 use crate::rules::{AnyRule, Pass, Scores, StepContext};
@@ -18,6 +19,8 @@ use crate::tape::{BlockRecord, Tape};
 /// A network with the rule that teaches it.
 #[derive(Module, Debug)]
 pub struct LocalModel {
+    /// Layers in front of the network that do not learn: they run as in inference and have no heads.
+    pub frozen: Option<Chain>,
     /// What stays after training.
     pub network: Network,
     /// What teaches it: heads, feedback matrices, label embeddings.
@@ -29,7 +32,33 @@ pub struct LocalModel {
 impl LocalModel {
     /// Pairs a network with a rule built for it.
     pub fn new(network: Network, rule: AnyRule, seed: Seed) -> Self {
-        Self { network, rule, seed }
+        Self { frozen: None, network, rule, seed }
+    }
+
+    /// The model behind layers that do not learn.
+    pub fn with_frozen(self, layers: Vec<AnyLayer>) -> Self {
+        Self { frozen: (!layers.is_empty()).then(|| Chain::new(layers)), ..self }
+    }
+
+    /// All layers in order, those that do not learn first.
+    pub fn layers(&self) -> impl Iterator<Item = &AnyLayer> {
+        let frozen = self.frozen.iter().flat_map(|chain| chain.layers());
+        frozen.chain(self.network.blocks().iter().flat_map(|block| block.layers()))
+    }
+
+    /// What enters the network: inputs after the layers that do not learn. Batch normalisation uses its running
+    /// statistics there and nothing is kept for a backward pass, whatever device the inputs are on.
+    pub fn enter(&self, inputs: AnyActivation) -> AnyActivation {
+        let Some(frozen) = &self.frozen else { return inputs };
+        if !inputs.device().is_autodiff() {
+            return frozen.forward(inputs);
+        }
+        frozen.valid().forward(inputs.without_autodiff()).with_autodiff()
+    }
+
+    /// The batch as it enters the network.
+    pub fn enter_batch(&self, batch: &Batch) -> Batch {
+        Batch { inputs: self.enter(batch.inputs.clone()), ..batch.clone() }
     }
 
     /// Where a batch is in the run. Also seeds the device for the step, so that what layers draw on the device (dropout)
@@ -44,7 +73,7 @@ impl LocalModel {
     pub fn learn(&self, batch: &Batch) -> TrainOutput<StepOutput> {
         let context = self.context(batch);
         let mut tape = Tape::new(());
-        let pass = self.rule.step(&self.network, batch, context, &mut tape);
+        let pass = self.rule.step(&self.network, &self.enter_batch(batch), context, &mut tape);
         self.output(tape, pass, batch.key)
     }
 
@@ -62,7 +91,7 @@ impl LocalModel {
 
     /// Class scores of a batch of inputs, without autodiff.
     pub fn scores(&self, inputs: AnyActivation) -> Scores {
-        self.rule.scores(&self.network, inputs)
+        self.rule.scores(&self.network, self.enter(inputs))
     }
 
     /// The model with its first `blocks` blocks.

@@ -180,6 +180,19 @@ impl Run {
         build_model(&self.config, input, classes, &self.training_device())
     }
 
+    /// A model with the weights that the config has a run start from.
+    ///
+    /// # Errors
+    /// As [`model`](Self::model), and [`Error::Data`] for weights that are not there or do not fit.
+    pub fn start_model(&self) -> Result<LocalModel> {
+        let model = self.model()?;
+        let Some(weights) = &self.config.weights else { return Ok(model) };
+        let file = weights.resolve(&self.options.folders)?;
+        let (model, imported) = crate::weights::import(model, &file, weights.classifier)?;
+        tracing::info!(file = %file.display(), imported.tensors, imported.parameters, "weights imported");
+        Ok(model)
+    }
+
     /// Evaluates a model on the test set.
     ///
     /// # Errors
@@ -209,7 +222,7 @@ impl Run {
             .chain(export.matrices.iter().map(|(_, m)| elements(m)))
             .sum();
         let heads = model.rule.num_params();
-        (model.network.num_params() + readout, heads.saturating_sub(readout))
+        (model.frozen.num_params() + model.network.num_params() + readout, heads.saturating_sub(readout))
     }
 }
 
@@ -219,10 +232,13 @@ impl Run {
 /// [`Error::Argument`] if network, rule and data do not fit.
 pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
     let seed = Seed::new(config.seed);
-    let layers = config.network.layers(input, seed, device)?;
-    let network = Network::new(layers, config.partition)?;
+    let mut layers = config.network.layers(config.rule.input(input), seed, device)?;
+    let freeze = config.weights.as_ref().map_or(0, |w| w.freeze).min(layers.len());
+    let learning = layers.split_off(freeze);
+    let entering = layers.last().map_or(input, |layer| layer.output());
+    let network = Network::new(learning, config.partition)?.with_input(entering);
     let rule = config.rule.build(&network, classes, seed)?;
-    Ok(LocalModel::new(network, rule, seed))
+    Ok(LocalModel::new(network, rule, seed).with_frozen(layers))
 }
 
 /// The model of a run, from its newest checkpoint, for inference.
@@ -353,7 +369,7 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
     let resumed = folder.last_checkpoint();
     let rows = folder.keep_rows(resumed.unwrap_or(0))?;
 
-    let model = run.model()?;
+    let model = if resumed.is_some() { run.model()? } else { run.start_model()? };
     let (parameters, head_parameters) = Run::parameter_counts(&model);
     let blocks = plan(&model, run.config.training.batch_size);
     if !is_done(run, &rows, model.network.len()) {

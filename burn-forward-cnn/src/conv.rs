@@ -1,0 +1,209 @@
+//! The unit that convolutional networks are made of: convolution, batch normalisation, activation, squeeze-and-excite.
+
+use burn::module::Module;
+use burn::nn::BatchNorm;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Tensor, activation, module::adaptive_avg_pool2d};
+use burn_forward::Result;
+use burn_forward::activation::RowShape;
+
+use crate::draw::{ConvInit, ConvShape, Draw, NormSetting};
+use crate::nonlinearity::Nonlinearity;
+
+/// Names of a unit's parts in public files of weights.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UnitNames {
+    /// Prefix of the convolution's tensors: `layer1.0.conv1`.
+    pub conv: String,
+    /// Prefix of the normalisation's tensors: `layer1.0.bn1`.
+    pub norm: String,
+    /// Prefixes of the two convolutions of squeeze-and-excite.
+    pub squeeze: Option<[String; 2]>,
+}
+
+impl UnitNames {
+    /// A convolution and a normalisation.
+    pub fn new(conv: impl Into<String>, norm: impl Into<String>) -> Self {
+        Self { conv: conv.into(), norm: norm.into(), squeeze: None }
+    }
+}
+
+/// What a [`ConvUnit`] is to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnitSpec {
+    /// Sizes of the convolution.
+    pub shape: ConvShape,
+    /// Constants of batch normalisation; `None`: the unit has none.
+    pub norm: Option<NormSetting>,
+    /// What follows.
+    pub activation: Nonlinearity,
+    /// Channels that squeeze-and-excite squeezes to; `None`: the unit has none.
+    pub squeeze: Option<usize>,
+    /// Initial weights.
+    pub init: ConvInit,
+    /// Names in public files.
+    pub names: UnitNames,
+}
+
+impl UnitSpec {
+    /// Convolution, batch normalisation, activation.
+    pub fn new(shape: ConvShape, activation: Nonlinearity, names: UnitNames) -> Self {
+        let norm = Some(NormSetting::default());
+        Self { shape, norm, activation, squeeze: None, init: ConvInit::default(), names }
+    }
+}
+
+/// `h = s(f(BN(conv(x))))`, with `s` squeeze-and-excite where the unit has it.
+#[derive(Module, Debug)]
+pub struct ConvUnit {
+    conv: Conv2d,
+    norm: Option<BatchNorm>,
+    squeeze: Option<SqueezeExcite>,
+    #[module(skip)]
+    activation: Nonlinearity,
+    #[module(skip)]
+    spec: UnitSpec,
+    #[module(skip)]
+    output: [usize; 3],
+}
+
+impl ConvUnit {
+    /// A unit for inputs of `[C, H, W]`.
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] if the channels do not fit or the maps are smaller than the kernel.
+    pub fn new(spec: UnitSpec, input: [usize; 3], draw: &mut Draw<'_>) -> Result<Self> {
+        let shape = spec.shape;
+        let [channels, height, width] = input;
+        let fits = height.min(width) + 2 * shape.padding >= shape.kernel;
+        if channels != shape.input || !fits {
+            return Err(burn_forward::Error::argument(
+                "ConvUnit",
+                "input",
+                format!("{channels}x{height}x{width}"),
+                format!(
+                    "{} channels and a side of at least {}",
+                    shape.input,
+                    shape.kernel - shape.padding.min(shape.kernel)
+                ),
+            ));
+        }
+        let conv = draw.conv(shape, spec.init)?;
+        let norm = spec.norm.map(|setting| draw.norm(shape.output, setting));
+        let squeeze = spec.squeeze.map(|to| SqueezeExcite::new(shape.output, to, draw)).transpose()?;
+        let output = [shape.output, shape.side(height), shape.side(width)];
+        Ok(Self { conv, norm, squeeze, activation: spec.activation, spec, output })
+    }
+
+    /// What the unit was built from.
+    pub fn spec(&self) -> &UnitSpec {
+        &self.spec
+    }
+
+    /// `[C, H, W]` of an output row.
+    pub fn output(&self) -> [usize; 3] {
+        self.output
+    }
+
+    /// The forward pass.
+    ///
+    /// # Shapes
+    /// - `x`: `[B, C_in, H, W]`; returns `[B, C, H', W']`
+    /// - `drive`: `[B, C]`, added to the pre-activation at every position.
+    pub fn forward(&self, x: Tensor<4>, drive: Option<Tensor<2>>) -> Tensor<4> {
+        let mut z = self.conv.forward(x);
+        if let Some(norm) = &self.norm {
+            z = norm.forward(z);
+        }
+        if let Some(drive) = drive {
+            let [rows, channels] = drive.dims();
+            z = z + drive.reshape([rows, channels, 1, 1]);
+        }
+        let h = self.activation.forward(z);
+        match &self.squeeze {
+            Some(squeeze) => squeeze.forward(h),
+            None => h,
+        }
+    }
+
+    /// Multiplications and additions of one row, counted as pairs.
+    pub fn macs(&self) -> usize {
+        let ConvShape { input, kernel, groups, .. } = self.spec.shape;
+        let squeeze = self.squeeze.as_ref().map_or(0, |s| 2 * s.sizes().iter().product::<usize>());
+        self.len() * input / groups * kernel * kernel + squeeze
+    }
+
+    /// Floats that one row leaves in the autodiff graph: the convolution's output, the normalised one where the activation
+    /// keeps it, and the output.
+    pub fn kept(&self) -> usize {
+        let activated = if self.activation == Nonlinearity::Identity { 0 } else { 1 };
+        let normalised = usize::from(self.norm.is_some()) * self.activation.kept();
+        let squeezed = usize::from(self.squeeze.is_some());
+        self.len() * (1 + normalised + activated + squeezed)
+    }
+
+    fn len(&self) -> usize {
+        self.output.iter().product()
+    }
+
+    /// Paths inside the unit, behind `path`, with the names they have in public files.
+    pub fn public_names(&self, path: &str) -> Vec<(String, String)> {
+        let names = &self.spec.names;
+        let mut all = vec![(format!("{path}conv"), names.conv.clone()), (format!("{path}norm"), names.norm.clone())];
+        if let Some([reduce, expand]) = &names.squeeze {
+            all.push((format!("{path}squeeze.reduce"), reduce.clone()));
+            all.push((format!("{path}squeeze.expand"), expand.clone()));
+        }
+        all
+    }
+}
+
+/// Squeeze-and-excite: channels scaled by a gate `hard_sigmoid(W_2 relu(W_1 mean_{hw} h))` (Hu et al. 2018, arXiv
+/// 1709.01507, with the gate of Howard et al. 2019, arXiv 1905.02244).
+#[derive(Module, Debug)]
+pub struct SqueezeExcite {
+    reduce: Conv2d,
+    expand: Conv2d,
+}
+
+impl SqueezeExcite {
+    /// A gate on `channels` channels by way of `squeezed`.
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] if a size is 0.
+    pub fn new(channels: usize, squeezed: usize, draw: &mut Draw<'_>) -> Result<Self> {
+        let shape = |input, output| ConvShape::same(input, output, 1, 1).with_bias();
+        Ok(Self {
+            reduce: draw.conv(shape(channels, squeezed), ConvInit::HeNormal)?,
+            expand: draw.conv(shape(squeezed, channels), ConvInit::HeNormal)?,
+        })
+    }
+
+    fn sizes(&self) -> [usize; 2] {
+        let [squeezed, channels, _, _] = self.reduce.weight.lazy_shape().dims();
+        [channels, squeezed]
+    }
+
+    /// The gated maps `[B, C, H, W]`.
+    pub fn forward(&self, h: Tensor<4>) -> Tensor<4> {
+        let mean = adaptive_avg_pool2d(h.clone(), [1, 1]);
+        let gate = self.expand.forward(activation::relu(self.reduce.forward(mean)));
+        h * activation::hard_sigmoid(gate, 1.0 / 6.0, 0.5)
+    }
+}
+
+/// `[C, H, W]` as the shape of a row.
+pub(crate) fn maps([channels, height, width]: [usize; 3]) -> RowShape {
+    RowShape::Maps { channels, height, width }
+}
+
+/// `[C, H, W]` of a row of maps.
+///
+/// # Errors
+/// [`burn_forward::Error::Argument`] for rows that are no maps.
+pub(crate) fn map_shape(input: RowShape, place: &'static str) -> Result<[usize; 3]> {
+    match input {
+        RowShape::Maps { channels, height, width } => Ok([channels, height, width]),
+        other => Err(burn_forward::Error::argument(place, "input", other, "feature maps CxHxW (images)")),
+    }
+}

@@ -1,0 +1,161 @@
+//! Auxiliary networks: small networks of their own between a block's output and its class scores.
+
+use burn::module::Module;
+use burn::nn::{BatchNorm, Linear};
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+use burn::tensor::module::adaptive_avg_pool2d;
+use burn_forward::Result;
+use burn_forward::activation::{Activation, AnyActivation, RowShape};
+use burn_forward::block::{Block, Trace};
+use burn_forward::network::{AnyLayer, Chain};
+use burn_forward::pair_loss::cross_entropy;
+use burn_forward::rules::{Head, Teaching};
+use burn_forward::tape::Score;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::conv::{ConvUnit, UnitNames, UnitSpec, map_shape};
+use crate::draw::{ConvShape, Draw, NormSetting};
+use crate::nonlinearity::Nonlinearity;
+
+/// The auxiliary networks of decoupled greedy learning (Belilovsky, Eickenberg and Oyallon 2020, arXiv 1901.08164).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuxiliaryKind {
+    /// Pooled to a quarter, then to 2x2; three dense layers with normalisation; classifier.
+    Mlp,
+    /// Pooled to a quarter; three 1x1 convolutions there; 2x2; three dense layers; classifier.
+    #[default]
+    MlpSr,
+    /// Two 3x3 convolutions; 2x2; classifier.
+    Cnn,
+}
+
+/// `G = classifier(dense(pool(convolutions(h))))`, cross-entropy.
+#[derive(Module, Debug)]
+pub struct AuxiliaryNetwork {
+    convolutions: Vec<ConvUnit>,
+    layers: Option<Chain>,
+    dense: Vec<DenseUnit>,
+    classifier: Linear,
+    /// Side that maps are pooled to in front of the convolutions.
+    #[module(skip)]
+    before: Option<usize>,
+    /// Side that maps are pooled to behind them.
+    #[module(skip)]
+    behind: usize,
+}
+
+/// Linear, batch normalisation, rectifier.
+#[derive(Module, Debug)]
+struct DenseUnit {
+    linear: Linear,
+    norm: BatchNorm,
+}
+
+/// Layers of each kind.
+const DENSE_LAYERS: usize = 3;
+const POINTWISE: usize = 3;
+const CONVOLUTIONS: usize = 2;
+
+impl AuxiliaryNetwork {
+    /// A network of `kind` on rows of `shape`; features have only the dense part.
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] if a size is 0.
+    pub fn new(kind: AuxiliaryKind, shape: RowShape, classes: usize, draw: &mut Draw<'_>) -> Result<Self> {
+        let RowShape::Maps { channels, height, width } = shape else {
+            let features = shape.len();
+            let dense = Self::dense(if kind == AuxiliaryKind::Cnn { 0 } else { DENSE_LAYERS }, features, draw)?;
+            let classifier = draw.linear(features, classes, true)?;
+            return Ok(Self { convolutions: Vec::new(), layers: None, dense, classifier, before: None, behind: 1 });
+        };
+        let side = height.max(width);
+        let quarter = side.div_ceil(4);
+        let (kernel, count, before) = match kind {
+            AuxiliaryKind::Mlp => (1, 0, Some(quarter)),
+            AuxiliaryKind::MlpSr => (1, POINTWISE, Some(quarter)),
+            AuxiliaryKind::Cnn => (3, CONVOLUTIONS, None),
+        };
+        let at = before.unwrap_or(side);
+        let unit =
+            UnitSpec::new(ConvShape::same(channels, channels, kernel, 1), Nonlinearity::RELU, UnitNames::default());
+        let convolutions = (0..count)
+            .map(|_| ConvUnit::new(unit.clone(), [channels, height.min(at), width.min(at)], draw))
+            .collect::<Result<Vec<_>>>()?;
+        let behind = at.min(2);
+        let features = channels * height.min(behind) * width.min(behind);
+        let dense = Self::dense(if kind == AuxiliaryKind::Cnn { 0 } else { DENSE_LAYERS }, features, draw)?;
+        let classifier = draw.linear(features, classes, true)?;
+        Ok(Self { convolutions, layers: None, dense, classifier, before, behind })
+    }
+
+    /// Any layers, global average pooling, and a classifier: the auxiliary networks of AugLocal.
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] if a size is 0.
+    pub fn of_layers(layers: Vec<AnyLayer>, output: RowShape, classes: usize, draw: &mut Draw<'_>) -> Result<Self> {
+        let features = match output {
+            RowShape::Maps { channels, .. } => channels,
+            other => other.len(),
+        };
+        let classifier = draw.linear(features, classes, true)?;
+        let layers = (!layers.is_empty()).then(|| Chain::new(layers));
+        Ok(Self { convolutions: Vec::new(), layers, dense: Vec::new(), classifier, before: None, behind: 1 })
+    }
+
+    fn dense(count: usize, width: usize, draw: &mut Draw<'_>) -> Result<Vec<DenseUnit>> {
+        let unit = |draw: &mut Draw<'_>| {
+            Ok(DenseUnit { linear: draw.linear(width, width, false)?, norm: draw.norm(width, NormSetting::default()) })
+        };
+        (0..count).map(|_| unit(draw)).collect()
+    }
+}
+
+impl Head for AuxiliaryNetwork {
+    fn clone_head(&self) -> Box<dyn Head> {
+        Box::new(self.clone())
+    }
+
+    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
+        let logits = self.scores(&trace.output);
+        let loss = cross_entropy(logits.clone(), teaching.labels.0.clone());
+        Score { logits: Some(logits), ..Score::from(loss) }
+    }
+
+    fn scores(&self, h: &AnyActivation) -> Tensor<2> {
+        let h = match &self.layers {
+            Some(layers) => layers.forward(h.clone()),
+            None => h.clone(),
+        };
+        let mut x = match h {
+            AnyActivation::Maps(mut maps) => {
+                if let Some(side) = self.before {
+                    maps = pool(maps, side);
+                }
+                for unit in &self.convolutions {
+                    maps = unit.forward(maps, None);
+                }
+                pool(maps, self.behind).features()
+            }
+            other => other.labelled(),
+        };
+        for unit in &self.dense {
+            x = relu(unit.norm.forward(unit.linear.forward(x)));
+        }
+        self.classifier.forward(x)
+    }
+}
+
+/// Means over a grid of at most `side` x `side`.
+fn pool(maps: Tensor<4>, side: usize) -> Tensor<4> {
+    let [_, _, height, width] = maps.dims();
+    let grid = [height.min(side), width.min(side)];
+    if grid == [height, width] { maps } else { adaptive_avg_pool2d(maps, grid) }
+}
+
+/// `[C, H, W]` of rows that may be features.
+pub(crate) fn shape_of(shape: RowShape) -> [usize; 3] {
+    map_shape(shape, "auxiliary network").unwrap_or([shape.len(), 1, 1])
+}

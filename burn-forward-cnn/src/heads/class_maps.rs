@@ -1,0 +1,103 @@
+//! Goodness of class maps: an auxiliary convolution to one map per class, and the mean of its squares.
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::tensor::Tensor;
+use burn_forward::activation::{AnyActivation, RowShape};
+use burn_forward::block::Trace;
+use burn_forward::pair_loss::cross_entropy;
+use burn_forward::rules::{Head, Teaching};
+use burn_forward::tape::Score;
+use burn_forward::{ProjectedCrossEntropy, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::conv::map_shape;
+use crate::draw::{ConvInit, ConvShape, Draw};
+
+/// How class goodness `G` `[B, C]` becomes a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassLoss {
+    /// `-G_y + log sum_j e^(G_j)`: softmax cross-entropy.
+    #[default]
+    LogSumExp,
+    /// `-G_y + log sum_(j != y) e^(G_j)`: the margin to the other classes, unbounded below.
+    Margin,
+}
+
+impl ClassLoss {
+    /// The loss, averaged over rows `[1]`.
+    ///
+    /// # Shapes
+    /// - `goodness`: `[B, C]`
+    pub fn forward(self, goodness: Tensor<2>, teaching: &Teaching) -> Tensor<1> {
+        let labels = teaching.labels.0.clone();
+        match self {
+            Self::LogSumExp => cross_entropy(goodness, labels),
+            Self::Margin => {
+                let [rows, classes] = goodness.dims();
+                let own = goodness.clone().gather(1, labels.clone().reshape([rows, 1]));
+                let mine = burn_forward::label::one_hot(&labels, classes);
+                // The own class is taken out of the sum, which is shifted by the largest of the others for range.
+                let others = goodness - mine * 1e9;
+                let largest = others.clone().max_dim(1).detach();
+                let sum = (others - largest.clone()).exp().sum_dim(1).log() + largest;
+                (sum - own).mean()
+            }
+        }
+    }
+}
+
+/// `A = conv(h)` `[B, C, H', W']`, `G_c = mean_{hw} A_c^2 / temperature` (Krutsylo 2025, arXiv 2501.03176).
+#[derive(Module, Debug)]
+pub struct ClassMaps {
+    conv: Conv2d,
+    #[module(skip)]
+    loss: ClassLoss,
+    #[module(skip)]
+    temperature: f64,
+}
+
+impl ClassMaps {
+    /// A head for maps of `shape`, with a kernel of side `kernel`.
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] if the shape is no map or a size is 0.
+    pub fn new(
+        shape: RowShape,
+        classes: usize,
+        kernel: usize,
+        loss: ClassLoss,
+        temperature: f64,
+        draw: &mut Draw<'_>,
+    ) -> Result<Self> {
+        let [channels, _, _] = map_shape(shape, "ClassMaps")?;
+        let conv = draw.conv(ConvShape::same(channels, classes, kernel, 1).with_bias(), ConvInit::Default)?;
+        Ok(Self { conv, loss, temperature })
+    }
+}
+
+impl Head for ClassMaps {
+    fn clone_head(&self) -> Box<dyn Head> {
+        Box::new(self.clone())
+    }
+
+    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
+        let goodness = self.scores(&trace.output);
+        let loss = self.loss.forward(goodness.clone(), teaching);
+        Score { logits: Some(goodness), ..Score::from(loss) }
+    }
+
+    fn scores(&self, h: &AnyActivation) -> Tensor<2> {
+        let maps = super::maps_of(h);
+        let a = self.conv.forward(maps);
+        let [rows, classes, height, width] = a.dims();
+        let squares = a.square().reshape([rows, classes, height * width]);
+        squares.mean_dim(2).reshape([rows, classes]) / self.temperature
+    }
+
+    fn linear(&self) -> Option<ProjectedCrossEntropy> {
+        None
+    }
+}

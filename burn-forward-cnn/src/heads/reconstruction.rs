@@ -1,0 +1,92 @@
+//! A head that keeps what the image holds: reconstruction beside classification (InfoPro).
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::nn::interpolate::{Interpolate2d, Interpolate2dConfig, InterpolateMode};
+use burn::tensor::Tensor;
+use burn::tensor::activation::{log_sigmoid, sigmoid};
+use burn_forward::Result;
+use burn_forward::activation::{AnyActivation, RowShape};
+use burn_forward::block::Trace;
+use burn_forward::rules::{AnyHead, Head, Teaching};
+use burn_forward::tape::Score;
+
+use crate::conv::{ConvUnit, UnitNames, UnitSpec, map_shape};
+use crate::draw::{ConvInit, ConvShape, Draw};
+use crate::nonlinearity::Nonlinearity;
+
+/// Channels of the decoder.
+const CHANNELS: usize = 12;
+
+/// `L = a BCE(decoder(h), image) + b CE(G, y)` (Wang et al. 2021, arXiv 2101.10832). The decoder is a 3x3 convolution to
+/// 12 channels with normalisation and rectifier, upsampling, and a 3x3 convolution to the image's channels; the paper
+/// upsamples first, which for deep blocks makes the decoder's maps larger than the network's.
+#[derive(Module, Debug)]
+pub struct Reconstruction {
+    classifier: AnyHead,
+    hidden: ConvUnit,
+    output: Conv2d,
+    upsample: Interpolate2d,
+    #[module(skip)]
+    weights: [f64; 2],
+}
+
+impl Reconstruction {
+    /// A head for maps of `shape` from images of `image`, around a classifier; `weights` are `a` and `b`.
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] if the shapes are no maps.
+    pub fn new(
+        classifier: AnyHead,
+        shape: RowShape,
+        image: RowShape,
+        weights: [f64; 2],
+        draw: &mut Draw<'_>,
+    ) -> Result<Self> {
+        let from = map_shape(shape, "Reconstruction")?;
+        let [colours, height, width] = map_shape(image, "Reconstruction")?;
+        let unit = UnitSpec::new(ConvShape::same(from[0], CHANNELS, 3, 1), Nonlinearity::RELU, UnitNames::default());
+        let upsample = Interpolate2dConfig::new()
+            .with_output_size(Some([height, width]))
+            .with_mode(InterpolateMode::Linear)
+            .with_align_corners(false)
+            .init();
+        Ok(Self {
+            classifier,
+            hidden: ConvUnit::new(unit, from, draw)?,
+            output: draw.conv(ConvShape::same(CHANNELS, colours, 3, 1).with_bias(), ConvInit::Default)?,
+            upsample,
+            weights,
+        })
+    }
+
+    /// Binary cross-entropy of the drawn image against the true one, whose values are squeezed into `[0, 1]`.
+    fn reconstruction(&self, h: &AnyActivation, image: &AnyActivation) -> Tensor<1> {
+        let logits = self.output.forward(self.upsample.forward(self.hidden.forward(super::maps_of(h), None)));
+        // Images may be standardised: the logistic of a standardised value is a brightness again.
+        let wanted = sigmoid(super::maps_of(image)).detach();
+        let bright = log_sigmoid(logits.clone());
+        let dark = log_sigmoid(logits.neg());
+        (wanted.clone() * bright + wanted.neg().add_scalar(1.0) * dark).mean().neg()
+    }
+}
+
+impl Head for Reconstruction {
+    fn clone_head(&self) -> Box<dyn Head> {
+        Box::new(self.clone())
+    }
+
+    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
+        let [a, b] = self.weights;
+        let classified = self.classifier.score(trace, teaching);
+        let loss = match &teaching.image {
+            Some(image) => self.reconstruction(&trace.output, image) * a + classified.loss * b,
+            None => classified.loss,
+        };
+        Score { loss, ..classified }
+    }
+
+    fn scores(&self, h: &AnyActivation) -> Tensor<2> {
+        self.classifier.scores(h)
+    }
+}

@@ -1,0 +1,229 @@
+//! A convolution with what belongs to it: resizing before, normalisation, activation, pooling and dropout behind.
+
+use burn::module::Module;
+use burn::nn::interpolate::{Interpolate2d, Interpolate2dConfig, InterpolateMode};
+use burn::nn::pool::{AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
+use burn::nn::{Dropout, DropoutConfig, PaddingConfig2d};
+use burn::tensor::{Device, Tensor};
+use burn_forward::Result;
+use burn_forward::activation::{AnyActivation, RowShape};
+use burn_forward::block::Trace;
+use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
+use burn_forward::random::Seed;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Site, normaliser_name};
+use crate::conv::{ConvUnit, UnitSpec, maps};
+use crate::draw::Draw;
+
+/// How maps are made smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolKind {
+    /// The largest value of a window.
+    #[default]
+    Max,
+    /// The mean of a window.
+    Average,
+}
+
+/// A pool behind a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// Largest value or mean.
+    pub kind: PoolKind,
+    /// Side of the window.
+    pub size: usize,
+    /// Step.
+    pub stride: usize,
+    /// Padding on every side.
+    pub padding: usize,
+}
+
+impl Pool {
+    /// Windows of `size` that do not overlap.
+    pub fn new(kind: PoolKind, size: usize) -> Self {
+        Self { kind, size, stride: size, padding: 0 }
+    }
+
+    fn side(self, n: usize) -> usize {
+        (n + 2 * self.padding).saturating_sub(self.size) / self.stride + 1
+    }
+}
+
+#[derive(Module, Debug)]
+enum PoolModule {
+    Max(MaxPool2d),
+    Average(AvgPool2d),
+}
+
+impl PoolModule {
+    fn new(pool: Pool) -> Self {
+        let (size, stride, p) = ([pool.size; 2], [pool.stride; 2], pool.padding);
+        let padding = PaddingConfig2d::Explicit(p, p, p, p);
+        match pool.kind {
+            PoolKind::Max => Self::Max(MaxPool2dConfig::new(size).with_strides(stride).with_padding(padding).init()),
+            PoolKind::Average => {
+                Self::Average(AvgPool2dConfig::new(size).with_strides(stride).with_padding(padding).init())
+            }
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Max(pool) => pool.forward(x),
+            Self::Average(pool) => pool.forward(x),
+        }
+    }
+}
+
+/// `dropout(pool(unit(resize(N(x)))))`.
+#[derive(Module, Debug)]
+pub struct ConvLayer {
+    unit: ConvUnit,
+    resize: Option<Interpolate2d>,
+    pool: Option<PoolModule>,
+    dropout: Dropout,
+    #[module(skip)]
+    pooling: Option<Pool>,
+    #[module(skip)]
+    site: Site,
+    #[module(skip)]
+    input: [usize; 3],
+}
+
+impl ConvLayer {
+    /// A layer for inputs `[C, H, W]`.
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] if the sizes do not fit.
+    pub fn new(spec: UnitSpec, site: Site, input: [usize; 3], draw: &mut Draw<'_>) -> Result<Self> {
+        let unit = ConvUnit::new(spec, input, draw)?;
+        Ok(Self { unit, resize: None, pool: None, dropout: DropoutConfig::new(0.0).init(), pooling: None, site, input })
+    }
+
+    /// With a pool behind the activation.
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] if the maps are smaller than its window.
+    pub fn with_pool(mut self, pool: Pool) -> Result<Self> {
+        let [_, height, width] = self.unit.output();
+        if height.min(width) + 2 * pool.padding < pool.size || pool.size == 0 {
+            return Err(burn_forward::Error::argument(
+                "ConvLayer",
+                "maps in front of a pool",
+                format!("{height}x{width}"),
+                format!("a side of at least {}", pool.size),
+            ));
+        }
+        self.pooling = Some(pool);
+        self.pool = Some(PoolModule::new(pool));
+        Ok(self)
+    }
+
+    /// With dropout at the end.
+    pub fn with_dropout(mut self, probability: f64) -> Self {
+        self.dropout = DropoutConfig::new(probability).init();
+        self
+    }
+
+    /// With inputs of `[C, H, W]` scaled to the size that the unit was built for, bilinearly.
+    pub fn with_resize(mut self, from: [usize; 3]) -> Self {
+        let [_, height, width] = self.input;
+        if from != self.input {
+            let config = Interpolate2dConfig::new().with_output_size(Some([height, width]));
+            self.resize = Some(config.with_mode(InterpolateMode::Linear).with_align_corners(false).init());
+            self.input = from;
+        }
+        self
+    }
+
+    fn shape(&self) -> [usize; 3] {
+        let [channels, height, width] = self.unit.output();
+        self.pooling.map_or([channels, height, width], |p| [channels, p.side(height), p.side(width)])
+    }
+}
+
+impl Layer for ConvLayer {
+    fn clone_layer(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+
+    fn describe(&self) -> String {
+        let shape = self.unit.spec().shape;
+        let pool = self.pooling.map_or(String::new(), |p| match p.kind {
+            PoolKind::Max => format!(" max{}", p.size),
+            PoolKind::Average => format!(" mean{}", p.size),
+        });
+        let [k, s] = [shape.kernel, shape.stride];
+        format!("conv{k}x{k}/{s} {}->{} {}{pool}", shape.input, shape.output, self.unit.spec().activation.name())
+    }
+
+    fn output(&self) -> RowShape {
+        maps(self.shape())
+    }
+
+    fn outline(&self) -> LayerOutline {
+        self.site.outline
+    }
+
+    fn macs_per_row(&self) -> usize {
+        self.unit.macs()
+    }
+
+    fn activation_bytes_per_row(&self) -> usize {
+        let out: usize = self.shape().iter().product();
+        // A max pool keeps the place of every maximum (8 bytes each); what a pool leaves is the next layer's input.
+        let pooled = match self.pooling.map(|p| p.kind) {
+            Some(PoolKind::Max) => 3 * out,
+            Some(PoolKind::Average) => out,
+            None => 0,
+        };
+        let dropped = if self.dropout.prob > 0.0 { 2 * out } else { 0 };
+        (self.site.kept(self.input) + self.unit.kept() + pooled + dropped) * size_of::<f32>()
+    }
+
+    fn drive_width(&self) -> Option<usize> {
+        Some(self.unit.spec().shape.output)
+    }
+
+    fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
+        let mut x = self.site.enter(input, self.input);
+        if let Some(resize) = &self.resize {
+            x = resize.forward(x);
+        }
+        let mut h = self.unit.forward(x, drive);
+        if let Some(pool) = &self.pool {
+            h = pool.forward(h);
+        }
+        AnyActivation::Maps(self.dropout.forward(h)).into()
+    }
+
+    fn public_names(&self) -> Vec<(String, String)> {
+        self.unit.public_names("unit.")
+    }
+
+    fn fresh(&self, input: RowShape, draws: u64, seed: Seed, device: &Device) -> Result<AnyLayer> {
+        let [channels, height, width] = crate::conv::map_shape(input, "ConvLayer::fresh")?;
+        let mut spec = self.unit.spec().clone();
+        spec.shape.input = channels;
+        let mut draw = Draw::from(seed, "auxiliary", draws, device);
+        let mut fresh = Self::new(spec, self.site, [channels, height, width], &mut draw)?;
+        if let Some(pool) = self.pooling
+            && height.min(width) >= pool.size.max(2)
+        {
+            fresh = fresh.with_pool(pool)?;
+        }
+        Ok(AnyLayer::new(fresh))
+    }
+
+    fn export(&self) -> LayerExport {
+        LayerExport {
+            name: String::new(),
+            kind: "conv".into(),
+            normalisation: normaliser_name(self.site.normalisation),
+            activation: self.unit.spec().activation.name().into(),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A dense layer behind convolutions: `dropout(f(BN(x W + b)))`.
+
+use burn::module::Module;
+use burn::nn::{BatchNorm, Dropout, DropoutConfig, Linear};
+use burn::tensor::{Device, Tensor, activation};
+use burn_forward::Result;
+use burn_forward::activation::{Activation, AnyActivation, RowShape};
+use burn_forward::block::Trace;
+use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
+use burn_forward::random::Seed;
+
+use super::{Site, normaliser_name};
+use crate::draw::{Draw, NormSetting};
+use crate::nonlinearity::Nonlinearity;
+
+/// A dense layer; maps are flattened.
+#[derive(Module, Debug)]
+pub struct DenseLayer {
+    linear: Linear,
+    norm: Option<BatchNorm>,
+    dropout: Dropout,
+    #[module(skip)]
+    activation: Nonlinearity,
+    #[module(skip)]
+    site: Site,
+    #[module(skip)]
+    names: (String, Option<String>),
+}
+
+impl DenseLayer {
+    /// A layer from `input` features to `width`; `public_name` is its prefix in public files, and that of the classifier
+    /// behind it where it has one.
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] if a width is 0.
+    pub fn new(
+        input: usize,
+        width: usize,
+        norm: Option<NormSetting>,
+        activation: Nonlinearity,
+        site: Site,
+        names: (String, Option<String>),
+        draw: &mut Draw<'_>,
+    ) -> Result<Self> {
+        Ok(Self {
+            linear: draw.linear(input, width, true)?,
+            norm: norm.map(|setting| draw.norm(width, setting)),
+            dropout: DropoutConfig::new(0.0).init(),
+            activation,
+            site,
+            names,
+        })
+    }
+
+    /// With dropout at the end.
+    pub fn with_dropout(mut self, probability: f64) -> Self {
+        self.dropout = DropoutConfig::new(probability).init();
+        self
+    }
+
+    fn sizes(&self) -> [usize; 2] {
+        self.linear.weight.lazy_shape().dims()
+    }
+}
+
+impl Layer for DenseLayer {
+    fn clone_layer(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+
+    fn describe(&self) -> String {
+        let [input, output] = self.sizes();
+        format!("dense {input}->{output} {}", self.activation.name())
+    }
+
+    fn output(&self) -> RowShape {
+        RowShape::Features(self.sizes()[1])
+    }
+
+    fn outline(&self) -> LayerOutline {
+        self.site.outline
+    }
+
+    fn macs_per_row(&self) -> usize {
+        self.sizes().iter().product()
+    }
+
+    fn activation_bytes_per_row(&self) -> usize {
+        let [input, output] = self.sizes();
+        let normalised = usize::from(self.norm.is_some());
+        let dropped = if self.dropout.prob > 0.0 { 2 } else { 0 };
+        (self.site.kept([input, 1, 1]) + output * (1 + normalised + self.activation.kept() + dropped))
+            * size_of::<f32>()
+    }
+
+    fn drive_width(&self) -> Option<usize> {
+        Some(self.sizes()[1])
+    }
+
+    fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
+        let mut z = self.linear.forward(self.site.normalisation.forward(input.features()));
+        if let Some(norm) = &self.norm {
+            z = norm.forward(z);
+        }
+        if let Some(drive) = drive {
+            z = z + drive;
+        }
+        let h = match self.activation {
+            Nonlinearity::Identity => z,
+            Nonlinearity::Of(f) => f.forward(z),
+            Nonlinearity::Relu6 => activation::relu6(z),
+            Nonlinearity::HardSwish => activation::hard_swish(z),
+        };
+        AnyActivation::Features(self.dropout.forward(h)).into()
+    }
+
+    fn public_names(&self) -> Vec<(String, String)> {
+        vec![("linear".into(), self.names.0.clone()), ("norm".into(), format!("{}.norm", self.names.0))]
+    }
+
+    fn readout_name(&self) -> Option<String> {
+        self.names.1.clone()
+    }
+
+    fn fresh(&self, input: RowShape, draws: u64, seed: Seed, device: &Device) -> Result<AnyLayer> {
+        let mut draw = Draw::from(seed, "auxiliary", draws, device);
+        let norm = self.norm.as_ref().map(|n| NormSetting { epsilon: n.epsilon, momentum: n.momentum });
+        let width = self.sizes()[1];
+        Ok(AnyLayer::new(Self::new(
+            input.len(),
+            width,
+            norm,
+            self.activation,
+            self.site,
+            self.names.clone(),
+            &mut draw,
+        )?))
+    }
+
+    fn export(&self) -> LayerExport {
+        LayerExport {
+            name: String::new(),
+            kind: "linear".into(),
+            normalisation: normaliser_name(self.site.normalisation),
+            activation: self.activation.name().into(),
+        }
+    }
+}

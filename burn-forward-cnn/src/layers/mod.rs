@@ -1,0 +1,54 @@
+//! Layers of convolutional networks: the parts between which a block border may be drawn.
+
+mod conv_layer;
+mod dense;
+mod global_pool;
+mod grid_pool;
+mod residual;
+
+pub use conv_layer::{ConvLayer, Pool, PoolKind};
+pub use dense::DenseLayer;
+pub use global_pool::GlobalPool;
+pub use grid_pool::GridPool;
+pub use residual::{Residual, Shortcut};
+
+use burn::tensor::Tensor;
+use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::network::LayerOutline;
+use burn_forward::normalise::Normaliser;
+
+/// What every layer is told about its place in the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Site {
+    /// Where it stands in the architecture.
+    pub outline: LayerOutline,
+    /// Normaliser of its input, over all features of a row; for rules that compare lengths.
+    pub normalisation: Normaliser,
+}
+
+impl Site {
+    /// The input as maps, normalised. `shape` is `[C, H, W]` for an input that comes as flat features.
+    fn enter(&self, input: AnyActivation, shape: [usize; 3]) -> Tensor<4> {
+        let input = match self.normalisation {
+            Normaliser::None => input,
+            normaliser => input.with_features(normaliser.forward(input.features())),
+        };
+        match input {
+            AnyActivation::Maps(x) => x,
+            other => {
+                let rows = other.rows();
+                other.features().reshape([rows, shape[0], shape[1], shape[2]])
+            }
+        }
+    }
+
+    /// Floats that one row's normalisation leaves in the autodiff graph.
+    fn kept(&self, shape: [usize; 3]) -> usize {
+        if self.normalisation == Normaliser::None { 0 } else { shape.iter().product() }
+    }
+}
+
+/// Name of a normaliser in exported files.
+fn normaliser_name(normaliser: Normaliser) -> String {
+    serde_json::to_value(normaliser).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default()
+}

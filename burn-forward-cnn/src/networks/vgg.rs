@@ -1,0 +1,120 @@
+//! VGG8B and VGG11B (Nokland and Eidnes 2019, arXiv 1901.06656): convolutions of 3x3 with batch normalisation, four max
+//! pools, and one dense layer, each with dropout.
+
+use burn::tensor::Device;
+use burn_forward::Result;
+use burn_forward::activation::RowShape;
+use burn_forward::network::{ActivationFn, AnyLayer, LayerOutline, NetworkSpec};
+use burn_forward::normalise::Normaliser;
+use burn_forward::random::Seed;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::assemble::{self, Common, Step, StepKind, one, scaled};
+use crate::conv::{UnitNames, UnitSpec};
+use crate::draw::{ConvShape, NormSetting};
+use crate::layers::{Pool, PoolKind};
+use crate::nonlinearity::Nonlinearity;
+
+/// The two published shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum VggVariant {
+    /// Six convolutions, `128 256 | 256 512 | 512 | 512 |`, and a dense layer.
+    #[serde(rename = "8b")]
+    B8,
+    /// Nine convolutions, `128 128 128 256 | 256 512 | 512 512 | 512 |`, and a dense layer.
+    #[serde(rename = "11b")]
+    B11,
+}
+
+/// Channels, and whether a 2x2 max pool follows.
+const B8: [(usize, bool); 6] = [(128, false), (256, true), (256, false), (512, true), (512, true), (512, true)];
+const B11: [(usize, bool); 9] = [
+    (128, false),
+    (128, false),
+    (128, false),
+    (256, true),
+    (256, false),
+    (512, true),
+    (512, false),
+    (512, true),
+    (512, true),
+];
+
+/// Units of the dense layer.
+const DENSE: usize = 1024;
+
+/// A network of the local-errors paper.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `variant` | required | 8b, 11b | which of the two |
+/// | `width` | 1 | 0.01 to 16 | factor on the channels of the convolutions (the paper's 2x, 3x) |
+/// | `dropout` | 0 | [0, 1) | behind every layer |
+/// | `activation` | leaky-relu | relu, leaky-relu, gelu, tanh | of every layer |
+/// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct VggConfig {
+    /// Which of the two.
+    pub variant: VggVariant,
+    /// Factor on the channels of the convolutions.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0.01, max = 16.0))]
+    pub width: f64,
+    /// Probability of zeroing an activity.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub dropout: f64,
+    /// Activation function of every layer.
+    #[serde(default = "leaky")]
+    pub activation: ActivationFn,
+    /// Normaliser of every layer's input.
+    #[serde(default)]
+    pub normalisation: Normaliser,
+}
+
+fn leaky() -> ActivationFn {
+    ActivationFn::LeakyRelu
+}
+
+impl VggConfig {
+    fn steps(&self) -> Vec<Step> {
+        let f = Nonlinearity::Of(self.activation);
+        let table: &[(usize, bool)] = match self.variant {
+            VggVariant::B8 => &B8,
+            VggVariant::B11 => &B11,
+        };
+        let (mut from, mut stage) = (3, 0);
+        let mut steps = Vec::with_capacity(table.len() + 1);
+        for (i, &(channels, pooled)) in table.iter().enumerate() {
+            let to = scaled(channels, self.width);
+            let names = UnitNames::new(format!("layers.{i}.conv"), format!("layers.{i}.norm"));
+            let unit = UnitSpec::new(ConvShape::same(from, to, 3, 1).with_bias(), f, names);
+            let pool = pooled.then(|| Pool::new(PoolKind::Max, 2));
+            steps.push(Step::new(stage, StepKind::Conv { unit, pool }).with_dropout(self.dropout));
+            stage += usize::from(pooled);
+            from = to;
+        }
+        let dense = StepKind::Dense {
+            width: DENSE,
+            norm: Some(NormSetting::default()),
+            activation: f,
+            names: (format!("layers.{}", table.len()), None),
+        };
+        steps.push(Step::new(stage, dense).with_dropout(self.dropout));
+        steps
+    }
+}
+
+impl NetworkSpec for VggConfig {
+    fn outline(&self) -> Vec<LayerOutline> {
+        assemble::outline(&self.steps())
+    }
+
+    fn layers(&self, input: RowShape, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {
+        let common = Common { resize: None, normalisation: self.normalisation };
+        assemble::layers(self.steps(), common, input, seed, device)
+    }
+}

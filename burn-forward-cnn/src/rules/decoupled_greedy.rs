@@ -1,0 +1,51 @@
+//! Decoupled greedy learning: a small auxiliary network on every block.
+//!
+//! Belilovsky, Eickenberg and Oyallon 2020, arXiv 1901.08164 (and, one block after the other, 2019, arXiv 1812.11446: the
+//! greedy schedule). Block `k` and its auxiliary network minimise the cross-entropy of its class scores; nothing goes to
+//! block `k - 1`. The last block has the network's output layer.
+//!
+//! What we do differently: pooling is to a grid (`ceil(H/4)`, then 2) by adaptive means.
+
+use burn_forward::Result;
+use burn_forward::activation::RowShape;
+use burn_forward::network::Network;
+use burn_forward::random::Seed;
+use burn_forward::rules::{AnyHead, AnyRule, ClassifierSettings, HeadReadout, LocalClassifiers, RuleSpec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::heads_of;
+use crate::heads::{AuxiliaryKind, AuxiliaryNetwork};
+
+/// Settings of `decoupled-greedy`.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `auxiliary` | mlp-sr | mlp, mlp-sr, cnn | kind of the auxiliary networks, see [`AuxiliaryKind`] |
+/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction |
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DecoupledGreedyConfig {
+    /// Kind of the auxiliary networks.
+    #[serde(default)]
+    pub auxiliary: AuxiliaryKind,
+    /// Which blocks' scores make the prediction.
+    #[serde(default)]
+    pub readout: HeadReadout,
+}
+
+impl RuleSpec for DecoupledGreedyConfig {
+    fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        let last = network.len() - 1;
+        let mut index = 0;
+        let heads = heads_of(network, classes, seed, |shape, draw| {
+            index += 1;
+            if index > last && !matches!(shape, RowShape::Maps { .. }) {
+                return Ok(None);
+            }
+            Ok(Some(AnyHead::new(AuxiliaryNetwork::new(self.auxiliary, shape, classes, draw)?)))
+        })?;
+        let settings = ClassifierSettings { readout: self.readout, ..ClassifierSettings::default() };
+        Ok(AnyRule::new(LocalClassifiers::of(heads, settings)))
+    }
+}

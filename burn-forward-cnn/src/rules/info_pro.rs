@@ -1,0 +1,82 @@
+//! InfoPro: every block keeps what the image holds and learns what the classes need.
+//!
+//! Wang, Ni, Song, Yang and Huang 2021, arXiv 2101.10832. Block `l` of `K` minimises
+//! `a_l BCE(decoder(h), x) + b_l CE(aux(h), y)`, with `a` and `b` going linearly from the first block to the last. The last
+//! block has the network's output layer and its cross-entropy alone.
+//!
+//! What we do differently: the image is compared through the logistic function, since inputs may be standardised; the
+//! decoder convolves to 12 channels before it upsamples.
+
+use burn_forward::Result;
+use burn_forward::activation::RowShape;
+use burn_forward::network::Network;
+use burn_forward::random::Seed;
+use burn_forward::rules::{AnyHead, AnyRule, ClassifierSettings, HeadReadout, LocalClassifiers, RuleSpec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::heads_of;
+use crate::heads::{AuxiliaryKind, AuxiliaryNetwork, Reconstruction};
+
+/// Settings of `info-pro`.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `reconstruction` | [5, 0.5] | >= 0 | `a` of the first and of the last block |
+/// | `classification` | [0.05, 1] | >= 0 | `b` of the first and of the last block |
+/// | `auxiliary` | cnn | mlp, mlp-sr, cnn | the classifiers, see [`AuxiliaryKind`] |
+/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct InfoProConfig {
+    /// Weight of the reconstruction in the first and in the last block.
+    #[serde(default = "reconstruction")]
+    #[schemars(inner(range(min = 0.0, max = 1e6)))]
+    pub reconstruction: [f64; 2],
+    /// Weight of the classification in the first and in the last block.
+    #[serde(default = "classification")]
+    #[schemars(inner(range(min = 0.0, max = 1e6)))]
+    pub classification: [f64; 2],
+    /// The classifiers.
+    #[serde(default = "cnn")]
+    pub auxiliary: AuxiliaryKind,
+    /// Which blocks' scores make the prediction.
+    #[serde(default)]
+    pub readout: HeadReadout,
+}
+
+fn reconstruction() -> [f64; 2] {
+    [5.0, 0.5]
+}
+
+/// The classifier of the first block would learn nothing at a weight of 0, the paper's for many blocks.
+fn classification() -> [f64; 2] {
+    [0.05, 1.0]
+}
+
+fn cnn() -> AuxiliaryKind {
+    AuxiliaryKind::Cnn
+}
+
+impl RuleSpec for InfoProConfig {
+    fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        let image = network.input().ok_or_else(|| {
+            burn_forward::Error::argument("info-pro", "shape of the images", "unknown", "a network built for images")
+        })?;
+        let last = (network.len() - 1).max(1) as f64;
+        let mut index = 0;
+        let heads = heads_of(network, classes, seed, |shape, draw| {
+            let along = index as f64 / last;
+            index += 1;
+            if !matches!(shape, RowShape::Maps { .. }) {
+                return Ok(None);
+            }
+            let between = |[first, last]: [f64; 2]| first + (last - first) * along;
+            let classifier = AnyHead::new(AuxiliaryNetwork::new(self.auxiliary, shape, classes, draw)?);
+            let weights = [between(self.reconstruction), between(self.classification)];
+            Ok(Some(AnyHead::new(Reconstruction::new(classifier, shape, image, weights, draw)?)))
+        })?;
+        let settings = ClassifierSettings { readout: self.readout, image: true, ..ClassifierSettings::default() };
+        Ok(AnyRule::new(LocalClassifiers::of(heads, settings)))
+    }
+}

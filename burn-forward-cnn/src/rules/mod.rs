@@ -1,0 +1,80 @@
+//! Learning rules for feature maps. Each is a head from [`heads`](crate::heads) on every block.
+
+mod aug_local;
+mod channel_wise;
+mod decoupled_greedy;
+mod info_pro;
+mod predsim;
+mod scalable_forward_forward;
+
+pub use aug_local::AugLocalConfig;
+pub use channel_wise::{ChannelWiseConfig, GroupBetween};
+pub use decoupled_greedy::DecoupledGreedyConfig;
+pub use info_pro::InfoProConfig;
+pub use predsim::PredsimConfig;
+pub use scalable_forward_forward::ScalableForwardForwardConfig;
+
+use burn_forward::Result;
+use burn_forward::activation::RowShape;
+use burn_forward::network::Network;
+use burn_forward::projection::HeadPool;
+use burn_forward::random::Seed;
+use burn_forward::rules::{AnyHead, RuleEntry, device_of, linear_head, rule_entry_of};
+
+use crate::draw::Draw;
+
+/// The rules of this crate, in alphabetical order.
+pub fn rule_entries() -> Vec<RuleEntry> {
+    vec![
+        rule_entry_of::<AugLocalConfig>(
+            "aug-local",
+            "auxiliary networks of fresh copies of the layers that follow",
+            "Ma et al. 2024, arXiv 2402.17318",
+        ),
+        rule_entry_of::<ChannelWiseConfig>(
+            "channel-wise",
+            "channels in class groups are the classifier; squared or plain goodness",
+            "Papachristodoulou et al. 2024, arXiv 2312.12668; DeeperForward, ICLR 2025",
+        ),
+        rule_entry_of::<DecoupledGreedyConfig>(
+            "decoupled-greedy",
+            "a small auxiliary network on every block: mlp, mlp-sr, cnn",
+            "Belilovsky et al. 2020, arXiv 1901.08164",
+        ),
+        rule_entry_of::<InfoProConfig>(
+            "info-pro",
+            "reconstruction of the image beside classification",
+            "Wang et al. 2021, arXiv 2101.10832",
+        ),
+        rule_entry_of::<PredsimConfig>(
+            "predsim",
+            "local prediction and similarity-matching errors",
+            "Nokland and Eidnes 2019, arXiv 1901.06656",
+        ),
+        rule_entry_of::<ScalableForwardForwardConfig>(
+            "scalable-forward-forward",
+            "class goodness of an auxiliary convolution on every block",
+            "Krutsylo 2025, arXiv 2501.03176",
+        ),
+    ]
+}
+
+/// One head per block, drawn from the stream `head`; where `head` gives none, the projection of Mono-Forward, which for
+/// the last block is the network's output layer.
+fn heads_of(
+    network: &Network,
+    classes: usize,
+    seed: Seed,
+    mut head: impl FnMut(RowShape, &mut Draw<'_>) -> Result<Option<AnyHead>>,
+) -> Result<Vec<AnyHead>> {
+    let device = device_of(network);
+    let mut heads = Vec::with_capacity(network.len());
+    for (index, block) in network.blocks().iter().enumerate() {
+        let mut draw = Draw::from(seed, "head", index as u64, &device);
+        heads.push(match head(block.output(), &mut draw)? {
+            Some(head) => head,
+            None => AnyHead::new(linear_head(network, index, classes, true, HeadPool::default(), seed)?),
+        });
+    }
+    Ok(heads)
+}

@@ -1,0 +1,57 @@
+//! Local errors: prediction and similarity matching on every block.
+//!
+//! Nokland and Eidnes 2019, arXiv 1901.06656. For a block with output `h`:
+//!
+//! - `pred`: cross-entropy of a linear classifier on `h`, averaged to at most 4096 features, from weights of zero;
+//! - `sim`: `mean (S(F(h)) - S(Y))^2` over the batch's `B x B` similarities, `F` a 3x3 convolution (a square matrix for
+//!   features), `S(X)` the cosines between the rows of `X` less their mean; of maps, `X` is the deviation of every
+//!   channel over positions; `Y` the labels one-hot;
+//! - `predsim`: `(1 - beta) pred + beta sim`.
+//!
+//! What we do differently: under `sim` a classifier is trained on the detached output, so that every block has a readout.
+
+use burn_forward::Result;
+use burn_forward::network::Network;
+use burn_forward::random::Seed;
+use burn_forward::rules::{AnyHead, AnyRule, ClassifierSettings, HeadReadout, LocalClassifiers, RuleSpec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::heads_of;
+use crate::heads::{LocalErrorKind, LocalErrors};
+
+/// Settings of `predsim`.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `error` | predsim | pred, sim, predsim | what a block learns from |
+/// | `beta` | 0.99 | [0, 1] | weight of the similarity in predsim |
+/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PredsimConfig {
+    /// What a block learns from.
+    #[serde(default)]
+    pub error: LocalErrorKind,
+    /// Weight of the similarity.
+    #[serde(default = "beta")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub beta: f64,
+    /// Which blocks' scores make the prediction.
+    #[serde(default)]
+    pub readout: HeadReadout,
+}
+
+fn beta() -> f64 {
+    0.99
+}
+
+impl RuleSpec for PredsimConfig {
+    fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        let heads = heads_of(network, classes, seed, |shape, draw| {
+            Ok(Some(AnyHead::new(LocalErrors::new(shape, classes, self.error, self.beta, draw)?)))
+        })?;
+        let settings = ClassifierSettings { readout: self.readout, ..ClassifierSettings::default() };
+        Ok(AnyRule::new(LocalClassifiers::of(heads, settings)))
+    }
+}

@@ -1,0 +1,79 @@
+//! Scalable Forward-Forward: class goodness of an auxiliary convolution on every block.
+//!
+//! Krutsylo 2025, arXiv 2501.03176. For a block with output `u` `[B, C_in, H, W]`:
+//!
+//! - `A = conv_kxk(u)` `[B, C, H, W]`, `G_c = mean_hw A_c^2`,
+//! - loss `-G_y + log sum_j e^(G_j)`, over all classes or over the wrong ones only,
+//! - the detached `u`, layer-normalised where asked for, enters the next block.
+//!
+//! One forward pass, no negatives. The block may be a layer (the paper's layer-wise mode) or a residual block (hybrid): that
+//! is the partition's business. The last block, whose output is features, has the network's output layer.
+//!
+//! What we do differently: `between` is `none` by default and not the paper's normalisation, so that the trained network
+//! is the ordinary one; a `temperature` divides `G`, which has no bound.
+
+use burn_forward::Result;
+use burn_forward::activation::RowShape;
+use burn_forward::network::Network;
+use burn_forward::normalise::Normaliser;
+use burn_forward::random::Seed;
+use burn_forward::rules::{AnyHead, AnyRule, Between, ClassifierSettings, HeadReadout, LocalClassifiers, RuleSpec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::heads_of;
+use crate::heads::{ClassLoss, ClassMaps};
+
+/// Settings of `scalable-forward-forward`.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `loss` | log-sum-exp | log-sum-exp, margin | over all classes, or the true one against the others |
+/// | `kernel` | 1 | odd, 1 to 7 | side of the auxiliary convolution |
+/// | `temperature` | 1 | > 0 | divides the goodness |
+/// | `between` | none | none, rms, l2, layer-norm | normaliser of a block's detached output |
+/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ScalableForwardForwardConfig {
+    /// Loss of the goodness.
+    #[serde(default)]
+    pub loss: ClassLoss,
+    /// Side of the auxiliary convolution.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 7))]
+    pub kernel: usize,
+    /// Divides the goodness.
+    #[serde(default = "unit")]
+    #[schemars(range(min = 1e-6, max = 1e6))]
+    pub temperature: f64,
+    /// Normaliser of a block's detached output.
+    #[serde(default)]
+    pub between: Normaliser,
+    /// Which blocks' scores make the prediction.
+    #[serde(default)]
+    pub readout: HeadReadout,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn unit() -> f64 {
+    1.0
+}
+
+impl RuleSpec for ScalableForwardForwardConfig {
+    fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        let heads = heads_of(network, classes, seed, |shape, draw| match shape {
+            RowShape::Maps { .. } => {
+                let head = ClassMaps::new(shape, classes, self.kernel, self.loss, self.temperature, draw)?;
+                Ok(Some(AnyHead::new(head)))
+            }
+            _ => Ok(None),
+        })?;
+        let between = Between { normaliser: self.between, groups: 1 };
+        let settings = ClassifierSettings { readout: self.readout, between, ..ClassifierSettings::default() };
+        Ok(AnyRule::new(LocalClassifiers::of(heads, settings)))
+    }
+}

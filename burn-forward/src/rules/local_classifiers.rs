@@ -1,0 +1,260 @@
+//! Local classifiers: a head on every block, each trained with its block and on nothing else.
+//!
+//! The rule that most local rules are, with the head as the only difference between them: one forward pass; every block
+//! learns from its own head's loss and passes its detached output on.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::module::adaptive_avg_pool2d;
+
+use super::{AnyHead, HeadReadout, Pass, ReadoutExport, Rule, Scores, StepContext, Teaching};
+use crate::Result;
+use crate::activation::{Activation, AnyActivation};
+use crate::block::Block;
+use crate::data::Batch;
+use crate::local::learn;
+use crate::network::{Chain, Network};
+use crate::normalise::Normaliser;
+use crate::projection::{HeadPool, ProjectedCrossEntropy};
+use crate::random::Seed;
+use crate::tape::{Labels, Tape};
+
+/// What is done to a block's detached output before the next block reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Between {
+    /// The normaliser.
+    pub normaliser: Normaliser,
+    /// Contiguous groups of features (of channels, for maps) that are normalised each for itself; all together where the
+    /// groups do not divide them.
+    pub groups: usize,
+}
+
+impl Between {
+    /// Applies it.
+    pub fn forward(self, h: AnyActivation) -> AnyActivation {
+        if self.normaliser == Normaliser::None {
+            return h;
+        }
+        let x = h.features();
+        let [rows, d] = x.dims();
+        let channels = if let AnyActivation::Maps(maps) = &h { maps.dims()[1] } else { d };
+        let groups = self.groups.max(1);
+        let groups = if channels.is_multiple_of(groups) { groups } else { 1 };
+        let normalised = self.normaliser.forward(x.reshape([rows * groups, d / groups]));
+        h.with_features(normalised.reshape([rows, d]))
+    }
+}
+
+/// How local classifiers work together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClassifierSettings {
+    /// Which blocks' scores make the prediction.
+    pub readout: HeadReadout,
+    /// What is done between blocks.
+    pub between: Between,
+    /// Whether what entered a block is added to what leaves it, brought to its shape without parameters.
+    pub shortcut: bool,
+    /// Whether heads are given the images.
+    pub image: bool,
+}
+
+impl ClassifierSettings {
+    /// What the next block reads, from what a block read and what it made of it, without a graph.
+    fn next(self, input: Option<AnyActivation>, output: AnyActivation) -> AnyActivation {
+        let output = self.between.forward(output);
+        match input {
+            Some(input) => add_shortcut(input, output),
+            None => output,
+        }
+    }
+
+    /// What a block read, if it is still needed behind the block.
+    fn kept(self, input: &AnyActivation) -> Option<AnyActivation> {
+        self.shortcut.then(|| input.clone())
+    }
+}
+
+/// `output` plus `input`, whose maps are averaged over the output's grid and whose missing channels are zero.
+fn add_shortcut(input: AnyActivation, output: AnyActivation) -> AnyActivation {
+    match (input, output) {
+        (AnyActivation::Maps(x), AnyActivation::Maps(y)) => {
+            let [rows, channels, height, width] = y.dims();
+            let x = adaptive_avg_pool2d(x, [height, width]);
+            let present = x.dims()[1].min(channels);
+            let sum = y.clone().narrow(1, 0, present) + x.narrow(1, 0, present);
+            AnyActivation::Maps(match present == channels {
+                true => sum,
+                false => {
+                    let rest = y.slice([0..rows, present..channels, 0..height, 0..width]);
+                    Tensor::cat(vec![sum, rest], 1)
+                }
+            })
+        }
+        // Features have no grid to bring the input to.
+        (_, output) => output,
+    }
+}
+
+/// A head on every block.
+#[derive(Module, Debug)]
+pub struct LocalClassifiers {
+    heads: Vec<AnyHead>,
+    #[module(skip)]
+    settings: ClassifierSettings,
+}
+
+impl LocalClassifiers {
+    /// One projection per block, with weights from the streams `head` and `output` of `seed`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Argument`] if a block has no output features or `classes` is 0.
+    pub fn new(
+        network: &Network,
+        classes: usize,
+        bias: bool,
+        pool: HeadPool,
+        readout: HeadReadout,
+        seed: Seed,
+    ) -> Result<Self> {
+        let heads = linear_heads(network, classes, bias, pool, seed)?.into_iter().map(AnyHead::new).collect();
+        Ok(Self::of(heads, ClassifierSettings { readout, ..ClassifierSettings::default() }))
+    }
+
+    /// Any heads, one per block.
+    pub fn of(heads: Vec<AnyHead>, settings: ClassifierSettings) -> Self {
+        Self { heads, settings }
+    }
+}
+
+/// One projection per block, on the device of the network.
+///
+/// # Errors
+/// [`crate::Error::Argument`] if a block has no output features or `classes` is 0.
+pub(super) fn linear_heads(
+    network: &Network,
+    classes: usize,
+    bias: bool,
+    pool: HeadPool,
+    seed: Seed,
+) -> Result<Vec<ProjectedCrossEntropy>> {
+    (0..network.len()).map(|i| linear_head(network, i, classes, bias, pool, seed)).collect()
+}
+
+/// The projection of block `index`. The last block's is the output layer of the network under every rule: it reads maps
+/// as they are, and is drawn from a stream of its own, so that back-propagation and local rules start from the same one.
+///
+/// # Errors
+/// [`crate::Error::Argument`] if the block has no output features or `classes` is 0.
+pub fn linear_head(
+    network: &Network,
+    index: usize,
+    classes: usize,
+    bias: bool,
+    pool: HeadPool,
+    seed: Seed,
+) -> Result<ProjectedCrossEntropy> {
+    let device = super::registry::device_of(network);
+    let last = index + 1 == network.len();
+    let (pool, mut rng) = match last {
+        true => (HeadPool::FULL, seed.stream("output", &[])),
+        false => (pool, seed.stream("head", &[index as u64])),
+    };
+    ProjectedCrossEntropy::of(network.blocks()[index].output(), pool, classes, bias, &mut rng, &device)
+}
+
+impl Rule for LocalClassifiers {
+    fn clone_rule(&self) -> Box<dyn Rule> {
+        Box::new(self.clone())
+    }
+
+    fn begin(&self, _: &Network, batch: &Batch, _: StepContext, _: &mut Tape) -> Pass {
+        let mut pass = Pass::of(batch);
+        if self.settings.image {
+            pass.streams.push(batch.inputs.clone());
+        }
+        pass
+    }
+
+    fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
+        let mut streams = std::mem::take(&mut pass.streams).into_iter();
+        let Some(input) = streams.next() else { return };
+        let image = streams.next();
+        let teaching = Teaching { labels: Labels(pass.labels.clone()), image: image.clone() };
+        let kept = self.settings.kept(&input);
+        let output = learn(block, &self.heads[index], index, input, &teaching, tape);
+        pass.streams = std::iter::once(self.settings.next(kept, output)).chain(image).collect();
+        pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
+    }
+
+    fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
+        if let Some(stream) = pass.streams.first_mut() {
+            let kept = self.settings.kept(stream);
+            *stream = self.settings.next(kept, block.forward(stream.clone()).detach());
+        }
+    }
+
+    /// Block by block, so that no more than one block's output is held.
+    fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
+        let mut x = inputs;
+        let mut all: Vec<Tensor<2>> = Vec::with_capacity(network.len());
+        for (block, head) in network.blocks().iter().zip(&self.heads) {
+            let kept = self.settings.kept(&x);
+            let h = block.forward(x);
+            all.push(head.scores(&h));
+            x = self.settings.next(kept, h);
+        }
+        Scores::of_heads(all, self.settings.readout)
+    }
+
+    fn activities(&self, network: &Network, batch: &Batch) -> Vec<AnyActivation> {
+        let mut x = batch.inputs.clone();
+        let mut outputs = Vec::with_capacity(network.len());
+        for block in network.blocks() {
+            let kept = self.settings.kept(&x);
+            let h = block.forward(x);
+            outputs.push(h.clone());
+            x = self.settings.next(kept, h);
+        }
+        outputs
+    }
+
+    fn output_head(&self) -> Option<ProjectedCrossEntropy> {
+        self.heads.last().and_then(|head| head.linear())
+    }
+
+    fn export(&self, network: &Network) -> ReadoutExport {
+        export_heads(&self.heads[..network.len().min(self.heads.len())], self.settings.readout)
+    }
+}
+
+/// The heads that inference needs: the last one, or all. Heads that are not linear have no place in an exported file.
+pub(super) fn export_heads(heads: &[AnyHead], readout: HeadReadout) -> ReadoutExport {
+    let linear: Vec<Option<ProjectedCrossEntropy>> = heads.iter().map(|h| h.linear()).collect();
+    let pool = |h: &ProjectedCrossEntropy| serde_json::to_value(h.pool()).unwrap_or_default();
+    let entry = |name: &str, h: &ProjectedCrossEntropy| {
+        let bias = h.projection.bias.as_ref().map(|b| b.val().into_data());
+        (name.to_string(), h.projection.weight.val().into_data(), bias)
+    };
+    let (description, linears) = match (readout, linear.iter().cloned().collect::<Option<Vec<_>>>()) {
+        (HeadReadout::Last, _) => match linear.last() {
+            Some(Some(head)) => {
+                let description = serde_json::json!({"kind": "linear", "name": "head", "pool": pool(head)});
+                (description, vec![entry("head", head)])
+            }
+            _ => (serde_json::json!({"kind": "none"}), Vec::new()),
+        },
+        (_, Some(all)) => {
+            let names: Vec<String> = (0..all.len()).map(|i| format!("heads.{i}")).collect();
+            let pools: Vec<_> = all.iter().map(pool).collect();
+            let linears = names.iter().zip(&all).map(|(name, head)| entry(name, head)).collect();
+            let kind = match readout {
+                HeadReadout::Weighted => "weighted-linear",
+                HeadReadout::Mean => "mean-linear",
+                _ => "sum-linear",
+            };
+            (serde_json::json!({"kind": kind, "names": names, "pools": pools}), linears)
+        }
+        (_, None) => (serde_json::json!({"kind": "none"}), Vec::new()),
+    };
+    ReadoutExport { description, linears, matrices: Vec::new() }
+}
