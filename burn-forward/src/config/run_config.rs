@@ -64,7 +64,7 @@ pub enum Keep {
 /// | `batch-size` | 128 | >= 1 | samples per step |
 /// | `eval-batch-size` | 500 | >= 1 | samples per evaluation step |
 /// | `workers` | 1 | 0 to 64 | threads that assemble batches |
-/// | `keep` | last | last, best | the weights the run ends with; best needs a validation set |
+/// | `keep` | last | last, best | the weights the run, or each block under a greedy schedule, ends with; best needs a validation set |
 /// | `patience` | none | >= 1 | stop after so many epochs without a better validation accuracy |
 /// | `gradient-checkpointing` | false | | recompute cheap activations in the backward pass (Burn's) |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -16,14 +16,14 @@ mod mono_forward;
 mod readout;
 mod registry;
 
-pub use backprop::BackpropConfig;
+pub use backprop::{BackpropConfig, OutputClassifier, OutputLayer};
 pub use deep_supervision::{DeepSupervision, DeepSupervisionConfig};
 pub use dfa::{Dfa, DfaConfig};
 pub use drtp::{Drtp, DrtpConfig};
 pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, ForwardForwardPreset};
 pub use mono_forward::{LocalClassifiers, MonoForwardConfig};
 pub use readout::{HeadReadout, Scores};
-pub use registry::{ParameterGroup, ParseRule, RuleEntry, RuleSpec, rule_entries, rule_entry};
+pub use registry::{ParameterGroup, ParseRule, RuleEntry, RuleSpec, device_of, rule_entries, rule_entry, rule_entry_of};
 
 use std::fmt;
 use std::ops::Deref;
@@ -49,7 +49,7 @@ pub struct StepContext {
 }
 
 /// One batch on its way through the blocks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pass {
     /// What enters the next block: one activation per stream (positive and negative samples are two).
     pub streams: Vec<AnyActivation>,

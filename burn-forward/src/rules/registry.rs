@@ -13,7 +13,7 @@ use super::{
     AnyRule, BackpropConfig, DeepSupervisionConfig, DfaConfig, DrtpConfig, ForwardForwardConfig, MonoForwardConfig,
 };
 use crate::config::Context;
-use crate::network::{Network, Partition};
+use crate::network::{LayerRequest, Network, Partition};
 use crate::optimize::OptimizerConfig;
 use crate::random::Seed;
 use crate::{ConfigError, ConfigErrors, Error, Result};
@@ -57,6 +57,11 @@ pub trait RuleSpec: Debug + Send + Sync {
         Ok(())
     }
 
+    /// What the rule wants of the network's layers beside what the config says, for data of `classes` classes.
+    fn layer_request(&self, classes: usize) -> LayerRequest {
+        LayerRequest::plain(classes)
+    }
+
     /// Parameters with an optimiser of their own.
     fn parameter_groups(&self) -> Vec<ParameterGroup> {
         Vec::new()
@@ -87,7 +92,8 @@ pub struct RuleEntry {
     pub parse: ParseRule,
 }
 
-fn entry<T>(name: &'static str, about: &'static str, paper: &'static str) -> RuleEntry
+/// A row from a typed config.
+pub fn rule_entry_of<T>(name: &'static str, about: &'static str, paper: &'static str) -> RuleEntry
 where
     T: RuleSpec + DeserializeOwned + Serialize + JsonSchema + 'static,
 {
@@ -114,28 +120,28 @@ where
 /// The rules of this crate, in alphabetical order.
 pub fn rule_entries() -> Vec<RuleEntry> {
     vec![
-        entry::<BackpropConfig>("backprop", "the whole network is one block: the baseline", "Rumelhart et al. 1986"),
-        entry::<DeepSupervisionConfig>(
+        rule_entry_of::<BackpropConfig>("backprop", "the whole network is one block: the baseline", "Rumelhart et al. 1986"),
+        rule_entry_of::<DeepSupervisionConfig>(
             "deep-supervision",
             "local heads' losses with nothing detached: the upper baseline",
             "Lee et al. 2015, arXiv 1409.5185",
         ),
-        entry::<DfaConfig>(
+        rule_entry_of::<DfaConfig>(
             "dfa",
             "fixed random feedback of the output error to every hidden block",
             "Nokland 2016, arXiv 1609.01596",
         ),
-        entry::<DrtpConfig>(
+        rule_entry_of::<DrtpConfig>(
             "drtp",
             "fixed random projection of the targets to every hidden block; tanh only",
             "Frenkel et al. 2021, arXiv 1909.01311",
         ),
-        entry::<ForwardForwardConfig>(
+        rule_entry_of::<ForwardForwardConfig>(
             "forward-forward",
             "goodness up on right labels, down on wrong ones; presets hinton, pezeshki, ff-plus",
             "Hinton 2022, arXiv 2212.13345",
         ),
-        entry::<MonoForwardConfig>(
+        rule_entry_of::<MonoForwardConfig>(
             "mono-forward",
             "every block learns from the error of its own projection to the classes",
             "Gong et al. 2025, arXiv 2501.09238",
@@ -149,7 +155,7 @@ pub fn rule_entry(name: &str) -> Option<RuleEntry> {
 }
 
 /// The device a network was built on, autodiff included.
-pub(super) fn device_of(network: &Network) -> Device {
+pub fn device_of(network: &Network) -> Device {
     use burn::module::{ModuleVisitor, Param};
     use burn::tensor::Tensor;
     struct First(Option<Device>);

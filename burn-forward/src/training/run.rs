@@ -1,5 +1,6 @@
 //! A run from config to summary: data, model, burn-train, test, files.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -26,7 +27,7 @@ use crate::measure::{Evaluation, evaluate};
 use crate::network::Network;
 use crate::random::Seed;
 use crate::rules::ParameterGroup;
-use crate::schedule::{GreedyStrategy, ScheduleConfig};
+use crate::schedule::{GreedyStrategy, ScheduleConfig, best_of_block};
 use crate::{ConfigErrors, Error, Result};
 
 /// What a run leaves in `summary.json`.
@@ -126,7 +127,8 @@ impl Run {
         {
             errors.push(crate::ConfigError::new(
                 "$.schedule.cache",
-                "true, but augmented images differ in every epoch; needed: \"cache\": false, or no augmentation",
+                "true, but the training batches (augmented images, sampled graphs) differ in every epoch; needed: \"cache\": \
+                 false, or no augmentation and no sampling",
             ));
         }
         if !errors.is_empty() {
@@ -199,7 +201,7 @@ impl Run {
 /// [`Error::Argument`] if network, rule and data do not fit.
 pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
     let seed = Seed::new(config.seed);
-    let layers = config.network.layers(input, seed, device)?;
+    let layers = config.network.layers_for(input, config.rule.layer_request(classes), seed, device)?;
     let network = Network::new(layers, config.partition)?;
     let rule = config.rule.build(&network, classes, seed)?;
     Ok(LocalModel::new(network, rule, seed))
@@ -210,8 +212,15 @@ pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: 
 /// # Errors
 /// [`Error::RunFolder`] if there is no whole checkpoint or it does not fit.
 pub fn load_model(run: &Run, folder: &RunFolder) -> Result<LocalModel> {
+    let model = run.model()?;
+    if run.config.schedule.is_greedy() && run.config.training.keep == Keep::Best {
+        let path = best_of_block(&folder.checkpoints(), model.network.len() - 1);
+        if path.is_file() {
+            return Ok(load_record(model, folder, &path)?.valid());
+        }
+    }
     let epoch = final_epoch(run, folder)?;
-    Ok(load_epoch(run.model()?, folder, epoch)?.valid())
+    Ok(load_epoch(model, folder, epoch)?.valid())
 }
 
 /// The epoch whose weights a run ends with.
@@ -235,12 +244,13 @@ fn final_epoch(run: &Run, folder: &RunFolder) -> Result<usize> {
 }
 
 fn load_epoch(model: LocalModel, folder: &RunFolder, epoch: usize) -> Result<LocalModel> {
-    let path = folder.checkpoints().join(format!("model-{epoch}.bpk"));
-    let record = ModuleRecord::load(&path)
-        .map_err(|e| Error::run_folder(folder.path(), format!("checkpoint of epoch {epoch} cannot be read: {e}")))?;
-    model
-        .try_load_record(record)
-        .map_err(|e| Error::run_folder(folder.path(), format!("checkpoint of epoch {epoch} does not fit: {e}")))
+    load_record(model, folder, &folder.checkpoints().join(format!("model-{epoch}.bpk")))
+}
+
+fn load_record(model: LocalModel, folder: &RunFolder, path: &Path) -> Result<LocalModel> {
+    let problem = |what: String| Error::run_folder(folder.path(), format!("checkpoint {} {what}", path.display()));
+    let record = ModuleRecord::load(path).map_err(|e| problem(format!("cannot be read: {e}")))?;
+    model.try_load_record(record).map_err(|e| problem(format!("does not fit: {e}")))
 }
 
 fn now() -> u64 {
@@ -314,7 +324,7 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
 
     let model = run.model()?;
     let (parameters, head_parameters) = Run::parameter_counts(&model);
-    let blocks = plan(&model, run.config.training.batch_size);
+    let blocks = plan(&model, run.data.rows_per_step(run.config.training.batch_size));
     if !is_done(run, &rows, model.network.len()) {
         fit(run, folder, model, renderer, resumed, &rows)?;
     }
@@ -418,7 +428,7 @@ fn fit(
         .renderer(renderer)
         .num_epochs(epochs)
         .with_checkpointing_strategy(KeepCheckpoints {
-            best: training.keep == Keep::Best,
+            best: training.keep == Keep::Best && !greedy,
             kept: folder.checkpointed_epochs(),
         })
         .with_custom_checkpointers(
@@ -459,6 +469,7 @@ fn fit(
             ordered: run.data.eval_loader(DataSplit::Train, training.eval_batch_size, &run.device)?,
             fresh_schedule,
             history: greedy_history(rows),
+            best: (training.keep == Keep::Best).then(|| folder.checkpoints()),
         })));
     }
     let result = builder.launch(Learner::new(model, optimizer, scheduler));
