@@ -25,6 +25,7 @@ pub mod optimize;
 pub mod pair_loss;
 pub mod peer;
 pub mod projection;
+pub mod prototypes;
 pub mod random;
 pub mod report;
 pub mod rules;

@@ -11,7 +11,10 @@ pub(crate) fn run(args: &PlanArgs) -> Result<()> {
     let run = prepare(&args.config.config, &args.config.change)?;
     let model = run.model()?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&plan(&model, run.data.rows_per_step(run.config.training.batch_size)))?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&plan(&model, run.data.rows_per_step(run.config.training.batch_size)))?
+        );
     } else {
         print!("{}", block_table(&run, &model));
     }

@@ -62,17 +62,12 @@ pub trait NetworkSpec: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Error::Argument`] if the input does not fit, or the architecture cannot give what is wanted.
-    fn layers_for(
-        &self,
-        input: RowShape,
-        request: LayerRequest,
-        seed: Seed,
-        device: &Device,
-    ) -> Result<Vec<AnyLayer>> {
+    fn layers_for(&self, input: RowShape, request: LayerRequest, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {
         if request.is_plain() {
             return self.layers(input, seed, device);
         }
-        let given = if request.classifies { "one whose last layer gives class scores" } else { "one with wider inputs" };
+        let given =
+            if request.classifies { "one whose last layer gives class scores" } else { "one with wider inputs" };
         Err(unfit(given))
     }
 }
@@ -86,13 +81,7 @@ impl NetworkSpec for MlpConfig {
         MlpConfig::layers(self, input, seed, device)
     }
 
-    fn layers_for(
-        &self,
-        input: RowShape,
-        request: LayerRequest,
-        seed: Seed,
-        device: &Device,
-    ) -> Result<Vec<AnyLayer>> {
+    fn layers_for(&self, input: RowShape, request: LayerRequest, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {
         if request.companions != Companions::None {
             return Err(unfit("one with wider inputs"));
         }

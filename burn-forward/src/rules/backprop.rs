@@ -79,7 +79,12 @@ impl RuleSpec for BackpropConfig {
         }
         let width = network.blocks().last().map_or(0, |b| Chain::output(b).len());
         if width != classes {
-            return Err(Error::argument("backprop", "outputs of the last layer", width, format!("{classes}, one per class")));
+            return Err(Error::argument(
+                "backprop",
+                "outputs of the last layer",
+                width,
+                format!("{classes}, one per class"),
+            ));
         }
         Ok(AnyRule::new(OutputClassifier { loss: CrossEntropy }))
     }

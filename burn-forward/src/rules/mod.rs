@@ -23,7 +23,9 @@ pub use drtp::{Drtp, DrtpConfig};
 pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, ForwardForwardPreset};
 pub use mono_forward::{LocalClassifiers, MonoForwardConfig};
 pub use readout::{HeadReadout, Scores};
-pub use registry::{ParameterGroup, ParseRule, RuleEntry, RuleSpec, device_of, rule_entries, rule_entry, rule_entry_of};
+pub use registry::{
+    ParameterGroup, ParseRule, RuleEntry, RuleSpec, device_of, rule_entries, rule_entry, rule_entry_of,
+};
 
 use std::fmt;
 use std::ops::Deref;

@@ -120,7 +120,11 @@ where
 /// The rules of this crate, in alphabetical order.
 pub fn rule_entries() -> Vec<RuleEntry> {
     vec![
-        rule_entry_of::<BackpropConfig>("backprop", "the whole network is one block: the baseline", "Rumelhart et al. 1986"),
+        rule_entry_of::<BackpropConfig>(
+            "backprop",
+            "the whole network is one block: the baseline",
+            "Rumelhart et al. 1986",
+        ),
         rule_entry_of::<DeepSupervisionConfig>(
             "deep-supervision",
             "local heads' losses with nothing detached: the upper baseline",
