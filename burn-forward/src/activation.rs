@@ -96,6 +96,7 @@ pub struct Nodes {
 
 /// What labels speak about on a graph.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "one of these per activation; a box would only add an allocation")]
 pub enum Labelled {
     /// Every node.
     All,

@@ -12,7 +12,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<()> {
     let mut failed: Option<Error> = None;
     for path in &args.configs {
         match RunConfig::load(path, &args.sets, &registry) {
-            Ok(config) => println!("{}: ok ({} on {})", path.display(), config.rule_name, config.network_name),
+            Ok(config) => {
+                super::warn(&config);
+                println!("{}: ok ({} on {})", path.display(), config.rule_name, config.network_name);
+            }
             Err(error) => {
                 if failed.is_some() {
                     eprintln!("error: {error}");

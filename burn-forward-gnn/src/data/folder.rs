@@ -115,7 +115,7 @@ fn read_labels(text: &Text) -> Result<Vec<Option<u32>>> {
         let fields: Vec<&str> = content.split(',').collect();
         let node = text.field(line, &fields, 0, "a node's number")?;
         let label: i64 = text.field(line, &fields, 1, "a class, or -1 for none")?;
-        if label >= 1 << 20 || label < -1 {
+        if !(-1..1 << 20).contains(&label) {
             return Err(text.wrong(line, format!("class {label}"), "a class from 0 on, or -1 for none"));
         }
         pairs.push((node, (label >= 0).then_some(label as u32)));

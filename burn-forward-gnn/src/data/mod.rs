@@ -13,5 +13,5 @@ mod zip;
 
 pub use config::{GraphConfig, GraphName, LinkConfig, RowScale, SamplingConfig, TaskName, data_entries};
 pub use loader::GraphLoader;
-pub use set::{GraphData, GraphSet};
+pub use set::{Features, GraphData, GraphSet};
 pub use split::{NodeSplit, SplitConfig};

@@ -11,6 +11,9 @@ use super::set::{Features, GraphSet};
 use super::zip;
 use crate::graph::Graph;
 
+/// Columns and values.
+type SparseRow = Vec<(u32, f32)>;
+
 struct Archive<'a> {
     path: &'a Path,
     entries: Vec<(String, Vec<u8>)>,
@@ -54,7 +57,7 @@ impl<'a> Archive<'a> {
     }
 
     /// Sparse rows: columns and values of every row, and the number of columns.
-    fn rows(&self, matrix: &str) -> Result<(Vec<Vec<(u32, f32)>>, usize)> {
+    fn rows(&self, matrix: &str) -> Result<(Vec<SparseRow>, usize)> {
         let shape = self.indices(&format!("{matrix}.shape"))?;
         let indptr = self.indices(&format!("{matrix}.indptr"))?;
         let columns = self.indices(&format!("{matrix}.indices"))?;

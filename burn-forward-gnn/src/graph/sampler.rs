@@ -100,8 +100,8 @@ mod tests {
             for t in 0..part.nodes() {
                 prop_assert!(part.sources_of(t).len() <= fan_out);
             }
-            for seed in 0..2usize {
-                let all = graph.sources_of(nodes[seed] as usize).len();
+            for (seed, node) in nodes.iter().take(2).enumerate() {
+                let all = graph.sources_of(*node as usize).len();
                 prop_assert_eq!(part.sources_of(seed).len(), all.min(fan_out));
             }
             prop_assert_eq!(draw().0, nodes);

@@ -2,10 +2,11 @@
 
 mod graph_forward_forward;
 mod single_forward;
+mod top_down;
 mod virtual_nodes;
 
 pub use graph_forward_forward::{GraphForwardForward, GraphForwardForwardConfig, LabelPlace};
-pub use single_forward::{RepresentativeCrossEntropy, Representatives, SingleForward, SingleForwardConfig};
+pub use single_forward::{RepresentativeCrossEntropy, Representatives, SingleForward, SingleForwardConfig, TopDown};
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;

@@ -11,10 +11,18 @@
 //!
 //! For pairs of nodes (link prediction, "FGNN-CE") the score of a pair is `sum_d h_i h_j` and the loss binary cross-entropy.
 //!
+//! - `top-down` `to-input` ("SF-Top-To-Input"): block `l` is given `[N(s_{l-1}), N(s_{l+1})]`, rows of length 1 of what the
+//!   block below and the block above put out, the one above a time step ago (labels above the last block); all blocks learn
+//!   in every step, those of even index first. Inference adds up the probabilities of ten time steps but the first two.
+//! - `top-down` `to-loss` ("SF-Top-To-Loss"): the loss of a block sees the mean of its output and the states of all blocks
+//!   above instead of the output.
+//!
 //! No negatives, no second pass, no label in the features of any node that is asked for.
 //!
 //! What we do differently: prototypes, which need no change of the graph. Blocks may learn simultaneously as well as greedily
 //! (the paper's way); under a greedy schedule the aggregation of a block's constant input is kept.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -23,7 +31,7 @@ use burn_forward::block::{Block, Trace};
 use burn_forward::config::Context;
 use burn_forward::data::Batch;
 use burn_forward::local::{LocalLoss, learn};
-use burn_forward::network::{Chain, Network};
+use burn_forward::network::{Chain, Companions, LayerRequest, Network, Partition};
 use burn_forward::pair_loss::cross_entropy;
 use burn_forward::prototypes::{class_means, leave_one_out_scores, scores};
 use burn_forward::random::Seed;
@@ -34,7 +42,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::virtual_nodes::{virtual_rows, with_virtual_nodes};
-use super::{is_of_pairs, mean_of_probabilities, needs_a_graph};
+use super::{is_of_pairs, mean_of_probabilities, needs_a_graph, top_down};
 use crate::graph::GraphTask;
 
 /// What represents a class.
@@ -48,12 +56,26 @@ pub enum Representatives {
     Prototypes,
 }
 
+/// How blocks hear from the blocks above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TopDown {
+    /// Not at all.
+    #[default]
+    None,
+    /// The state above is part of the input.
+    ToInput,
+    /// The states above are part of what the loss sees.
+    ToLoss,
+}
+
 /// Settings of `single-forward`.
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
 /// | `representatives` | virtual-nodes | virtual-nodes, prototypes | what represents a class; without effect on pairs of nodes |
 /// | `temperature` | 1 | > 0 | `tau` |
+/// | `top-down` | none | none, to-input, to-loss | how blocks hear from the blocks above; not for a greedy schedule |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SingleForwardConfig {
@@ -64,6 +86,9 @@ pub struct SingleForwardConfig {
     #[serde(default = "one")]
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub temperature: f64,
+    /// How blocks hear from the blocks above.
+    #[serde(default)]
+    pub top_down: TopDown,
 }
 
 fn one() -> f64 {
@@ -72,13 +97,40 @@ fn one() -> f64 {
 
 impl Default for SingleForwardConfig {
     fn default() -> Self {
-        Self { representatives: Representatives::default(), temperature: 1.0 }
+        Self { representatives: Representatives::default(), temperature: 1.0, top_down: TopDown::None }
     }
 }
 
 impl RuleSpec for SingleForwardConfig {
     fn check(&self, context: &Context) -> Vec<ConfigError> {
-        needs_a_graph("single-forward", context).into_iter().collect()
+        let mut errors: Vec<ConfigError> = needs_a_graph("single-forward", context).into_iter().collect();
+        let widths = context.network.get("widths").and_then(|w| w.as_array());
+        if self.top_down == TopDown::ToLoss && widths.is_some_and(|w| w.windows(2).any(|pair| pair[0] != pair[1])) {
+            errors.push(ConfigError::new(
+                "$.network.widths",
+                "differ, but with \"top-down\": \"to-loss\" outputs of different blocks are averaged; needed: equal widths",
+            ));
+        }
+        errors
+    }
+
+    fn partition(&self) -> Option<Partition> {
+        // The width of what a layer hears from above is that of the next layer.
+        (self.top_down == TopDown::ToInput).then_some(Partition::LAYER)
+    }
+
+    fn greedy(&self) -> Result<(), String> {
+        match self.top_down {
+            TopDown::None => Ok(()),
+            TopDown::ToInput | TopDown::ToLoss => {
+                Err("top-down signals come from the blocks above, so all blocks learn at once".into())
+            }
+        }
+    }
+
+    fn layer_request(&self, classes: usize) -> LayerRequest {
+        let companions = if self.top_down == TopDown::ToInput { Companions::Above } else { Companions::None };
+        LayerRequest { companions, ..LayerRequest::plain(classes) }
     }
 
     fn build(&self, _: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
@@ -86,7 +138,7 @@ impl RuleSpec for SingleForwardConfig {
             return Err(Error::argument("single-forward", "number of classes", classes, ">= 2"));
         }
         let loss = RepresentativeCrossEntropy { settings: self.clone(), classes };
-        Ok(AnyRule::new(SingleForward { loss, seed }))
+        Ok(AnyRule::new(SingleForward { loss, seed, states: Arc::default() }))
     }
 }
 
@@ -102,7 +154,7 @@ impl RepresentativeCrossEntropy {
     /// Scores of the labelled nodes, or pairs, of a block's output `[B, C]`.
     ///
     /// With `labels` the labelled nodes are training nodes, which are left out of their own prototypes.
-    fn scores(&self, output: &AnyActivation, labels: Option<&Tensor<1, Int>>) -> Tensor<2> {
+    pub(super) fn scores(&self, output: &AnyActivation, labels: Option<&Tensor<1, Int>>) -> Tensor<2> {
         let temperature = self.settings.temperature;
         let h = output.labelled();
         if is_of_pairs(output) {
@@ -140,6 +192,9 @@ pub struct SingleForward {
     loss: RepresentativeCrossEntropy,
     #[module(skip)]
     seed: Seed,
+    /// States of all blocks at the end of the last time step, for top-down signals.
+    #[module(skip)]
+    states: Arc<Mutex<Vec<AnyActivation>>>,
 }
 
 impl SingleForward {
@@ -152,16 +207,58 @@ impl SingleForward {
     }
 }
 
+impl SingleForward {
+    fn top_down(&self) -> TopDown {
+        self.loss.settings.top_down
+    }
+
+    /// The states of a new start.
+    fn fresh_states(&self, network: &Network, inputs: &AnyActivation) -> Vec<AnyActivation> {
+        let virtual_nodes = self.loss.settings.representatives == Representatives::VirtualNodes && !is_of_pairs(inputs);
+        top_down::bottom_up(network, self.enter(inputs), self.loss.classes, self.top_down(), virtual_nodes)
+    }
+
+    fn kept_states(&self) -> MutexGuard<'_, Vec<AnyActivation>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Rule for SingleForward {
     fn clone_rule(&self) -> Box<dyn Rule> {
         Box::new(self.clone())
     }
 
-    fn begin(&self, _: &Network, batch: &Batch, _: StepContext, _: &mut Tape) -> Pass {
-        Pass { streams: vec![self.enter(&batch.inputs)], ..Pass::of(batch) }
+    fn begin(&self, network: &Network, batch: &Batch, context: StepContext, _: &mut Tape) -> Pass {
+        let streams = match self.top_down() {
+            TopDown::None => vec![self.enter(&batch.inputs)],
+            TopDown::ToInput | TopDown::ToLoss => {
+                let kept = std::mem::take(&mut *self.kept_states());
+                if context.key.index == 0 || kept.is_empty() { self.fresh_states(network, &batch.inputs) } else { kept }
+            }
+        };
+        Pass { streams, ..Pass::of(batch) }
+    }
+
+    fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
+        let mut pass = self.begin(network, batch, context, tape);
+        for index in top_down::order(network.len(), self.top_down()) {
+            self.learn_block(index, &network.blocks()[index], &mut pass, tape);
+        }
+        self.end(network, &mut pass, tape);
+        pass
+    }
+
+    fn end(&self, _: &Network, pass: &mut Pass, _: &mut Tape) {
+        if self.top_down() != TopDown::None {
+            *self.kept_states() = std::mem::take(&mut pass.streams);
+        }
     }
 
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
+        if self.top_down() != TopDown::None {
+            top_down::learn_block(index, block, &self.loss, pass, tape, self.top_down());
+            return;
+        }
         let labels = Labels(pass.labels.clone());
         for stream in &mut pass.streams {
             *stream = learn(block, &self.loss, index, stream.clone(), &labels, tape);
@@ -169,19 +266,30 @@ impl Rule for SingleForward {
         pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
     }
 
-    fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
+    fn advance(&self, index: usize, block: &Chain, pass: &mut Pass) {
+        if self.top_down() != TopDown::None {
+            return top_down::advance(index, block, pass, self.top_down());
+        }
         for stream in &mut pass.streams {
             *stream = block.forward(stream.clone()).detach();
         }
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
+        if self.top_down() != TopDown::None {
+            return top_down::scores(network, self.fresh_states(network, &inputs), &self.loss, self.top_down());
+        }
         let outputs = network.forward_all(self.enter(&inputs));
         mean_of_probabilities(outputs.iter().map(|h| self.loss.scores(h, None)).collect())
     }
 
     fn activities(&self, network: &Network, batch: &Batch) -> Vec<AnyActivation> {
-        network.forward_all(self.enter(&batch.inputs))
+        match self.top_down() {
+            TopDown::None => network.forward_all(self.enter(&batch.inputs)),
+            TopDown::ToInput | TopDown::ToLoss => {
+                self.fresh_states(network, &batch.inputs).into_iter().skip(1).take(network.len()).collect()
+            }
+        }
     }
 
     fn export(&self, _: &Network) -> ReadoutExport {

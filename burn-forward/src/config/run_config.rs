@@ -45,6 +45,13 @@ pub struct Context<'a> {
     pub classes: Option<usize>,
 }
 
+impl Context<'_> {
+    /// Name of the architecture, where it is known.
+    pub fn network_name(&self) -> Option<&str> {
+        self.network.get("name").and_then(|n| n.as_str())
+    }
+}
+
 /// Which weights a run ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -303,6 +310,13 @@ impl RunConfig {
             optimizer: fixed.optimizer,
             resolved,
         })
+    }
+
+    /// What the user should know and nothing forbids.
+    pub fn warnings(&self) -> Vec<ConfigError> {
+        let network = self.resolved.get("network").and_then(|n| n.as_object()).cloned().unwrap_or_default();
+        let blocks = self.partition.count(&self.network.outline()).ok();
+        self.rule.warnings(&Context { network: &network, blocks, input: None, classes: None })
     }
 
     /// The config with every default filled in; reading it back gives the same run.

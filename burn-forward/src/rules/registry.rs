@@ -39,6 +39,11 @@ pub trait RuleSpec: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// What the user should know and nothing forbids: combinations that are known to fail.
+    fn warnings(&self, _context: &Context) -> Vec<ConfigError> {
+        Vec::new()
+    }
+
     /// The partition this rule insists on.
     fn partition(&self) -> Option<Partition> {
         None

@@ -165,6 +165,7 @@ impl GreedyStrategy {
 }
 
 /// Inputs of one block for the whole training set.
+#[allow(clippy::large_enum_variant, reason = "there is one of these at a time")]
 enum Cache {
     /// Samples, from which any batch can be put together.
     Rows(Rows),

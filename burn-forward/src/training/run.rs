@@ -55,6 +55,12 @@ pub struct Summary {
     pub correct: usize,
     /// Accuracy on the validation set of the weights the run ends with; `None` without one.
     pub validation_accuracy: Option<f64>,
+    /// Area under the ROC curve on the test set, of two classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roc_auc: Option<f64>,
+    /// Average precision on the test set for the second of two classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_precision: Option<f64>,
     /// Accuracy of every readout on the test set.
     pub readouts: Vec<(String, f64)>,
     /// Seconds of training, validation and test not included.
@@ -352,6 +358,8 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
         test_accuracy: test.accuracy,
         correct: test.correct,
         validation_accuracy: validation.map(|v| v.accuracy),
+        roc_auc: test.roc_auc,
+        average_precision: test.average_precision,
         readouts: test.readouts,
         train_seconds,
         seconds_per_epoch: seconds.get(seconds.len() / 2).copied().unwrap_or(0.0),
