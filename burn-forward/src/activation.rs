@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Int, Tensor};
@@ -109,10 +109,63 @@ pub enum AnyActivation {
 pub struct Nodes {
     /// Node features `[N, d]`.
     pub features: Tensor<2>,
-    /// Nodes that the labels of the batch speak about, in the order of the labels `[B]`; `None` is all of them.
-    pub labelled: Option<Tensor<1, Int>>,
+    /// What the labels of the batch speak about, in their order.
+    pub labelled: Labelled,
     /// The graph.
     pub graph: Arc<dyn Any + Send + Sync>,
+    /// What layers made of these very features, for features that will be seen again. Anything that changes the features
+    /// drops it.
+    pub memo: Option<Memo>,
+}
+
+/// What labels speak about on a graph.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "one of these per activation; a box would only add an allocation")]
+pub enum Labelled {
+    /// Every node.
+    All,
+    /// These nodes `[B]`.
+    Rows(Tensor<1, Int>),
+    /// Pairs of nodes `(i, j)`, `[P]` each; their features are the products `z_i z_j`.
+    Pairs(Tensor<1, Int>, Tensor<1, Int>),
+}
+
+impl Labelled {
+    /// Features that labels speak about: rows of `features` `[N, d]`, or products of two rows.
+    pub fn of(&self, features: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::All => features,
+            Self::Rows(rows) => features.select(0, rows.clone()),
+            Self::Pairs(i, j) => features.clone().select(0, i.clone()) * features.select(0, j.clone()),
+        }
+    }
+
+    fn map(self, f: impl Fn(Tensor<1, Int>) -> Tensor<1, Int>) -> Self {
+        match self {
+            Self::All => Self::All,
+            Self::Rows(rows) => Self::Rows(f(rows)),
+            Self::Pairs(i, j) => Self::Pairs(f(i), f(j)),
+        }
+    }
+}
+
+/// Results by name that belong to one set of features, made once and shared by all copies of it.
+///
+/// Only what has no parameters in it can be kept: an aggregation over neighbours, not a layer's output.
+#[derive(Clone, Default)]
+pub struct Memo(Arc<Mutex<Vec<(String, Tensor<2>)>>>);
+
+impl Memo {
+    /// The result called `name`, made by `make` where it is not there yet.
+    pub fn get_or_make(&self, name: &str, make: impl FnOnce() -> Tensor<2>) -> Tensor<2> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, kept)) = made.iter().find(|(n, _)| n == name) {
+            return kept.clone();
+        }
+        let value = make().detach();
+        made.push((name.to_string(), value.clone()));
+        value
+    }
 }
 
 impl fmt::Debug for Nodes {
@@ -148,7 +201,7 @@ impl Activation for AnyActivation {
 
     fn labelled(&self) -> Tensor<2> {
         match self {
-            Self::Nodes(Nodes { features, labelled: Some(rows), .. }) => features.clone().select(0, rows.clone()),
+            Self::Nodes(Nodes { features, labelled, .. }) => labelled.of(features.clone()),
             other => other.features(),
         }
     }
@@ -172,12 +225,20 @@ impl Activation for AnyActivation {
         match self {
             Self::Features(_) => Self::Features(features),
             Self::Maps(x) => Self::Maps(x.with_features(features)),
-            Self::Nodes(n) => Self::Nodes(Nodes { features, ..n.clone() }),
+            Self::Nodes(n) => Self::Nodes(Nodes { features, memo: None, ..n.clone() }),
         }
     }
 }
 
 impl AnyActivation {
+    /// The nodes, where this is a graph.
+    pub fn nodes(&self) -> Option<&Nodes> {
+        match self {
+            Self::Nodes(nodes) => Some(nodes),
+            Self::Features(_) | Self::Maps(_) => None,
+        }
+    }
+
     /// The same values off the autodiff device altogether, for inference.
     pub fn without_autodiff(self) -> Self {
         match self {
@@ -187,6 +248,7 @@ impl AnyActivation {
                 features: n.features.without_autodiff(),
                 labelled: n.labelled.map(Tensor::without_autodiff),
                 graph: n.graph,
+                memo: None,
             }),
         }
     }
@@ -209,6 +271,7 @@ impl AnyActivation {
                 features: n.features.to_device(device),
                 labelled: n.labelled.map(|rows| rows.to_device(device)),
                 graph: n.graph,
+                memo: None,
             }),
         }
     }

@@ -26,6 +26,7 @@ pub mod optimize;
 pub mod pair_loss;
 pub mod peer;
 pub mod projection;
+pub mod prototypes;
 mod public_names;
 pub mod random;
 pub mod report;

@@ -28,6 +28,16 @@ const L2_EPSILON: f64 = 1e-4;
 const LAYER_NORM_EPSILON: f64 = 1e-5;
 
 impl Normaliser {
+    /// The name in a config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Rms => "rms",
+            Self::L2 => "l2",
+            Self::LayerNorm => "layer-norm",
+        }
+    }
+
     /// Applies the normaliser to every row.
     ///
     /// # Shapes

@@ -99,6 +99,21 @@ fn arms(args: &CompareArgs) -> Result<Vec<Arm>> {
             arms.push(baseline(rule, rule, false));
         }
     }
+    // What an architecture wants to be compared with beside that: graph networks have two baselines of back-propagation.
+    let further = registry()
+        .networks
+        .iter()
+        .find(|n| first["network"]["name"] == n.name)
+        .map_or_else(Vec::new, |n| (n.baselines)(&first));
+    for (name, config) in further {
+        if !arms.iter().any(|a| a.config["rule"] == config["rule"] && a.config["network"] == config["network"]) {
+            let mut arm = baseline(name, "backprop", false);
+            for part in ["rule", "network", "data"] {
+                arm.config[part] = config[part].clone();
+            }
+            arms.push(arm);
+        }
+    }
     if args.checkpointing {
         arms.push(baseline("backprop-checkpointing", "backprop", true));
     }

@@ -71,9 +71,17 @@ fn git_revision() -> Option<String> {
     (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_string())
 }
 
+/// Says on standard error what is known to fail.
+pub(crate) fn warn(config: &RunConfig) {
+    for warning in config.warnings() {
+        eprintln!("warning: {warning}");
+    }
+}
+
 /// A config from a file, with its data.
 pub(crate) fn prepare(path: &Path, change: &ChangeArgs) -> Result<Run> {
     let config = RunConfig::load(path, &change.assignments(), &registry())?;
+    warn(&config);
     Ok(Run::prepare(config, options(change.device(), Some(path), change.data.as_deref()))?)
 }
 

@@ -12,7 +12,8 @@ pub(crate) fn run(args: &PlanArgs) -> Result<()> {
     let run = prepare(&args.config.config, &args.config.change)?;
     let model = run.model()?;
     if args.json {
-        print_line(serde_json::to_string_pretty(&plan(&model, run.config.training.batch_size))?)
+        let rows = run.data.rows_per_step(run.config.training.batch_size);
+        print_line(serde_json::to_string_pretty(&plan(&model, rows))?)
     } else {
         print(block_table(&run, &model))
     }
@@ -20,7 +21,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<()> {
 
 /// Shape, parameters, head parameters and activation bytes of every block.
 pub(crate) fn block_table(run: &Run, model: &LocalModel) -> String {
-    let batch = run.config.training.batch_size;
+    let batch = run.data.rows_per_step(run.config.training.batch_size);
     let blocks = plan(model, batch);
     let rows: Vec<Vec<String>> = blocks
         .iter()

@@ -46,6 +46,13 @@ pub struct Context<'a> {
     pub classes: Option<usize>,
 }
 
+impl Context<'_> {
+    /// Name of the architecture, where it is known.
+    pub fn network_name(&self) -> Option<&str> {
+        self.network.get("name").and_then(|n| n.as_str())
+    }
+}
+
 /// Which weights a run ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -65,7 +72,7 @@ pub enum Keep {
 /// | `batch-size` | 128 | >= 1 | samples per step |
 /// | `eval-batch-size` | 500 | >= 1 | samples per evaluation step |
 /// | `workers` | 1 | 0 to 64 | threads that assemble batches |
-/// | `keep` | last | last, best | the weights the run ends with; best needs a validation set |
+/// | `keep` | last | last, best | the weights the run, or each block under a greedy schedule, ends with; best needs a validation set |
 /// | `patience` | none | >= 1 | stop after so many epochs without a better validation accuracy |
 /// | `gradient-checkpointing` | false | | recompute cheap activations in the backward pass (Burn's) |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -338,6 +345,13 @@ impl RunConfig {
         if let Some(found) = found {
             self.resolved["data"]["path"] = json!(found);
         }
+    }
+
+    /// What the user should know and nothing forbids.
+    pub fn warnings(&self) -> Vec<ConfigError> {
+        let network = self.resolved.get("network").and_then(|n| n.as_object()).cloned().unwrap_or_default();
+        let blocks = self.partition.count(&self.network.outline()).ok();
+        self.rule.warnings(&Context { network: &network, blocks, input: None, classes: None })
     }
 
     /// The config with every default filled in; reading it back gives the same run.

@@ -63,27 +63,54 @@ impl DataFolders {
     /// [`Error::Data`] if it does not exist, with the folders that were looked at and the public source of the files.
     pub fn resolve(&self, config: &DataConfig) -> Result<PathBuf> {
         let candidates = match &config.path {
-            // An absolute path replaces the folder it is joined to.
-            Some(path) => {
-                let mut candidates: Vec<_> = self.config.iter().map(|folder| folder.join(path)).collect();
-                candidates.push(PathBuf::from(path));
-                candidates.dedup();
-                candidates
-            }
+            Some(path) => self.beside(path),
             None => vec![self.root()?.join(config.name.name())],
         };
-        if let Some(folder) = candidates.iter().find(|folder| folder.is_dir()) {
-            return Ok(folder.clone());
-        }
-        let found = match &candidates[1..] {
-            [] => "no such folder".to_string(),
-            others => {
-                let others: Vec<_> = others.iter().map(|folder| folder.display().to_string()).collect();
-                format!("no such folder, and no {} either", others.join(", "))
-            }
-        };
-        Err(Error::data(&candidates[0], found, needed(config.name)))
+        first(&candidates, Path::is_dir, "folder", || needed(config.name))
     }
+
+    /// A file or folder of a data set of another crate: `path` relative to the config's folder, to the current one, or to
+    /// the data folder.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if there is none, with the places that were looked at and what is `needed` there.
+    pub fn find(&self, path: &str, needed: &str) -> Result<PathBuf> {
+        let mut candidates = self.beside(path);
+        candidates.extend(self.root().ok().map(|root| root.join(path)));
+        candidates.dedup();
+        first(&candidates, Path::exists, "file or folder", || {
+            format!("{needed}; another place can be given with --data FOLDER, {VARIABLE} or $.data.path")
+        })
+    }
+
+    /// A path beside the config, or in the current folder.
+    fn beside(&self, path: &str) -> Vec<PathBuf> {
+        // An absolute path replaces the folder it is joined to.
+        let mut candidates: Vec<_> = self.config.iter().map(|folder| folder.join(path)).collect();
+        candidates.push(PathBuf::from(path));
+        candidates.dedup();
+        candidates
+    }
+}
+
+/// The first of the candidates that is there.
+fn first(
+    candidates: &[PathBuf],
+    is_there: impl Fn(&Path) -> bool,
+    kind: &str,
+    needed: impl Fn() -> String,
+) -> Result<PathBuf> {
+    if let Some(folder) = candidates.iter().find(|folder| is_there(folder)) {
+        return Ok(folder.clone());
+    }
+    let found = match &candidates[1..] {
+        [] => format!("no such {kind}"),
+        others => {
+            let others: Vec<_> = others.iter().map(|folder| folder.display().to_string()).collect();
+            format!("no such {kind}, and no {} either", others.join(", "))
+        }
+    };
+    Err(Error::data(&candidates[0], found, needed()))
 }
 
 fn needed(name: DataName) -> String {

@@ -45,6 +45,11 @@ pub trait TrainingData: Debug + Send + Sync {
         false
     }
 
+    /// Rows that flow through the network in a step of so many samples: on a graph all its nodes.
+    fn rows_per_step(&self, batch_size: usize) -> usize {
+        batch_size
+    }
+
     /// Steps of an epoch.
     fn steps_per_epoch(&self, batch_size: usize) -> usize {
         self.samples(DataSplit::Train).div_ceil(batch_size.max(1))

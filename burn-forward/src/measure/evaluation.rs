@@ -4,6 +4,7 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::ranking::{average_precision, roc_auc};
 use super::sparsity::hoyer;
 use crate::activation::Activation;
 use crate::data::Batch;
@@ -24,6 +25,12 @@ pub struct Evaluation {
     pub samples: usize,
     /// Mean cross-entropy of the readout in force.
     pub loss: f64,
+    /// Area under the ROC curve of the readout in force, of two classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roc_auc: Option<f64>,
+    /// Average precision of the readout in force for the second of two classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_precision: Option<f64>,
     /// Accuracy of every readout by name.
     pub readouts: Vec<(String, f64)>,
     /// Counts by true class (row) and predicted class (column).
@@ -102,6 +109,7 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
     let (mut samples, mut correct, mut loss) = (0usize, 0usize, 0.0f64);
     let mut readouts: Vec<(String, usize)> = Vec::new();
     let mut confusion: Vec<Vec<usize>> = Vec::new();
+    let mut ranked: Vec<(f64, bool)> = Vec::new();
 
     for batch in loader.iter() {
         let batch = batch.map_err(|e| Error::burn("loading a batch", e))?;
@@ -117,6 +125,10 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
         }
         for (t, p) in targets.iter().zip(&prediction) {
             confusion[*t][*p] += 1;
+        }
+        if batch.classes == 2 {
+            let values: Vec<f64> = logits.to_data().iter::<f64>().collect();
+            ranked.extend(values.chunks_exact(2).zip(&targets).map(|(v, t)| (v[1] - v[0], *t == 1)));
         }
         samples += rows;
         correct += hits(&prediction, &targets);
@@ -165,6 +177,8 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
         correct,
         samples,
         loss: loss / samples as f64,
+        roc_auc: roc_auc(&ranked),
+        average_precision: (!ranked.is_empty()).then(|| average_precision(&ranked)).flatten(),
         readouts: readouts.into_iter().map(|(name, n)| (name, fraction(n))).collect(),
         confusion,
         blocks: blocks

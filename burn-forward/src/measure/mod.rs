@@ -2,8 +2,10 @@
 
 mod audit;
 mod evaluation;
+mod ranking;
 mod sparsity;
 
 pub use audit::{Alignment, audit};
 pub use evaluation::{BlockEvaluation, Evaluation, GoodnessHistogram, evaluate};
+pub use ranking::{average_precision, roc_auc};
 pub use sparsity::hoyer;

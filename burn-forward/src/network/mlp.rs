@@ -27,6 +27,8 @@ pub enum ActivationFn {
     Gelu,
     /// Hyperbolic tangent.
     Tanh,
+    /// `z`: no activation function.
+    None,
 }
 
 impl ActivationFn {
@@ -37,6 +39,7 @@ impl ActivationFn {
             Self::LeakyRelu => activation::leaky_relu(z, 0.01),
             Self::Gelu => activation::gelu(z),
             Self::Tanh => activation::tanh(z),
+            Self::None => z,
         }
     }
 
@@ -47,6 +50,7 @@ impl ActivationFn {
             Self::LeakyRelu => "leaky-relu",
             Self::Gelu => "gelu",
             Self::Tanh => "tanh",
+            Self::None => "none",
         }
     }
 }
@@ -69,7 +73,8 @@ pub enum InitScheme {
 }
 
 impl InitScheme {
-    fn of(self, fan_in: usize, fan_out: usize) -> (Init, Init) {
+    /// Distributions of weights and biases of a layer.
+    pub fn of(self, fan_in: usize, fan_out: usize) -> (Init, Init) {
         match self {
             Self::Default => (Init::default_uniform(fan_in), Init::default_uniform(fan_in)),
             Self::UnitNormal => (Init::unit_normal(fan_in), Init::Zeros),
@@ -85,7 +90,7 @@ impl InitScheme {
 /// | name | default | range | meaning |
 /// |---|---|---|---|
 /// | `widths` | required | 1 to 1000 of >= 1 | units of every hidden layer; the readout belongs to the rule |
-/// | `activation` | relu | relu, leaky-relu, gelu, tanh | of every layer |
+/// | `activation` | relu | relu, leaky-relu, gelu, tanh, none | of every layer |
 /// | `dropout` | 0 | [0, 1) | probability of zeroing an activity |
 /// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input, the image included |
 /// | `init` | default | default, unit-normal, he-uniform, xavier, zeros | initial weights |
@@ -116,15 +121,28 @@ impl MlpConfig {
     /// # Errors
     /// [`crate::Error::Argument`] if a width is 0.
     pub fn layers(&self, input: RowShape, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {
+        self.layers_up_to(None, input, seed, device)
+    }
+
+    /// The layers, the last of which gives scores of so many classes instead of what the config says.
+    pub(super) fn layers_up_to(
+        &self,
+        classes: Option<usize>,
+        input: RowShape,
+        seed: Seed,
+        device: &Device,
+    ) -> Result<Vec<AnyLayer>> {
         let mut d_in = input.len();
         let mut layers = Vec::with_capacity(self.widths.len());
-        for (i, &d_out) in self.widths.iter().enumerate() {
+        for (i, &width) in self.widths.iter().enumerate() {
+            let scores = classes.filter(|_| i + 1 == self.widths.len());
+            let d_out = scores.unwrap_or(width);
             let mut rng = seed.stream("init", &[i as u64]);
             let (weight, bias) = self.init.of(d_in, d_out);
             layers.push(AnyLayer::new(Dense {
                 linear: init::linear(d_in, d_out, weight, Some(bias), &mut rng, device)?,
-                dropout: DropoutConfig::new(self.dropout).init(),
-                activation: self.activation,
+                dropout: DropoutConfig::new(if scores.is_some() { 0.0 } else { self.dropout }).init(),
+                activation: if scores.is_some() { ActivationFn::None } else { self.activation },
                 normalisation: self.normalisation,
             }));
             d_in = d_out;
@@ -242,13 +260,7 @@ impl Layer for Dense {
         LayerExport {
             name: String::new(),
             kind: "linear".into(),
-            normalisation: match self.normalisation {
-                Normaliser::None => "none",
-                Normaliser::Rms => "rms",
-                Normaliser::L2 => "l2",
-                Normaliser::LayerNorm => "layer-norm",
-            }
-            .into(),
+            normalisation: self.normalisation.name().into(),
             activation: self.activation.name().into(),
         }
     }

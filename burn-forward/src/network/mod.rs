@@ -8,7 +8,7 @@ mod registry;
 pub use layer::{AnyLayer, Candidates, Layer, LayerExport};
 pub use mlp::{ActivationFn, Dense, InitScheme, MlpConfig};
 pub use partition::{LayerOutline, Partition, PartitionName};
-pub use registry::{NetworkEntry, NetworkSpec, ParseNetwork, network_entries, network_entry};
+pub use registry::{Companions, LayerRequest, NetworkEntry, NetworkSpec, ParseNetwork, network_entries, network_entry};
 
 use burn::module::Module;
 use burn::tensor::Tensor;

@@ -3,25 +3,49 @@
 //! Rumelhart, Hinton and Williams 1986. It is not a second engine but the setting of the partition that leaves no border
 //! for a gradient to stop at: one block, one classifier on its output, cross-entropy. Whatever partition the config gives,
 //! this rule trains the network as a whole.
+//!
+//! With `output` `network` the last layer of the architecture gives the class scores itself, as graph networks and others
+//! are usually published: it has one output per class, whatever width the config gives it.
 
+use burn::module::Module;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AnyRule, HeadReadout, LocalClassifiers, RuleSpec};
-use crate::Result;
-use crate::network::{Network, Partition};
-use crate::projection::HeadPool;
+use super::{AnyRule, HeadReadout, LocalClassifiers, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use crate::activation::{Activation, AnyActivation};
+use crate::block::Block;
+use crate::data::Batch;
+use crate::local::learn;
+use crate::network::{Chain, LayerRequest, Network, Partition};
+use crate::projection::{CrossEntropy, HeadPool};
 use crate::random::Seed;
+use crate::tape::{Labels, Tape};
+use crate::{Error, Result};
+
+/// What gives the class scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputLayer {
+    /// A linear layer behind the network.
+    #[default]
+    Linear,
+    /// The network's own last layer.
+    Network,
+}
 
 /// Settings of `backprop`.
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `bias` | true | | whether the output layer has a bias |
+/// | `output` | linear | linear, network | a linear layer behind the network, or its own last layer |
+/// | `bias` | true | | whether the linear output layer has a bias |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BackpropConfig {
-    /// Whether the output layer has a bias.
+    /// What gives the class scores.
+    #[serde(default)]
+    pub output: OutputLayer,
+    /// Whether the linear output layer has a bias.
     #[serde(default = "yes")]
     pub bias: bool,
 }
@@ -32,7 +56,7 @@ pub(super) fn yes() -> bool {
 
 impl Default for BackpropConfig {
     fn default() -> Self {
-        Self { bias: true }
+        Self { output: OutputLayer::Linear, bias: true }
     }
 }
 
@@ -45,7 +69,66 @@ impl RuleSpec for BackpropConfig {
         Err("back-propagation has one block, so there is no order of blocks to train greedily".into())
     }
 
+    fn layer_request(&self, classes: usize) -> LayerRequest {
+        LayerRequest { classifies: self.output == OutputLayer::Network, ..LayerRequest::plain(classes) }
+    }
+
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
-        Ok(AnyRule::new(LocalClassifiers::new(network, classes, self.bias, HeadPool::FULL, HeadReadout::Last, seed)?))
+        if self.output == OutputLayer::Linear {
+            return Ok(AnyRule::new(LocalClassifiers::new(network, classes, self.bias, HeadPool::FULL, HeadReadout::Last, seed)?));
+        }
+        let width = network.blocks().last().map_or(0, |b| Chain::output(b).len());
+        if width != classes {
+            return Err(Error::argument(
+                "backprop",
+                "outputs of the last layer",
+                width,
+                format!("{classes}, one per class"),
+            ));
+        }
+        Ok(AnyRule::new(OutputClassifier { loss: CrossEntropy }))
+    }
+}
+
+/// Cross-entropy of a network whose last layer gives the class scores; no parameters.
+#[derive(Module, Debug)]
+pub struct OutputClassifier {
+    loss: CrossEntropy,
+}
+
+impl Rule for OutputClassifier {
+    fn clone_rule(&self) -> Box<dyn Rule> {
+        Box::new(self.clone())
+    }
+
+    fn begin(&self, _: &Network, batch: &Batch, _: StepContext, _: &mut Tape) -> Pass {
+        Pass::of(batch)
+    }
+
+    fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
+        let labels = Labels(pass.labels.clone());
+        for stream in &mut pass.streams {
+            *stream = learn(block, &self.loss, index, stream.clone(), &labels, tape);
+        }
+        pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
+    }
+
+    fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
+        for stream in &mut pass.streams {
+            *stream = block.forward(stream.clone()).detach();
+        }
+    }
+
+    fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
+        let logits = network.forward(inputs).labelled();
+        let mut blocks = vec![None; network.len()];
+        if let Some(last) = blocks.last_mut() {
+            *last = Some(logits.clone());
+        }
+        Scores { blocks, readouts: vec![("output", logits)], primary: 0 }
+    }
+
+    fn export(&self, _: &Network) -> ReadoutExport {
+        ReadoutExport { description: serde_json::json!({"kind": "output"}), ..ReadoutExport::default() }
     }
 }

@@ -26,7 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AnyRule, ParameterGroup, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
-use crate::activation::{Activation, AnyActivation};
+use crate::activation::{Activation, AnyActivation, RowShape};
 use crate::block::Trace;
 use crate::config::Context;
 use crate::data::Batch;
@@ -213,6 +213,13 @@ impl RuleSpec for ForwardForwardConfig {
     fn check(&self, context: &Context) -> Vec<ConfigError> {
         let s = self.settings();
         let mut errors = Vec::new();
+        if let Some(RowShape::Nodes(_)) = context.input {
+            errors.push(ConfigError::new(
+                "$.rule.name",
+                "\"forward-forward\" writes labels into single samples, but here all nodes of a graph are one input; \
+                 needed: \"graph-forward-forward\", or another rule",
+            ));
+        }
         if matches!(context.network.get("normalisation").and_then(|n| n.as_str()), None | Some("none")) {
             errors.push(ConfigError::new(
                 "$.network.normalisation",

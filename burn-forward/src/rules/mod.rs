@@ -18,7 +18,7 @@ mod mono_forward;
 mod readout;
 mod registry;
 
-pub use backprop::BackpropConfig;
+pub use backprop::{BackpropConfig, OutputClassifier, OutputLayer};
 pub use deep_supervision::{DeepSupervision, DeepSupervisionConfig};
 pub use dfa::{Dfa, DfaConfig};
 pub use drtp::{Drtp, DrtpConfig};
@@ -55,7 +55,7 @@ pub struct StepContext {
 }
 
 /// One batch on its way through the blocks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pass {
     /// What enters the next block: one activation per stream (positive and negative samples are two).
     pub streams: Vec<AnyActivation>,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::activation::RowShape;
 use crate::config::Context;
-use crate::network::{Network, Partition};
+use crate::network::{LayerRequest, Network, Partition};
 use crate::optimize::OptimizerConfig;
 use crate::random::Seed;
 use crate::{ConfigError, ConfigErrors, Error, Result};
@@ -40,6 +40,11 @@ pub trait RuleSpec: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// What the user should know and nothing forbids: combinations that are known to fail.
+    fn warnings(&self, _context: &Context) -> Vec<ConfigError> {
+        Vec::new()
+    }
+
     /// The partition this rule insists on.
     fn partition(&self) -> Option<Partition> {
         None
@@ -61,6 +66,11 @@ pub trait RuleSpec: Debug + Send + Sync {
     /// Shape of what enters the network, for a rule that adds channels of its own to the images.
     fn input(&self, images: RowShape) -> RowShape {
         images
+    }
+
+    /// What the rule wants of the network's layers beside what the config says, for data of `classes` classes.
+    fn layer_request(&self, classes: usize) -> LayerRequest {
+        LayerRequest::plain(classes)
     }
 
     /// Parameters with an optimiser of their own.

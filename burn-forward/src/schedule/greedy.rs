@@ -1,11 +1,13 @@
 //! The greedy schedule on burn-train: one block to the end, then the next, with the outputs of finished blocks cached.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::data::dataset::DatasetError;
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
+use burn::store::ModuleRecord;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::metric::store::{Aggregate, Split};
 use burn::train::{EventProcessorTraining, LearnerEvent, TrainingItem};
@@ -15,7 +17,7 @@ use burn::train::{
 };
 use rand::seq::SliceRandom;
 
-use crate::activation::{Activation, AnyActivation};
+use crate::activation::{Activation, AnyActivation, Memo};
 use crate::data::{Batch, BatchKey};
 use crate::random::Seed;
 use crate::rules::Pass;
@@ -76,9 +78,43 @@ pub struct GreedyStrategy {
     pub fresh_schedule: LrSchedulerRecord,
     /// Block and validation accuracy of every epoch that a resumed run has behind it.
     pub history: Vec<(usize, Option<f64>)>,
+    /// Where the weights of each block's best epoch are kept, if a block is to end with those and not with its last ones.
+    pub best: Option<PathBuf>,
+}
+
+/// File with the model as it was when `block` was at its best.
+pub fn best_of_block(checkpoints: &Path, block: usize) -> PathBuf {
+    checkpoints.join(format!("best-of-block-{block}.bpk"))
+}
+
+/// Whether the last epoch of the history is the best of its block so far.
+fn improved(history: &[(usize, Option<f64>)]) -> bool {
+    let Some((&(block, last), before)) = history.split_last() else {
+        return false;
+    };
+    let value = |a: Option<f64>| a.unwrap_or(f64::NEG_INFINITY);
+    before.iter().all(|(b, a)| *b != block || value(last) > value(*a))
 }
 
 impl GreedyStrategy {
+    /// Keeps the model, as the best of `block` so far; under a temporary name first, so that the file is always whole.
+    fn keep_best(&self, model: LocalModel, block: usize) -> Result<(), String> {
+        let Some(folder) = &self.best else { return Ok(()) };
+        let path = best_of_block(folder, block);
+        let partial = folder.join("partial-best.bpk");
+        model.into_record().save(&partial).map_err(|e| format!("{}: {e}", partial.display()))?;
+        std::fs::rename(&partial, &path).map_err(|e| format!("{}: {e}", path.display()))
+    }
+
+    /// Goes back to the best weights of `block`.
+    fn restore_best(&self, learner: &mut Learner<LocalModel>, block: usize) -> Result<(), String> {
+        let Some(folder) = &self.best else { return Ok(()) };
+        let path = best_of_block(folder, block);
+        let record = ModuleRecord::load(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        learner.load_model(record);
+        Ok(())
+    }
+
     /// What the blocks below `block` make of a batch.
     fn advance(&self, model: &LocalModel, batch: &Batch, block: usize) -> Pass {
         let context = model.context(batch);
@@ -109,6 +145,16 @@ impl GreedyStrategy {
         let Some(cache) = cache else {
             return Box::new(train.iter().map(|batch| batch.map(|b| Work::Batch(Box::new(b)))));
         };
+        let cache = match cache {
+            Cache::Rows(rows) => rows,
+            Cache::Whole(passes) => {
+                let rows: usize = passes.iter().map(|p| p.labels.dims()[0]).sum();
+                let times = train.num_items().div_ceil(rows.max(1));
+                let key = move |i| BatchKey { epoch: epoch as u64, index: i as u64 };
+                let all = std::iter::repeat_n(passes, times).flatten().enumerate();
+                return Box::new(all.map(move |(i, pass)| Ok(Work::Cached(Box::new(pass.clone()), key(i)))));
+            }
+        };
         let mut order: Vec<i64> = (0..cache.rows as i64).collect();
         order.shuffle(&mut self.seed.stream("order", &[epoch as u64]));
         let chunks: Vec<Vec<i64>> = order.chunks(self.batch_size.max(1)).map(<[i64]>::to_vec).collect();
@@ -119,7 +165,16 @@ impl GreedyStrategy {
 }
 
 /// Inputs of one block for the whole training set.
-struct Cache {
+#[allow(clippy::large_enum_variant, reason = "there is one of these at a time")]
+enum Cache {
+    /// Samples, from which any batch can be put together.
+    Rows(Rows),
+    /// Batches that are one piece each: graphs. What layers make of their constant inputs is kept with them.
+    Whole(Vec<Pass>),
+}
+
+/// Samples of the whole training set in the loader's order.
+struct Rows {
     streams: Vec<AnyActivation>,
     labels: Tensor<1, Int>,
     negatives: Option<Tensor<1, Int>>,
@@ -127,7 +182,25 @@ struct Cache {
 }
 
 impl Cache {
-    /// Runs every training sample to the input of `block`, in the loader's order.
+    /// Runs every training sample to the input of a block, in the loader's order.
+    fn fill(passes: impl Iterator<Item = Pass>) -> Option<Self> {
+        let mut passes = passes.peekable();
+        let is_graph = passes.peek().is_some_and(|p| p.streams.iter().any(|s| s.nodes().is_some()));
+        if is_graph { Some(Self::Whole(passes.map(remembering).collect())) } else { Rows::fill(passes).map(Self::Rows) }
+    }
+}
+
+/// The pass with a memo for every stream of its own.
+fn remembering(mut pass: Pass) -> Pass {
+    for stream in &mut pass.streams {
+        if let AnyActivation::Nodes(nodes) = stream {
+            nodes.memo = Some(Memo::default());
+        }
+    }
+    pass
+}
+
+impl Rows {
     fn fill(passes: impl Iterator<Item = Pass>) -> Option<Self> {
         let mut streams: Vec<Vec<AnyActivation>> = Vec::new();
         let (mut labels, mut negatives) = (Vec::new(), Vec::new());
@@ -186,6 +259,7 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
         while let Some(phase) = next_phase(&history, blocks, self.epochs_per_block, self.patience) {
             if phase.epochs == 0 && phase.block > 0 {
                 learner.load_scheduler(self.fresh_schedule.clone());
+                interrupter.fail_on_error(self.restore_best(&mut learner, phase.block - 1).map_err(failure));
             }
             if self.cache && cache.as_ref().is_none_or(|(block, _)| *block != phase.block) {
                 let model = learner.model();
@@ -250,15 +324,23 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
             if interrupter.should_stop() {
                 break;
             }
+            let name = metric_name(Some(phase.block), Quantity::Accuracy);
+            history.push((phase.block, event_store.find_metric(&name, epoch, Aggregate::Mean, &Split::Valid)));
+            // Before the checkpoint: a run that dies in between does this epoch again and finds the same.
+            if improved(&history) {
+                interrupter.fail_on_error(self.keep_best(learner.model(), phase.block).map_err(failure));
+            }
             if let Some(checkpointer) = &mut checkpointer {
                 checkpointer.checkpoint(&learner, epoch, &event_store);
             }
-            let name = metric_name(Some(phase.block), Quantity::Accuracy);
-            history.push((phase.block, event_store.find_metric(&name, epoch, Aggregate::Mean, &Split::Valid)));
             epoch += 1;
         }
         (learner.model(), event_processor)
     }
+}
+
+fn failure(message: String) -> DatasetError {
+    DatasetError::new(std::io::Error::other(message))
 }
 
 #[cfg(test)]
@@ -274,5 +356,13 @@ mod tests {
         // Two epochs without a better accuracy: done, as after the most epochs.
         assert_eq!(at(&[(0, Some(0.5)), (0, Some(0.4)), (0, Some(0.5))]), Some((1, 0)));
         assert_eq!(at(&[(0, Some(0.5)), (1, Some(0.1)), (1, Some(0.2)), (1, Some(0.3))]), None);
+    }
+
+    #[test]
+    fn the_first_of_equals_is_the_best() {
+        assert!(!improved(&[]));
+        assert!(improved(&[(0, Some(0.5))]) && improved(&[(0, Some(0.5)), (1, Some(0.1))]));
+        assert!(improved(&[(0, None), (0, Some(0.1))]));
+        assert!(!improved(&[(0, Some(0.5)), (0, Some(0.5))]));
     }
 }

@@ -1,5 +1,6 @@
 //! A run from config to summary: data, model, burn-train, test, files.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -26,7 +27,7 @@ use crate::measure::{Evaluation, evaluate};
 use crate::network::Network;
 use crate::random::Seed;
 use crate::rules::ParameterGroup;
-use crate::schedule::{GreedyStrategy, ScheduleConfig};
+use crate::schedule::{GreedyStrategy, ScheduleConfig, best_of_block};
 use crate::{ConfigErrors, Error, Result};
 
 /// What a run leaves in `summary.json`.
@@ -54,6 +55,12 @@ pub struct Summary {
     pub correct: usize,
     /// Accuracy on the validation set of the weights the run ends with; `None` without one.
     pub validation_accuracy: Option<f64>,
+    /// Area under the ROC curve on the test set, of two classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roc_auc: Option<f64>,
+    /// Average precision on the test set for the second of two classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_precision: Option<f64>,
     /// Accuracy of every readout on the test set.
     pub readouts: Vec<(String, f64)>,
     /// Seconds of training, validation and test not included.
@@ -146,7 +153,8 @@ impl Run {
         {
             errors.push(crate::ConfigError::new(
                 "$.schedule.cache",
-                "true, but augmented images differ in every epoch; needed: \"cache\": false, or no augmentation",
+                "true, but the training batches (augmented images, sampled graphs) differ in every epoch; needed: \"cache\": \
+                 false, or no augmentation and no sampling",
             ));
         }
         if !errors.is_empty() {
@@ -232,7 +240,7 @@ impl Run {
 /// [`Error::Argument`] if network, rule and data do not fit.
 pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
     let seed = Seed::new(config.seed);
-    let mut layers = config.network.layers(config.rule.input(input), seed, device)?;
+    let mut layers = config.network.layers_for(config.rule.input(input), config.rule.layer_request(classes), seed, device)?;
     let freeze = config.weights.as_ref().map_or(0, |w| w.freeze).min(layers.len());
     let learning = layers.split_off(freeze);
     let entering = layers.last().map_or(input, |layer| layer.output());
@@ -246,8 +254,15 @@ pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: 
 /// # Errors
 /// [`Error::RunFolder`] if there is no whole checkpoint or it does not fit.
 pub fn load_model(run: &Run, folder: &RunFolder) -> Result<LocalModel> {
+    let model = run.model()?;
+    if run.config.schedule.is_greedy() && run.config.training.keep == Keep::Best {
+        let path = best_of_block(&folder.checkpoints(), model.network.len() - 1);
+        if path.is_file() {
+            return Ok(load_record(model, folder, &path)?.valid());
+        }
+    }
     let epoch = final_epoch(run, folder)?;
-    Ok(load_epoch(run.model()?, folder, epoch)?.valid())
+    Ok(load_epoch(model, folder, epoch)?.valid())
 }
 
 /// The epoch whose weights a run ends with.
@@ -264,12 +279,13 @@ fn final_epoch(run: &Run, folder: &RunFolder) -> Result<usize> {
 }
 
 fn load_epoch(model: LocalModel, folder: &RunFolder, epoch: usize) -> Result<LocalModel> {
-    let path = folder.checkpoints().join(format!("model-{epoch}.bpk"));
-    let record = ModuleRecord::load(&path)
-        .map_err(|e| Error::run_folder(folder.path(), format!("checkpoint of epoch {epoch} cannot be read: {e}")))?;
-    model
-        .try_load_record(record)
-        .map_err(|e| Error::run_folder(folder.path(), format!("checkpoint of epoch {epoch} does not fit: {e}")))
+    load_record(model, folder, &folder.checkpoints().join(format!("model-{epoch}.bpk")))
+}
+
+fn load_record(model: LocalModel, folder: &RunFolder, path: &Path) -> Result<LocalModel> {
+    let problem = |what: String| Error::run_folder(folder.path(), format!("checkpoint {} {what}", path.display()));
+    let record = ModuleRecord::load(path).map_err(|e| problem(format!("cannot be read: {e}")))?;
+    model.try_load_record(record).map_err(|e| problem(format!("does not fit: {e}")))
 }
 
 fn now() -> u64 {
@@ -371,7 +387,7 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
 
     let model = if resumed.is_some() { run.model()? } else { run.start_model()? };
     let (parameters, head_parameters) = Run::parameter_counts(&model);
-    let blocks = plan(&model, run.config.training.batch_size);
+    let blocks = plan(&model, run.data.rows_per_step(run.config.training.batch_size));
     if !is_done(run, &rows, model.network.len()) {
         fit(run, folder, model, renderer, resumed, &rows)?;
     }
@@ -399,6 +415,8 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
         test_accuracy: test.accuracy,
         correct: test.correct,
         validation_accuracy: validation.map(|v| v.accuracy),
+        roc_auc: test.roc_auc,
+        average_precision: test.average_precision,
         readouts: test.readouts,
         train_seconds,
         seconds_per_epoch: seconds.get(seconds.len() / 2).copied().unwrap_or(0.0),
@@ -492,7 +510,7 @@ fn fit(
         .renderer(renderer)
         .num_epochs(epochs)
         .with_checkpointing_strategy(KeepCheckpoints {
-            best: training.keep == Keep::Best,
+            best: training.keep == Keep::Best && !greedy,
             kept: folder.checkpointed_epochs(),
         })
         .with_custom_checkpointers(
@@ -532,6 +550,7 @@ fn fit(
             ordered: run.data.eval_loader(DataSplit::Train, training.eval_batch_size, &run.device)?,
             fresh_schedule,
             history: greedy_history(rows),
+            best: (training.keep == Keep::Best).then(|| folder.checkpoints()),
         })));
     }
     let result = builder.launch(Learner::new(model, optimizer, scheduler));

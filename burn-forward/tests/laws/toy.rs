@@ -7,7 +7,7 @@ use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::config::Context;
 use burn_forward::data::{Batch, BatchKey};
 use burn_forward::device;
-use burn_forward::network::{ActivationFn, MlpConfig, Network, Partition};
+use burn_forward::network::{ActivationFn, MlpConfig, Network, NetworkSpec, Partition};
 use burn_forward::normalise::Normaliser;
 use burn_forward::random::Seed;
 use burn_forward::rules::{RuleSpec, rule_entries, rule_entry};
@@ -67,7 +67,7 @@ impl Case {
 
     pub(crate) fn model_of(&self, mlp: &MlpConfig, partition: Partition, seed: Seed) -> LocalModel {
         let spec = self.spec();
-        let layers = mlp.layers(INPUT, seed, &self.device).unwrap();
+        let layers = mlp.layers_for(INPUT, spec.layer_request(CLASSES), seed, &self.device).unwrap();
         let network = Network::new(layers, spec.partition().unwrap_or(partition)).unwrap();
         let rule = spec.build(&network, CLASSES, seed).unwrap_or_else(|e| panic!("{self}: {e}"));
         LocalModel::new(network, rule, seed)

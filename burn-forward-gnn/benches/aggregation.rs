@@ -1,0 +1,68 @@
+//! Time of an aggregation, and of a training step of a graph convolution, against the number of edges.
+//!
+//! `cargo bench --bench aggregation` prints times from 10^4 to 10^6 edges; linear cost means a factor of 10 per line.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use burn::tensor::{Device, Distribution, Tensor};
+use burn_forward::activation::{Activation, AnyActivation, Labelled, Nodes, RowShape};
+use burn_forward::network::{LayerRequest, NetworkSpec};
+use burn_forward::random::Seed;
+use burn_forward_gnn::graph::{Graph, GraphTask};
+use burn_forward_gnn::layers::{GatConfig, GcnConfig};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use rand::RngExt;
+use serde_json::json;
+
+const WIDTH: usize = 128;
+
+/// A random graph with ten edges per node.
+fn random_graph(edges: usize) -> Graph {
+    let nodes = (edges / 10) as u32;
+    let mut rng = Seed::new(0).stream("graph", &[edges as u64]);
+    let pairs: Vec<(u32, u32)> = (0..edges).map(|_| (rng.random_range(0..nodes), rng.random_range(0..nodes))).collect();
+    Graph::directed(nodes as usize, &pairs).unwrap()
+}
+
+fn aggregation(c: &mut Criterion) {
+    let device = Device::flex();
+    let mut group = c.benchmark_group("aggregation");
+    group.sample_size(10).measurement_time(Duration::from_secs(5));
+    for edges in [10_000, 100_000, 1_000_000] {
+        let graph = random_graph(edges);
+        let on = graph.on(&device);
+        let x = Tensor::<2>::random([graph.nodes(), WIDTH], Distribution::Default, &device);
+        group.throughput(Throughput::Elements(graph.edges() as u64));
+        group.bench_with_input(BenchmarkId::new("propagate", edges), &edges, |b, _| b.iter(|| on.propagate(x.clone())));
+        group.bench_with_input(BenchmarkId::new("max", edges), &edges, |b, _| b.iter(|| on.max(x.clone())));
+    }
+    group.finish();
+}
+
+fn training_step(c: &mut Criterion) {
+    let device = Device::flex().autodiff();
+    let gcn: GcnConfig = serde_json::from_value(json!({"widths": [WIDTH]})).unwrap();
+    let gat: GatConfig = serde_json::from_value(json!({"widths": [WIDTH]})).unwrap();
+    let networks: [(&str, &dyn NetworkSpec); 2] = [("gcn", &gcn), ("gat", &gat)];
+    let mut group = c.benchmark_group("training step");
+    group.sample_size(10).measurement_time(Duration::from_secs(5));
+    for edges in [10_000, 100_000, 1_000_000] {
+        let graph = Arc::new(random_graph(edges));
+        let features = Tensor::<2>::random([graph.nodes(), WIDTH], Distribution::Default, &device);
+        let task = Arc::new(GraphTask::new(graph.clone(), 2));
+        let input = AnyActivation::Nodes(Nodes { features, labelled: Labelled::All, graph: task, memo: None });
+        for (name, network) in networks {
+            let request = LayerRequest::plain(2);
+            let layers = network.layers_for(RowShape::Nodes(WIDTH), request, Seed::new(0), &device).unwrap();
+            group.bench_with_input(BenchmarkId::new(name, edges), &edges, |b, _| {
+                b.iter(|| layers[0].trace(input.clone(), None).output.features().square().mean().backward());
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, aggregation, training_step);
+criterion_main!(benches);

@@ -1,0 +1,335 @@
+//! The `data` part of a config for graphs.
+
+use burn_forward::data::{DataEntry, DataFolders, DataSpec, TrainingData, data_entry};
+use burn_forward::random::Seed;
+use burn_forward::{ConfigError, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::set::{GraphData, GraphSet};
+use super::split::SplitConfig;
+use super::{folder, karate, npz};
+
+/// The graphs that can be named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GraphName {
+    /// Zachary's karate club, embedded.
+    Karate,
+    /// Planetoid's Cora with its public split.
+    Cora,
+    /// CitationFull's Cora_ML.
+    CoraMl,
+    /// MUSAE's GitHub.
+    Github,
+    /// Any graph in a folder of CSV and TSV files.
+    GraphFolder,
+    /// Any graph in the `.npz` format of the public benchmarks.
+    GraphNpz,
+}
+
+impl GraphName {
+    /// The name in a config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Karate => "karate",
+            Self::Cora => "cora",
+            Self::CoraMl => "cora-ml",
+            Self::Github => "github",
+            Self::GraphFolder => "graph-folder",
+            Self::GraphNpz => "graph-npz",
+        }
+    }
+
+    /// The folder in the data folder, and the split file in it, where the name says them.
+    fn place(self) -> (Option<&'static str>, Option<&'static str>) {
+        match self {
+            Self::Cora => (Some("cora"), Some("splits")),
+            Self::CoraMl => (Some("cora_ml"), Some("forwardgnn-split0")),
+            Self::Github => (Some("github_musae"), Some("forwardgnn-split0")),
+            Self::Karate | Self::GraphFolder | Self::GraphNpz => (None, None),
+        }
+    }
+}
+
+/// What is done to a row of features, before anything else sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowScale {
+    /// Nothing.
+    #[default]
+    None,
+    /// Divided by its sum, so that rows sum to 1.
+    Sum,
+    /// Divided by its length.
+    L2,
+}
+
+/// What is to be learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskName {
+    /// The classes of nodes.
+    #[default]
+    Nodes,
+    /// Which pairs of nodes are joined by an edge: two classes, "no edge" and "edge".
+    Links,
+}
+
+/// Mini-batches of the nodes around some training nodes, `training.batch-size` at a time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SamplingConfig {
+    /// Neighbours that are drawn of every node, per layer, from the training nodes outwards.
+    #[schemars(length(min = 1, max = 100), inner(range(min = 1, max = 1_000_000)))]
+    pub fan_outs: Vec<usize>,
+}
+
+/// Which edges are hidden for link prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LinkConfig {
+    /// Fraction of the edges held out for validation; default 0.16.
+    #[serde(default = "link_validation")]
+    #[schemars(range(min = 0.0, max = 0.8))]
+    pub validation: f64,
+    /// Fraction of the edges held out for the test; default 0.2.
+    #[serde(default = "link_test")]
+    #[schemars(range(min = 0.01, max = 0.8))]
+    pub test: f64,
+}
+
+fn link_validation() -> f64 {
+    0.16
+}
+
+fn link_test() -> f64 {
+    0.2
+}
+
+impl Default for LinkConfig {
+    fn default() -> Self {
+        Self { validation: link_validation(), test: link_test() }
+    }
+}
+
+fn one() -> usize {
+    1
+}
+
+/// Which graph, and what is done to it.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `name` | required | karate, cora, cora-ml, github, graph-folder, graph-npz | the graph |
+/// | `path` | by name | relative to the config's folder, the current or the data folder | folder or `.npz` file; required for graph-folder and graph-npz |
+/// | `split` | by name | a file's name, `{"folds": ..}` or `{"per-class": ..}` | see [`SplitConfig`] |
+/// | `binarise` | false | | make every feature above 0 a 1 and every other a 0 |
+/// | `rows` | none | none, sum, l2 | scale rows of features, after `binarise` |
+/// | `weighted` | false | | use the weights in the third column of `edges.csv` |
+/// | `steps-per-epoch` | 1 | >= 1 | full-batch steps in an epoch, behind which there is one validation |
+/// | `sampling` | none | | mini-batches by neighbour sampling; none: the whole graph in every step |
+/// | `task` | nodes | nodes, links | classes of nodes, or edges |
+/// | `links` | 0.16, 0.2 | | edges held out, for task links |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GraphConfig {
+    /// The graph.
+    pub name: GraphName,
+    /// Folder or file of the graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Which nodes are for training, validation and test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitConfig>,
+    /// Make every feature above 0 a 1 and every other a 0.
+    #[serde(default)]
+    pub binarise: bool,
+    /// Scale rows of features.
+    #[serde(default)]
+    pub rows: RowScale,
+    /// Use the edges' weights.
+    #[serde(default)]
+    pub weighted: bool,
+    /// Full-batch steps in an epoch.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub steps_per_epoch: usize,
+    /// Mini-batches by neighbour sampling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<SamplingConfig>,
+    /// What is to be learned.
+    #[serde(default)]
+    pub task: TaskName,
+    /// Edges held out for link prediction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<LinkConfig>,
+}
+
+impl GraphConfig {
+    /// A graph with all defaults.
+    pub fn new(name: GraphName) -> Self {
+        Self {
+            name,
+            path: None,
+            split: None,
+            binarise: false,
+            rows: RowScale::None,
+            weighted: false,
+            steps_per_epoch: 1,
+            sampling: None,
+            task: TaskName::Nodes,
+            links: None,
+        }
+    }
+
+    /// The split in force: the config's, else the name's.
+    fn split(&self) -> Option<SplitConfig> {
+        self.split.clone().or_else(|| self.name.place().1.map(|file| SplitConfig::File(file.into())))
+    }
+
+    /// Reads the graph and does to its features what the config says.
+    ///
+    /// # Errors
+    /// As [`DataSpec::load`].
+    pub fn read(&self, folders: &DataFolders) -> Result<GraphSet> {
+        let path = self.path.as_deref().or(self.name.place().0);
+        let mut set = match (self.name, path) {
+            (GraphName::Karate, _) | (_, None) => karate::read(self.weighted)?,
+            (GraphName::GraphNpz, Some(path)) => npz::read(&folders.find(path, NPZ)?)?,
+            (_, Some(path)) => folder::read(&folders.find(path, FOLDER)?, self.weighted)?,
+        };
+        if self.binarise {
+            set.features.binarise();
+        }
+        set.features.scale(self.rows);
+        Ok(set)
+    }
+}
+
+const FOLDER: &str = "a folder with edges.csv, labels.csv and features.tsv, gzipped or not";
+const NPZ: &str = "an .npz file with adj_matrix, attr_matrix and labels";
+
+impl DataSpec for GraphConfig {
+    fn check(&self) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        let mut add = |path: &str, message: String| errors.push(ConfigError::new(format!("$.data.{path}"), message));
+        match (self.name, &self.path) {
+            (GraphName::GraphFolder | GraphName::GraphNpz, None) => {
+                add("path", format!("missing; needed for \"{}\"", self.name.name()));
+            }
+            (GraphName::Karate, Some(path)) => {
+                add("path", format!("{path:?} is given, but \"karate\" is embedded in the program; leave it out"));
+            }
+            _ => {}
+        }
+        match (self.split(), self.task) {
+            (None, TaskName::Nodes) if self.name != GraphName::Karate => {
+                add("split", "missing; needed: a split file's name, {\"folds\": ..} or {\"per-class\": ..}".into());
+            }
+            (Some(SplitConfig::File(file)), _) if matches!(self.name, GraphName::Karate | GraphName::GraphNpz) => {
+                let needed = "needed: {\"folds\": ..} or {\"per-class\": ..}";
+                add("split", format!("{file:?} is a file, but \"{}\" has none; {needed}", self.name.name()));
+            }
+            (Some(split), _) => {
+                if let Some(message) = split.mistake() {
+                    add("split", message);
+                }
+            }
+            (None, _) => {}
+        }
+        if self.task == TaskName::Links {
+            if self.sampling.is_some() {
+                add("sampling", "is for nodes; with task \"links\" the whole graph is one step: leave it out".into());
+            }
+        } else if self.links.is_some() {
+            add("links", "has no effect with task \"nodes\"; it belongs to task \"links\"".into());
+        }
+        if let Some(LinkConfig { validation, test }) = self.links
+            && validation + test >= 0.95
+        {
+            add("links", format!("hides {} of the edges; needed: at most 0.95", validation + test));
+        }
+        if self.sampling.is_some() && self.steps_per_epoch > 1 {
+            add("steps-per-epoch", "is for full-batch training; with sampling an epoch has as many as it needs".into());
+        }
+        errors
+    }
+
+    fn validates(&self) -> bool {
+        match (self.task, self.split()) {
+            (TaskName::Links, _) => self.links.unwrap_or_default().validation > 0.0,
+            (TaskName::Nodes, Some(split)) => split.validates(),
+            (TaskName::Nodes, None) => false,
+        }
+    }
+
+    fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn TrainingData>> {
+        let set = self.read(folders)?;
+        let folder = match (self.name, self.path.as_deref().or(self.name.place().0)) {
+            (GraphName::Karate | GraphName::GraphNpz, _) | (_, None) => None,
+            (_, Some(path)) => Some(folders.find(path, FOLDER)?),
+        };
+        if self.task == TaskName::Links {
+            return Ok(Box::new(GraphData::links(set, self.links.unwrap_or_default(), self.steps_per_epoch, seed)?));
+        }
+        let split = match self.split() {
+            Some(split) => split.split(&set, folder.as_deref(), seed)?,
+            None => karate::split(),
+        };
+        Ok(Box::new(GraphData::nodes(set, split, self.steps_per_epoch, self.sampling.clone(), seed)?))
+    }
+}
+
+/// The data sets of this crate.
+pub fn data_entries() -> Vec<DataEntry> {
+    [
+        (GraphName::Karate, "Zachary's karate club: 34 nodes, 2 classes, embedded in the program"),
+        (GraphName::Cora, "Planetoid's Cora with its public split, in the folder cora of the data folder"),
+        (GraphName::CoraMl, "CitationFull's Cora_ML, in the folder cora_ml of the data folder"),
+        (GraphName::Github, "MUSAE's GitHub, 4005 binary features, in the folder github_musae of the data folder"),
+        (GraphName::GraphFolder, "any graph: edges.csv, labels.csv, features.tsv in the folder \"path\""),
+        (GraphName::GraphNpz, "any graph in the .npz format of the public benchmarks, the file \"path\""),
+    ]
+    .map(|(name, about)| data_entry::<GraphConfig>(name.name(), about))
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    #[rstest]
+    #[case(json!({"name": "cora"}), &[])]
+    #[case(json!({"name": "karate"}), &[])]
+    #[case(json!({"name": "karate", "split": {"folds": 5, "fold": 1}}), &[])]
+    #[case(json!({"name": "graph-folder"}), &[
+        "$.data.path: missing; needed for \"graph-folder\"",
+        "$.data.split: missing; needed: a split file's name, {\"folds\": ..} or {\"per-class\": ..}",
+    ])]
+    #[case(json!({"name": "karate", "split": "x"}),
+        &["$.data.split: \"x\" is a file, but \"karate\" has none; needed: {\"folds\": ..} or {\"per-class\": ..}"])]
+    #[case(json!({"name": "cora", "split": {"folds": 5, "fold": 5}}),
+        &["$.data.split: fold 5 of 5; needed: 0 to 4"])]
+    #[case(json!({"name": "cora", "links": {}}),
+        &["$.data.links: has no effect with task \"nodes\"; it belongs to task \"links\""])]
+    #[case(json!({"name": "cora", "sampling": {"fan-outs": [3]}, "steps-per-epoch": 2}),
+        &["$.data.steps-per-epoch: is for full-batch training; with sampling an epoch has as many as it needs"])]
+    fn mistakes_are_named(#[case] value: serde_json::Value, #[case] expected: &[&str]) {
+        let config: GraphConfig = serde_json::from_value(value).unwrap();
+        let found: Vec<_> = config.check().iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_config_survives_the_round_trip() {
+        let value = json!({
+            "name": "cora-ml", "path": "x", "split": {"folds": 5, "fold": 1, "validation": 0.2}, "binarise": true,
+            "rows": "sum", "weighted": false, "steps-per-epoch": 2, "sampling": {"fan-outs": [10, 5]}, "task": "nodes",
+        });
+        let config: GraphConfig = serde_json::from_value(value.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&config).unwrap(), value);
+    }
+}

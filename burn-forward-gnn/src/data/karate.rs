@@ -1,0 +1,43 @@
+//! Zachary's karate club: 34 members, who met whom outside the club, and which side each took when it split.
+//!
+//! W. W. Zachary, "An Information Flow Model for Conflict and Fission in Small Groups", Journal of Anthropological Research
+//! 33, 1977. The labels of the two leaders are known (members 0 and 33); all others are the test set.
+
+use burn_forward::Result;
+
+use super::folder::{self, Text};
+use super::set::GraphSet;
+use super::split::NodeSplit;
+
+const EDGES: &str = include_str!("../../assets/karate/edges.csv");
+const LABELS: &str = include_str!("../../assets/karate/labels.csv");
+
+/// Members.
+const MEMBERS: u32 = 34;
+
+/// The club, every member with one feature of its own.
+pub(super) fn read(weighted: bool) -> Result<GraphSet> {
+    let labels = Text::embedded("karate/labels.csv (embedded)", LABELS);
+    let edges = Text::embedded("karate/edges.csv (embedded)", EDGES);
+    folder::parse(&labels, &edges, None, weighted, "karate")
+}
+
+/// The two leaders against everyone else.
+pub(super) fn split() -> NodeSplit {
+    NodeSplit { train: vec![0, MEMBERS - 1], validation: Vec::new(), test: (1..MEMBERS - 1).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_counts() {
+        let set = read(false).unwrap();
+        // Zachary 1977: 34 members, 78 ties; 17 went with the instructor, 17 with the officers; the leaders have 16 and 17 ties.
+        assert_eq!((set.graph.nodes(), set.graph.edges()), (34, 2 * 78));
+        assert_eq!((set.graph.sources_of(0).len(), set.graph.sources_of(33).len()), (16, 17));
+        assert_eq!(set.labels.iter().filter(|l| **l == Some(0)).count(), 17);
+        assert_eq!(read(true).unwrap().graph.weights().unwrap().len(), 156);
+    }
+}

@@ -1,0 +1,130 @@
+//! Edges hidden for link prediction, and pairs of nodes that are no edges.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use burn_forward::data::DataSplit;
+use burn_forward::random::{Rng, Seed};
+use burn_forward::{Error, Result};
+use rand::RngExt;
+use rand::seq::SliceRandom;
+
+use super::config::LinkConfig;
+use crate::graph::Graph;
+
+/// Pairs of one part.
+#[derive(Debug, Clone)]
+pub(super) struct Pairs {
+    /// Pairs that are edges.
+    pub(super) edges: Arc<[(u32, u32)]>,
+    /// As many that are none; `None`: drawn anew in every step.
+    pub(super) others: Option<Arc<[(u32, u32)]>>,
+    /// Every edge of the whole graph, of all parts: what a drawn pair must not be.
+    pub(super) graph: Arc<Graph>,
+}
+
+/// The parts of a graph for link prediction.
+#[derive(Debug)]
+pub(super) struct LinkSplit {
+    parts: [Pairs; 3],
+    /// Messages of training and validation: training edges.
+    pub(super) training_graph: Arc<Graph>,
+    /// Messages of the test: training and validation edges.
+    pub(super) test_graph: Arc<Graph>,
+}
+
+impl LinkSplit {
+    pub(super) fn pairs(&self, split: DataSplit) -> Pairs {
+        let part = match split {
+            DataSplit::Train => 0,
+            DataSplit::Validation => 1,
+            DataSplit::Test => 2,
+        };
+        self.parts[part].clone()
+    }
+}
+
+/// Hides edges for validation and test, drawn from stream `links` of `seed`, with as many pairs that are no edges.
+pub(super) fn split(graph: &Arc<Graph>, config: LinkConfig, seed: Seed) -> Result<LinkSplit> {
+    let mut edges: Vec<(u32, u32)> = graph.iter().filter(|(s, t)| s < t || !graph.has_edge(*t, *s)).collect();
+    edges.shuffle(&mut seed.stream("links", &[]));
+    let count = |fraction: f64| (edges.len() as f64 * fraction).floor() as usize;
+    let (validation, test) = (count(config.validation), count(config.test));
+    let training = edges.len().saturating_sub(validation + test);
+    if training == 0 || test == 0 {
+        return Err(Error::argument("links", "number of edges", edges.len(), "enough for training and test"));
+    }
+    let nodes = graph.nodes() as u64;
+    let free = nodes * (nodes - 1) / 2 - edges.len().min((nodes * (nodes - 1) / 2) as usize) as u64;
+    // Of few free pairs the draw would go on for long.
+    if free < 2 * edges.len() as u64 {
+        let needed = format!("at least {}, twice the number of edges", 2 * edges.len());
+        return Err(Error::argument("links", "pairs without an edge", free, needed));
+    }
+    let others = |name: &str, n: usize| Some(no_edges(graph, n, &mut seed.stream(name, &[])).into());
+    let part = |range: &[(u32, u32)], others| Pairs { edges: range.into(), others, graph: graph.clone() };
+    let (seen, held) = edges.split_at(training);
+    let (for_validation, for_test) = held.split_at(validation);
+    Ok(LinkSplit {
+        parts: [
+            part(seen, None),
+            part(for_validation, others("links-validation", validation)),
+            part(for_test, others("links-test", test)),
+        ],
+        training_graph: Arc::new(Graph::undirected(graph.nodes(), seen)?),
+        test_graph: Arc::new(Graph::undirected(graph.nodes(), &edges[..training + validation])?),
+    })
+}
+
+/// `n` different pairs of different nodes with an edge in neither direction. There have to be that many.
+pub(super) fn no_edges(graph: &Graph, n: usize, rng: &mut Rng) -> Vec<(u32, u32)> {
+    let nodes = graph.nodes() as u32;
+    let mut chosen = Vec::with_capacity(n);
+    let mut seen = HashSet::with_capacity(n);
+    while chosen.len() < n {
+        let (a, b) = (rng.random_range(0..nodes), rng.random_range(0..nodes));
+        let pair = (a.min(b), a.max(b));
+        if a != b && !graph.has_edge(a, b) && !graph.has_edge(b, a) && seen.insert(pair) {
+            chosen.push(pair);
+        }
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_edge_is_hidden_and_seen_and_no_other_pair_is_an_edge(
+            pairs in prop::collection::vec((0u32..40, 0u32..40), 30..120), seed: u64,
+        ) {
+            let graph = Arc::new(Graph::undirected(40, &pairs).unwrap());
+            let config = LinkConfig::default();
+            let Ok(s) = split(&graph, config, Seed::new(seed)) else { return Ok(()) };
+            let all = graph.edges() / 2;
+            let sizes = [DataSplit::Train, DataSplit::Validation, DataSplit::Test].map(|p| s.pairs(p).edges.len());
+            prop_assert_eq!(sizes.iter().sum::<usize>(), all);
+            prop_assert_eq!(sizes[2], (all as f64 * 0.2) as usize);
+            for part in [DataSplit::Validation, DataSplit::Test] {
+                let p = s.pairs(part);
+                let others = p.others.clone().unwrap();
+                prop_assert_eq!(others.len(), p.edges.len());
+                prop_assert!(others.iter().all(|(a, b)| a != b && !graph.has_edge(*a, *b) && !graph.has_edge(*b, *a)));
+                prop_assert!(p.edges.iter().all(|(a, b)| !s.training_graph.has_edge(*a, *b)));
+            }
+            prop_assert!(s.pairs(DataSplit::Test).edges.iter().all(|(a, b)| !s.test_graph.has_edge(*a, *b)));
+            prop_assert!(s.pairs(DataSplit::Validation).edges.iter().all(|(a, b)| s.test_graph.has_edge(*a, *b)));
+        }
+    }
+
+    #[test]
+    fn a_graph_with_hardly_a_free_pair_is_refused() {
+        let all: Vec<(u32, u32)> = (0..12).flat_map(|a| (0..a).map(move |b| (a, b))).collect();
+        let graph = Arc::new(Graph::undirected(12, &all).unwrap());
+        let error = split(&graph, LinkConfig::default(), Seed::new(0)).unwrap_err().to_string();
+        assert_eq!(error, "links: pairs without an edge is 0, but needs to be at least 132, twice the number of edges");
+    }
+}

@@ -1,0 +1,17 @@
+//! Graph data: files, splits, loaders.
+
+mod config;
+mod folder;
+mod karate;
+mod links;
+mod loader;
+mod npy;
+mod npz;
+mod set;
+mod split;
+mod zip;
+
+pub use config::{GraphConfig, GraphName, LinkConfig, RowScale, SamplingConfig, TaskName, data_entries};
+pub use loader::GraphLoader;
+pub use set::{Features, GraphData, GraphSet};
+pub use split::{NodeSplit, SplitConfig};

@@ -1,0 +1,376 @@
+//! A graph in memory: features, labels, and what is to be learned of them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::data::dataloader::DataLoader;
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_forward::activation::RowShape;
+use burn_forward::data::{Batch, DataSplit, TrainingData};
+use burn_forward::random::Seed;
+use burn_forward::{Error, Result};
+
+use super::config::{LinkConfig, RowScale, SamplingConfig};
+use super::links::{self, LinkSplit};
+use super::loader::{GraphLoader, Portions};
+use super::split::NodeSplit;
+use crate::graph::{Graph, GraphTask, Sampler};
+
+/// Features of nodes, in sparse rows on the host; on a device they are dense.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Features {
+    offsets: Vec<usize>,
+    columns: Vec<u32>,
+    values: Vec<f32>,
+    width: usize,
+}
+
+impl Features {
+    /// From rows of `(index, value)`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an index that is not below `width`, or no features at all.
+    pub fn sparse(rows: Vec<Vec<(u32, f32)>>, width: usize) -> Result<Self> {
+        if width == 0 {
+            return Err(Error::argument("Features", "number of features", 0, ">= 1"));
+        }
+        let mut offsets = vec![0];
+        let (mut columns, mut values) = (Vec::new(), Vec::new());
+        for (i, row) in rows.into_iter().enumerate() {
+            for (column, value) in row {
+                if column as usize >= width || !value.is_finite() {
+                    let given = format!("{value} at {column}");
+                    let needed = format!("finite, at an index below {width}");
+                    return Err(Error::argument("Features", format!("a feature of node {i}"), given, needed));
+                }
+                columns.push(column);
+                values.push(value);
+            }
+            offsets.push(columns.len());
+        }
+        Ok(Self { offsets, columns, values, width })
+    }
+
+    /// One feature of its own for every node.
+    pub fn identity(nodes: usize) -> Self {
+        let (offsets, columns) = ((0..=nodes).collect(), (0..nodes as u32).collect());
+        Self { offsets, columns, values: vec![1.0; nodes], width: nodes }
+    }
+
+    /// Number of features `d`.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Number of nodes.
+    pub fn rows(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Values that are not 0.
+    pub fn nonzeros(&self) -> usize {
+        self.values.iter().filter(|v| **v != 0.0).count()
+    }
+
+    /// Row-major values `[N, d]`.
+    pub fn dense(&self) -> Vec<f32> {
+        let mut dense = vec![0.0; self.rows() * self.width];
+        for (row, ends) in self.offsets.windows(2).enumerate() {
+            for k in ends[0]..ends[1] {
+                dense[row * self.width + self.columns[k] as usize] = self.values[k];
+            }
+        }
+        dense
+    }
+
+    /// Makes every feature above 0 a 1 and every other a 0.
+    pub fn binarise(&mut self) {
+        self.values.iter_mut().for_each(|v| *v = f32::from(u8::from(*v > 0.0)));
+    }
+
+    /// Scales every row; one of zeros stays as it is.
+    pub fn scale(&mut self, how: RowScale) {
+        for row in self.offsets.windows(2) {
+            let values = &mut self.values[row[0]..row[1]];
+            let divisor = match how {
+                RowScale::None => 1.0,
+                RowScale::Sum => values.iter().sum(),
+                RowScale::L2 => values.iter().map(|v| v * v).sum::<f32>().sqrt(),
+            };
+            if divisor != 0.0 {
+                values.iter_mut().for_each(|v| *v /= divisor);
+            }
+        }
+    }
+}
+
+/// A graph with features and labels.
+#[derive(Debug, Clone)]
+pub struct GraphSet {
+    /// The graph.
+    pub graph: Arc<Graph>,
+    /// Features of every node.
+    pub features: Features,
+    /// Class of every node that has one.
+    pub labels: Vec<Option<u32>>,
+    /// Number of classes.
+    pub classes: usize,
+    /// What it is called.
+    pub name: String,
+}
+
+impl GraphSet {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if their numbers of nodes differ, or a label is out of range.
+    pub fn new(
+        graph: Arc<Graph>,
+        features: Features,
+        labels: Vec<Option<u32>>,
+        classes: usize,
+        name: &str,
+    ) -> Result<Self> {
+        let nodes = graph.nodes();
+        for (what, rows) in [("rows of features", features.rows()), ("labels", labels.len())] {
+            if rows != nodes {
+                return Err(Error::argument(
+                    "GraphSet",
+                    format!("number of {what}"),
+                    rows,
+                    format!("{nodes}, the nodes"),
+                ));
+            }
+        }
+        if let Some(label) = labels.iter().flatten().find(|l| **l as usize >= classes) {
+            return Err(Error::argument("GraphSet", "a label", label, format!("less than {classes}, the classes")));
+        }
+        Ok(Self { graph, features, labels, classes, name: name.into() })
+    }
+}
+
+/// What loaders of one graph share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) set: GraphSet,
+    pub(super) seed: Seed,
+    pub(super) classes: usize,
+    /// Dense features per device; with and without autodiff they are one tensor.
+    dense: Mutex<Vec<(Device, Tensor<2>)>>,
+}
+
+impl Shared {
+    /// The features on a device `[N, d]`.
+    pub(super) fn features(&self, device: &Device) -> Tensor<2> {
+        let plain = device.clone().inner();
+        let mut made = self.dense.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = made.iter().find(|(d, _)| *d == plain).map(|(_, t)| t.clone());
+        let tensor = found.unwrap_or_else(|| {
+            let features = &self.set.features;
+            let data = TensorData::new(features.dense(), [features.rows(), features.width()]);
+            let tensor = Tensor::from_data(data, &plain);
+            made.push((plain, tensor.clone()));
+            tensor
+        });
+        if device.is_autodiff() { Tensor::from_inner(tensor) } else { tensor }
+    }
+}
+
+/// A graph as a run uses it.
+#[derive(Debug)]
+pub struct GraphData {
+    shared: Arc<Shared>,
+    /// The graph messages go through in training and validation, and the one they go through in the test.
+    tasks: [Arc<GraphTask>; 3],
+    parts: Parts,
+    steps: usize,
+    sampler: Option<Sampler>,
+}
+
+/// What is asked for in training, validation and test.
+#[derive(Debug)]
+enum Parts {
+    Nodes(NodeSplit),
+    Links(LinkSplit),
+}
+
+fn place(split: DataSplit) -> usize {
+    match split {
+        DataSplit::Train => 0,
+        DataSplit::Validation => 1,
+        DataSplit::Test => 2,
+    }
+}
+
+impl GraphData {
+    /// Node classification, with so many full-batch steps per epoch or by sampled neighbourhoods.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a node without a label in a part, or invalid fan-outs.
+    pub fn nodes(
+        set: GraphSet,
+        split: NodeSplit,
+        steps: usize,
+        sampling: Option<SamplingConfig>,
+        seed: Seed,
+    ) -> Result<Self> {
+        let labelled = |nodes: &[u32]| -> Result<Vec<(u32, u32)>> {
+            let class = |n: &u32| set.labels.get(*n as usize).copied().flatten().map(|c| (*n, c));
+            let missing = |n: &u32| Error::argument("GraphData", "a node of a part", n, "one with a label");
+            nodes.iter().map(|n| class(n).ok_or_else(|| missing(n))).collect()
+        };
+        let training: Arc<[_]> = labelled(&split.train)?.into();
+        let validation: Arc<[_]> = labelled(&split.validation)?.into();
+        labelled(&split.test)?;
+        let task = |asked: &[u32], known: Arc<[(u32, u32)]>| {
+            let task = GraphTask::new(set.graph.clone(), set.classes);
+            Arc::new(task.knowing(training.clone(), known, asked.into()))
+        };
+        let nothing: Arc<[(u32, u32)]> = Arc::new([]);
+        let tasks = [
+            task(&split.train, nothing.clone()),
+            task(&split.validation, nothing),
+            task(&split.test, validation.clone()),
+        ];
+        let sampler = sampling.map(|s| Sampler::new(s.fan_outs)).transpose()?;
+        let classes = set.classes;
+        let shared = Arc::new(Shared { set, seed, classes, dense: Mutex::default() });
+        Ok(Self { shared, tasks, parts: Parts::Nodes(split), steps: steps.max(1), sampler })
+    }
+
+    /// Link prediction.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a graph with too few edges, or too few pairs without an edge.
+    pub fn links(set: GraphSet, config: LinkConfig, steps: usize, seed: Seed) -> Result<Self> {
+        let split = links::split(&set.graph, config, seed)?;
+        let seen = Arc::new(GraphTask::new(split.training_graph.clone(), 2));
+        let test = Arc::new(GraphTask::new(split.test_graph.clone(), 2));
+        let shared = Arc::new(Shared { set, seed, classes: 2, dense: Mutex::default() });
+        let tasks = [seen.clone(), seen, test];
+        Ok(Self { shared, tasks, parts: Parts::Links(split), steps: steps.max(1), sampler: None })
+    }
+
+    /// The graph with its features and labels.
+    pub fn set(&self) -> &GraphSet {
+        &self.shared.set
+    }
+
+    /// The split of the nodes; `None` for link prediction.
+    pub fn split(&self) -> Option<&NodeSplit> {
+        match &self.parts {
+            Parts::Nodes(split) => Some(split),
+            Parts::Links(_) => None,
+        }
+    }
+
+    fn portions(&self, split: DataSplit, batch_size: usize, training: bool) -> Result<Portions> {
+        if batch_size == 0 {
+            return Err(Error::argument("GraphLoader", "batch size", 0, "at least 1"));
+        }
+        let steps = if training { self.steps } else { 1 };
+        Ok(match &self.parts {
+            Parts::Nodes(nodes) => {
+                let asked: Arc<[u32]> = match split {
+                    DataSplit::Train => nodes.train.as_slice(),
+                    DataSplit::Validation => nodes.validation.as_slice(),
+                    DataSplit::Test => nodes.test.as_slice(),
+                }
+                .into();
+                match &self.sampler {
+                    Some(sampler) if training => Portions::Sampled { asked, sampler: sampler.clone(), batch_size },
+                    _ => Portions::Nodes { asked, steps },
+                }
+            }
+            Parts::Links(links) => Portions::Links { pairs: links.pairs(split), steps },
+        })
+    }
+}
+
+impl TrainingData for GraphData {
+    fn input(&self) -> RowShape {
+        RowShape::Nodes(self.shared.set.features.width())
+    }
+
+    fn classes(&self) -> usize {
+        self.shared.classes
+    }
+
+    fn samples(&self, split: DataSplit) -> usize {
+        match &self.parts {
+            Parts::Nodes(nodes) => [&nodes.train, &nodes.validation, &nodes.test][place(split)].len(),
+            Parts::Links(links) => 2 * links.pairs(split).edges.len(),
+        }
+    }
+
+    fn describe(&self) -> String {
+        let set = &self.shared.set;
+        let [train, validation, test] =
+            [DataSplit::Train, DataSplit::Validation, DataSplit::Test].map(|s| self.samples(s));
+        let what = match &self.parts {
+            Parts::Nodes(_) => "nodes",
+            Parts::Links(_) => "pairs",
+        };
+        format!(
+            "{train} training, {validation} validation, {test} test {what} of {}: {} nodes, {} edges, {} features, {} classes",
+            set.name,
+            set.graph.nodes(),
+            set.graph.edges(),
+            set.features.width(),
+            self.shared.classes,
+        )
+    }
+
+    fn is_augmented(&self) -> bool {
+        self.sampler.is_some() || matches!(self.parts, Parts::Links(_))
+    }
+
+    fn rows_per_step(&self, batch_size: usize) -> usize {
+        let nodes = self.shared.set.graph.nodes();
+        if self.sampler.is_some() { batch_size.min(nodes) } else { nodes }
+    }
+
+    fn steps_per_epoch(&self, batch_size: usize) -> usize {
+        match self.sampler {
+            Some(_) => self.samples(DataSplit::Train).div_ceil(batch_size.max(1)),
+            None => self.steps,
+        }
+    }
+
+    fn train_loader(
+        &self,
+        batch_size: usize,
+        first_epoch: u64,
+        _workers: usize,
+        device: &Device,
+    ) -> Result<Arc<dyn DataLoader<Batch>>> {
+        if first_epoch == 0 {
+            return Err(Error::argument("GraphLoader", "first epoch", 0, "at least 1"));
+        }
+        let portions = self.portions(DataSplit::Train, batch_size, true)?;
+        Ok(Arc::new(GraphLoader::new(self.shared.clone(), self.tasks[0].clone(), portions, device, Some(first_epoch))))
+    }
+
+    fn eval_loader(&self, split: DataSplit, batch_size: usize, device: &Device) -> Result<Arc<dyn DataLoader<Batch>>> {
+        let portions = self.portions(split, batch_size, false)?;
+        let task = self.tasks[place(split)].clone();
+        Ok(Arc::new(GraphLoader::new(self.shared.clone(), task, portions, device, None)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_scaled() {
+        let mut f = Features::sparse(vec![vec![(0, 3.0), (2, 4.0)], vec![], vec![(1, -2.0)]], 3).unwrap();
+        let mut l2 = f.clone();
+        l2.scale(RowScale::L2);
+        assert_eq!(l2.dense(), [0.6, 0.0, 0.8, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0]);
+        f.binarise();
+        f.scale(RowScale::Sum);
+        assert_eq!(f.dense(), [0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        assert!(Features::sparse(vec![vec![(3, 1.0)]], 3).is_err());
+        assert!(Features::sparse(vec![vec![(0, f32::INFINITY)]], 3).is_err());
+    }
+}

@@ -1,0 +1,197 @@
+//! Which nodes are for training, validation and test.
+
+use std::path::Path;
+
+use burn_forward::random::Seed;
+use burn_forward::{Error, Result};
+use rand::seq::SliceRandom;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::folder;
+use super::set::GraphSet;
+
+/// How nodes are split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SplitConfig {
+    /// A file `<name>.csv` or `<name>.csv.gz` in the graph's folder, with lines `node,train|val|test`.
+    File(String),
+    /// Random folds of the labelled nodes.
+    Folds {
+        /// Number of folds; one of them is the test set.
+        #[schemars(range(min = 2, max = 1000))]
+        folds: usize,
+        /// Which of them, from 0.
+        #[serde(default)]
+        #[schemars(range(min = 0, max = 999))]
+        fold: usize,
+        /// Fraction of the rest that is held out for validation; default 0.2.
+        #[serde(default = "fifth")]
+        #[schemars(range(min = 0.0, max = 0.9))]
+        validation: f64,
+    },
+    /// So many random training nodes of every class, then so many for validation and test, in the manner of Planetoid.
+    PerClass {
+        /// Training nodes of every class.
+        #[serde(rename = "per-class")]
+        #[schemars(range(min = 1))]
+        per_class: usize,
+        /// Validation nodes; default 500.
+        #[serde(default = "five_hundred")]
+        validation: usize,
+        /// Test nodes; default 1000.
+        #[serde(default = "thousand")]
+        #[schemars(range(min = 1))]
+        test: usize,
+    },
+}
+
+fn fifth() -> f64 {
+    0.2
+}
+
+fn five_hundred() -> usize {
+    500
+}
+
+fn thousand() -> usize {
+    1000
+}
+
+/// Nodes of the three parts, each in ascending order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeSplit {
+    /// What is learned from.
+    pub train: Vec<u32>,
+    /// Held out for choices. May be empty.
+    pub validation: Vec<u32>,
+    /// Touched once, at the end.
+    pub test: Vec<u32>,
+}
+
+impl SplitConfig {
+    /// What is wrong with it in itself.
+    pub(super) fn mistake(&self) -> Option<String> {
+        match self {
+            Self::File(name) if name.is_empty() => Some("\"\" is empty; needed: a file's name".into()),
+            Self::Folds { folds, fold, .. } if fold >= folds => {
+                Some(format!("fold {fold} of {folds}; needed: 0 to {}", folds.saturating_sub(1)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether there will be validation nodes.
+    pub(super) fn validates(&self) -> bool {
+        match self {
+            Self::File(_) => true,
+            Self::Folds { validation, .. } => *validation > 0.0,
+            Self::PerClass { validation, .. } => *validation > 0,
+        }
+    }
+
+    /// The nodes of the parts. Folds are drawn from stream `folds` of `seed`, and what is held out of them from stream
+    /// `validation` of the fold.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a missing or wrong file, [`Error::Argument`] for more nodes than there are.
+    pub fn split(&self, set: &GraphSet, folder: Option<&Path>, seed: Seed) -> Result<NodeSplit> {
+        let mut labelled: Vec<u32> =
+            (0..set.labels.len() as u32).filter(|n| set.labels[*n as usize].is_some()).collect();
+        let mut split = match self {
+            Self::File(name) => {
+                let folder =
+                    folder.ok_or_else(|| Error::argument("split", "a split file", name, "a graph in a folder"))?;
+                folder::read_split(folder, name, set)?
+            }
+            Self::Folds { folds, fold, validation } => {
+                labelled.shuffle(&mut seed.stream("folds", &[]));
+                let border = |k: usize| k * labelled.len() / folds;
+                let test = labelled[border(*fold)..border(fold + 1)].to_vec();
+                let mut rest = [&labelled[..border(*fold)], &labelled[border(fold + 1)..]].concat();
+                rest.shuffle(&mut seed.stream("validation", &[*fold as u64]));
+                let held = (rest.len() as f64 * validation).round() as usize;
+                NodeSplit { train: rest.split_off(held), validation: rest, test }
+            }
+            Self::PerClass { per_class, validation, test } => {
+                labelled.shuffle(&mut seed.stream("folds", &[]));
+                let mut left = vec![*per_class; set.classes];
+                let (train, rest): (Vec<u32>, Vec<u32>) = labelled.into_iter().partition(|n| {
+                    let class = set.labels[*n as usize].map_or(0, |c| c as usize);
+                    let takes = left[class] > 0;
+                    left[class] -= usize::from(takes);
+                    takes
+                });
+                if rest.len() < validation + test {
+                    let needed = format!("at most {}, the nodes that are left", rest.len());
+                    return Err(Error::argument("split", "validation + test", validation + test, needed));
+                }
+                NodeSplit {
+                    train,
+                    validation: rest[..*validation].to_vec(),
+                    test: rest[*validation..validation + test].to_vec(),
+                }
+            }
+        };
+        for part in [&mut split.train, &mut split.validation, &mut split.test] {
+            part.sort_unstable();
+        }
+        if split.train.is_empty() || split.test.is_empty() {
+            let given = format!("{} training and {} test nodes", split.train.len(), split.test.len());
+            return Err(Error::argument("split", "a part", given, "at least one node in both"));
+        }
+        Ok(split)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::set::Features;
+    use crate::graph::Graph;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn set(labels: Vec<Option<u32>>, classes: usize) -> GraphSet {
+        let n = labels.len();
+        let graph = Arc::new(Graph::directed(n, &[]).unwrap());
+        GraphSet::new(graph, Features::identity(n), labels, classes, "t").unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn folds_are_a_partition_of_the_labelled_nodes(
+            labels in prop::collection::vec(prop::option::weighted(0.9, 0u32..3), 20..80), folds in 2usize..6, seed: u64,
+        ) {
+            let set = set(labels.clone(), 3);
+            let labelled: Vec<u32> = (0..labels.len() as u32).filter(|n| labels[*n as usize].is_some()).collect();
+            let mut tests = Vec::new();
+            for fold in 0..folds {
+                let s = SplitConfig::Folds { folds, fold, validation: 0.2 }.split(&set, None, Seed::new(seed)).unwrap();
+                let mut all = [s.train.clone(), s.validation.clone(), s.test.clone()].concat();
+                all.sort_unstable();
+                prop_assert_eq!(&all, &labelled);
+                let rest = s.train.len() + s.validation.len();
+                prop_assert_eq!(s.validation.len(), (rest as f64 * 0.2).round() as usize);
+                tests.extend(s.test);
+            }
+            tests.sort_unstable();
+            prop_assert_eq!(tests, labelled);
+        }
+    }
+
+    #[test]
+    fn so_many_of_every_class() {
+        let labels: Vec<Option<u32>> = (0..100).map(|i| Some(i % 4)).collect();
+        let set = set(labels.clone(), 4);
+        let config = SplitConfig::PerClass { per_class: 3, validation: 20, test: 30 };
+        let s = config.split(&set, None, Seed::new(1)).unwrap();
+        for class in 0..4 {
+            assert_eq!(s.train.iter().filter(|n| labels[**n as usize] == Some(class)).count(), 3);
+        }
+        assert_eq!((s.validation.len(), s.test.len()), (20, 30));
+        let config = SplitConfig::PerClass { per_class: 3, validation: 60, test: 30 };
+        assert!(config.split(&set, None, Seed::new(1)).unwrap_err().to_string().contains("at most 88"));
+    }
+}

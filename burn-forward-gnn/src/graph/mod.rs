@@ -1,0 +1,260 @@
+//! Graphs: who sends messages to whom.
+
+mod edges;
+mod sampler;
+mod subgraph;
+mod task;
+
+pub use edges::{Edges, MESSAGE_FLOATS};
+pub use sampler::Sampler;
+pub use task::GraphTask;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::tensor::Device;
+use burn_forward::{Error, Result};
+
+/// A directed graph, sorted once by target and once by source. An undirected one has every edge in both directions.
+///
+/// ```
+/// use burn_forward_gnn::graph::Graph;
+///
+/// let path = Graph::undirected(3, &[(0, 1), (1, 2)])?;
+/// assert_eq!(path.edges(), 4);
+/// assert_eq!(path.sources_of(1), [0, 2]);
+/// assert!(Graph::undirected(3, &[(0, 3)]).is_err());
+/// # Ok::<(), burn_forward::Error>(())
+/// ```
+pub struct Graph {
+    nodes: usize,
+    /// Edges by target: `sources[offsets[t]..offsets[t + 1]]` send to node `t`, in ascending order.
+    incoming: Rows,
+    /// Edges by source.
+    outgoing: Rows,
+    /// Weights in the order of `incoming`; `None`: all 1.
+    weights: Option<Vec<f32>>,
+    /// Index tensors per device, made when first asked for.
+    on_devices: Mutex<Vec<(Device, Arc<Edges>)>>,
+}
+
+/// Compressed sparse rows without values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rows {
+    offsets: Vec<usize>,
+    columns: Vec<u32>,
+}
+
+impl Rows {
+    /// Rows of `(row, column)` pairs, which need to be sorted.
+    fn new(rows: usize, pairs: impl Iterator<Item = (u32, u32)>) -> Self {
+        let mut offsets = vec![0; rows + 1];
+        let mut columns = Vec::new();
+        for (row, column) in pairs {
+            offsets[row as usize + 1] += 1;
+            columns.push(column);
+        }
+        for i in 0..rows {
+            offsets[i + 1] += offsets[i];
+        }
+        Self { offsets, columns }
+    }
+
+    fn row(&self, i: usize) -> &[u32] {
+        &self.columns[self.offsets[i]..self.offsets[i + 1]]
+    }
+}
+
+impl fmt::Debug for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Graph").field("nodes", &self.nodes).field("edges", &self.edges()).finish_non_exhaustive()
+    }
+}
+
+impl Graph {
+    /// A graph of edges `(source, target)`, each sending with weight 1. An edge that is given twice counts once.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an edge to or from a node that there is not.
+    pub fn directed(nodes: usize, edges: &[(u32, u32)]) -> Result<Self> {
+        let mut by_target: Vec<(u32, u32)> = edges.iter().map(|&(source, target)| (target, source)).collect();
+        check(nodes, edges)?;
+        by_target.sort_unstable();
+        by_target.dedup();
+        Ok(Self::sorted(nodes, &by_target, None))
+    }
+
+    /// A graph in which both ends of every edge send to each other. An edge that is given twice, or in both directions,
+    /// counts once; one from a node to itself is dropped, since layers that want a node's own features say so.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an edge to or from a node that there is not.
+    pub fn undirected(nodes: usize, edges: &[(u32, u32)]) -> Result<Self> {
+        let both: Vec<(u32, u32)> = edges.iter().filter(|(a, b)| a != b).flat_map(|&(a, b)| [(a, b), (b, a)]).collect();
+        check(nodes, edges)?;
+        Self::directed(nodes, &both)
+    }
+
+    /// A graph of edges `(source, target, weight)`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an edge to or from a node that there is not, an edge that is given twice, or a weight that
+    /// is not finite.
+    pub fn weighted(nodes: usize, edges: &[(u32, u32, f32)]) -> Result<Self> {
+        let ends: Vec<(u32, u32)> = edges.iter().map(|&(source, target, _)| (source, target)).collect();
+        check(nodes, &ends)?;
+        let mut by_target: Vec<(u32, u32, f32)> = edges.iter().map(|&(s, t, w)| (t, s, w)).collect();
+        by_target.sort_unstable_by_key(|&(t, s, _)| (t, s));
+        for (i, &(target, source, weight)) in by_target.iter().enumerate() {
+            let edge = || format!("edge {source} -> {target}");
+            if !weight.is_finite() {
+                return Err(Error::argument("Graph", format!("weight of {}", edge()), weight, "finite"));
+            }
+            if i > 0 && by_target[i - 1].0 == target && by_target[i - 1].1 == source {
+                return Err(Error::argument("Graph", edge(), "given twice", "given once: which weight would count?"));
+            }
+        }
+        let weights = by_target.iter().map(|e| e.2).collect();
+        let pairs: Vec<(u32, u32)> = by_target.iter().map(|&(t, s, _)| (t, s)).collect();
+        Ok(Self::sorted(nodes, &pairs, Some(weights)))
+    }
+
+    /// From `(target, source)` pairs in ascending order, without repetitions.
+    fn sorted(nodes: usize, by_target: &[(u32, u32)], weights: Option<Vec<f32>>) -> Self {
+        let mut by_source: Vec<(u32, u32)> = by_target.iter().map(|&(t, s)| (s, t)).collect();
+        by_source.sort_unstable();
+        Self {
+            nodes,
+            incoming: Rows::new(nodes, by_target.iter().copied()),
+            outgoing: Rows::new(nodes, by_source.into_iter()),
+            weights,
+            on_devices: Mutex::default(),
+        }
+    }
+
+    /// Number of nodes `N`.
+    pub fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// Number of directed edges `E`.
+    pub fn edges(&self) -> usize {
+        self.incoming.columns.len()
+    }
+
+    /// Nodes that send to `target`, in ascending order.
+    ///
+    /// # Panics
+    /// Like a slice, for a node that there is not.
+    pub fn sources_of(&self, target: usize) -> &[u32] {
+        self.incoming.row(target)
+    }
+
+    /// Nodes that `source` sends to, in ascending order.
+    ///
+    /// # Panics
+    /// Like a slice, for a node that there is not.
+    pub fn targets_of(&self, source: usize) -> &[u32] {
+        self.outgoing.row(source)
+    }
+
+    /// Whether `source` sends to `target`; of a node that there is not: no.
+    pub fn has_edge(&self, source: u32, target: u32) -> bool {
+        (target as usize) < self.nodes && self.sources_of(target as usize).binary_search(&source).is_ok()
+    }
+
+    /// All edges `(source, target)`, by target.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        (0..self.nodes).flat_map(|t| self.sources_of(t).iter().map(move |&s| (s, t as u32)))
+    }
+
+    /// Weights in the order of [`iter`](Self::iter); `None`: all 1.
+    pub fn weights(&self) -> Option<&[f32]> {
+        self.weights.as_deref()
+    }
+
+    /// The edges as index tensors on a device, made once.
+    pub fn on(&self, device: &Device) -> Arc<Edges> {
+        let mut made = self.on_devices.lock().unwrap_or_else(PoisonError::into_inner);
+        // Devices compare equal with and without autodiff, and tensors of the two do not mix freely.
+        let same = |d: &Device| d == device && d.is_autodiff() == device.is_autodiff();
+        if let Some((_, edges)) = made.iter().find(|(d, _)| same(d)) {
+            return edges.clone();
+        }
+        let edges = Arc::new(Edges::new(self, device));
+        made.push((device.clone(), edges.clone()));
+        edges
+    }
+}
+
+fn check(nodes: usize, edges: &[(u32, u32)]) -> Result<()> {
+    for (i, &(source, target)) in edges.iter().enumerate() {
+        for node in [source, target] {
+            if node as usize >= nodes {
+                let needed = format!("less than {nodes}, the number of nodes");
+                return Err(Error::argument(
+                    "Graph",
+                    format!("a node of edge {i} ({source} -> {target})"),
+                    node,
+                    needed,
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn both_orders_hold_the_same_edges(pairs in prop::collection::vec((0u32..20, 0u32..20), 0..80)) {
+            let graph = Graph::directed(20, &pairs).unwrap();
+            let expected: BTreeSet<(u32, u32)> = pairs.iter().copied().collect();
+            prop_assert_eq!(graph.iter().collect::<BTreeSet<_>>(), expected.clone());
+            let by_source = (0..20usize).flat_map(|s| graph.targets_of(s).iter().map(move |&t| (s as u32, t)));
+            prop_assert_eq!(by_source.collect::<BTreeSet<_>>(), expected.clone());
+            prop_assert_eq!(graph.edges(), expected.len());
+            for s in 0..20 {
+                for t in 0..20 {
+                    prop_assert_eq!(graph.has_edge(s, t), expected.contains(&(s, t)));
+                }
+            }
+        }
+
+        #[test]
+        fn undirected_edges_go_both_ways_and_never_home(pairs in prop::collection::vec((0u32..9, 0u32..9), 0..40)) {
+            let graph = Graph::undirected(9, &pairs).unwrap();
+            for (s, t) in graph.iter() {
+                prop_assert!(s != t && graph.has_edge(t, s) && (pairs.contains(&(s, t)) || pairs.contains(&(t, s))));
+            }
+            prop_assert!(pairs.iter().all(|&(a, b)| a == b || graph.has_edge(a, b)));
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = |e: Result<Graph>| e.unwrap_err().to_string();
+        assert_eq!(
+            error(Graph::directed(3, &[(0, 1), (2, 7)])),
+            "Graph: a node of edge 1 (2 -> 7) is 7, but needs to be less than 3, the number of nodes"
+        );
+        assert_eq!(
+            error(Graph::weighted(3, &[(0, 1, 1.0), (1, 2, f32::NAN)])),
+            "Graph: weight of edge 1 -> 2 is NaN, but needs to be finite"
+        );
+        assert!(error(Graph::weighted(3, &[(0, 1, 1.0), (0, 1, 2.0)])).contains("edge 0 -> 1 is given twice"));
+        assert!(error(Graph::undirected(2, &[(5, 5)])).contains("5"));
+    }
+
+    #[test]
+    fn weights_follow_their_edges() {
+        let graph = Graph::weighted(3, &[(2, 0, 0.5), (1, 2, 3.0), (1, 0, 2.0)]).unwrap();
+        assert_eq!(graph.iter().collect::<Vec<_>>(), [(1, 0), (2, 0), (1, 2)]);
+        assert_eq!(graph.weights().unwrap(), [2.0, 0.5, 3.0]);
+    }
+}

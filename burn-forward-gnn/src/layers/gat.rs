@@ -1,0 +1,105 @@
+//! Graph attention, Velickovic et al. 2018, arXiv 1710.10903. Per head, with `g = x W` `[N, d]`:
+//! `e_st = leaky_relu(a_src . g_s + a_dst . g_t)`, `alpha = softmax` over the nodes that send to `t`, itself among them,
+//! `h_t = f(sum_s alpha_st g_s + b)`. The heads' outputs are side by side, or averaged in a layer that gives class scores.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Tensor, activation};
+use burn_forward::activation::{AnyActivation, RowShape};
+use burn_forward::block::Trace;
+use burn_forward::network::{Layer, LayerExport};
+
+use super::gcn::product;
+use super::{FLOAT, Frame};
+
+/// Slope of the leaky rectifier of attention below 0.
+const SLOPE: f64 = 0.2;
+
+/// A graph attention layer.
+#[derive(Module, Debug)]
+pub struct Gat {
+    /// `W` `[d_in, heads d]` without bias.
+    pub(super) linear: Linear,
+    /// `a_src` `[heads, d]`.
+    pub(super) source: Param<Tensor<2>>,
+    /// `a_dst` `[heads, d]`.
+    pub(super) target: Param<Tensor<2>>,
+    /// `b`, of the output's width.
+    pub(super) bias: Param<Tensor<1>>,
+    pub(super) frame: Frame,
+    /// Whether heads are averaged.
+    pub(super) average: bool,
+}
+
+impl Gat {
+    /// Input features, heads, features per head.
+    fn sizes(&self) -> [usize; 3] {
+        let [d_in, _] = self.linear.weight.lazy_shape().dims();
+        let [heads, width] = self.source.lazy_shape().dims();
+        [d_in, heads, width]
+    }
+
+    fn width(&self) -> usize {
+        let [_, heads, width] = self.sizes();
+        if self.average { width } else { heads * width }
+    }
+}
+
+impl Layer for Gat {
+    fn clone_layer(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+
+    fn describe(&self) -> String {
+        let [d_in, heads, width] = self.sizes();
+        format!("gat {d_in}->{heads}x{width} {}", self.frame.activation.name())
+    }
+
+    fn output(&self) -> RowShape {
+        RowShape::Nodes(self.width())
+    }
+
+    fn macs_per_row(&self) -> usize {
+        let [d_in, heads, width] = self.sizes();
+        (d_in + 2) * heads * width
+    }
+
+    fn activation_bytes_per_row(&self) -> usize {
+        let [d_in, heads, width] = self.sizes();
+        (d_in + 3 * heads * width + 2 * self.width()) * FLOAT
+    }
+
+    fn trace(&self, input: AnyActivation, _drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
+        let [_, heads, width] = self.sizes();
+        let incoming = self.frame.enter(&input);
+        let edges = &incoming.edges;
+        let g = product(&self.linear, incoming.features());
+        let [nodes, _] = g.dims();
+        let by_head = g.clone().reshape([nodes, heads, width]);
+        // Per node and head, since a . [g_s, g_t] is a sum of two parts: N products instead of E.
+        let part = |a: &Param<Tensor<2>>| (by_head.clone() * a.val().unsqueeze()).sum_dim(2).reshape([nodes, heads]);
+        let (source, target) = (part(&self.source), part(&self.target));
+
+        // Every node also sends to itself; those scores stay apart, so that the edges are those of the graph.
+        let own = activation::leaky_relu(source.clone() + target.clone(), SLOPE);
+        let scores = source.select(0, edges.sources.clone()) + target.select(0, edges.targets.clone());
+        let scores = activation::leaky_relu(scores, SLOPE);
+        let highest = edges.highest(scores.clone(), own.clone());
+        let own = (own - highest.clone()).exp();
+        let exp = (scores - highest.select(0, edges.targets.clone())).exp();
+        let sums = edges.gather_into(exp.clone(), own.clone());
+
+        let count = edges.len();
+        let messages = g.clone().select(0, edges.sources.clone()).reshape([count, heads, width]);
+        let messages = (messages * exp.reshape([count, heads, 1])).reshape([count, heads * width]);
+        let itself = (by_head * own.reshape([nodes, heads, 1])).reshape([nodes, heads * width]);
+        // Divided once per node and not once per edge.
+        let h = edges.gather_into(messages, itself).reshape([nodes, heads, width]) / sums.reshape([nodes, heads, 1]);
+        let h = if self.average { h.mean_dim(1).reshape([nodes, width]) } else { h.reshape([nodes, heads * width]) };
+        self.frame.finish(&input, h + self.bias.val().unsqueeze())
+    }
+
+    fn export(&self) -> LayerExport {
+        self.frame.export("gat")
+    }
+}

@@ -1,0 +1,71 @@
+//! Graph isomorphism network, Xu, Hu, Leskovec and Jegelka 2019, arXiv 1810.00826:
+//! `h_t = f(relu(((1 + eps) x_t + sum_{s -> t} x_s) W_1 + b_1) W_2 + b_2)` with `eps` learned or 0.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Tensor, activation};
+use burn_forward::activation::{AnyActivation, RowShape};
+use burn_forward::block::Trace;
+use burn_forward::network::{Layer, LayerExport};
+
+use super::{FLOAT, Frame};
+use crate::graph::Edges;
+
+/// A GIN layer.
+#[derive(Module, Debug)]
+pub struct Gin {
+    /// `W_1` `[d_in, d_out]`, `b_1`.
+    pub(super) first: Linear,
+    /// `W_2` `[d_out, d_out]`, `b_2`.
+    pub(super) second: Linear,
+    /// `eps` `[1]`; `None`: 0.
+    pub(super) epsilon: Option<Param<Tensor<1>>>,
+    pub(super) frame: Frame,
+}
+
+impl Gin {
+    fn sizes(&self) -> [usize; 2] {
+        self.first.weight.lazy_shape().dims()
+    }
+}
+
+impl Layer for Gin {
+    fn clone_layer(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+
+    fn describe(&self) -> String {
+        let [d_in, d_out] = self.sizes();
+        format!("gin {d_in}->{d_out} {}", self.frame.activation.name())
+    }
+
+    fn output(&self) -> RowShape {
+        RowShape::Nodes(self.sizes()[1])
+    }
+
+    fn macs_per_row(&self) -> usize {
+        let [d_in, d_out] = self.sizes();
+        d_in * d_out + d_out * d_out
+    }
+
+    fn activation_bytes_per_row(&self) -> usize {
+        let [d_in, d_out] = self.sizes();
+        (2 * d_in + 4 * d_out) * FLOAT
+    }
+
+    fn trace(&self, input: AnyActivation, _drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
+        let incoming = self.frame.enter(&input);
+        let x = incoming.features();
+        let neighbours = incoming.kept("sum", Edges::sum).unwrap_or_else(|| incoming.edges.sum(x.clone()));
+        let sum = match &self.epsilon {
+            Some(epsilon) => x.clone() * (epsilon.val() + 1.0).unsqueeze() + neighbours,
+            None => x + neighbours,
+        };
+        let z = self.second.forward(activation::relu(self.first.forward(sum)));
+        self.frame.finish(&input, z)
+    }
+
+    fn export(&self) -> LayerExport {
+        self.frame.export("gin")
+    }
+}

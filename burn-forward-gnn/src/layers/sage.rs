@@ -1,0 +1,104 @@
+//! GraphSAGE, Hamilton, Ying and Leskovec 2017, arXiv 1706.02216: `h_t = f(x_t W_self + agg_{s -> t}(x_s) W_neigh + b)`
+//! with the mean or the maximum of the neighbours' features; without its normalisation of the output, which is the next
+//! layer's business here.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use burn_forward::activation::{AnyActivation, RowShape};
+use burn_forward::block::Trace;
+use burn_forward::network::{Layer, LayerExport};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::gcn::{product, with_bias};
+use super::{FLOAT, Frame};
+use crate::graph::Edges;
+
+/// What becomes of the neighbours' features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Aggregator {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// Their maximum, by feature.
+    Max,
+}
+
+/// A GraphSAGE layer.
+#[derive(Module, Debug)]
+pub struct Sage {
+    /// `W_self` `[d_in, d_out]`, no bias.
+    pub(super) own: Linear,
+    /// `W_neigh` `[d_in, d_out]` and `b`.
+    pub(super) neighbours: Linear,
+    pub(super) frame: Frame,
+    #[module(skip)]
+    pub(super) aggregator: Aggregator,
+}
+
+impl Sage {
+    fn sizes(&self) -> [usize; 2] {
+        self.own.weight.lazy_shape().dims()
+    }
+}
+
+impl Layer for Sage {
+    fn clone_layer(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+
+    fn describe(&self) -> String {
+        let [d_in, d_out] = self.sizes();
+        let kind = match self.aggregator {
+            Aggregator::Mean => "mean",
+            Aggregator::Max => "max",
+        };
+        format!("sage-{kind} {d_in}->{d_out} {}", self.frame.activation.name())
+    }
+
+    fn output(&self) -> RowShape {
+        RowShape::Nodes(self.sizes()[1])
+    }
+
+    fn macs_per_row(&self) -> usize {
+        2 * self.sizes().iter().product::<usize>()
+    }
+
+    fn activation_bytes_per_row(&self) -> usize {
+        let [d_in, d_out] = self.sizes();
+        (2 * d_in + 2 * d_out) * FLOAT
+    }
+
+    fn trace(&self, input: AnyActivation, _drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
+        let [d_in, d_out] = self.sizes();
+        let incoming = self.frame.enter(&input);
+        let z = match self.aggregator {
+            Aggregator::Mean => {
+                if let Some(aggregated) = incoming.kept("sage-mean", Edges::mean) {
+                    product(&self.neighbours, aggregated) + product(&self.own, incoming.features())
+                } else {
+                    // One set of features for both, so that dropout drops the same.
+                    let x = incoming.features();
+                    let own = product(&self.own, x.clone());
+                    own + if d_in > d_out {
+                        incoming.edges.mean(product(&self.neighbours, x))
+                    } else {
+                        product(&self.neighbours, incoming.edges.mean(x))
+                    }
+                }
+            }
+            Aggregator::Max => {
+                let x = incoming.features();
+                let aggregated = incoming.kept("sage-max", Edges::max).unwrap_or_else(|| incoming.edges.max(x.clone()));
+                product(&self.own, x) + product(&self.neighbours, aggregated)
+            }
+        };
+        self.frame.finish(&input, with_bias(&self.neighbours, z))
+    }
+
+    fn export(&self) -> LayerExport {
+        self.frame.export("sage")
+    }
+}

@@ -1,0 +1,273 @@
+//! Every layer against the same formula on dense matrices, in values and gradients.
+
+use std::sync::Arc;
+
+use burn::module::Param;
+use burn::nn::{DropoutConfig, LinearConfig};
+use burn::tensor::{Device, Distribution, TensorData, activation};
+use burn_forward::activation::{Labelled, Memo, Nodes};
+use burn_forward::network::Layer;
+
+use super::*;
+use crate::graph::Graph;
+
+const NODES: usize = 7;
+
+/// A graph with a node without neighbours (6), one that only receives (5), and edges in one direction only.
+fn edges() -> Vec<(u32, u32, f32)> {
+    vec![(0, 1, 0.5), (1, 0, 2.0), (1, 2, 1.0), (2, 1, 1.5), (2, 3, 0.25), (3, 0, 1.0), (4, 5, 3.0), (0, 5, 1.0)]
+}
+
+fn graph(weighted: bool) -> Graph {
+    if weighted {
+        return Graph::weighted(NODES, &edges()).unwrap();
+    }
+    Graph::directed(NODES, &edges().iter().map(|e| (e.0, e.1)).collect::<Vec<_>>()).unwrap()
+}
+
+/// `A` with `A[t][s]` the weight of the edge from `s` to `t`.
+fn dense(weighted: bool) -> [[f32; NODES]; NODES] {
+    let mut a = [[0.0; NODES]; NODES];
+    for (s, t, w) in edges() {
+        a[t as usize][s as usize] = if weighted { w } else { 1.0 };
+    }
+    a
+}
+
+fn devices() -> Vec<Device> {
+    ["flex", "ndarray"].into_iter().filter_map(|n| burn_forward::device::parse(n).ok()).map(Device::autodiff).collect()
+}
+
+fn nodes(x: &Tensor<2>, graph: Graph, memo: Option<Memo>) -> AnyActivation {
+    let task = GraphTask::new(Arc::new(graph), 2);
+    AnyActivation::Nodes(Nodes { features: x.clone(), labelled: Labelled::All, graph: Arc::new(task), memo })
+}
+
+fn frame(activation: ActivationFn, normalisation: Normaliser) -> Frame {
+    Frame { dropout: DropoutConfig::new(0.0).init(), activation, normalisation }
+}
+
+fn random(shape: [usize; 2], device: &Device) -> Tensor<2> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+fn numbers<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+    t.into_data().iter::<f32>().collect()
+}
+
+/// Compares two functions of the same leaves: values, and gradients of a random projection of them.
+fn assert_equal(leaves: &[Tensor<2>], what: &str, ours: impl Fn() -> Tensor<2>, theirs: impl Fn() -> Tensor<2>) {
+    let (a, b) = (ours(), theirs());
+    let direction = random(a.dims(), &a.device());
+    let close = |a: Vec<f32>, b: Vec<f32>, part: &str| {
+        assert_eq!(a.len(), b.len(), "{what}: {part}");
+        for (i, (a, b)) in a.iter().zip(&b).enumerate() {
+            assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{what}: {part}[{i}] {a}, dense {b}");
+        }
+    };
+    close(numbers(a.clone()), numbers(b.clone()), "value");
+    let (ga, gb) = ((a * direction.clone()).sum().backward(), (b * direction).sum().backward());
+    for (i, leaf) in leaves.iter().enumerate() {
+        let gradient = |g| numbers(leaf.grad(g).unwrap());
+        close(gradient(&ga), gradient(&gb), &format!("gradient of leaf {i}"));
+    }
+}
+
+fn leaf<const D: usize>(p: &Param<Tensor<D>>) -> Tensor<D> {
+    p.val()
+}
+
+fn matrix(a: [[f32; NODES]; NODES], device: &Device) -> Tensor<2> {
+    Tensor::from_data(a, device)
+}
+
+fn run(layer: &impl Layer, input: AnyActivation) -> Tensor<2> {
+    layer.trace(input, None).output.features()
+}
+
+/// `D^(-1/2) (A + I) D^(-1/2)`, entry by entry.
+fn propagation(weighted: bool) -> [[f32; NODES]; NODES] {
+    let mut a = dense(weighted);
+    (0..NODES).for_each(|i| a[i][i] += 1.0);
+    let degree: Vec<f32> = a.iter().map(|row| row.iter().sum()).collect();
+    for (t, row) in a.iter_mut().enumerate() {
+        for (s, value) in row.iter_mut().enumerate() {
+            *value /= (degree[t] * degree[s]).sqrt();
+        }
+    }
+    a
+}
+
+#[test]
+fn gcn_is_a_hat_x_w() {
+    for device in devices() {
+        for (weighted, d_in, d_out) in [(false, 3, 5), (true, 3, 5), (false, 5, 3), (true, 5, 3)] {
+            let linear = LinearConfig::new(d_in, d_out).init(&device);
+            let layer = Gcn { linear, frame: frame(ActivationFn::Tanh, Normaliser::None) };
+            let x = random([NODES, d_in], &device).require_grad();
+            let (w, b) = (leaf(&layer.linear.weight), leaf(layer.linear.bias.as_ref().unwrap()));
+            let theirs = || {
+                let z = matrix(propagation(weighted), &device).matmul(x.clone()).matmul(w.clone());
+                activation::tanh(z + b.clone().unsqueeze())
+            };
+            let ours = || run(&layer, nodes(&x, graph(weighted), None));
+            assert_equal(&[x.clone(), w.clone()], &format!("gcn weighted {weighted} {d_in}"), ours, theirs);
+        }
+    }
+}
+
+#[test]
+fn sage_is_own_and_mean_or_maximum() {
+    for device in devices() {
+        for (aggregator, weighted, d_in, d_out) in [
+            (Aggregator::Mean, false, 3, 5),
+            (Aggregator::Mean, true, 5, 3),
+            (Aggregator::Mean, false, 5, 3),
+            (Aggregator::Max, false, 3, 5),
+        ] {
+            let layer = Sage {
+                own: LinearConfig::new(d_in, d_out).with_bias(false).init(&device),
+                neighbours: LinearConfig::new(d_in, d_out).init(&device),
+                frame: frame(ActivationFn::Tanh, Normaliser::None),
+                aggregator,
+            };
+            let x = random([NODES, d_in], &device).require_grad();
+            let (w, v) = (leaf(&layer.own.weight), leaf(&layer.neighbours.weight));
+            let b = leaf(layer.neighbours.bias.as_ref().unwrap());
+            let theirs = || {
+                let a = dense(weighted);
+                let rows: Vec<Tensor<2>> = a
+                    .iter()
+                    .map(|row| match aggregator {
+                        Aggregator::Mean => {
+                            let sum: f32 = row.iter().sum();
+                            let row = row.map(|w| if sum > 0.0 { w / sum } else { 0.0 });
+                            Tensor::<2>::from_data([row], &device).matmul(x.clone())
+                        }
+                        Aggregator::Max => (0..NODES)
+                            .filter(|s| row[*s] != 0.0)
+                            .map(|s| x.clone().slice([s..s + 1, 0..d_in]))
+                            .reduce(Tensor::max_pair)
+                            .unwrap_or_else(|| Tensor::zeros([1, d_in], &device)),
+                    })
+                    .collect();
+                let z = x.clone().matmul(w.clone()) + Tensor::cat(rows, 0).matmul(v.clone());
+                activation::tanh(z + b.clone().unsqueeze())
+            };
+            let ours = || run(&layer, nodes(&x, graph(weighted), None));
+            let what = format!("sage {aggregator:?} weighted {weighted} {d_in}");
+            assert_equal(&[x.clone(), w.clone(), v.clone()], &what, ours, theirs);
+        }
+    }
+}
+
+#[test]
+fn gin_is_a_perceptron_of_a_sum() {
+    for device in devices() {
+        for weighted in [false, true] {
+            let layer = Gin {
+                first: LinearConfig::new(3, 4).init(&device),
+                second: LinearConfig::new(4, 4).init(&device),
+                epsilon: Some(Param::from_tensor(Tensor::from_data([0.3], &device))),
+                frame: frame(ActivationFn::Tanh, Normaliser::None),
+            };
+            let x = random([NODES, 3], &device).require_grad();
+            let (w, v) = (leaf(&layer.first.weight), leaf(&layer.second.weight));
+            let theirs = || {
+                let mut a = dense(weighted);
+                (0..NODES).for_each(|i| a[i][i] += 1.3);
+                let bias = |l: &burn::nn::Linear| leaf(l.bias.as_ref().unwrap()).unsqueeze::<2>();
+                let h = matrix(a, &device).matmul(x.clone()).matmul(w.clone()) + bias(&layer.first);
+                activation::tanh(activation::relu(h).matmul(v.clone()) + bias(&layer.second))
+            };
+            let ours = || run(&layer, nodes(&x, graph(weighted), None));
+            assert_equal(&[x.clone(), w.clone(), v.clone()], &format!("gin weighted {weighted}"), ours, theirs);
+        }
+    }
+}
+
+#[test]
+fn gat_is_a_softmax_over_the_neighbourhood() {
+    for device in devices() {
+        for average in [false, true] {
+            let (heads, width) = (2, 3);
+            let layer = Gat {
+                linear: LinearConfig::new(4, heads * width).with_bias(false).init(&device),
+                source: Param::from_tensor(random([heads, width], &device) * 3.0),
+                target: Param::from_tensor(random([heads, width], &device) * 3.0),
+                bias: Param::from_tensor(Tensor::zeros([if average { width } else { heads * width }], &device)),
+                frame: frame(ActivationFn::Tanh, Normaliser::None),
+                average,
+            };
+            let x = random([NODES, 4], &device).require_grad();
+            let (w, a, b) = (leaf(&layer.linear.weight), leaf(&layer.source), leaf(&layer.target));
+            let theirs = || {
+                // Of every head a full matrix of scores, with everything that is no neighbour masked out.
+                let mut mask = dense(false);
+                (0..NODES).for_each(|i| mask[i][i] = 1.0);
+                let mask = (matrix(mask, &device) - 1.0) * 1e9;
+                let g = x.clone().matmul(w.clone());
+                let head = |k: usize| {
+                    let own = g.clone().slice([0..NODES, k * width..(k + 1) * width]);
+                    let score = |v: &Tensor<2>| own.clone().matmul(v.clone().slice([k..k + 1, 0..width]).transpose());
+                    let scores = activation::leaky_relu(score(&b) + score(&a).transpose(), 0.2);
+                    activation::softmax(scores + mask.clone(), 1).matmul(own)
+                };
+                let heads: Vec<Tensor<2>> = (0..heads).map(head).collect();
+                let h = if average { (heads[0].clone() + heads[1].clone()) / 2.0 } else { Tensor::cat(heads, 1) };
+                activation::tanh(h)
+            };
+            let ours = || run(&layer, nodes(&x, graph(false), None));
+            assert_equal(
+                &[x.clone(), w.clone(), a.clone(), b.clone()],
+                &format!("gat average {average}"),
+                ours,
+                theirs,
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_of_an_input_is_of_that_input_and_that_graph() {
+    let device = devices().remove(0);
+    let layer = Gcn { linear: LinearConfig::new(5, 3).init(&device), frame: frame(ActivationFn::Relu, Normaliser::L2) };
+    let (x, y) = (random([NODES, 5], &device), random([NODES, 5], &device));
+    let close = |a: Tensor<2>, b: Tensor<2>| {
+        let (a, b) = (numbers(a), numbers(b));
+        a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5)
+    };
+    let memo = Memo::default();
+    let first = nodes(&x, graph(false), Some(memo.clone()));
+    let plain = |x: &Tensor<2>, weighted| run(&layer, nodes(x, graph(weighted), None));
+    for _ in 0..2 {
+        assert!(close(run(&layer, first.clone()), plain(&x, false)));
+    }
+    // Another input under the same memo would be wrong; replacing features drops the memo.
+    assert!(close(run(&layer, first.with_features(y.clone())), plain(&y, false)));
+    assert!(!close(plain(&x, true), plain(&x, false)));
+    assert!(first.with_features(y).nodes().is_some_and(|n| n.memo.is_none()));
+    // An optimiser's step reaches what is behind the memo.
+    let mut moved = layer.clone();
+    moved.linear.weight = moved.linear.weight.map(|w| w * 2.0);
+    assert!(close(run(&moved, first.clone()), run(&moved, nodes(&x, graph(false), None))));
+}
+
+#[test]
+fn sums_in_pieces_are_sums() {
+    let device = burn_forward::device::parse("flex").unwrap();
+    // More messages than fit into one piece: 2^24 numbers.
+    let (n, width) = (300, 4000);
+    let pairs: Vec<(u32, u32)> = (0..n).flat_map(|t| (0..40).map(move |k| ((t * 7 + k * 13) % n, t))).collect();
+    let graph = Graph::directed(n as usize, &pairs).unwrap();
+    assert!(graph.edges() * width > crate::graph::MESSAGE_FLOATS);
+    let values: Vec<f32> = (0..n as usize * width).map(|i| (i % 11) as f32 - 5.0).collect();
+    let x = Tensor::<2>::from_data(TensorData::new(values.clone(), [n as usize, width]), &device);
+    let sum = numbers(graph.on(&device).sum(x));
+    for target in [0, 150, 299] {
+        for feature in [0, 1999, 3999] {
+            let expected: f32 = graph.sources_of(target).iter().map(|s| values[*s as usize * width + feature]).sum();
+            assert_eq!(sum[target * width + feature], expected);
+        }
+    }
+}

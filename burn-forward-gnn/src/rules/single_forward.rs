@@ -1,0 +1,303 @@
+//! Single-forward learning of graph networks: in every block nodes find the representative of their class.
+//!
+//! Park et al. 2024, arXiv 2403.11004 (ForwardGNN, "SF"). For block `l` with input `X` `[N, d]`, behind a border that no
+//! gradient crosses, and `H = f(GNN(X))` `[N, d_l]`:
+//!
+//! - scores of training node `i`: `<h_i, r_k>/tau` `[B, C]`, loss cross-entropy with its class;
+//! - representatives `r` `[C, d_l]`: with `virtual-nodes` (the paper) the outputs of `C` nodes that are added to the graph,
+//!   with `N(0, 1)` features, and joined to the training nodes of their class; with `prototypes` the means of the training
+//!   nodes of each class, a node left out of its own. Gradients reach the block through nodes and representatives.
+//! - inference: one pass; mean over blocks of `softmax(<h_i, r_k>/tau)`.
+//!
+//! For pairs of nodes (link prediction, "FGNN-CE") the score of a pair is `sum_d h_i h_j` and the loss binary cross-entropy.
+//!
+//! - `top-down` `to-input` ("SF-Top-To-Input"): block `l` is given `[N(s_{l-1}), N(s_{l+1})]`, rows of length 1 of what the
+//!   block below and the block above put out, the one above a time step ago (labels above the last block); all blocks learn
+//!   in every step, those of even index first. Inference adds up the probabilities of ten time steps but the first two.
+//! - `top-down` `to-loss` ("SF-Top-To-Loss"): the loss of a block sees the mean of its output and the states of all blocks
+//!   above instead of the output.
+//!
+//! No negatives, no second pass, no label in the features of any node that is asked for.
+//!
+//! What we do differently: prototypes, which need no change of the graph. Blocks may learn simultaneously as well as greedily
+//! (the paper's way); under a greedy schedule the aggregation of a block's constant input is kept.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use burn::module::Module;
+use burn::tensor::{Int, Tensor, TensorData};
+use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::block::{Block, Trace};
+use burn_forward::config::Context;
+use burn_forward::data::Batch;
+use burn_forward::local::{LocalLoss, learn};
+use burn_forward::network::{Chain, Companions, LayerRequest, Network, Partition};
+use burn_forward::pair_loss::cross_entropy;
+use burn_forward::prototypes::{class_means, leave_one_out_scores, scores};
+use burn_forward::random::Seed;
+use burn_forward::rules::{AnyRule, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use burn_forward::tape::{Labels, Score, Tape};
+use burn_forward::{ConfigError, Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::virtual_nodes::{virtual_rows, with_virtual_nodes};
+use super::{is_of_pairs, mean_of_probabilities, needs_a_graph, top_down};
+use crate::graph::GraphTask;
+
+/// What represents a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Representatives {
+    /// A virtual node joined to the training nodes of the class.
+    #[default]
+    VirtualNodes,
+    /// The mean of the training nodes of the class.
+    Prototypes,
+}
+
+/// How blocks hear from the blocks above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TopDown {
+    /// Not at all.
+    #[default]
+    None,
+    /// The state above is part of the input.
+    ToInput,
+    /// The states above are part of what the loss sees.
+    ToLoss,
+}
+
+/// Settings of `single-forward`.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `representatives` | virtual-nodes | virtual-nodes, prototypes | what represents a class; without effect on pairs of nodes |
+/// | `temperature` | 1 | > 0 | `tau` |
+/// | `top-down` | none | none, to-input, to-loss | how blocks hear from the blocks above; not for a greedy schedule |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SingleForwardConfig {
+    /// What represents a class.
+    #[serde(default)]
+    pub representatives: Representatives,
+    /// Divisor of the scores.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1e-6, max = 1e6))]
+    pub temperature: f64,
+    /// How blocks hear from the blocks above.
+    #[serde(default)]
+    pub top_down: TopDown,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Default for SingleForwardConfig {
+    fn default() -> Self {
+        Self { representatives: Representatives::default(), temperature: 1.0, top_down: TopDown::None }
+    }
+}
+
+impl RuleSpec for SingleForwardConfig {
+    fn check(&self, context: &Context) -> Vec<ConfigError> {
+        let mut errors: Vec<ConfigError> = needs_a_graph("single-forward", context).into_iter().collect();
+        let widths = context.network.get("widths").and_then(|w| w.as_array());
+        if self.top_down == TopDown::ToLoss && widths.is_some_and(|w| w.windows(2).any(|pair| pair[0] != pair[1])) {
+            errors.push(ConfigError::new(
+                "$.network.widths",
+                "differ, but with \"top-down\": \"to-loss\" outputs of different blocks are averaged; needed: equal widths",
+            ));
+        }
+        errors
+    }
+
+    fn partition(&self) -> Option<Partition> {
+        // The width of what a layer hears from above is that of the next layer.
+        (self.top_down == TopDown::ToInput).then_some(Partition::LAYER)
+    }
+
+    fn greedy(&self) -> Result<(), String> {
+        match self.top_down {
+            TopDown::None => Ok(()),
+            TopDown::ToInput | TopDown::ToLoss => {
+                Err("top-down signals come from the blocks above, so all blocks learn at once".into())
+            }
+        }
+    }
+
+    fn layer_request(&self, classes: usize) -> LayerRequest {
+        let companions = if self.top_down == TopDown::ToInput { Companions::Above } else { Companions::None };
+        LayerRequest { companions, ..LayerRequest::plain(classes) }
+    }
+
+    fn build(&self, _: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        if classes < 2 {
+            return Err(Error::argument("single-forward", "number of classes", classes, ">= 2"));
+        }
+        let loss = RepresentativeCrossEntropy { settings: self.clone(), classes };
+        Ok(AnyRule::new(SingleForward { loss, seed, states: Arc::default() }))
+    }
+}
+
+/// Cross-entropy of scaled dot products with the representatives of the classes; no parameters.
+#[derive(Module, Debug)]
+pub struct RepresentativeCrossEntropy {
+    #[module(skip)]
+    settings: SingleForwardConfig,
+    classes: usize,
+}
+
+impl RepresentativeCrossEntropy {
+    /// Scores of the labelled nodes, or pairs, of a block's output `[B, C]`.
+    ///
+    /// With `labels` the labelled nodes are training nodes, which are left out of their own prototypes.
+    pub(super) fn scores(&self, output: &AnyActivation, labels: Option<&Tensor<1, Int>>) -> Tensor<2> {
+        let temperature = self.settings.temperature;
+        let h = output.labelled();
+        if is_of_pairs(output) {
+            let score = h.sum_dim(1) / temperature;
+            return Tensor::cat(vec![score.zeros_like(), score], 1);
+        }
+        match (self.settings.representatives, labels) {
+            (Representatives::VirtualNodes, _) => scores(h, virtual_rows(output.features(), self.classes), temperature),
+            (Representatives::Prototypes, Some(labels)) => leave_one_out_scores(h, labels, self.classes, temperature),
+            (Representatives::Prototypes, None) => scores(h, self.prototypes(output), temperature),
+        }
+    }
+
+    /// Means of the training nodes of every class.
+    fn prototypes(&self, output: &AnyActivation) -> Tensor<2> {
+        let device = output.device();
+        let training = GraphTask::behind(output).map(|task| task.training.clone()).unwrap_or_default();
+        let ints = |values: Vec<i32>| Tensor::<1, Int>::from_data(TensorData::new(values, [training.len()]), &device);
+        let nodes = ints(training.iter().map(|t| t.0 as i32).collect());
+        let labels = ints(training.iter().map(|t| t.1 as i32).collect());
+        class_means(output.features().select(0, nodes), &labels, self.classes)
+    }
+}
+
+impl LocalLoss<Labels, AnyActivation> for RepresentativeCrossEntropy {
+    fn score(&self, trace: &Trace<AnyActivation>, labels: &Labels) -> Score {
+        let logits = self.scores(&trace.output, Some(&labels.0));
+        Score { logits: Some(logits.clone()), ..Score::from(cross_entropy(logits, labels.0.clone())) }
+    }
+}
+
+/// Blocks that learn from representatives of the classes.
+#[derive(Module, Debug)]
+pub struct SingleForward {
+    loss: RepresentativeCrossEntropy,
+    #[module(skip)]
+    seed: Seed,
+    /// States of all blocks at the end of the last time step, for top-down signals.
+    #[module(skip)]
+    states: Arc<Mutex<Vec<AnyActivation>>>,
+}
+
+impl SingleForward {
+    /// The input as blocks see it: with virtual nodes where the rule has them.
+    fn enter(&self, inputs: &AnyActivation) -> AnyActivation {
+        if self.loss.settings.representatives == Representatives::Prototypes || is_of_pairs(inputs) {
+            return inputs.clone();
+        }
+        with_virtual_nodes(inputs, self.seed, "training", |task| task.training.to_vec())
+    }
+}
+
+impl SingleForward {
+    fn top_down(&self) -> TopDown {
+        self.loss.settings.top_down
+    }
+
+    /// The states of a new start.
+    fn fresh_states(&self, network: &Network, inputs: &AnyActivation) -> Vec<AnyActivation> {
+        let virtual_nodes = self.loss.settings.representatives == Representatives::VirtualNodes && !is_of_pairs(inputs);
+        top_down::bottom_up(network, self.enter(inputs), self.loss.classes, self.top_down(), virtual_nodes)
+    }
+
+    fn kept_states(&self) -> MutexGuard<'_, Vec<AnyActivation>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rule for SingleForward {
+    fn clone_rule(&self) -> Box<dyn Rule> {
+        Box::new(self.clone())
+    }
+
+    fn begin(&self, network: &Network, batch: &Batch, context: StepContext, _: &mut Tape) -> Pass {
+        let streams = match self.top_down() {
+            TopDown::None => vec![self.enter(&batch.inputs)],
+            TopDown::ToInput | TopDown::ToLoss => {
+                let kept = std::mem::take(&mut *self.kept_states());
+                if context.key.index == 0 || kept.is_empty() { self.fresh_states(network, &batch.inputs) } else { kept }
+            }
+        };
+        Pass { streams, ..Pass::of(batch) }
+    }
+
+    fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
+        let mut pass = self.begin(network, batch, context, tape);
+        for index in top_down::order(network.len(), self.top_down()) {
+            self.learn_block(index, &network.blocks()[index], &mut pass, tape);
+        }
+        self.end(network, &mut pass, tape);
+        pass
+    }
+
+    fn end(&self, _: &Network, pass: &mut Pass, _: &mut Tape) {
+        if self.top_down() != TopDown::None {
+            *self.kept_states() = std::mem::take(&mut pass.streams);
+        }
+    }
+
+    fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
+        if self.top_down() != TopDown::None {
+            top_down::learn_block(index, block, &self.loss, pass, tape, self.top_down());
+            return;
+        }
+        let labels = Labels(pass.labels.clone());
+        for stream in &mut pass.streams {
+            *stream = learn(block, &self.loss, index, stream.clone(), &labels, tape);
+        }
+        pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
+    }
+
+    fn advance(&self, index: usize, block: &Chain, pass: &mut Pass) {
+        if self.top_down() != TopDown::None {
+            return top_down::advance(index, block, pass, self.top_down());
+        }
+        for stream in &mut pass.streams {
+            *stream = block.forward(stream.clone()).detach();
+        }
+    }
+
+    fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
+        if self.top_down() != TopDown::None {
+            return top_down::scores(network, self.fresh_states(network, &inputs), &self.loss, self.top_down());
+        }
+        let outputs = network.forward_all(self.enter(&inputs));
+        mean_of_probabilities(outputs.iter().map(|h| self.loss.scores(h, None)).collect())
+    }
+
+    fn activities(&self, network: &Network, batch: &Batch) -> Vec<AnyActivation> {
+        match self.top_down() {
+            TopDown::None => network.forward_all(self.enter(&batch.inputs)),
+            TopDown::ToInput | TopDown::ToLoss => {
+                self.fresh_states(network, &batch.inputs).into_iter().skip(1).take(network.len()).collect()
+            }
+        }
+    }
+
+    fn export(&self, _: &Network) -> ReadoutExport {
+        let description = serde_json::json!({
+            "kind": "representatives",
+            "representatives": self.loss.settings.representatives,
+            "temperature": self.loss.settings.temperature,
+        });
+        ReadoutExport { description, ..ReadoutExport::default() }
+    }
+}

@@ -1,0 +1,150 @@
+//! Top-down signals of single-forward learning: blocks also hear from the blocks above, one time step late.
+//!
+//! A [`Pass`] carries the states of all blocks as its streams: `s_0` the input, `s_l` the output of block `l` (from 1), and
+//! `s_{L+1}` the label state `[N, C]`: one-hot for training nodes and virtual nodes, `1/C` for all others. Every step of
+//! training is a time step. The states start anew, bottom-up, with every epoch: so a run that is resumed at an epoch's border
+//! goes on as if it had not been stopped, and training sees what inference does, which starts anew too. (The paper's
+//! program goes on from state to state without a new start: set `steps-per-epoch` high for that.)
+
+use burn::tensor::activation::softmax;
+use burn::tensor::{Tensor, TensorData};
+use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::block::{Block, Trace};
+use burn_forward::local::absorb;
+use burn_forward::network::{Chain, Network};
+use burn_forward::normalise::Normaliser;
+use burn_forward::rules::{Pass, Scores};
+use burn_forward::tape::{Labels, Tape};
+
+use super::single_forward::{RepresentativeCrossEntropy, TopDown};
+use crate::graph::GraphTask;
+
+/// Time steps of inference, and the first whose scores count.
+const TIME_STEPS: usize = 10;
+const FIRST_COUNTED: usize = 2;
+
+fn normalised(state: &AnyActivation) -> Tensor<2> {
+    Normaliser::L2.forward(state.features())
+}
+
+/// `[N, C]`: one-hot for training nodes and the virtual nodes behind the others, `1/C` for all others.
+fn label_state(input: &AnyActivation, classes: usize, virtual_nodes: bool) -> AnyActivation {
+    let rows = input.rows();
+    let mut values = vec![1.0 / classes as f32; rows * classes];
+    let mut set = |row: usize, class: usize| {
+        let row = &mut values[row * classes..][..classes];
+        row.fill(0.0);
+        row[class] = 1.0;
+    };
+    if let Some(task) = GraphTask::behind(input) {
+        task.training.iter().for_each(|(node, class)| set(*node as usize, *class as usize));
+    }
+    if virtual_nodes && rows >= classes {
+        (0..classes).for_each(|class| set(rows - classes + class, class));
+    }
+    input.with_features(Tensor::from_data(TensorData::new(values, [rows, classes]), &input.device()))
+}
+
+/// What block `index` is given of the states.
+fn input_of(index: usize, states: &[AnyActivation], how: TopDown) -> AnyActivation {
+    let below = normalised(&states[index]);
+    let input = match how {
+        TopDown::ToInput => Tensor::cat(vec![below, normalised(&states[index + 2])], 1),
+        TopDown::ToLoss | TopDown::None => below,
+    };
+    states[index].with_features(input).detach()
+}
+
+/// What the loss of block `index` sees of its `output`: as it is, or its mean with the states of all blocks above.
+fn judged(index: usize, output: &AnyActivation, states: &[AnyActivation], how: TopDown) -> AnyActivation {
+    if how != TopDown::ToLoss {
+        return output.clone();
+    }
+    let above = &states[index + 2..states.len() - 1];
+    let sum = above.iter().fold(output.features(), |sum, s| sum + normalised(s).detach());
+    output.with_features(sum / (above.len() + 1) as f64)
+}
+
+/// The states from the input upwards; of what is not known yet a block hears zeros.
+pub(super) fn bottom_up(
+    network: &Network,
+    input: AnyActivation,
+    classes: usize,
+    how: TopDown,
+    virtual_nodes: bool,
+) -> Vec<AnyActivation> {
+    let rows = input.rows();
+    let labels = label_state(&input, classes, virtual_nodes);
+    let widths = network.blocks().iter().map(|b| Chain::output(b).len());
+    let device = input.device();
+    let mut states = vec![input.clone().detach()];
+    states.extend(widths.map(|width| input.with_features(Tensor::zeros([rows, width], &device))));
+    states.push(labels);
+    for (index, block) in network.blocks().iter().enumerate() {
+        states[index + 1] = block.forward(input_of(index, &states, how)).detach();
+    }
+    states
+}
+
+/// Blocks in the order in which they learn: those of even index from the states of the step before, then those of odd
+/// index from fresh ones. Without signals to the input, from below upwards.
+pub(super) fn order(blocks: usize, how: TopDown) -> Vec<usize> {
+    match how {
+        TopDown::ToInput => (0..blocks).step_by(2).chain((1..blocks).step_by(2)).collect(),
+        TopDown::ToLoss | TopDown::None => (0..blocks).collect(),
+    }
+}
+
+/// Block `index` learns from the states of a pass.
+pub(super) fn learn_block(
+    index: usize,
+    block: &Chain,
+    loss: &RepresentativeCrossEntropy,
+    pass: &mut Pass,
+    tape: &mut Tape,
+    how: TopDown,
+) {
+    let output = block.forward(input_of(index, &pass.streams, how));
+    let trace = Trace::from(judged(index, &output, &pass.streams, how));
+    absorb(block, loss, index, trace, &Labels(pass.labels.clone()), tape);
+    pass.streams[index + 1] = output.detach();
+}
+
+/// Block `index` moves on without learning.
+pub(super) fn advance(index: usize, block: &Chain, pass: &mut Pass, how: TopDown) {
+    pass.streams[index + 1] = block.forward(input_of(index, &pass.streams, how)).detach();
+}
+
+/// Scores after a bottom-up start: of signals to the input the probabilities of all time steps that count, added up.
+pub(super) fn scores(
+    network: &Network,
+    mut states: Vec<AnyActivation>,
+    loss: &RepresentativeCrossEntropy,
+    how: TopDown,
+) -> Scores {
+    let blocks = network.blocks();
+    let score = |states: &[AnyActivation]| -> Vec<Tensor<2>> {
+        (0..blocks.len()).map(|i| softmax(loss.scores(&judged(i, &states[i + 1], states, how), None), 1)).collect()
+    };
+    let mut sums = if how == TopDown::ToInput { Vec::new() } else { score(&states) };
+    for step in 0..if how == TopDown::ToInput { TIME_STEPS } else { 0 } {
+        for index in order(blocks.len(), how) {
+            states[index + 1] = blocks[index].forward(input_of(index, &states, how)).detach();
+        }
+        if step >= FIRST_COUNTED {
+            let now = score(&states);
+            sums = if sums.is_empty() { now } else { sums.into_iter().zip(now).map(|(a, b)| a + b).collect() };
+        }
+    }
+    let all = sums[1..].iter().fold(sums[0].clone(), |a, b| a + b.clone());
+    let log = |sum: Tensor<2>| {
+        let total = sum.clone().sum_dim(1);
+        (sum / total).clamp_min(1e-30).log()
+    };
+    let last = log(sums[sums.len() - 1].clone());
+    Scores {
+        blocks: sums.into_iter().map(|s| Some(log(s))).collect(),
+        readouts: vec![("sum", log(all)), ("last", last)],
+        primary: 0,
+    }
+}

@@ -1,0 +1,86 @@
+//! Class representatives: one vector per class that rows are compared with by scaled dot products.
+//!
+//! The representatives may be anything of the right shape (the embeddings of virtual nodes, say) or the mean of the rows of
+//! each class, its prototype. Of a row that is itself part of a mean, its own share is left out of the score of its own
+//! class: a row would otherwise find itself in its prototype, and of a class with few rows learn nothing else.
+
+use burn::tensor::{Int, Tensor};
+
+use crate::label::one_hot;
+
+/// `<h_i, r_k> / temperature`.
+///
+/// # Shapes
+/// - `h`: `[B, d]`; `representatives`: `[C, d]`; returns `[B, C]`.
+pub fn scores(h: Tensor<2>, representatives: Tensor<2>, temperature: f64) -> Tensor<2> {
+    h.matmul(representatives.transpose()) / temperature
+}
+
+/// The mean of the rows of every class; 0 for a class without rows.
+///
+/// # Shapes
+/// - `h`: `[B, d]`; `labels`: `[B]`, each in `0..C`; returns `[C, d]`.
+pub fn class_means(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usize) -> Tensor<2> {
+    let (sums, counts) = class_sums(h, labels, classes);
+    sums / counts.clamp_min(1.0)
+}
+
+/// Sums and numbers of rows of every class: `[C, d]`, `[C, 1]`.
+fn class_sums(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usize) -> (Tensor<2>, Tensor<2>) {
+    let members = one_hot(labels, classes).transpose();
+    (members.clone().matmul(h), members.sum_dim(1))
+}
+
+/// Scores of rows against the prototypes of their own batch, each row left out of its own: with `S_c` the sum and `n_c` the
+/// number of rows of class `c`, `<h_i, S_k>/n_k` for `k != y_i` and `<h_i, S_y - h_i>/(n_y - 1)` for its own class; 0 for the
+/// own class of a row that is alone in it.
+///
+/// # Shapes
+/// - `h`: `[B, d]`; `labels`: `[B]`, each in `0..C`; returns `[B, C]`.
+pub fn leave_one_out_scores(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usize, temperature: f64) -> Tensor<2> {
+    let (sums, counts) = class_sums(h.clone(), labels, classes);
+    let own = one_hot(labels, classes);
+    let counts = counts.transpose() - own.clone();
+    let products = h.clone().matmul(sums.transpose());
+    let itself = own * h.square().sum_dim(1);
+    (products - itself) / counts.clamp_min(1.0) / temperature
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    const H: [[f32; 2]; 5] = [[1.0, 2.0], [0.5, -1.0], [3.0, 0.0], [-1.0, 1.0], [2.0, 2.0]];
+    const Y: [i32; 5] = [0, 1, 0, 2, 0];
+
+    fn dot(a: [f32; 2], b: [f32; 2]) -> f32 {
+        a[0] * b[0] + a[1] * b[1]
+    }
+
+    /// The mean of the rows of class `c` without row `skip`, by its definition.
+    fn mean(c: i32, skip: Option<usize>) -> [f32; 2] {
+        let rows: Vec<[f32; 2]> = (0..5).filter(|i| Y[*i] == c && Some(*i) != skip).map(|i| H[i]).collect();
+        let n = rows.len().max(1) as f32;
+        [rows.iter().map(|r| r[0]).sum::<f32>() / n, rows.iter().map(|r| r[1]).sum::<f32>() / n]
+    }
+
+    #[test]
+    fn a_row_is_left_out_of_its_own_prototype_only() {
+        let device = Device::flex();
+        let (h, y) = (Tensor::<2>::from_data(H, &device), Tensor::<1, Int>::from_data(Y, &device));
+        let got: Vec<f32> = leave_one_out_scores(h.clone(), &y, 4, 0.5).into_data().try_to_vec().unwrap();
+        for i in 0..5 {
+            for c in 0..4 {
+                let expected = dot(H[i], mean(c, (Y[i] == c).then_some(i))) / 0.5;
+                let got = got[i * 4 + c as usize];
+                assert!((got - expected).abs() < 1e-5, "row {i}, class {c}: {got}, expected {expected}");
+            }
+        }
+        let means: Vec<f32> = class_means(h, &y, 4).into_data().try_to_vec().unwrap();
+        for c in 0..4 {
+            assert!((means[c as usize * 2] - mean(c, None)[0]).abs() < 1e-6);
+            assert!((means[c as usize * 2 + 1] - mean(c, None)[1]).abs() < 1e-6);
+        }
+    }
+}
