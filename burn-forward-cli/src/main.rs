@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod allocator;
 mod args;
 mod commands;
 mod output;
@@ -18,6 +19,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     // Before anything starts a thread.
     burn_forward::flush_denormals();
+    allocator::keep_freed_tensors();
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("BURN_FORWARD_LOG"))
