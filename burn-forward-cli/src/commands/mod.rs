@@ -74,7 +74,7 @@ fn git_revision() -> Option<String> {
 /// Says on standard error what is known to fail.
 pub(crate) fn warn(config: &RunConfig) {
     for warning in config.warnings() {
-        eprintln!("warning: {warning}");
+        crate::output::note(format_args!("warning: {warning}"));
     }
 }
 

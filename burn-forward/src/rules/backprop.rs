@@ -75,7 +75,14 @@ impl RuleSpec for BackpropConfig {
 
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
         if self.output == OutputLayer::Linear {
-            return Ok(AnyRule::new(LocalClassifiers::new(network, classes, self.bias, HeadPool::FULL, HeadReadout::Last, seed)?));
+            return Ok(AnyRule::new(LocalClassifiers::new(
+                network,
+                classes,
+                self.bias,
+                HeadPool::FULL,
+                HeadReadout::Last,
+                seed,
+            )?));
         }
         let width = network.blocks().last().map_or(0, |b| Chain::output(b).len());
         if width != classes {

@@ -240,7 +240,8 @@ impl Run {
 /// [`Error::Argument`] if network, rule and data do not fit.
 pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
     let seed = Seed::new(config.seed);
-    let mut layers = config.network.layers_for(config.rule.input(input), config.rule.layer_request(classes), seed, device)?;
+    let mut layers =
+        config.network.layers_for(config.rule.input(input), config.rule.layer_request(classes), seed, device)?;
     let freeze = config.weights.as_ref().map_or(0, |w| w.freeze).min(layers.len());
     let learning = layers.split_off(freeze);
     let entering = layers.last().map_or(input, |layer| layer.output());
