@@ -31,18 +31,23 @@ fn every_shipped_config_is_checked_planned_and_stepped() {
     let arguments: Vec<&str> = std::iter::once("check").chain(names.iter().map(String::as_str)).collect();
     assert_eq!(place.run(&arguments).done().lines().filter(|l| l.contains(": ok (")).count(), configs.len());
 
-    // The data folders of this machine, which the tests of the program otherwise do not look at.
-    let given = std::env::var_os("BURN_FORWARD_DATA").map(PathBuf::from);
+    // The data folders of this machine, which the tests of the program otherwise do not look at, and one that may lie
+    // beside the checkout.
+    let folders = std::env::var_os("BURN_FORWARD_DATA").map(PathBuf::from).into_iter();
+    let folders: Vec<String> =
+        folders.chain([checkout().join("../shared/data")]).map(|folder| folder.display().to_string()).collect();
     let mut skipped = Vec::new();
     for (path, name) in configs.iter().zip(&names) {
         let config = read_json(path);
-        let mut arguments = vec!["train", name, "--dry-run", "--set", "training.batch-size=64"];
-        let data = given.as_ref().map(|folder| folder.display().to_string());
-        if let Some(data) = &data {
-            arguments.extend(["--data", data]);
+        let plain = ["train", name, "--dry-run", "--set", "training.batch-size=64"];
+        let is_missing = |said: &program::Said| said.code == Some(2) && said.err.contains("no such f");
+        let mut said = place.run(&plain);
+        for folder in &folders {
+            if is_missing(&said) {
+                said = place.run(&[&plain[..], &["--data", folder]].concat());
+            }
         }
-        let said = place.run(&arguments);
-        if said.code == Some(2) && said.err.contains("no such folder") && config["data"]["name"] != "digits" {
+        if is_missing(&said) && config["data"]["name"] != "digits" {
             skipped.push(format!("{} (no {})", path.file_stem().unwrap().display(), config["data"]["name"]));
             continue;
         }

@@ -154,8 +154,8 @@ fn what_only_the_data_shows() {
     place.config("d.json", &mono(augmented));
     assert_eq!(
         place.run(&["train", "d.json"]).failed(2),
-        "d: 1 mistake\n  $.schedule.cache: true, but augmented images differ in every epoch; needed: \"cache\": false, \
-         or no augmentation"
+        "d: 1 mistake\n  $.schedule.cache: true, but the training batches (augmented images, sampled graphs) differ in \
+         every epoch; needed: \"cache\": false, or no augmentation and no sampling"
     );
 }
 
@@ -181,8 +181,8 @@ fn overrides() {
         "c.json: 5 mistakes",
         "  $: needed: the form key=value, as in optimizer.lr=0.01 (from --set epochs)",
         "  $.trainig: unknown key; did you mean \"training\"? valid: \"$schema\", \"name\", \"description\", \
-         \"reproduces\", \"measured\", \"seed\", \"schedule\", \"training\", \"optimizer\", \"data\", \"network\", \
-         \"rule\" (from --set trainig.epochs=3)",
+         \"reproduces\", \"measured\", \"seed\", \"weights\", \"schedule\", \"training\", \"optimizer\", \"data\", \
+         \"network\", \"rule\" (from --set trainig.epochs=3)",
         "  $.network.widths: has no item 2; valid: 0 to 1 (from --set network.widths[2]=5)",
         "  $.training.epochs: \"many\" is a string; needed: an integer >= 1 and <= 1000000 (from --set \
          training.epochs=many)",
