@@ -98,7 +98,8 @@ fn dry_run(run: &Run) -> Result<()> {
     let model = run.start_model()?;
     print(super::plan::block_table(run, &model))?;
     let loader = run.data.train_loader(run.config.training.batch_size, 1, 1, &run.training_device())?;
-    for (i, batch) in loader.iter().take(2).enumerate() {
+    // A graph is one batch per epoch.
+    for (i, batch) in (0..2).flat_map(|_| loader.iter()).take(2).enumerate() {
         let batch = batch.map_err(|e| RunFailed(format!("batch {}: {e}", i + 1)))?;
         let output = TrainStep::step(&model, batch);
         let output = output.item.sync().map_err(|e| RunFailed(format!("batch {}: {e:?}", i + 1)))?;
