@@ -1,7 +1,8 @@
 //! `plan`: the block table of a config.
 
 use anyhow::Result;
-use burn_forward::training::{LocalModel, Run, plan};
+use burn_forward::training::{LocalModel, Run, plan, step_cost};
+use serde_json::json;
 
 use super::prepare;
 use crate::args::PlanArgs;
@@ -10,10 +11,23 @@ use crate::tables::{bytes, grouped, table};
 pub(crate) fn run(args: &PlanArgs) -> Result<()> {
     let run = prepare(&args.config.config, &args.config.change)?;
     let model = run.model()?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&plan(&model, run.config.training.batch_size))?);
-    } else {
-        print!("{}", block_table(&run, &model));
+    let blocks = plan(&model, run.config.training.batch_size);
+    let table = block_table(&run, &model);
+    drop(model); // its memory is not to count as the step's
+    let cost = args.steps.map(|steps| step_cost(&run, steps)).transpose()?;
+    match (args.json, cost) {
+        (true, None) => println!("{}", serde_json::to_string_pretty(&blocks)?),
+        (true, Some(cost)) => println!("{}", json!({"blocks": blocks, "measured": cost})),
+        (false, cost) => {
+            print!("{table}");
+            if let Some(cost) = cost {
+                let memory = cost.peak_above_base_bytes.map_or("unknown".into(), bytes);
+                println!(
+                    "measured over {} steps: {:.3} s each (fastest {:.3} s), peak memory {memory} above the base",
+                    cost.steps, cost.seconds_per_step, cost.fastest_step,
+                );
+            }
+        }
     }
     Ok(())
 }
