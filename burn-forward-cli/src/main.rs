@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 the run failed, 2 the input was wrong.
 
+mod allocator;
 mod args;
 mod commands;
 mod tables;
@@ -14,6 +15,7 @@ use args::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    allocator::return_large_blocks();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("BURN_FORWARD_LOG"))
         .with_writer(std::io::stderr)
