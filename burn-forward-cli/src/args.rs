@@ -224,6 +224,9 @@ pub(crate) struct PlanArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Also run so many training steps and print what one costs: seconds, and memory above what was there before
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<usize>,
 }
 
 #[derive(Debug, Args)]

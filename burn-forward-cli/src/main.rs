@@ -19,7 +19,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     // Before anything starts a thread.
     burn_forward::flush_denormals();
-    allocator::keep_freed_tensors();
+    allocator::keep_small_return_large();
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("BURN_FORWARD_LOG"))

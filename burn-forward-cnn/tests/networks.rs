@@ -92,15 +92,15 @@ fn macs_are_those_of_the_papers() {
 fn partitions_follow_the_architecture() {
     let blocks = |name, settings: &Value, p| network(name, settings, p, 32).len();
     let r18 = json!({"depth": 18});
-    // Eight residual blocks in four stages; 18 layers with weights in 8 blocks, a stem, and the rule's classifier.
-    assert_eq!(blocks("resnet", &r18, Partition::RESIDUAL), 8);
+    // A stem and eight residual blocks in four stages; the classifier is the rule's.
+    assert_eq!(blocks("resnet", &r18, Partition::RESIDUAL), 9);
     assert_eq!(blocks("resnet", &r18, Partition::STAGE), 4);
     assert_eq!(blocks("resnet", &r18, Partition::LAYER), 9);
     assert_eq!(blocks("resnet", &r18, Partition::WHOLE), 1);
     assert_eq!(blocks("resnet", &r18, Partition::Blocks { blocks: 5 }), 5);
-    assert_eq!(blocks("cifar-resnet", &json!({"depth": 110}), Partition::RESIDUAL), 54);
-    assert_eq!(blocks("mobilenet-v2", &json!({}), Partition::RESIDUAL), 17);
-    assert_eq!(blocks("mobilenet-v3", &json!({"size": "small"}), Partition::RESIDUAL), 11);
+    assert_eq!(blocks("cifar-resnet", &json!({"depth": 110}), Partition::RESIDUAL), 55);
+    assert_eq!(blocks("mobilenet-v2", &json!({}), Partition::RESIDUAL), 18);
+    assert_eq!(blocks("mobilenet-v3", &json!({"size": "small"}), Partition::RESIDUAL), 12);
     assert_eq!(blocks("vgg", &json!({"variant": "8b"}), Partition::LAYER), 7);
     assert_eq!(blocks("conv-stack", &json!({"channels": [8, 16, 32]}), Partition::LAYER), 3);
 }

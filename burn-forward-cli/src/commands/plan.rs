@@ -1,7 +1,8 @@
 //! `plan`: the block table of a config.
 
 use anyhow::Result;
-use burn_forward::training::{LocalModel, Run, plan};
+use burn_forward::training::{LocalModel, Run, plan, step_cost};
+use serde_json::json;
 
 use super::prepare;
 use crate::args::PlanArgs;
@@ -11,11 +12,22 @@ use crate::tables::{bytes, grouped, table};
 pub(crate) fn run(args: &PlanArgs) -> Result<()> {
     let run = prepare(&args.config.config, &args.config.change)?;
     let model = run.model()?;
-    if args.json {
-        let rows = run.data.rows_per_step(run.config.training.batch_size);
-        print_line(serde_json::to_string_pretty(&plan(&model, rows))?)
-    } else {
-        print(block_table(&run, &model))
+    let blocks = plan(&model, run.data.rows_per_step(run.config.training.batch_size));
+    let table = block_table(&run, &model);
+    drop(model); // its memory is not to count as the step's
+    let cost = args.steps.map(|steps| step_cost(&run, steps)).transpose()?;
+    match (args.json, cost) {
+        (true, None) => print_line(serde_json::to_string_pretty(&blocks)?),
+        (true, Some(cost)) => print_line(json!({"blocks": blocks, "measured": cost})),
+        (false, None) => print(table),
+        (false, Some(cost)) => {
+            let memory = cost.peak_above_base_bytes.map_or("unknown".into(), bytes);
+            print(format_args!(
+                "{table}measured over {} steps: {:.3} s each (fastest {:.3} s), peak memory {memory} above the base
+",
+                cost.steps, cost.seconds_per_step, cost.fastest_step,
+            ))
+        }
     }
 }
 

@@ -45,8 +45,8 @@ pub enum PartitionName {
     /// Every layer is a block.
     #[default]
     Layer,
-    /// Every residual block is a block; what comes before the first joins it, and what is between or behind joins the one
-    /// before.
+    /// Every residual block is a block, and so is what comes before the first (a stem); what is between or behind joins the
+    /// one before.
     Residual,
     /// Every stage is a block.
     Stage,
@@ -112,7 +112,7 @@ impl Partition {
                         "layer, whole, {\"every\": n} or {\"blocks\": n}",
                     ));
                 }
-                std::iter::once(0).chain(residual.into_iter().skip(1)).collect()
+                std::iter::once(0).chain(residual.into_iter().filter(|&i| i > 0)).collect()
             }
             Self::Named(name @ PartitionName::Stage) => {
                 let starts: Vec<usize> =
@@ -226,10 +226,10 @@ mod tests {
     fn borders_follow_the_architecture() {
         let sizes = |p: Partition| p.sizes(&residual_network(), &[1; 7]).unwrap();
         assert_eq!(sizes(Partition::LAYER), [1, 1, 1, 1, 1, 2]);
-        assert_eq!(sizes(Partition::RESIDUAL), [2, 1, 1, 3]);
+        assert_eq!(sizes(Partition::RESIDUAL), [1, 1, 1, 1, 3]);
         assert_eq!(sizes(Partition::STAGE), [3, 4]);
         assert_eq!(sizes(Partition::Every { every: 4 }), [4, 3]);
-        assert_eq!(Partition::RESIDUAL.count(&residual_network()).unwrap(), 4);
+        assert_eq!(Partition::RESIDUAL.count(&residual_network()).unwrap(), 5);
     }
 
     #[test]

@@ -2,10 +2,24 @@
 
 /// Largest resident set of this process so far, in bytes; `None` where the system does not tell (it does on Linux).
 ///
-/// It never falls, so two things are compared by running each in a process of its own.
+/// It falls only when it is [reset](reset_peak_memory), so two things are compared by running each in a process of its own.
 pub fn peak_memory_bytes() -> Option<u64> {
+    field("VmHWM:")
+}
+
+/// Resident memory of this process, in bytes; `None` where the system does not say.
+pub fn resident_memory_bytes() -> Option<u64> {
+    field("VmRSS:")
+}
+
+/// Starts a new peak of resident memory, where the system allows it: [`peak_memory_bytes`] then speaks of what comes.
+pub fn reset_peak_memory() -> bool {
+    std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+fn field(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|l| l.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }

@@ -9,10 +9,11 @@ mod plan;
 mod renderer;
 mod run;
 mod run_folder;
+mod step_cost;
 
 pub use checkpoint::{AtomicCheckpointer, KeepCheckpoints, Patience};
 pub use logger::{JsonlLogger, SplitClock};
-pub use memory::peak_memory_bytes;
+pub use memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
 pub use metrics::{BlockMetric, NonFinite, NonFiniteGuard, Quantity, metric_name, parse_metric_name};
 pub(crate) use model::own_and_others;
 pub use model::{BlockNumbers, EvalOutput, LocalModel, StepNumbers, StepOutput};
@@ -20,3 +21,4 @@ pub use plan::{BlockPlan, plan};
 pub use renderer::{ProgressRenderer, Verbosity};
 pub use run::{Outcome, Run, RunOptions, Summary, build_model, load_model, train};
 pub use run_folder::{MetricRow, RunFolder};
+pub use step_cost::{StepCost, step_cost};

@@ -9,11 +9,10 @@ use burn_forward::tape::{BlockRecord, Tape};
 use burn_forward::training::LocalModel;
 use serde_json::json;
 
-use super::toy::{Case, batch, cases, on_all_devices, seed};
+use super::toy::{Case, STEP, batch, cases, on_all_devices, seed};
 use super::values::{Values, edit, gradients, of_block, parameters};
 use super::walk::{copy, walk_with};
 
-const STEP: f32 = 5e-3;
 const TOLERANCE: f64 = 2e-2;
 
 fn total(records: &[BlockRecord]) -> f64 {

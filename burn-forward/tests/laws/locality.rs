@@ -1,6 +1,7 @@
 //! Locality: what a block learns is a function of the block, its own loss, and what enters it.
 
 use burn::tensor::{Int, Tensor};
+use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::rules::Pass;
 use burn_forward::tape::Tape;
 use burn_forward::training::LocalModel;
@@ -115,7 +116,14 @@ fn falsified(mut pass: Pass) -> Pass {
     pass.labels = next_class(pass.labels);
     pass.negatives = pass.negatives.map(next_class);
     pass.error = pass.error.map(|e| e.neg());
-    pass.streams.reverse();
+    // Streams of one shape are samples of two kinds; others are not each other's counterpart.
+    let shape = |stream: &AnyActivation| match stream {
+        AnyActivation::Maps(maps) => maps.dims()[1..].to_vec(),
+        other => other.features().dims()[1..].to_vec(),
+    };
+    if pass.streams.windows(2).all(|pair| shape(&pair[0]) == shape(&pair[1])) {
+        pass.streams.reverse();
+    }
     pass
 }
 

@@ -16,6 +16,8 @@ use rand::RngExt;
 use serde_json::{Map, Value, json};
 
 pub(crate) const CLASSES: usize = 4;
+/// Step of finite differences: large enough for losses in single precision.
+pub(crate) const STEP: f32 = 5e-3;
 pub(crate) const INPUT: RowShape = RowShape::Maps { channels: 1, height: 4, width: 4 };
 
 /// Root of all streams here.

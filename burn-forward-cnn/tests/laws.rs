@@ -1,0 +1,20 @@
+//! The laws of local rules, for every rule of both crates on convolutional networks.
+//!
+//! The laws themselves are those of the core crate, tried on other networks and more rules.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+
+mod laws {
+    #[path = "../../../burn-forward/tests/laws/finite_difference.rs"]
+    mod finite_difference;
+    #[path = "../../../burn-forward/tests/laws/locality.rs"]
+    mod locality;
+    #[path = "../../../burn-forward/tests/laws/state.rs"]
+    mod state;
+    #[path = "../../../burn-forward/tests/laws/values.rs"]
+    mod values;
+    #[path = "../../../burn-forward/tests/laws/walk.rs"]
+    mod walk;
+
+    mod learning;
+    mod toy;
+}
