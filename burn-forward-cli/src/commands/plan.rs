@@ -23,8 +23,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<()> {
         (false, Some(cost)) => {
             let memory = cost.peak_above_base_bytes.map_or("unknown".into(), bytes);
             print(format_args!(
-                "{table}measured over {} steps: {:.3} s each (fastest {:.3} s), peak memory {memory} above the base
-",
+                "{table}measured over {} steps: {:.3} s each (fastest {:.3} s), peak memory {memory} above the base\n",
                 cost.steps, cost.seconds_per_step, cost.fastest_step,
             ))
         }
