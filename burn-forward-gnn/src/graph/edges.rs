@@ -114,16 +114,24 @@ impl Edges {
         self.sum(x) * self.inverse_degree.clone()
     }
 
-    /// Largest value over the sources of every node, by feature; 0 for a node without. Weights play no part.
+    /// Largest value over the sources of every node, by feature; 0 for a node without. Weights play no part. The gradient
+    /// goes to the source that has the largest value, in equal parts to several that have it.
     ///
     /// # Shapes
     /// - `x`: `[N, d]`; returns `[N, d]`.
     pub fn max(&self, x: Tensor<2>) -> Tensor<2> {
-        let lowest = x.zeros_like() + LOWEST;
+        let zeros = x.zeros_like();
         let messages = x.select(0, self.sources.clone());
-        let max = lowest.select_assign(0, self.targets.clone(), messages, IndexingUpdateOp::Max);
-        let none = max.clone().lower_equal_elem(LOWEST);
-        max.mask_fill(none, 0.0)
+        // Burn's own gradient of a maximum by index compares every value with what was there before and not with the
+        // largest, which is wrong where an index comes up twice. So the winners are found without a graph, and the
+        // maximum is the sum of their messages.
+        let plain = messages.clone().detach();
+        let lowest = zeros.clone().detach() + LOWEST;
+        let max = lowest.select_assign(0, self.targets.clone(), plain.clone(), IndexingUpdateOp::Max);
+        let won = plain.greater_equal(max.select(0, self.targets.clone())).float();
+        let winners = zeros.clone().detach().select_assign(0, self.targets.clone(), won.clone(), IndexingUpdateOp::Add);
+        let share = won / winners.select(0, self.targets.clone());
+        self.gather_into(messages * share, zeros)
     }
 
     /// `max(own_t, max_{s -> t} e_st)`, cut off from the autodiff graph: what is subtracted before an exponential, which
