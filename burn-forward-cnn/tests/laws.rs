@@ -16,5 +16,6 @@ mod laws {
     mod walk;
 
     mod learning;
+    mod overlap;
     mod toy;
 }

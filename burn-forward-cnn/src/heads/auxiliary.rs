@@ -9,7 +9,6 @@ use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::{Block, Trace};
 use burn_forward::network::{AnyLayer, Chain};
-use burn_forward::pair_loss::cross_entropy;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
 use schemars::JsonSchema;
@@ -120,7 +119,7 @@ impl Head for AuxiliaryNetwork {
 
     fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
         let logits = self.scores(&trace.output);
-        let loss = cross_entropy(logits.clone(), teaching.labels.0.clone());
+        let loss = teaching.cross_entropy(logits.clone());
         Score { logits: Some(logits), ..Score::from(loss) }
     }
 

@@ -7,7 +7,6 @@ use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::label::one_hot;
-use burn_forward::pair_loss::cross_entropy;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
 use schemars::JsonSchema;
@@ -95,10 +94,10 @@ impl Head for ClassGroups {
             (softplus(own.neg().add_scalar(THRESHOLD), 1.0) + softplus(others - THRESHOLD, 1.0)).mean()
         };
         let loss = match self.loss {
-            GroupLoss::CrossEntropy => cross_entropy(goodness.clone(), labels.clone()),
+            GroupLoss::CrossEntropy => teaching.cross_entropy(goodness.clone()),
             GroupLoss::PositiveNegative => positive_negative(),
             GroupLoss::Weighted => {
-                cross_entropy(goodness.clone(), labels.clone()) * SHARE + positive_negative() * (1.0 - SHARE)
+                teaching.cross_entropy(goodness.clone()) * SHARE + positive_negative() * (1.0 - SHARE)
             }
         };
         Score { logits: Some(goodness), ..Score::from(loss) }

@@ -5,7 +5,6 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
-use burn_forward::pair_loss::cross_entropy;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
 use burn_forward::{ProjectedCrossEntropy, Result};
@@ -34,7 +33,7 @@ impl ClassLoss {
     pub fn forward(self, goodness: Tensor<2>, teaching: &Teaching) -> Tensor<1> {
         let labels = teaching.labels.0.clone();
         match self {
-            Self::LogSumExp => cross_entropy(goodness, labels),
+            Self::LogSumExp => teaching.cross_entropy(goodness),
             Self::Margin => {
                 let [rows, classes] = goodness.dims();
                 let own = goodness.clone().gather(1, labels.clone().reshape([rows, 1]));

@@ -9,7 +9,6 @@ use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::init::{self, Init};
 use burn_forward::label::one_hot;
-use burn_forward::pair_loss::cross_entropy;
 use burn_forward::projection::HeadPool;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
@@ -124,11 +123,11 @@ impl Head for LocalErrors {
         let labels = teaching.labels.0.clone();
         let prediction = |h: &AnyActivation| {
             let logits = self.scores(h);
-            (cross_entropy(logits.clone(), labels.clone()), logits)
+            (teaching.cross_entropy(logits.clone()), logits)
         };
         let matching = || {
             let got = self.similarity(h)?;
-            let [_, classes] = [0, self.classifier.weight.dims()[1]];
+            let [_, classes] = self.classifier.weight.dims();
             let wanted = similarity_matrix(one_hot(&labels, classes));
             Some((got - wanted).square().mean())
         };

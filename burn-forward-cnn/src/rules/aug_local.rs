@@ -69,30 +69,28 @@ fn chosen(l: usize, n: usize, depth: usize) -> Vec<usize> {
     (1..=depth).map(|i| (l as f64 + left as f64 / depth as f64 * i as f64).round() as usize).collect()
 }
 
-impl AugLocalConfig {
+/// What auxiliary networks are copied from.
+struct Following<'a> {
+    layers: Vec<&'a AnyLayer>,
+    classes: usize,
+    seed: Seed,
+    device: Device,
+}
+
+impl Following<'_> {
     /// The auxiliary network behind layer `at`, whose output has `shape`.
-    fn auxiliary(
-        &self,
-        layers: &[&AnyLayer],
-        at: usize,
-        depth: usize,
-        shape: RowShape,
-        classes: usize,
-        seed: Seed,
-        device: &Device,
-        draw: &mut Draw<'_>,
-    ) -> Result<AuxiliaryNetwork> {
+    fn network(&self, at: usize, depth: usize, shape: RowShape, draw: &mut Draw<'_>) -> Result<AuxiliaryNetwork> {
         let mut current = shape;
         let mut copies = Vec::new();
-        for j in chosen(at, layers.len(), depth) {
+        for j in chosen(at, self.layers.len(), depth) {
             if let (RowShape::Maps { channels, height, width }, RowShape::Maps { height: h, width: w, .. }) =
-                (current, layers[j - 1].output())
+                (current, self.layers[j - 1].output())
                 && (h < height || w < width)
             {
                 current = RowShape::Maps { channels, height: h, width: w };
                 copies.push(AnyLayer::new(GridPool::new([channels, h, w])));
             }
-            let copy = layers[j].fresh(current, (at * layers.len() + j) as u64, seed, device)?;
+            let copy = self.layers[j].fresh(current, (at * self.layers.len() + j) as u64, self.seed, &self.device)?;
             current = copy.output();
             copies.push(copy);
         }
@@ -100,7 +98,7 @@ impl AugLocalConfig {
             copies.push(AnyLayer::new(crate::layers::GlobalPool::new(crate::heads::shape_of(current), 0, None)));
             current = RowShape::Features(channels);
         }
-        AuxiliaryNetwork::of_layers(copies, current, classes, draw)
+        AuxiliaryNetwork::of_layers(copies, current, self.classes, draw)
     }
 }
 
@@ -108,8 +106,8 @@ impl RuleSpec for AugLocalConfig {
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
         let device = device_of(network);
         // Layers that have something to learn: the joined ones are pools.
-        let layers: Vec<&AnyLayer> =
-            network.blocks().iter().flat_map(|b| b.layers()).filter(|l| !l.outline().joined).collect();
+        let layers = network.blocks().iter().flat_map(|b| b.layers()).filter(|l| !l.outline().joined).collect();
+        let following = Following { layers, classes, seed, device };
         let ends: Vec<usize> = network
             .blocks()
             .iter()
@@ -126,7 +124,7 @@ impl RuleSpec for AugLocalConfig {
                 return Ok(None);
             }
             let depth = depth_of(l, ends.len(), self.depth, self.pyramid);
-            let network = self.auxiliary(&layers, ends[l], depth, shape, classes, seed, &device, draw)?;
+            let network = following.network(ends[l], depth, shape, draw)?;
             Ok(Some(AnyHead::new(network)))
         })?;
         let settings = ClassifierSettings { readout: self.readout, ..ClassifierSettings::default() };

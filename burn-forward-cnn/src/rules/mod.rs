@@ -1,4 +1,4 @@
-//! Learning rules for feature maps. Each is a head from [`heads`](crate::heads) on every block.
+//! Learning rules for feature maps. Each but Trifecta is a head from [`heads`](crate::heads) on every block.
 
 mod aug_local;
 mod channel_wise;
@@ -6,6 +6,7 @@ mod decoupled_greedy;
 mod info_pro;
 mod predsim;
 mod scalable_forward_forward;
+mod trifecta;
 
 pub use aug_local::AugLocalConfig;
 pub use channel_wise::{ChannelWiseConfig, GroupBetween};
@@ -13,6 +14,7 @@ pub use decoupled_greedy::DecoupledGreedyConfig;
 pub use info_pro::InfoProConfig;
 pub use predsim::PredsimConfig;
 pub use scalable_forward_forward::ScalableForwardForwardConfig;
+pub use trifecta::TrifectaConfig;
 
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
@@ -55,6 +57,11 @@ pub fn rule_entries() -> Vec<RuleEntry> {
             "scalable-forward-forward",
             "class goodness of an auxiliary convolution on every block",
             "Krutsylo 2025, arXiv 2501.03176",
+        ),
+        rule_entry_of::<TrifectaConfig>(
+            "trifecta",
+            "forward-forward on maps: label as a channel, SymBa loss, overlapping local updates",
+            "Dooms et al. 2023, arXiv 2311.18130",
         ),
     ]
 }

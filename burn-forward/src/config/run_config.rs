@@ -74,6 +74,7 @@ pub enum Keep {
 /// | `workers` | 1 | 0 to 64 | threads that assemble batches |
 /// | `keep` | last | last, best | the weights the run, or each block under a greedy schedule, ends with; best needs a validation set |
 /// | `patience` | none | >= 1 | stop after so many epochs without a better validation accuracy |
+/// | `label-smoothing` | 0 | [0, 1) | probability that a target spreads over all classes alike; for rules with classifiers |
 /// | `gradient-checkpointing` | false | | recompute cheap activations in the backward pass (Burn's) |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -100,6 +101,10 @@ pub struct TrainingConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub patience: Option<usize>,
+    /// Probability that a target spreads over all classes alike.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub label_smoothing: f64,
     /// Recompute cheap activations in the backward pass.
     #[serde(default)]
     pub gradient_checkpointing: bool,

@@ -61,17 +61,19 @@ pub struct DeepSupervision {
     heads: Vec<AnyHead>,
     #[module(skip)]
     readout: HeadReadout,
+    #[module(skip)]
+    smoothing: f64,
 }
 
 impl DeepSupervision {
     /// Any heads, one per block.
     pub fn new(heads: Vec<AnyHead>, readout: HeadReadout) -> Self {
-        Self { heads, readout }
+        Self { heads, readout, smoothing: 0.0 }
     }
-}
 
-fn teaching(pass: &Pass) -> Teaching {
-    Teaching { labels: Labels(pass.labels.clone()), image: None }
+    fn teaching(&self, pass: &Pass) -> Teaching {
+        Teaching { smoothing: self.smoothing, ..Teaching::new(Labels(pass.labels.clone())) }
+    }
 }
 
 /// Both modules whose gradients one backward pass gives.
@@ -90,7 +92,7 @@ impl Rule for DeepSupervision {
 
     /// A single block with its head; [`step`](Rule::step) is what trains.
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
-        let labels = teaching(pass);
+        let labels = self.teaching(pass);
         for stream in &mut pass.streams {
             *stream = crate::local::learn(block, &self.heads[index], index, stream.clone(), &labels, tape);
         }
@@ -104,7 +106,7 @@ impl Rule for DeepSupervision {
 
     fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
         let mut pass = self.begin(network, batch, context, tape);
-        let labels = teaching(&pass);
+        let labels = self.teaching(&pass);
         let mut x = batch.inputs.clone();
         let mut scores: Vec<Score> = Vec::with_capacity(network.len());
         for (block, head) in network.blocks().iter().zip(&self.heads) {
@@ -130,6 +132,11 @@ impl Rule for DeepSupervision {
             all.push(head.scores(&x));
         }
         Scores::of_heads(all, self.readout)
+    }
+
+    fn set_label_smoothing(&mut self, smoothing: f64) -> bool {
+        self.smoothing = smoothing;
+        true
     }
 
     fn output_head(&self) -> Option<ProjectedCrossEntropy> {

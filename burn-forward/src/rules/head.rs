@@ -4,12 +4,14 @@ use std::fmt;
 use std::ops::Deref;
 
 use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
 
 use crate::activation::AnyActivation;
 use crate::block::Trace;
 use crate::erased::ErasedModule;
 use crate::erased_module;
 use crate::local::LocalLoss;
+use crate::pair_loss::cross_entropy;
 use crate::projection::ProjectedCrossEntropy;
 use crate::tape::{Labels, Score};
 
@@ -20,6 +22,28 @@ pub struct Teaching {
     pub labels: Labels,
     /// The images themselves, for a head that has to draw them from its block's output.
     pub image: Option<AnyActivation>,
+    /// Probability that the target spreads over all classes alike (Szegedy et al. 2016, arXiv 1512.00567).
+    pub smoothing: f64,
+}
+
+impl Teaching {
+    /// Labels alone.
+    pub fn new(labels: Labels) -> Self {
+        Self { labels, image: None, smoothing: 0.0 }
+    }
+
+    /// Softmax cross-entropy of class scores against the smoothed labels, averaged over rows `[1]`.
+    ///
+    /// # Shapes
+    /// - `logits`: `[B, C]`
+    pub fn cross_entropy(&self, logits: Tensor<2>) -> Tensor<1> {
+        let sharp = cross_entropy(logits.clone(), self.labels.0.clone());
+        if self.smoothing == 0.0 {
+            return sharp;
+        }
+        let uniform = log_softmax(logits, 1).mean().neg();
+        sharp * (1.0 - self.smoothing) + uniform * self.smoothing
+    }
 }
 
 /// A classifier on a block, trained with the block by its own loss.
@@ -45,7 +69,8 @@ impl Head for ProjectedCrossEntropy {
     }
 
     fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
-        LocalLoss::score(self, trace, &teaching.labels)
+        let logits = ProjectedCrossEntropy::scores(self, &trace.output);
+        Score { logits: Some(logits.clone()), ..Score::from(teaching.cross_entropy(logits)) }
     }
 
     fn scores(&self, h: &AnyActivation) -> Tensor<2> {
@@ -94,3 +119,24 @@ impl LocalLoss<Teaching, AnyActivation> for AnyHead {
 }
 
 erased_module!(AnyHead);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn smoothing_mixes_the_label_with_all_classes() {
+        let device = Device::flex();
+        let logits = Tensor::<2>::from_floats([[0.0, 2f32.ln(), 0.0, 0.0]], &device);
+        let labels = Labels(Tensor::from_ints([1], &device));
+        let at = |smoothing| {
+            let teaching = Teaching { smoothing, ..Teaching::new(labels.clone()) };
+            teaching.cross_entropy(logits.clone()).into_scalar::<f64>()
+        };
+        // Probabilities 1/5, 2/5, 1/5, 1/5.
+        let (own, other) = ((2.5f64).ln(), 5f64.ln());
+        assert!((at(0.0) - own).abs() < 1e-6);
+        assert!((at(0.2) - (0.8 * own + 0.2 * (own + 3.0 * other) / 4.0)).abs() < 1e-6);
+    }
+}

@@ -101,6 +101,8 @@ pub struct LocalClassifiers {
     heads: Vec<AnyHead>,
     #[module(skip)]
     settings: ClassifierSettings,
+    #[module(skip)]
+    smoothing: f64,
 }
 
 impl LocalClassifiers {
@@ -122,7 +124,7 @@ impl LocalClassifiers {
 
     /// Any heads, one per block.
     pub fn of(heads: Vec<AnyHead>, settings: ClassifierSettings) -> Self {
-        Self { heads, settings }
+        Self { heads, settings, smoothing: 0.0 }
     }
 }
 
@@ -179,7 +181,8 @@ impl Rule for LocalClassifiers {
         let mut streams = std::mem::take(&mut pass.streams).into_iter();
         let Some(input) = streams.next() else { return };
         let image = streams.next();
-        let teaching = Teaching { labels: Labels(pass.labels.clone()), image: image.clone() };
+        let labels = Labels(pass.labels.clone());
+        let teaching = Teaching { labels, image: image.clone(), smoothing: self.smoothing };
         let kept = self.settings.kept(&input);
         let output = learn(block, &self.heads[index], index, input, &teaching, tape);
         pass.streams = std::iter::once(self.settings.next(kept, output)).chain(image).collect();
@@ -216,6 +219,11 @@ impl Rule for LocalClassifiers {
             x = self.settings.next(kept, h);
         }
         outputs
+    }
+
+    fn set_label_smoothing(&mut self, smoothing: f64) -> bool {
+        self.smoothing = smoothing;
+        true
     }
 
     fn output_head(&self) -> Option<ProjectedCrossEntropy> {

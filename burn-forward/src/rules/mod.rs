@@ -123,6 +123,13 @@ pub trait Rule: ErasedModule {
         network.forward_all(batch.inputs.clone())
     }
 
+    /// Has heads learn from labels that spread over all classes with probability `smoothing`; says whether this rule has
+    /// heads that do.
+    fn set_label_smoothing(&mut self, smoothing: f64) -> bool {
+        let _ = smoothing;
+        false
+    }
+
     /// The classifier on the last block, for rules that have one.
     fn output_head(&self) -> Option<crate::ProjectedCrossEntropy> {
         None
@@ -152,6 +159,11 @@ impl AnyRule {
     /// Puts a rule behind a pointer.
     pub fn new(rule: impl Rule + 'static) -> Self {
         Self(Box::new(rule))
+    }
+
+    /// See [`Rule::set_label_smoothing`].
+    pub fn set_label_smoothing(&mut self, smoothing: f64) -> bool {
+        self.0.set_label_smoothing(smoothing)
     }
 }
 

@@ -246,7 +246,16 @@ pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: 
     let learning = layers.split_off(freeze);
     let entering = layers.last().map_or(input, |layer| layer.output());
     let network = Network::new(learning, config.partition)?.with_input(entering);
-    let rule = config.rule.build(&network, classes, seed)?;
+    let mut rule = config.rule.build(&network, classes, seed)?;
+    let smoothing = config.training.label_smoothing;
+    if smoothing > 0.0 && !rule.set_label_smoothing(smoothing) {
+        return Err(Error::argument(
+            "training",
+            "label-smoothing",
+            format!("{smoothing} under the rule '{}'", config.rule_name),
+            "0, or a rule whose blocks have classifiers",
+        ));
+    }
     Ok(LocalModel::new(network, rule, seed).with_frozen(layers))
 }
 
