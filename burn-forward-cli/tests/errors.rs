@@ -43,7 +43,8 @@ fn misspelt_key() {
             "$.network.droput: unknown key; did you mean \"dropout\"? valid: \"widths\", \"activation\", \"dropout\", \
              \"normalisation\", \"init\", \"name\", \"partition\"",
             "$.training.gradient_checkpoint: unknown key; did you mean \"gradient-checkpointing\"? valid: \"epochs\", \"batch-size\", \
-             \"eval-batch-size\", \"workers\", \"keep\", \"patience\", \"gradient-checkpointing\"",
+             \"eval-batch-size\", \"workers\", \"keep\", \"patience\", \
+         \"label-smoothing\", \"gradient-checkpointing\"",
         ],
     );
 }

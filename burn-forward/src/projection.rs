@@ -111,7 +111,10 @@ impl ProjectedCrossEntropy {
         rng: &mut Rng,
         device: &Device,
     ) -> Result<Self> {
-        Ok(Self { pool, ..Self::new(pool.width(shape), classes, bias, rng, device)? })
+        let head = Self::new(pool.width(shape), classes, bias, rng, device)?;
+        // Where there are no maps there is nothing to pool, and an exported file should not say there is.
+        let pool = if matches!(shape, RowShape::Maps { .. }) { pool } else { HeadPool::FULL };
+        Ok(Self { pool, ..head })
     }
 
     /// What is done to maps before the projection.

@@ -11,7 +11,7 @@ pub use partition::{LayerOutline, Partition, PartitionName};
 pub use registry::{Companions, LayerRequest, NetworkEntry, NetworkSpec, ParseNetwork, network_entries, network_entry};
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use crate::activation::{AnyActivation, RowShape};
 use crate::block::{Block, Trace};
@@ -101,6 +101,8 @@ pub struct Network {
     blocks: Vec<Chain>,
     #[module(skip)]
     input: Option<RowShape>,
+    #[module(skip)]
+    device: Option<Device>,
 }
 
 impl Network {
@@ -117,12 +119,22 @@ impl Network {
         let sizes = partition.sizes(&outline, &bytes)?;
         let mut layers = layers.into_iter();
         let blocks = sizes.into_iter().map(|n| Chain { layers: layers.by_ref().take(n).collect() }).collect();
-        Ok(Self { blocks, input: None })
+        Ok(Self { blocks, input: None, device: None })
     }
 
     /// With the shape of a row that enters it, for rules whose heads draw what entered.
     pub fn with_input(self, input: RowShape) -> Self {
         Self { input: Some(input), ..self }
+    }
+
+    /// With the device it was built on, which a network without parameters (all of them frozen) cannot tell by them.
+    pub fn built_on(self, device: &Device) -> Self {
+        Self { device: Some(device.clone()), ..self }
+    }
+
+    /// The device it was built on, where it was given.
+    pub fn device(&self) -> Option<&Device> {
+        self.device.as_ref()
     }
 
     /// Shape of a row that enters it, where it was given.
@@ -147,7 +159,7 @@ impl Network {
 
     /// The first `n` blocks as a network of their own.
     pub fn prefix(&self, n: usize) -> Self {
-        Self { blocks: self.blocks[..n.clamp(1, self.blocks.len())].to_vec(), input: self.input }
+        Self { blocks: self.blocks[..n.clamp(1, self.blocks.len())].to_vec(), ..self.clone() }
     }
 
     /// Output of every block for one input, without local losses.

@@ -246,7 +246,10 @@ pub(super) fn export_heads(heads: &[AnyHead], readout: HeadReadout) -> ReadoutEx
     let (description, linears) = match (readout, linear.iter().cloned().collect::<Option<Vec<_>>>()) {
         (HeadReadout::Last, _) => match linear.last() {
             Some(Some(head)) => {
-                let description = serde_json::json!({"kind": "linear", "name": "head", "pool": pool(head)});
+                let mut description = serde_json::json!({"kind": "linear", "name": "head"});
+                if head.pool() != HeadPool::FULL {
+                    description["pool"] = pool(head);
+                }
                 (description, vec![entry("head", head)])
             }
             _ => (serde_json::json!({"kind": "none"}), Vec::new()),
@@ -260,7 +263,11 @@ pub(super) fn export_heads(heads: &[AnyHead], readout: HeadReadout) -> ReadoutEx
                 HeadReadout::Mean => "mean-linear",
                 _ => "sum-linear",
             };
-            (serde_json::json!({"kind": kind, "names": names, "pools": pools}), linears)
+            let mut description = serde_json::json!({"kind": kind, "names": names});
+            if all.iter().any(|head| head.pool() != HeadPool::FULL) {
+                description["pools"] = pools.into();
+            }
+            (description, linears)
         }
         (_, None) => (serde_json::json!({"kind": "none"}), Vec::new()),
     };

@@ -181,5 +181,5 @@ pub fn device_of(network: &Network) -> Device {
     }
     let mut first = First(None);
     network.visit(&mut first);
-    first.0.unwrap_or_default()
+    first.0.or_else(|| network.device().cloned()).unwrap_or_default()
 }

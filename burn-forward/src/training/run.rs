@@ -245,7 +245,7 @@ pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: 
     let freeze = config.weights.as_ref().map_or(0, |w| w.freeze).min(layers.len());
     let learning = layers.split_off(freeze);
     let entering = layers.last().map_or(input, |layer| layer.output());
-    let network = Network::new(learning, config.partition)?.with_input(entering);
+    let network = Network::new(learning, config.partition)?.with_input(entering).built_on(device);
     let mut rule = config.rule.build(&network, classes, seed)?;
     let smoothing = config.training.label_smoothing;
     if smoothing > 0.0 && !rule.set_label_smoothing(smoothing) {
