@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use program::{Place, checkout, read_json};
+use serde_json::Value;
 
 fn configs(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
@@ -63,26 +64,33 @@ fn every_shipped_config_is_checked_planned_and_stepped() {
     }
 }
 
+/// What a config says it measured, by variant of the config, with the run it comes from.
+fn measurements(measured: &Value) -> Vec<(&Value, &str)> {
+    let nested = measured.as_object().into_iter().flatten().flat_map(|(_, value)| measurements(value));
+    measured["run"].as_str().map(|run| (measured, run)).into_iter().chain(nested).collect()
+}
+
 #[test]
 fn a_config_that_names_a_measurement_has_its_run_in_the_checkout() {
+    let mut checked = 0;
     for path in configs(&checkout().join("configs")) {
         let config = read_json(&path);
-        let Some(run) = config["measured"]["run"].as_str() else { continue };
-        let run = checkout().join(run);
-        // One run, or a folder with one per seed or split, of which the mean is stated.
-        let runs = match run.join("summary.json").is_file() {
-            true => vec![run.clone()],
-            false => fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().path()).collect(),
-        };
-        let measured = runs.iter().map(|run| read_json(&run.join("summary.json"))["test_accuracy"].as_f64().unwrap());
-        let measured = measured.sum::<f64>() / runs.len() as f64;
-        let stated = config["measured"]["test-accuracy"].as_f64().unwrap();
-        let difference = stated - measured;
-        assert!(
-            difference.abs() <= 0.00005 + 1e-9,
-            "{}: {stated}, but {} has {measured}",
-            path.display(),
-            run.display()
-        );
+        for (stated, run) in measurements(&config["measured"]) {
+            let run = checkout().join(run);
+            // One run, or a folder with one per seed or split, of which the mean is stated.
+            let runs = match run.join("summary.json").is_file() {
+                true => vec![run.clone()],
+                false => fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().path()).collect(),
+            };
+            for (said, key) in [("test-accuracy", "test_accuracy"), ("roc-auc", "roc_auc")] {
+                let Some(said) = stated[said].as_f64() else { continue };
+                let of_run = |run: &PathBuf| read_json(&run.join("summary.json"))[key].as_f64().unwrap();
+                let mean = runs.iter().map(of_run).sum::<f64>() / runs.len() as f64;
+                let place = format!("{} and {}", path.display(), run.display());
+                assert!((said - mean).abs() <= 0.00005 + 1e-9, "{place}: stated {said}, measured {mean}");
+                checked += 1;
+            }
+        }
     }
+    assert!(checked >= 15, "{checked} measurements");
 }
