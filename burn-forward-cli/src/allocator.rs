@@ -1,6 +1,6 @@
 //! How this process asks the system for memory.
 
-/// Keeps freed blocks of up to 8 MiB in the process, and hands larger ones back to the system at once.
+/// Keeps freed blocks of less than 4 MiB in the process, and hands larger ones back to the system at once.
 ///
 /// Training frees and allocates tensors of some MiB many times per step. glibc gives the top of its heap back as soon as
 /// 128 KiB of it are free, and the next tensor is built from new pages that the kernel has to clear: an epoch of an MLP
@@ -12,8 +12,8 @@
 pub(crate) fn keep_small_return_large() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        const KEPT: libc::c_int = 32 << 20;
-        const LARGE: libc::c_int = 8 << 20;
+        const KEPT: libc::c_int = 16 << 20;
+        const LARGE: libc::c_int = 4 << 20;
         if ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"].iter().any(|name| std::env::var_os(name).is_some()) {
             return;
         }

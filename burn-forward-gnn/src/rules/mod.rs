@@ -6,7 +6,9 @@ mod top_down;
 mod virtual_nodes;
 
 pub use graph_forward_forward::{GraphForwardForward, GraphForwardForwardConfig, LabelPlace};
-pub use single_forward::{RepresentativeCrossEntropy, Representatives, SingleForward, SingleForwardConfig, TopDown};
+pub use single_forward::{
+    NodeReadout, RepresentativeCrossEntropy, Representatives, SingleForward, SingleForwardConfig, TopDown,
+};
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;

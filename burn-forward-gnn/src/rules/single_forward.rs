@@ -69,6 +69,17 @@ pub enum TopDown {
     ToLoss,
 }
 
+/// Which blocks' scores predict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeReadout {
+    /// Those of all blocks: the mean of their class probabilities.
+    #[default]
+    Sum,
+    /// Those of the last block alone.
+    Last,
+}
+
 /// Settings of `single-forward`.
 ///
 /// | name | default | range | meaning |
@@ -76,6 +87,7 @@ pub enum TopDown {
 /// | `representatives` | virtual-nodes | virtual-nodes, prototypes | what represents a class; without effect on pairs of nodes |
 /// | `temperature` | 1 | > 0 | `tau` |
 /// | `top-down` | none | none, to-input, to-loss | how blocks hear from the blocks above; not for a greedy schedule |
+/// | `readout` | sum | sum, last | prediction from all blocks or from the last alone |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SingleForwardConfig {
@@ -89,6 +101,9 @@ pub struct SingleForwardConfig {
     /// How blocks hear from the blocks above.
     #[serde(default)]
     pub top_down: TopDown,
+    /// Prediction from all blocks or from the last alone.
+    #[serde(default)]
+    pub readout: NodeReadout,
 }
 
 fn one() -> f64 {
@@ -97,7 +112,12 @@ fn one() -> f64 {
 
 impl Default for SingleForwardConfig {
     fn default() -> Self {
-        Self { representatives: Representatives::default(), temperature: 1.0, top_down: TopDown::None }
+        Self {
+            representatives: Representatives::default(),
+            temperature: 1.0,
+            top_down: TopDown::None,
+            readout: NodeReadout::Sum,
+        }
     }
 }
 
@@ -276,11 +296,18 @@ impl Rule for SingleForward {
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
-        if self.top_down() != TopDown::None {
-            return top_down::scores(network, self.fresh_states(network, &inputs), &self.loss, self.top_down());
-        }
-        let outputs = network.forward_all(self.enter(&inputs));
-        mean_of_probabilities(outputs.iter().map(|h| self.loss.scores(h, None)).collect())
+        let mut scores = if self.top_down() == TopDown::None {
+            let outputs = network.forward_all(self.enter(&inputs));
+            mean_of_probabilities(outputs.iter().map(|h| self.loss.scores(h, None)).collect())
+        } else {
+            top_down::scores(network, self.fresh_states(network, &inputs), &self.loss, self.top_down())
+        };
+        let wanted = match self.loss.settings.readout {
+            NodeReadout::Sum => "sum",
+            NodeReadout::Last => "last",
+        };
+        scores.primary = scores.readouts.iter().position(|(name, _)| *name == wanted).unwrap_or(scores.primary);
+        scores
     }
 
     fn activities(&self, network: &Network, batch: &Batch) -> Vec<AnyActivation> {
