@@ -1,6 +1,6 @@
 //! Message-passing layers, each a [`Layer`](burn_forward::network::Layer) that blocks are made of.
 //!
-//! A layer takes [`AnyActivation::Nodes`] with a [`GraphTask`] behind them, which [`config`] makes sure of before there are
+//! A layer takes [`AnyActivation::Nodes`] with a [`GraphTask`] behind them, which `config` makes sure of before there are
 //! weights. Should it meet anything else, every row is a node without neighbours.
 
 mod config;
