@@ -15,6 +15,7 @@ mod laws {
     #[path = "../../../burn-forward/tests/laws/walk.rs"]
     mod walk;
 
+    mod coverage;
     mod learning;
     mod overlap;
     mod toy;

@@ -159,21 +159,6 @@ fn named_values(schema: &Value, root: &Value) -> Vec<Value> {
     if schema["type"] == "boolean" { vec![json!(false), json!(true)] } else { Vec::new() }
 }
 
-#[test]
-fn rules_of_both_crates_are_tried() {
-    let found: Vec<String> = cases().iter().map(ToString::to_string).collect();
-    for expected in [
-        r#"backprop {} on conv-stack on flex"#,
-        r#"dfa {} on cifar-resnet on flex"#,
-        r#"predsim {"error":"sim"} on conv-stack on flex"#,
-        r#"decoupled-greedy {"auxiliary":"mlp"} on cifar-resnet on flex"#,
-        r#"scalable-forward-forward {"loss":"margin"} on cifar-resnet on flex"#,
-        r#"channel-wise {"between":"group-norm"} on conv-stack on flex"#,
-    ] {
-        assert!(found.iter().any(|f| f == expected), "no {expected} among {found:#?}");
-    }
-}
-
 /// Batch `index` of images around one prototype per class, values about `[0, 1]`.
 pub(crate) fn batch(rows: usize, index: u64, device: &Device) -> Batch {
     let width = INPUT.len();
