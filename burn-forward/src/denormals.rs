@@ -1,11 +1,11 @@
-//! Numbers too small for a normal `f32`, which make a CPU ten times slower.
+//! Numbers too small for a normal `f32`, which slow a CPU down.
 
-/// Makes this thread, and on Unix every thread it starts from now on, treat denormal numbers (below 1.2e-38) as zero.
+/// Makes this thread, and on Linux every thread it starts from now on, treat denormal numbers (below 1.2e-38) as zero.
 ///
 /// A processor takes some hundred cycles for each operation on a denormal number. They come up in every training with
 /// momentum: the moments of a weight that gets no more gradient (behind a dead unit, or a pixel that is always black)
 /// shrink by a factor per step and reach that range after some 800 steps of Adam. From then on the optimiser of an MLP on
-/// MNIST takes several times as long. Other frameworks set the same switch.
+/// MNIST takes longer: 13.6 s instead of 8.7 s per epoch were measured. Other frameworks set the same switch.
 ///
 /// Call it first thing in `main`. A program that needs denormal numbers elsewhere leaves it and pays the time. Does nothing
 /// on processors other than x86-64 and AArch64.

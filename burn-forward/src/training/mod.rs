@@ -1,6 +1,7 @@
 //! Training on burn-train: the model it trains, the metrics, renderer, logger and checkpoints it is given.
 
 mod checkpoint;
+mod fit;
 mod logger;
 mod memory;
 mod metrics;
@@ -10,6 +11,7 @@ mod renderer;
 mod run;
 mod run_folder;
 mod step_cost;
+mod summary;
 
 pub use checkpoint::{AtomicCheckpointer, KeepCheckpoints, Patience};
 pub use logger::{JsonlLogger, SplitClock};
@@ -19,6 +21,7 @@ pub(crate) use model::own_and_others;
 pub use model::{BlockNumbers, EvalOutput, LocalModel, StepNumbers, StepOutput};
 pub use plan::{BlockPlan, plan};
 pub use renderer::{ProgressRenderer, Verbosity};
-pub use run::{Outcome, Run, RunOptions, Summary, build_model, load_model, train};
+pub use run::{Outcome, Run, RunOptions, build_model, load_model, train};
 pub use run_folder::{MetricRow, RunFolder};
 pub use step_cost::{StepCost, step_cost};
+pub use summary::Summary;

@@ -1,81 +1,29 @@
 //! A run from config to summary: data, model, burn-train, test, files.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Device;
-use burn::train::metric::LossMetric;
+use burn::train::Interrupter;
 use burn::train::renderer::MetricsRenderer;
-use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::checkpoint::{AtomicCheckpointer, KeepCheckpoints, Patience};
-use super::logger::{JsonlLogger, SplitClock};
+use super::fit::{best_epoch, fit, is_done};
 use super::memory::peak_memory_bytes;
-use super::metrics::{BlockMetric, NonFinite, NonFiniteGuard, Quantity};
 use super::model::LocalModel;
-use super::plan::{BlockPlan, plan};
-use super::run_folder::{MetricRow, RunFolder};
+use super::plan::plan;
+use super::run_folder::RunFolder;
+use super::summary::Summary;
 use crate::activation::RowShape;
 use crate::config::{Keep, RunConfig};
 use crate::data::{DataFolders, DataSplit, TrainingData};
 use crate::measure::{Evaluation, evaluate};
 use crate::network::Network;
 use crate::random::Seed;
-use crate::rules::ParameterGroup;
-use crate::schedule::{GreedyStrategy, ScheduleConfig, best_of_block};
+use crate::schedule::{ScheduleConfig, best_of_block};
 use crate::{ConfigErrors, Error, Result};
-
-/// What a run leaves in `summary.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Name of the run.
-    pub name: String,
-    /// Learning rule.
-    pub rule: String,
-    /// Architecture.
-    pub network: String,
-    /// Data set.
-    pub data: String,
-    /// Schedule.
-    pub schedule: String,
-    /// Root of all random streams.
-    pub seed: u64,
-    /// Device.
-    pub device: String,
-    /// Epochs trained.
-    pub epochs: usize,
-    /// Accuracy on the test set, a fraction.
-    pub test_accuracy: f64,
-    /// Correct predictions on the test set.
-    pub correct: usize,
-    /// Accuracy on the validation set of the weights the run ends with; `None` without one.
-    pub validation_accuracy: Option<f64>,
-    /// Area under the ROC curve on the test set, of two classes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub roc_auc: Option<f64>,
-    /// Average precision on the test set for the second of two classes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub average_precision: Option<f64>,
-    /// Accuracy of every readout on the test set.
-    pub readouts: Vec<(String, f64)>,
-    /// Seconds of training, validation and test not included.
-    pub train_seconds: f64,
-    /// Median seconds of a training epoch.
-    pub seconds_per_epoch: f64,
-    /// Peak resident memory of the process.
-    pub peak_memory_bytes: Option<u64>,
-    /// Parameters of the network and of its readout: what inference needs.
-    pub parameters: usize,
-    /// Parameters that only teach.
-    pub head_parameters: usize,
-    /// The block table.
-    pub blocks: Vec<BlockPlan>,
-}
 
 /// How to run, beside what the config says.
 #[derive(Debug, Clone)]
@@ -129,7 +77,7 @@ pub struct Run {
     pub data: Box<dyn TrainingData>,
     /// Device without autodiff.
     pub device: Device,
-    options: RunOptions,
+    pub(super) options: RunOptions,
 }
 
 impl Run {
@@ -437,163 +385,6 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
     };
     folder.write_json("summary.json", &summary)?;
     Ok(summary)
-}
-
-/// Block and its validation accuracy for every epoch of a greedy run.
-fn greedy_history(rows: &[MetricRow]) -> Vec<(usize, Option<f64>)> {
-    let mut phases: Vec<(usize, usize)> =
-        rows.iter().filter(|r| r.split == "train").filter_map(|r| Some((r.epoch, r.phase?))).collect();
-    phases.sort_unstable();
-    phases.dedup();
-    phases
-        .into_iter()
-        .map(|(epoch, block)| {
-            let row = rows.iter().find(|r| r.epoch == epoch && r.split == "validation" && r.block == Some(block));
-            (block, row.and_then(|r| r.accuracy))
-        })
-        .collect()
-}
-
-/// Whether a resumed run has nothing left to train.
-fn is_done(run: &Run, rows: &[MetricRow], blocks: usize) -> bool {
-    let epochs = run.config.training.epochs;
-    if let ScheduleConfig::Greedy { patience, .. } = run.config.schedule {
-        let history = greedy_history(rows);
-        return !history.is_empty() && crate::schedule::next_phase(&history, blocks, epochs, patience).is_none();
-    }
-    let last = rows.iter().map(|r| r.epoch).max().unwrap_or(0);
-    let stopped_early = run
-        .config
-        .training
-        .patience
-        .is_some_and(|patience| best_epoch(rows).is_some_and(|(best, _)| last >= best + patience));
-    last >= epochs || stopped_early
-}
-
-/// Epoch with the best validation accuracy of the network, the first of equals, and that accuracy.
-fn best_epoch(rows: &[MetricRow]) -> Option<(usize, f64)> {
-    rows.iter()
-        .filter(|r| r.split == "validation" && r.block.is_none())
-        .filter_map(|r| Some((r.epoch, r.accuracy?)))
-        .fold(None, |best, (epoch, accuracy)| match best {
-            Some((_, highest)) if highest >= accuracy => best,
-            _ => Some((epoch, accuracy)),
-        })
-}
-
-fn fit(
-    run: &Run,
-    folder: &RunFolder,
-    model: LocalModel,
-    renderer: Box<dyn MetricsRenderer>,
-    resumed: Option<usize>,
-    rows: &[MetricRow],
-) -> Result<()> {
-    let training = &run.config.training;
-    let device = run.training_device();
-    let first_epoch = resumed.unwrap_or(0) as u64 + 1;
-    let train = run.data.train_loader(training.batch_size, first_epoch, training.workers, &device)?;
-    let steps = run.data.steps_per_epoch(training.batch_size);
-    let valid = run.data.eval_loader(DataSplit::Validation, training.eval_batch_size, &run.device)?;
-    let blocks = model.network.len();
-    let greedy = run.config.schedule.is_greedy();
-    let epochs = if greedy { training.epochs * blocks } else { training.epochs };
-
-    let groups: Vec<ParameterGroup> = run.config.rule.parameter_groups();
-    let optimizer = run.config.optimizer.optimizer(&groups)?;
-    let scheduler = run.config.optimizer.scheduler(&groups, steps * training.epochs)?;
-    let fresh_schedule = scheduler.to_record();
-
-    let clock = SplitClock::default();
-    let problem = Arc::new(Mutex::new(None));
-    let logger = JsonlLogger::new(folder.clone(), clock.clone(), greedy, problem.clone())?;
-    let interrupter = run.options.interrupter.0.clone();
-    let guard = NonFiniteGuard::new(interrupter.clone());
-
-    let checkpoints = folder.checkpoints();
-    std::fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, e))?;
-    let mut builder = SupervisedTraining::new(folder.path(), train, valid)
-        .with_application_logger(None)
-        .with_metric_logger(logger)
-        .with_progress_logger(clock)
-        .with_interrupter(interrupter.clone())
-        .renderer(renderer)
-        .num_epochs(epochs)
-        .with_checkpointing_strategy(KeepCheckpoints {
-            best: training.keep == Keep::Best && !greedy,
-            kept: folder.checkpointed_epochs(),
-        })
-        .with_custom_checkpointers(
-            AtomicCheckpointer::new(checkpoints.clone(), "model"),
-            AtomicCheckpointer::new(checkpoints.clone(), "optim"),
-            AtomicCheckpointer::new(checkpoints, "scheduler"),
-        )
-        .metric_train_numeric(LossMetric::new())
-        .metric_valid_numeric(LossMetric::new());
-    for block in std::iter::once(None).chain((0..blocks).map(Some)) {
-        for quantity in Quantity::ALL {
-            if block.is_none() && matches!(quantity, Quantity::Positive | Quantity::Negative) {
-                continue;
-            }
-            let metric = BlockMetric::new(block, quantity);
-            let metric = match quantity {
-                Quantity::Loss if block.is_some() => metric.guarded(guard.clone()),
-                _ => metric,
-            };
-            builder = builder.metric_train_numeric(metric.clone()).metric_valid_numeric(metric);
-        }
-    }
-    if let (Some(patience), false) = (training.patience, greedy) {
-        builder = builder.early_stopping(Patience { patience });
-    }
-    if let Some(epoch) = resumed {
-        builder = builder.checkpoint(epoch);
-    }
-    if let ScheduleConfig::Greedy { patience, cache } = run.config.schedule {
-        builder = builder.with_training_strategy(TrainingStrategy::Custom(Arc::new(GreedyStrategy {
-            device,
-            epochs_per_block: training.epochs,
-            patience,
-            cache,
-            batch_size: training.batch_size,
-            seed: Seed::new(run.config.seed),
-            ordered: run.data.eval_loader(DataSplit::Train, training.eval_batch_size, &run.device)?,
-            fresh_schedule,
-            history: greedy_history(rows),
-            best: (training.keep == Keep::Best).then(|| folder.checkpoints()),
-        })));
-    }
-    let result = builder.launch(Learner::new(model, optimizer, scheduler));
-
-    let last = folder.last_checkpoint();
-    if let Some(NonFinite { block, value, epoch, step }) = guard.found() {
-        // Not "go on": a resumed run would take the same steps to the same end.
-        let saved = last.map_or("no epoch was finished, so nothing is saved".into(), |epoch| {
-            let file = folder.checkpoints().join(format!("model-{epoch}.bpk"));
-            format!("the last good weights are those of epoch {epoch} in {}", file.display())
-        });
-        let checkpoint = format!("{saved}; a lower optimizer.lr or an optimizer.clip may help");
-        return Err(Error::NonFinite { block, value, epoch, step, checkpoint });
-    }
-    let saved = match last {
-        Some(epoch) => format!(
-            "epochs up to {epoch} are saved; go on with `burn-forward train --resume {}`",
-            folder.path().display()
-        ),
-        None => "no epoch was finished, so nothing is saved".into(),
-    };
-    if let Some(error) = result.error {
-        return Err(Error::burn("training", error));
-    }
-    if let Ok(Some(problem)) = problem.lock().map(|p| p.clone()) {
-        return Err(Error::run_folder(folder.path(), problem));
-    }
-    if result.interrupted.is_some() {
-        // The epoch that was cut short has left rows, which would pass for those of a whole one.
-        folder.keep_rows(last.unwrap_or(0))?;
-        return Err(Error::Interrupted(format!("stopped; {saved}")));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
