@@ -3,11 +3,12 @@
 use burn::module::Module;
 use burn::nn::BatchNorm;
 use burn::nn::conv::Conv2d;
-use burn::tensor::{Tensor, activation, module::adaptive_avg_pool2d};
+use burn::tensor::{Tensor, activation};
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
 
 use crate::draw::{ConvInit, ConvShape, Draw, NormSetting};
+use crate::kernels::{batch_norm, conv2d, global_average_pool};
 use crate::nonlinearity::Nonlinearity;
 
 /// Names of a unit's parts in public files of weights.
@@ -111,15 +112,18 @@ impl ConvUnit {
     /// - `x`: `[B, C_in, H, W]`; returns `[B, C, H', W']`
     /// - `drive`: `[B, C]`, added to the pre-activation at every position.
     pub fn forward(&self, x: Tensor<4>, drive: Option<Tensor<2>>) -> Tensor<4> {
-        let mut z = self.conv.forward(x);
+        let mut z = conv2d(&self.conv, x);
+        // What is added to the pre-activation comes between normalisation and activation, which are one otherwise.
+        let behind_norm = if drive.is_some() { Nonlinearity::Identity } else { self.activation };
+        let normed = self.norm.is_some();
         if let Some(norm) = &self.norm {
-            z = norm.forward(z);
+            z = batch_norm(norm, z, behind_norm);
         }
-        if let Some(drive) = drive {
+        if let Some(drive) = &drive {
             let [rows, channels] = drive.dims();
-            z = z + drive.reshape([rows, channels, 1, 1]);
+            z = z + drive.clone().reshape([rows, channels, 1, 1]);
         }
-        let h = self.activation.forward(z);
+        let h = if normed && drive.is_none() { z } else { self.activation.forward(z) };
         match &self.squeeze {
             Some(squeeze) => squeeze.forward(h),
             None => h,
@@ -186,8 +190,8 @@ impl SqueezeExcite {
 
     /// The gated maps `[B, C, H, W]`.
     pub fn forward(&self, h: Tensor<4>) -> Tensor<4> {
-        let mean = adaptive_avg_pool2d(h.clone(), [1, 1]);
-        let gate = self.expand.forward(activation::relu(self.reduce.forward(mean)));
+        let mean = global_average_pool(h.clone());
+        let gate = conv2d(&self.expand, activation::relu(conv2d(&self.reduce, mean)));
         h * activation::hard_sigmoid(gate, 1.0 / 6.0, 0.5)
     }
 }

@@ -4,6 +4,7 @@
 pub mod conv;
 pub mod draw;
 pub mod heads;
+pub mod kernels;
 pub mod layers;
 pub mod networks;
 pub mod nonlinearity;

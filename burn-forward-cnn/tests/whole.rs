@@ -18,6 +18,8 @@ use burn_forward::config::Registry;
 use burn_forward::network::{Network, Partition};
 use burn_forward::optimize::{OptimizerConfig, OptimizerName};
 use burn_forward::training::LocalModel;
+use burn_forward_cnn::kernels::{batch_norm, conv2d, global_average_pool};
+use burn_forward_cnn::nonlinearity::Nonlinearity;
 use serde_json::json;
 
 use toy::{CLASSES, INPUT, batch, seed};
@@ -65,12 +67,11 @@ impl Plain {
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        let relu = Relu::new();
-        let x = self.pool.forward(relu.forward(self.norm1.forward(self.conv1.forward(x))));
-        let x = self.pool.forward(relu.forward(self.norm2.forward(self.conv2.forward(x))));
+    fn forward(&self, x: Tensor<4>, parts: Parts) -> Tensor<2> {
+        let x = self.pool.forward((parts.unit)(&self.conv1, &self.norm1, x));
+        let x = self.pool.forward((parts.unit)(&self.conv2, &self.norm2, x));
         let [rows, channels, _, _] = x.dims();
-        self.output.forward(self.mean.forward(x).reshape([rows, channels]))
+        self.output.forward((parts.mean)(&self.mean, x).reshape([rows, channels]))
     }
 
     /// What this network knows, by the paths that the other has for it.
@@ -92,9 +93,39 @@ impl Plain {
     }
 }
 
+/// Forward passes of modules: of a convolution with normalisation and rectifier, and of the mean over positions.
+#[derive(Clone, Copy)]
+struct Parts {
+    unit: fn(&Conv2d, &BatchNorm, Tensor<4>) -> Tensor<4>,
+    mean: fn(&AdaptiveAvgPool2d, Tensor<4>) -> Tensor<4>,
+}
+
+/// Where this crate computes nothing itself, the modules' own forward passes.
+#[cfg(feature = "ndarray")]
 #[test]
 fn whole_is_an_ordinary_training_loop() {
-    let device = Device::flex().autodiff();
+    #[allow(deprecated)] // Burn deprecates this backend since 0.22; it is supported here as long as Burn ships it.
+    let device = Device::ndarray();
+    let parts = Parts {
+        unit: |conv, norm, x| Relu::new().forward(norm.forward(conv.forward(x))),
+        mean: |mean, x| mean.forward(x),
+    };
+    same_as_ordinary(device, parts);
+}
+
+/// On flex this crate's forward passes of the same modules; `kernels.rs` compares those with the modules' own.
+#[cfg(feature = "flex")]
+#[test]
+fn whole_is_an_ordinary_training_loop_on_flex() {
+    let parts = Parts {
+        unit: |conv, norm, x| batch_norm(norm, conv2d(conv, x), Nonlinearity::RELU),
+        mean: |_, x| global_average_pool(x),
+    };
+    same_as_ordinary(Device::flex(), parts);
+}
+
+fn same_as_ordinary(device: Device, parts: Parts) {
+    let device = device.autodiff();
     let registry = {
         let mut r = Registry::default();
         burn_forward_cnn::register(&mut r);
@@ -118,7 +149,7 @@ fn whole_is_an_ordinary_training_loop() {
         model = optimizer.step(0.05, model, output.grads);
 
         let AnyActivation::Maps(images) = batch.inputs.clone() else { panic!("images") };
-        let value = loss.forward(plain.forward(images), batch.targets.clone());
+        let value = loss.forward(plain.forward(images, parts), batch.targets.clone());
         let grads = GradientsParams::from_grads(value.backward(), &plain);
         plain = ordinary.step(0.05, plain, grads);
     }
@@ -131,5 +162,5 @@ fn whole_is_an_ordinary_training_loop() {
     let inner = device.inner();
     let AnyActivation::Maps(images) = batch(16, 99, &inner).inputs else { panic!("images") };
     let a = numbers(model.valid().scores(AnyActivation::Maps(images.clone())).primary());
-    assert!(same_bits(&a, &numbers(plain.valid().forward(images))));
+    assert!(same_bits(&a, &numbers(plain.valid().forward(images, parts))));
 }

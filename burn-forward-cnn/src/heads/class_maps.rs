@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::conv::map_shape;
 use crate::draw::{ConvInit, ConvShape, Draw};
+use crate::kernels::conv2d;
 
 /// How class goodness `G` `[B, C]` becomes a loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -90,7 +91,7 @@ impl Head for ClassMaps {
 
     fn scores(&self, h: &AnyActivation) -> Tensor<2> {
         let maps = super::maps_of(h);
-        let a = self.conv.forward(maps);
+        let a = conv2d(&self.conv, maps);
         let [rows, classes, height, width] = a.dims();
         let squares = a.square().reshape([rows, classes, height * width]);
         squares.mean_dim(2).reshape([rows, classes]) / self.temperature

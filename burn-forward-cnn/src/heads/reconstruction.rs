@@ -13,6 +13,7 @@ use burn_forward::tape::Score;
 
 use crate::conv::{ConvUnit, UnitNames, UnitSpec, map_shape};
 use crate::draw::{ConvInit, ConvShape, Draw};
+use crate::kernels::conv2d;
 use crate::nonlinearity::Nonlinearity;
 
 /// Channels of the decoder.
@@ -62,7 +63,8 @@ impl Reconstruction {
 
     /// Binary cross-entropy of the drawn image against the true one, whose values are squeezed into `[0, 1]`.
     fn reconstruction(&self, h: &AnyActivation, image: &AnyActivation) -> Tensor<1> {
-        let logits = self.output.forward(self.upsample.forward(self.hidden.forward(super::maps_of(h), None)));
+        let drawn = self.upsample.forward(self.hidden.forward(super::maps_of(h), None));
+        let logits = conv2d(&self.output, drawn);
         // Images may be standardised: the logistic of a standardised value is a brightness again.
         let wanted = sigmoid(super::maps_of(image)).detach();
         let bright = log_sigmoid(logits.clone());

@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::draw::{ConvInit, ConvShape, Draw};
+use crate::kernels::conv2d;
 
 /// Which errors a block learns from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -87,7 +88,7 @@ impl LocalErrors {
     fn similarity(&self, h: &AnyActivation) -> Option<Tensor<2>> {
         let x = match (self.similarity.as_ref()?, h) {
             (Similarity::Maps(conv), h) => {
-                let z = conv.forward(super::maps_of(h));
+                let z = conv2d(conv, super::maps_of(h));
                 let [rows, channels, height, width] = z.dims();
                 if height * width > 1 {
                     // Of every channel the deviation over positions, unbiased.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{Site, normaliser_name};
 use crate::conv::{ConvUnit, UnitSpec, maps};
 use crate::draw::Draw;
+use crate::kernels::average_pool;
 
 /// How maps are made smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -73,7 +74,7 @@ impl PoolModule {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match self {
             Self::Max(pool) => pool.forward(x),
-            Self::Average(pool) => pool.forward(x),
+            Self::Average(pool) => average_pool(pool, x),
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Tensor};
 use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
 use burn_forward::random::Seed;
+
+use crate::kernels::global_average_pool;
 
 /// `h_c = mean_{hw} x_{chw}`: a layer without parameters, always in the block of the layer before it.
 #[derive(Module, Debug)]
@@ -65,7 +66,7 @@ impl Layer for GlobalPool {
         let features = match input {
             AnyActivation::Maps(x) => {
                 let [rows, channels, _, _] = x.dims();
-                adaptive_avg_pool2d(x, [1, 1]).reshape([rows, channels])
+                global_average_pool(x).reshape([rows, channels])
             }
             other => other.features(),
         };
