@@ -69,6 +69,8 @@ fn a_value_that_cannot_be_is_said_before_anything_is_measured() {
     place.config("mono.json", &config(json!({"name": "mono-forward"}), json!({})));
     let said = place.run(&["costs", "mono.json", "--vary", "training.batch-size=16,none"]);
     assert!(said.failed(2).contains("$.training.batch-size"), "{}", said.err);
-    assert!(place.run(&["costs", "mono.json", "--vary", "training.batch-size"]).failed(2).contains("needed: key=value"));
+    assert!(
+        place.run(&["costs", "mono.json", "--vary", "training.batch-size"]).failed(2).contains("needed: key=value")
+    );
     assert!(!place.file("runs").exists());
 }

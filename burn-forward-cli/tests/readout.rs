@@ -8,11 +8,11 @@ use std::fs;
 use program::{Place, config, merge, metrics, read_json, weights};
 use serde_json::{Value, json};
 
-/// Four narrow blocks, of which the first ones know less.
+/// Four narrow blocks, of which the last ones know less.
 fn sip(changes: Value) -> Value {
     let mut config = config(
         json!({"name": "mono-forward", "readout": "sip"}),
-        json!({"network": {"widths": [12, 16, 16, 16]}, "training": {"epochs": 3}}),
+        json!({"network": {"widths": [12, 24, 24, 24]}, "training": {"epochs": 6}, "optimizer": {"lr": 0.005}}),
     );
     merge(&mut config, changes);
     config
@@ -34,11 +34,11 @@ fn the_chosen_blocks_are_the_best_on_validation_and_stay_with_the_run() {
     let rows: Vec<Value> = metrics(&run).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let candidates: Vec<f64> = rows
         .iter()
-        .filter(|row| row["epoch"] == 3 && row["split"] == "validation")
+        .filter(|row| row["epoch"] == 6 && row["split"] == "validation")
         .map(|row| row["accuracy"].as_f64().unwrap())
         .collect();
     assert_eq!(candidates.len(), 5);
-    assert!(candidates.iter().all(|accuracy| *accuracy <= best + 1e-9), "{candidates:?}, chosen {best}");
+    assert!(candidates.iter().all(|accuracy| *accuracy <= best + 1e-6), "{candidates:?}, chosen {best}");
 
     let words = if first == last { format!("block {first}") } else { format!("blocks {first} to {last}") };
     assert!(fs::read_to_string(run.join("report.html")).unwrap().contains(&format!("the scores of {words}, chosen")));
@@ -47,13 +47,19 @@ fn the_chosen_blocks_are_the_best_on_validation_and_stay_with_the_run() {
     assert!(said.done().starts_with(&format!("test accuracy {percent} (")), "{}", said.out);
     assert!(said.out.contains(&format!("  readout sip         {percent}\n")), "{}", said.out);
     assert!(said.out.contains(&format!("read from     {words} of 0 to 3\n")), "{}", said.out);
-    let evaluated = place.run(&["eval", "run", "--json"]).json();
+    // Memory is that of the process at hand.
+    let evaluate = || {
+        let mut evaluated = place.run(&["eval", "run", "--json"]).json();
+        evaluated["peak_memory_bytes"].take();
+        evaluated
+    };
+    let evaluated = evaluate();
     for key in ["test_accuracy", "correct", "readouts", "readout_blocks", "parameters"] {
         assert_eq!(evaluated[key], summary[key], "{key}");
     }
     // Without the file they are chosen again, and are the same.
     fs::remove_file(run.join("readout.json")).unwrap();
-    assert_eq!(place.run(&["eval", "run", "--json"]).json(), evaluated);
+    assert_eq!(evaluate(), evaluated);
 }
 
 #[test]
@@ -71,19 +77,20 @@ fn every_command_reads_the_blocks_that_are_kept() {
         assert_eq!(evaluated["test_accuracy"], of_block(block), "block {block}");
     }
     fs::write(run.join("readout.json"), "{").unwrap();
-    assert!(place.run(&["eval", "run"]).failed(1).contains("readout.json is damaged"));
+    assert!(place.run(&["eval", "run"]).failed(2).contains("readout.json is damaged"));
 }
 
 #[test]
 fn a_run_that_goes_on_chooses_again() {
     let place = Place::new();
     let whole = place.train("whole", &sip(json!({})));
-    let part = place.train("part", &sip(json!({"training": {"epochs": 1}})));
+    let part = place.train("part", &sip(json!({"training": {"epochs": 2}})));
     let mut longer = read_json(&part.join("config.json"));
-    longer["training"]["epochs"] = json!(3);
+    longer["training"]["epochs"] = json!(6);
     fs::write(part.join("config.json"), longer.to_string()).unwrap();
-    // Not what either run would choose for weights that block 0 has learned with.
-    fs::write(part.join("readout.json"), json!({"first": 0, "last": 0}).to_string()).unwrap();
+    let wrong = json!({"first": 3, "last": 3});
+    assert_ne!(read_json(&whole.join("readout.json")), wrong, "block 3 is no good here");
+    fs::write(part.join("readout.json"), wrong.to_string()).unwrap();
     place.run(&["train", "--resume", "part", "--quiet"]).done();
     assert_eq!(read_json(&part.join("readout.json")), read_json(&whole.join("readout.json")));
     assert!(weights(&part) == weights(&whole));
