@@ -123,7 +123,7 @@ fn figures(setting: &str, points: &[CostPoint]) -> Html {
         "Value is that of {setting}. Weights are part of the base and not of the peak. Of the first: activations and workspaces \
         against those at the arm's first value."
     ));
-    body.push(table(&columns, rows));
+    body.push(Html::markup(format!("<div class=\"ranking\">{}</div>\n", table(&columns, rows))));
     body
 }
 
@@ -181,6 +181,7 @@ mod tests {
         {
             assert!(page.contains(text), "the page lacks {text:?}");
         }
+        assert!(!page.contains("<nav"), "there are no contents to list");
         assert_eq!(page.matches("<svg ").count(), 3);
         // The dashed line of the first series and the solid ones of three plots.
         let lines = |ink: Ink| {

@@ -20,9 +20,8 @@ pub enum HeadReadout {
     Mean,
     /// The mean of the blocks' class probabilities, in which block `l` (from 1) counts `l` times.
     Weighted,
-    /// The mean over the consecutive blocks that are [best on the validation set](crate::measure::best_blocks) when
-    /// training ends, over all blocks until then; inference drops the blocks above them. SIP of DeeperForward (Sun et al.,
-    /// ICLR 2025, openreview.net/forum?id=kOYnXVQCtA).
+    /// The mean over the consecutive blocks that are best on the validation set when training ends, over all blocks until
+    /// then; inference drops the blocks above them (SIP of DeeperForward: Sun et al., ICLR 2025).
     Sip,
 }
 

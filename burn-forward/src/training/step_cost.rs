@@ -27,7 +27,7 @@ pub struct StepCost {
     pub base_bytes: Option<u64>,
     /// Largest resident memory during the steps, above the base: activations, gradients, optimiser state, workspaces.
     pub peak_above_base_bytes: Option<u64>,
-    /// Bytes of the parameters themselves, heads included; they are part of the base.
+    /// Bytes of the parameters themselves, heads and running statistics included; they are part of the base.
     pub weight_bytes: usize,
     /// Bytes of the gradients that a step hands to the optimiser.
     pub gradient_bytes: usize,
