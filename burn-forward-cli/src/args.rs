@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Train several configs (and the baselines) on the same data and print one table
     Compare(CompareArgs),
+    /// Measure time and memory of a training step along the values of one setting: a table and a page with plots
+    Costs(CostsArgs),
     /// Write one self-contained HTML page from run folders
     Report(ReportArgs),
     /// Write the inference network of a run as safetensors
@@ -179,6 +181,30 @@ pub(crate) struct CompareArgs {
     #[arg(long)]
     pub(crate) checkpointing: bool,
     /// Print one JSON object per arm and seed on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Every value of every arm is a process of its own. The baselines of `compare` and back-propagation with gradient checkpointing are arms, too, on the network and data of the first config.\n\nExamples:\n  burn-forward costs configs/memory-cifar-resnet-mono-forward.json --vary network.depth=20,56,110\n  burn-forward costs configs/memory-mono-forward.json --vary network.widths=[512,512],[1024,1024] --steps 5"
+)]
+pub(crate) struct CostsArgs {
+    /// Config files, one arm each
+    #[arg(required = true)]
+    pub(crate) configs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    /// The setting and its values
+    #[arg(long, value_name = "KEY=VALUE,VALUE...")]
+    pub(crate) vary: String,
+    /// Training steps of every point
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) steps: u64,
+    /// Folder for configs, figures and page; default `runs/costs-<n>`
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print one JSON object per point on standard output
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Eval(a) => commands::eval::run(a),
         Command::Predict(a) => commands::predict::run(a),
         Command::Compare(a) => commands::compare::run(a),
+        Command::Costs(a) => commands::costs::run(a),
         Command::Report(a) => commands::report::run(a),
         Command::Export(a) => commands::export::run(a),
         Command::Audit(a) => commands::audit::run(a),

@@ -2,7 +2,7 @@
 //!
 //! Tensors of an architecture that is published elsewhere have their names there (`layer1.0.conv1.weight`, `fc.weight`).
 //! Others: `layers.<i>.weight` `[out, in]` and `layers.<i>.bias` `[out]` for the network, `head.weight` `[C, d]` (or
-//! `heads.<k>.weight`, one per block, for a summed readout) for the classifier, `labels.<k>` `[C, d]`, one per block, for
+//! `heads.<k>.weight`, one per block that is read, for a summed readout) for the classifier, `labels.<k>` `[C, d]`, one per block, for
 //! label embeddings. The entry `burn_forward` of the file's metadata describes in JSON what to do with them: `layers` in
 //! order, `blocks` (how many layers form each), and the `readout`. Dropout is for training alone and left out.
 
@@ -37,11 +37,12 @@ fn floats(data: &TensorData) -> Result<Vec<f32>> {
     Ok(data.iter::<f32>().collect())
 }
 
-/// Writes the inference network of `model` to `path`, under a temporary name that is then renamed.
+/// Writes the inference network of `model`, [without blocks that nobody reads](LocalModel::without_unread_blocks), to `path`, under a temporary name that is then renamed.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be written, [`Error::Burn`] if it cannot be put together.
 pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
+    let model = &model.without_unread_blocks();
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
     let mut layers = Vec::new();
     for (i, (layer, of_layer)) in model.layers().zip(public_names::of_layers(model)).enumerate() {

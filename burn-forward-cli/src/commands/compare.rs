@@ -14,24 +14,20 @@ use burn_forward::training::{RunFolder, Summary};
 use serde_json::{Map, Value, json};
 
 use super::{InputWrong, RunFailed, registry};
-use crate::args::CompareArgs;
+use crate::args::{ChangeArgs, CompareArgs};
 use crate::output::{note, print, print_line};
 use crate::tables::{bytes, grouped, percent, table};
 
 /// One arm: a name and a config with its rule.
-struct Arm {
-    name: String,
-    config: Value,
+pub(super) struct Arm {
+    pub(super) name: String,
+    pub(super) config: Value,
     base: PathBuf,
 }
 
 pub(crate) fn run(args: &CompareArgs) -> Result<()> {
-    let arms = arms(args)?;
-    let out = match &args.out {
-        Some(out) => out.clone(),
-        None => next_folder(),
-    };
-    std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
+    let arms = arms(&args.configs, &args.change, args.checkpointing)?;
+    let out = folder(args.out.as_deref(), "compare")?;
     let mut results: BTreeMap<usize, Vec<Summary>> = BTreeMap::new();
     let mut folders = Vec::new();
     for (i, arm) in arms.iter().enumerate() {
@@ -58,19 +54,22 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     Ok(())
 }
 
-fn next_folder() -> PathBuf {
-    let mut n = 1;
-    while Path::new(&format!("runs/compare-{n}")).exists() {
-        n += 1;
-    }
-    PathBuf::from(format!("runs/compare-{n}"))
+/// The folder asked for, or the first of `runs/<name>-1`, `runs/<name>-2` ... that is not there yet.
+pub(super) fn folder(asked: Option<&Path>, name: &str) -> Result<PathBuf> {
+    let free = || {
+        let mut all = (1..).map(|n| PathBuf::from(format!("runs/{name}-{n}")));
+        all.find(|folder| !folder.exists())
+    };
+    let folder = asked.map(Path::to_path_buf).or_else(free).context("no folder is free")?;
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(folder)
 }
 
 /// The given configs, and the baselines on the first one's network, data and budget.
-fn arms(args: &CompareArgs) -> Result<Vec<Arm>> {
+pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool) -> Result<Vec<Arm>> {
     let mut arms: Vec<Arm> = Vec::new();
-    for path in &args.configs {
-        let config = RunConfig::load(path, &args.change.assignments(), &registry())?;
+    for path in configs {
+        let config = RunConfig::load(path, &change.assignments(), &registry())?;
         let mut name = config.rule_name.clone();
         if arms.iter().any(|a| a.name == name) {
             name = config.name.clone();
@@ -114,21 +113,28 @@ fn arms(args: &CompareArgs) -> Result<Vec<Arm>> {
             arms.push(arm);
         }
     }
-    if args.checkpointing {
+    if checkpointing {
         arms.push(baseline("backprop-checkpointing", "backprop", true));
     }
     Ok(arms)
 }
 
+impl Arm {
+    /// The config of a process that runs the arm, with another seed where one is given.
+    pub(super) fn document(&self, seed: Option<u64>) -> Result<String> {
+        let mut config = self.config.clone();
+        if let Some(o) = config.as_object_mut() {
+            o.insert("name".into(), json!(self.name));
+            o.extend(seed.map(|seed| ("seed".to_string(), json!(seed))));
+            absolute_data_path(o, &self.base);
+        }
+        Ok(serde_json::to_string_pretty(&config)?)
+    }
+}
+
 /// Trains one arm with one seed in a process of its own.
 fn child(args: &CompareArgs, arm: &Arm, seed: u64, folder: &Path) -> Result<Summary> {
-    let mut config = arm.config.clone();
-    if let Some(o) = config.as_object_mut() {
-        o.insert("name".into(), json!(arm.name));
-        o.insert("seed".into(), json!(seed));
-        absolute_data_path(o, &arm.base);
-    }
-    let text = serde_json::to_string_pretty(&config)?;
+    let text = arm.document(Some(seed))?;
     let parent = folder.parent().unwrap_or(Path::new("."));
     let file = parent.join(format!("{}-seed{seed}.json", arm.name));
     if folder.join("config.json").is_file() && std::fs::read_to_string(&file).ok().as_ref() != Some(&text) {

@@ -41,6 +41,9 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
         summary["samples"] = json!(evaluation.samples);
         summary["loss"] = json!(evaluation.loss);
         summary["readouts"] = json!(evaluation.readouts);
+        if let Some(blocks) = evaluation.readout_blocks {
+            summary["readout_blocks"] = json!(blocks);
+        }
         summary["rule"] = json!(run.config.rule_name);
         summary["network"] = json!(run.config.network_name);
         summary["seed"] = json!(run.config.seed);
@@ -52,6 +55,9 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
     print_line(format_args!("test accuracy {accuracy} ({} of {})", evaluation.correct, evaluation.samples))?;
     for (name, accuracy) in &evaluation.readouts {
         print_line(format_args!("  readout {name:<11} {}", percent(*accuracy)))?;
+    }
+    if let Some(blocks) = evaluation.readout_blocks {
+        print_line(format_args!("read from     {blocks} of 0 to {}", evaluation.blocks.len() - 1))?;
     }
     let or_dash = |v: Option<String>| v.unwrap_or_else(|| "-".into());
     let rows: Vec<Vec<String>> = evaluation

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod compare;
+pub(crate) mod costs;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod export;

@@ -14,7 +14,7 @@ use crate::output::print;
 
 pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     let (run, folder) = reopen(&args.run, Some(&args.device), args.data.as_deref())?;
-    let model = load_model(&run, &folder)?;
+    let model = load_model(&run, &folder)?.without_unread_blocks();
     let images = idx::read_images(&args.images)?;
     let Some(data) = run.data.images() else {
         let found = format!("a run on \"{}\"", run.config.data_name);

@@ -77,6 +77,9 @@ fn summary_text(s: &Summary, folder: &RunFolder) -> String {
     for (name, accuracy) in &s.readouts {
         lines.push(format!("  readout {name:<11} {}", percent(*accuracy)));
     }
+    if let Some(blocks) = s.readout_blocks {
+        lines.push(format!("read from            {blocks} of 0 to {}", s.blocks.len() - 1));
+    }
     if let Some(v) = s.validation_accuracy {
         lines.push(format!("validation accuracy  {}", percent(v)));
     }

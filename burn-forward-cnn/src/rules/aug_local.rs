@@ -29,7 +29,7 @@ use crate::layers::GridPool;
 /// |---|---|---|---|
 /// | `depth` | 2 | 1 to 100 | layers `D` of the first auxiliary network |
 /// | `pyramid` | 0.5 | [0, 1] | `rho`: how much depths fall along the network |
-/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction |
+/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AugLocalConfig {

@@ -42,7 +42,7 @@ pub enum GroupBetween {
 /// | `loss` | cross-entropy | cross-entropy, positive-negative, weighted | see [`GroupLoss`] |
 /// | `between` | none | none, group-norm | before the next block |
 /// | `shortcut` | false | | add what entered a block to what leaves it, without parameters |
-/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction |
+/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ChannelWiseConfig {

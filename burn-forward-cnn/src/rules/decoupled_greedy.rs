@@ -22,7 +22,7 @@ use crate::heads::{AuxiliaryKind, AuxiliaryNetwork};
 /// | name | default | range | meaning |
 /// |---|---|---|---|
 /// | `auxiliary` | mlp-sr | mlp, mlp-sr, cnn | kind of the auxiliary networks, see [`AuxiliaryKind`] |
-/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction |
+/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DecoupledGreedyConfig {

@@ -25,7 +25,7 @@ use crate::heads::{AuxiliaryKind, AuxiliaryNetwork, Reconstruction};
 /// | `reconstruction` | [5, 0.5] | >= 0 | `a` of the first and of the last block |
 /// | `classification` | [0.05, 1] | >= 0 | `b` of the first and of the last block |
 /// | `auxiliary` | cnn | mlp, mlp-sr, cnn | the classifiers, see [`AuxiliaryKind`] |
-/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction |
+/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct InfoProConfig {

@@ -26,7 +26,7 @@ use crate::heads::{LocalErrorKind, LocalErrors};
 /// |---|---|---|---|
 /// | `error` | predsim | pred, sim, predsim | what a block learns from |
 /// | `beta` | 0.99 | [0, 1] | weight of the similarity in predsim |
-/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction |
+/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PredsimConfig {

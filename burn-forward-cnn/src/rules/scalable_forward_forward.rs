@@ -32,7 +32,7 @@ use crate::heads::{ClassLoss, ClassMaps};
 /// | `kernel` | 1 | odd, 1 to 7 | side of the auxiliary convolution |
 /// | `temperature` | 1 | > 0 | divides the goodness |
 /// | `between` | none | none, rms, l2, layer-norm | normaliser of a block's detached output |
-/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction |
+/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ScalableForwardForwardConfig {

@@ -299,6 +299,13 @@ impl RunConfig {
         if !validates && fixed.training.keep == Keep::Best {
             errors.push(ConfigError::new("$.training.keep", "\"best\" needs a validation set; $.data.validation is 0"));
         }
+        // Every rule whose heads can be read in several ways calls the setting so.
+        if !validates && rule_resolved["readout"] == "sip" {
+            errors.push(ConfigError::new(
+                "$.rule.readout",
+                "\"sip\" chooses blocks by a validation set; $.data.validation is 0",
+            ));
+        }
         let patience =
             [("$.training.patience", fixed.training.patience), ("$.schedule.patience", fixed.schedule.patience())];
         for (path, _) in patience.iter().filter(|(_, patience)| patience.is_some() && !validates) {

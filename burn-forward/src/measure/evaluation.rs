@@ -9,6 +9,7 @@ use super::sparsity::hoyer;
 use crate::activation::Activation;
 use crate::data::Batch;
 use crate::pair_loss::cross_entropy;
+use crate::rules::BlockRange;
 use crate::training::LocalModel;
 use crate::{Error, Result};
 
@@ -33,6 +34,9 @@ pub struct Evaluation {
     pub average_precision: Option<f64>,
     /// Accuracy of every readout by name.
     pub readouts: Vec<(String, f64)>,
+    /// The blocks that the readout in force reads, where they were chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readout_blocks: Option<BlockRange>,
     /// Counts by true class (row) and predicted class (column).
     pub confusion: Vec<Vec<usize>>,
     /// Per block.
@@ -114,7 +118,9 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
     for batch in loader.iter() {
         let batch = batch.map_err(|e| Error::burn("loading a batch", e))?;
         let targets: Vec<usize> = batch.targets.to_data().iter::<i64>().map(|c| c as usize).collect();
-        let scores = model.scores(batch.inputs.clone());
+        // Once, for scores and activities alike: layers that do not learn may be most of the work.
+        let entered = model.enter_batch(&batch);
+        let scores = model.rule.scores(&model.network, entered.inputs.clone());
         let logits = scores.primary();
         let prediction = predicted(&logits);
         let rows = targets.len();
@@ -140,7 +146,7 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
             readouts[i].1 += hits(&predicted(scores), &targets);
         }
 
-        let activities = model.rule.activities(&model.network, &model.enter_batch(&batch));
+        let activities = model.rule.activities(&model.network, &entered);
         let right = right_rows(&prediction, &targets, &batch.targets);
         for ((sums, scores), h) in blocks.iter_mut().zip(&scores.blocks).zip(activities) {
             if let Some(scores) = scores {
@@ -180,6 +186,7 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
         roc_auc: roc_auc(&ranked),
         average_precision: (!ranked.is_empty()).then(|| average_precision(&ranked)).flatten(),
         readouts: readouts.into_iter().map(|(name, n)| (name, fraction(n))).collect(),
+        readout_blocks: model.rule.readout_blocks(),
         confusion,
         blocks: blocks
             .into_iter()

@@ -1,11 +1,13 @@
 //! Measurements: what a trained network does on a data set, and how local its updates are.
 
 mod audit;
+mod best_blocks;
 mod evaluation;
 mod ranking;
 mod sparsity;
 
 pub use audit::{Alignment, audit};
+pub use best_blocks::best_blocks;
 pub use evaluation::{BlockEvaluation, Evaluation, GoodnessHistogram, evaluate};
 pub use ranking::{average_precision, roc_auc};
 pub use sparsity::hoyer;

@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Epochs,
     /// Seconds since 0, to the last without a margin.
     Seconds,
+    /// Places with a name each, from the first to the last without a margin.
+    Named,
 }
 
 /// An axis over the values that are to be drawn.
@@ -33,9 +35,18 @@ pub(super) struct Axis {
     high: f64,
     step: f64,
     ticks: Vec<f64>,
+    /// Of the ticks, where they have names.
+    names: Vec<String>,
 }
 
 impl Axis {
+    /// An axis with the given `names` at rising places.
+    pub(super) fn named(names: Vec<(f64, String)>) -> Self {
+        let over = Self::over(Kind::Named, names.iter().map(|(at, _)| *at), names.len().max(1));
+        let (ticks, names) = names.into_iter().unzip();
+        Self { ticks, names, ..over }
+    }
+
     /// An axis that all `values` fit on, with about `labels` labels.
     pub(super) fn over(kind: Kind, values: impl Iterator<Item = f64>, labels: usize) -> Self {
         let within = |(low, high): (f64, f64), value: f64| (low.min(value), high.max(value));
@@ -55,8 +66,8 @@ impl Axis {
                 (if low < 0.0 { bottom } else { 0.0 }, if high > 0.0 || low == high { top } else { 0.0 })
             }
             Kind::Seconds => (0.0, if high > 0.0 { high } else { 1.0 }),
-            Kind::Epochs if low < high => (low, high),
-            Kind::Epochs => (low - 0.5, high + 0.5),
+            Kind::Epochs | Kind::Named if low < high => (low, high),
+            Kind::Epochs | Kind::Named => (low - 0.5, high + 0.5),
         };
         Self::between(kind, log, low, high, labels)
     }
@@ -75,7 +86,7 @@ impl Axis {
         };
         let first = (low / step - 1e-9).ceil();
         let ticks = (0..=2 * labels).map(|i| (first + i as f64) * step).take_while(|at| *at <= high + 1e-9 * step);
-        Self { kind, log, low, high, step, ticks: ticks.collect() }
+        Self { kind, log, low, high, step, ticks: ticks.collect(), names: Vec::new() }
     }
 
     /// Lower end, as a place on the axis.
@@ -96,6 +107,11 @@ impl Axis {
 
     /// The label at a place, with just the decimals that tell it from the next one.
     pub(super) fn label(&self, place: f64) -> String {
+        if let Some(i) = self.ticks.iter().position(|at| *at == place)
+            && let Some(name) = self.names.get(i)
+        {
+            return name.clone();
+        }
         match self.kind {
             Kind::Percent => format!("{} %", tick(100.0 * place, 100.0 * self.step)),
             Kind::Degrees => format!("{place:.0}°"),
@@ -176,6 +192,14 @@ mod tests {
         assert_eq!(labels(Kind::Epochs, &[1.0, 2.0, 3.0]), ["1", "2", "3"]);
         assert_eq!(labels(Kind::Epochs, &[1.0, 100.0]), ["20", "40", "60", "80", "100"]);
         assert_eq!(labels(Kind::Epochs, &[7.0]), ["7"]);
+    }
+
+    #[test]
+    fn names_stand_at_their_places() {
+        let axis = Axis::named([20.0, 56.0, 110.0].map(|depth| (depth, format!("{depth} deep"))).to_vec());
+        assert_eq!((axis.low, axis.high), (20.0, 110.0));
+        assert_eq!(axis.ticks.iter().map(|at| axis.label(*at)).collect::<Vec<_>>(), ["20 deep", "56 deep", "110 deep"]);
+        assert!(Axis::named(vec![(1.0, "only".into())]).low < 1.0);
     }
 
     #[test]

@@ -47,6 +47,12 @@ pub(super) fn layers(run: &RunRecord) -> Result<Html> {
             (format!("validation, epoch {epoch}"), accuracies(run, at))
         }
     };
+    if let Some(blocks) = run.summary.as_ref().and_then(|summary| summary.readout_blocks) {
+        body.push(Html::hint(format!(
+            "The network predicts by the mean of the scores of {blocks}, chosen on the validation set; blocks above are not \
+            part of the exported network."
+        )));
+    }
     let present: Vec<_> = rows
         .iter()
         .filter_map(|(block, accuracy)| Some((*block, accuracy.filter(|accuracy| accuracy.is_finite())?)))

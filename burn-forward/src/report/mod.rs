@@ -20,12 +20,14 @@
 //! | `run_record` | loads a folder |
 //! | `curves`, `evaluation`, `run_section` | the sections of one run |
 //! | `comparison` | the table and curves over several runs |
+//! | `costs` | time and memory of a step along one setting, a page of its own |
 //! | `page`, `style.css`, `html` | the page around them |
 //! | `plot`, `axis`, `palette` | every SVG, its axes, and its colours in both themes |
 //! | `figures` | how numbers are written |
 
 mod axis;
 mod comparison;
+mod costs;
 mod curves;
 mod evaluation;
 mod figures;
@@ -45,6 +47,7 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
+pub use costs::CostPoint;
 pub use run_files::{
     Audit, BlockAlignment, BlockEvaluation, BlockSummary, Evaluation, GoodnessHistogram, MetricRow, RunInfo, Split,
     Summary,
@@ -68,8 +71,18 @@ pub fn render(runs: &[RunRecord]) -> Result<String> {
 /// # Errors
 /// Those of [`render`], and [`Error::Io`] where the file cannot be written.
 pub fn write(runs: &[RunRecord], out: impl AsRef<Path>) -> Result<()> {
-    let out = out.as_ref();
-    let page = render(runs)?;
+    write_page(render(runs)?, out.as_ref())
+}
+
+/// Writes the page of what steps cost along the values of `setting`, as [`write`] does.
+///
+/// # Errors
+/// [`Error::Argument`] where `points` is empty; [`Error::Io`] where a plot cannot be drawn or the file not be written.
+pub fn write_costs(setting: &str, points: &[CostPoint], out: impl AsRef<Path>) -> Result<()> {
+    write_page(costs::render(setting, points)?, out.as_ref())
+}
+
+fn write_page(page: String, out: &Path) -> Result<()> {
     let name = out.file_name().ok_or_else(|| {
         Error::argument("report::write", "output path", out.display(), "a file name, such as report.html")
     })?;

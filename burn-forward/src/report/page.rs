@@ -34,17 +34,26 @@ pub(super) fn render(runs: &[RunRecord]) -> Result<String> {
         contents.push(contents_of(i, run, if runs.len() <= DETAILED { &parts } else { &[] }));
         main.push(section(i, run, parts));
     }
+    Ok(document(&title, &contents, &main))
+}
+
+/// A page with nothing around it: style sheet and colours are in it.
+pub(super) fn document(title: &str, contents: &Html, main: &Html) -> String {
     let (title, colors) = (Html::text(title), palette::css());
-    Ok(format!(
+    let contents = match *contents == Html::default() {
+        true => Html::default(),
+        false => Html::markup(format!("<nav aria-label=\"Contents\"><p>Contents</p>\n<ul>\n{contents}</ul></nav>\n")),
+    };
+    format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{title}</title>\n<style>\n{STYLE}{colors}</style>\n</head>\n<body>\n\
-         <nav aria-label=\"Contents\"><p>Contents</p>\n<ul>\n{contents}</ul></nav>\n<main>\n{main}\
+         {contents}<main>\n{main}\
          <footer>burn-forward {}</footer>\n</main>\n</body>\n</html>\n",
         env!("CARGO_PKG_VERSION")
-    ))
+    )
 }
 
 fn contents_of(i: usize, run: &RunRecord, parts: &[Part]) -> Html {

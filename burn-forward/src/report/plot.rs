@@ -58,7 +58,18 @@ pub(super) fn curves(
     phases: &[Phase],
 ) -> Result<String> {
     let epochs = alike.iter().flat_map(|line| line.points.iter().map(|(epoch, _)| *epoch));
-    let (x, y) = (Axis::over(time, epochs, 8), Axis::over(kind, alike.iter().flat_map(Line::values), 7));
+    let words = if time == Kind::Seconds { "seconds of training" } else { "epoch" };
+    let y = Axis::over(kind, alike.iter().flat_map(Line::values), 7);
+    draw_lines(title, (&Axis::over(time, epochs, 8), words), &y, lines, phases)
+}
+
+/// Curves from 0 over the values of a setting.
+pub(super) fn over_setting(title: &str, (x, setting): (&Axis, &str), lines: &[Line]) -> Result<String> {
+    let y = Axis::over(Kind::FromZero, lines.iter().flat_map(Line::values), 7);
+    draw_lines(title, (x, setting), &y, lines, &[])
+}
+
+fn draw_lines(title: &str, (x, words): (&Axis, &str), y: &Axis, lines: &[Line], phases: &[Phase]) -> Result<String> {
     draw(title, |canvas| {
         let mut chart = ChartBuilder::on(canvas)
             .margin_top(px(if phases.is_empty() { 10 } else { 22 }))
@@ -97,7 +108,7 @@ pub(super) fn curves(
             .label_style(label_style(12))
             .x_label_formatter(&|at| x.label(*at))
             .y_label_formatter(&|at| y.label(*at))
-            .x_desc(if time == Kind::Seconds { "seconds of training" } else { "epoch" })
+            .x_desc(words)
             .draw()?;
         for line in lines {
             let style = stroke(line.ink, if line.ink == Ink::Network { 2.5 } else { 1.75 });

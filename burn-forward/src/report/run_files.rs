@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::rules::BlockRange;
+
 /// `run.json`: what ran, where, when, and how it ended.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
@@ -109,6 +111,8 @@ pub struct Summary {
     pub test_accuracy: Option<f64>,
     /// Accuracy on the validation samples, a fraction.
     pub validation_accuracy: Option<f64>,
+    /// The blocks that the prediction is made of, where they were chosen.
+    pub readout_blocks: Option<BlockRange>,
     /// Seconds of the whole training.
     pub train_seconds: Option<f64>,
     /// Mean seconds of an epoch.

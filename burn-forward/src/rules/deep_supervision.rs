@@ -9,7 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::local_classifiers::{export_heads, linear_heads};
-use super::{AnyHead, AnyRule, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext, Teaching};
+use super::{
+    AnyHead, AnyRule, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext, Teaching,
+};
 use crate::Result;
 use crate::activation::{Activation, AnyActivation};
 use crate::block::Block;
@@ -23,7 +25,7 @@ use crate::tape::{Labels, Score, Tape};
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction, see [`HeadReadout`] |
+/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction, see [`HeadReadout`] |
 /// | `bias` | false | | whether the heads have a bias, as for `mono-forward` |
 /// | `pool` | 4 | full, 1 to 64 | side of the grid that maps are averaged over before a head, as for `mono-forward` |
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -63,12 +65,16 @@ pub struct DeepSupervision {
     readout: HeadReadout,
     #[module(skip)]
     smoothing: f64,
+    /// What the readout of chosen blocks reads.
+    #[module(skip)]
+    chosen: BlockRange,
 }
 
 impl DeepSupervision {
     /// Any heads, one per block.
     pub fn new(heads: Vec<AnyHead>, readout: HeadReadout) -> Self {
-        Self { heads, readout, smoothing: 0.0 }
+        let chosen = BlockRange::all(heads.len());
+        Self { heads, readout, smoothing: 0.0, chosen }
     }
 
     fn teaching(&self, pass: &Pass) -> Teaching {
@@ -131,7 +137,7 @@ impl Rule for DeepSupervision {
             x = block.forward(x);
             all.push(head.scores(&x));
         }
-        Scores::of_heads(all, self.readout)
+        Scores::of_heads(all, self.readout, self.chosen)
     }
 
     fn set_label_smoothing(&mut self, smoothing: f64) -> bool {
@@ -139,11 +145,19 @@ impl Rule for DeepSupervision {
         true
     }
 
+    fn readout_blocks(&self) -> Option<BlockRange> {
+        (self.readout == HeadReadout::Sip).then_some(self.chosen)
+    }
+
+    fn set_readout_blocks(&mut self, blocks: BlockRange) {
+        self.chosen = blocks.within(self.heads.len());
+    }
+
     fn output_head(&self) -> Option<ProjectedCrossEntropy> {
         self.heads.last().and_then(|head| head.linear())
     }
 
     fn export(&self, network: &Network) -> ReadoutExport {
-        export_heads(&self.heads[..network.len()], self.readout)
+        export_heads(&self.heads[..network.len()], self.readout, self.chosen)
     }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backprop::yes;
 use super::local_classifiers::export_heads;
-use super::{AnyHead, AnyRule, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use super::{AnyHead, AnyRule, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use crate::Result;
 use crate::activation::{Activation, AnyActivation};
 use crate::block::{Block, Trace};
@@ -145,7 +145,7 @@ impl Rule for Dfa {
     }
 
     fn export(&self, _: &Network) -> ReadoutExport {
-        export_heads(&[AnyHead::new(self.output.clone())], HeadReadout::Last)
+        export_heads(&[AnyHead::new(self.output.clone())], HeadReadout::Last, BlockRange::all(1))
     }
 }
 

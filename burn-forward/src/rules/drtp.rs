@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::backprop::yes;
 use super::dfa::{feedback, output_layer, output_scores};
 use super::local_classifiers::export_heads;
-use super::{AnyHead, AnyRule, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use super::{AnyHead, AnyRule, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use crate::activation::{Activation, AnyActivation};
 use crate::block::{Block, Trace};
 use crate::config::Context;
@@ -117,6 +117,6 @@ impl Rule for Drtp {
     }
 
     fn export(&self, _: &Network) -> ReadoutExport {
-        export_heads(&[AnyHead::new(self.output.clone())], HeadReadout::Last)
+        export_heads(&[AnyHead::new(self.output.clone())], HeadReadout::Last, BlockRange::all(1))
     }
 }

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::module::adaptive_avg_pool2d;
 
-use super::{AnyHead, HeadReadout, Pass, ReadoutExport, Rule, Scores, StepContext, Teaching};
+use super::{AnyHead, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, Scores, StepContext, Teaching};
 use crate::Result;
 use crate::activation::{Activation, AnyActivation};
 use crate::block::Block;
@@ -103,6 +103,9 @@ pub struct LocalClassifiers {
     settings: ClassifierSettings,
     #[module(skip)]
     smoothing: f64,
+    /// What the readout of chosen blocks reads.
+    #[module(skip)]
+    chosen: BlockRange,
 }
 
 impl LocalClassifiers {
@@ -124,7 +127,8 @@ impl LocalClassifiers {
 
     /// Any heads, one per block.
     pub fn of(heads: Vec<AnyHead>, settings: ClassifierSettings) -> Self {
-        Self { heads, settings, smoothing: 0.0 }
+        let chosen = BlockRange::all(heads.len());
+        Self { heads, settings, smoothing: 0.0, chosen }
     }
 }
 
@@ -206,7 +210,7 @@ impl Rule for LocalClassifiers {
             all.push(head.scores(&h));
             x = self.settings.next(kept, h);
         }
-        Scores::of_heads(all, self.settings.readout)
+        Scores::of_heads(all, self.settings.readout, self.chosen)
     }
 
     fn activities(&self, network: &Network, batch: &Batch) -> Vec<AnyActivation> {
@@ -226,17 +230,33 @@ impl Rule for LocalClassifiers {
         true
     }
 
+    fn readout_blocks(&self) -> Option<BlockRange> {
+        (self.settings.readout == HeadReadout::Sip).then_some(self.chosen)
+    }
+
+    fn set_readout_blocks(&mut self, blocks: BlockRange) {
+        self.chosen = blocks.within(self.heads.len());
+    }
+
     fn output_head(&self) -> Option<ProjectedCrossEntropy> {
         self.heads.last().and_then(|head| head.linear())
     }
 
     fn export(&self, network: &Network) -> ReadoutExport {
-        export_heads(&self.heads[..network.len().min(self.heads.len())], self.settings.readout)
+        export_heads(&self.heads[..network.len().min(self.heads.len())], self.settings.readout, self.chosen)
     }
 }
 
-/// The heads that inference needs: the last one, or all. Heads that are not linear have no place in an exported file.
-pub(super) fn export_heads(heads: &[AnyHead], readout: HeadReadout) -> ReadoutExport {
+/// The heads that inference needs: the last one, all, or those of `chosen` blocks. Heads that are not linear have no place
+/// in an exported file.
+pub(super) fn export_heads(heads: &[AnyHead], readout: HeadReadout, chosen: BlockRange) -> ReadoutExport {
+    let BlockRange { first, last } = match readout {
+        HeadReadout::Sip => chosen.within(heads.len()),
+        _ => BlockRange::all(heads.len()),
+    };
+    let heads = &heads[first..=last];
+    // Of a network that ends with it, a single chosen block is the last one.
+    let readout = if readout == HeadReadout::Sip && first == last { HeadReadout::Last } else { readout };
     let linear: Vec<Option<ProjectedCrossEntropy>> = heads.iter().map(|h| h.linear()).collect();
     let pool = |h: &ProjectedCrossEntropy| serde_json::to_value(h.pool()).unwrap_or_default();
     let entry = |name: &str, h: &ProjectedCrossEntropy| {
@@ -255,15 +275,18 @@ pub(super) fn export_heads(heads: &[AnyHead], readout: HeadReadout) -> ReadoutEx
             _ => (serde_json::json!({"kind": "none"}), Vec::new()),
         },
         (_, Some(all)) => {
-            let names: Vec<String> = (0..all.len()).map(|i| format!("heads.{i}")).collect();
+            let names: Vec<String> = (first..=last).map(|i| format!("heads.{i}")).collect();
             let pools: Vec<_> = all.iter().map(pool).collect();
             let linears = names.iter().zip(&all).map(|(name, head)| entry(name, head)).collect();
             let kind = match readout {
                 HeadReadout::Weighted => "weighted-linear",
-                HeadReadout::Mean => "mean-linear",
+                HeadReadout::Mean | HeadReadout::Sip => "mean-linear",
                 _ => "sum-linear",
             };
             let mut description = serde_json::json!({"kind": kind, "names": names});
+            if first > 0 {
+                description["first_block"] = first.into();
+            }
             if all.iter().any(|head| head.pool() != HeadPool::FULL) {
                 description["pools"] = pools.into();
             }

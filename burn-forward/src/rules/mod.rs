@@ -26,7 +26,7 @@ pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, F
 pub use head::{AnyHead, Head, Teaching};
 pub use local_classifiers::{Between, ClassifierSettings, LocalClassifiers, linear_head};
 pub use mono_forward::MonoForwardConfig;
-pub use readout::{HeadReadout, Scores};
+pub use readout::{BlockRange, HeadReadout, Scores};
 pub use registry::{
     ParameterGroup, ParseRule, RuleEntry, RuleSpec, device_of, rule_entries, rule_entry, rule_entry_of,
 };
@@ -130,6 +130,17 @@ pub trait Rule: ErasedModule {
         false
     }
 
+    /// The blocks that the prediction is made of, for a readout that has them chosen on a validation set; all of them
+    /// before they are. `None` for every other readout.
+    fn readout_blocks(&self) -> Option<BlockRange> {
+        None
+    }
+
+    /// Has the prediction made of these blocks from now on, where the readout has them chosen.
+    fn set_readout_blocks(&mut self, blocks: BlockRange) {
+        let _ = blocks;
+    }
+
     /// The classifier on the last block, for rules that have one.
     fn output_head(&self) -> Option<crate::ProjectedCrossEntropy> {
         None
@@ -164,6 +175,11 @@ impl AnyRule {
     /// See [`Rule::set_label_smoothing`].
     pub fn set_label_smoothing(&mut self, smoothing: f64) -> bool {
         self.0.set_label_smoothing(smoothing)
+    }
+
+    /// See [`Rule::set_readout_blocks`].
+    pub fn set_readout_blocks(&mut self, blocks: BlockRange) {
+        self.0.set_readout_blocks(blocks);
     }
 }
 

@@ -27,7 +27,7 @@ use crate::random::Seed;
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `readout` | last | last, sum, mean, weighted | which blocks' scores make the prediction, see [`HeadReadout`] |
+/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction, see [`HeadReadout`] |
 /// | `bias` | false | | whether projections have a bias; the paper's have none |
 /// | `pool` | 4 | full, 1 to 64 | side of the grid that maps are averaged over before a projection |
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]

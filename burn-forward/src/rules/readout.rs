@@ -1,5 +1,7 @@
 //! Readouts: from what the blocks say to one prediction.
 
+use std::fmt;
+
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use schemars::JsonSchema;
@@ -18,6 +20,41 @@ pub enum HeadReadout {
     Mean,
     /// The mean of the blocks' class probabilities, in which block `l` (from 1) counts `l` times.
     Weighted,
+    /// The mean over the consecutive blocks that are best on the validation set when training ends, over all blocks until
+    /// then; inference drops the blocks above them (SIP of DeeperForward: Sun et al., ICLR 2025).
+    Sip,
+}
+
+/// Consecutive blocks, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockRange {
+    /// The first block.
+    pub first: usize,
+    /// The last block, which is one of them.
+    pub last: usize,
+}
+
+impl BlockRange {
+    /// All of `blocks` blocks.
+    pub fn all(blocks: usize) -> Self {
+        Self { first: 0, last: blocks.saturating_sub(1) }
+    }
+
+    /// Those of the range that a network of `blocks` blocks has; its last one if it has none of them.
+    #[must_use]
+    pub fn within(self, blocks: usize) -> Self {
+        let last = self.last.min(blocks.saturating_sub(1));
+        Self { first: self.first.min(last), last }
+    }
+}
+
+impl fmt::Display for BlockRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.first == self.last {
+            true => write!(f, "block {}", self.first),
+            false => write!(f, "blocks {} to {}", self.first, self.last),
+        }
+    }
 }
 
 /// Class scores of one batch.
@@ -37,10 +74,11 @@ impl Scores {
         self.readouts[self.primary].1.clone()
     }
 
-    /// Scores of classifying heads, one per block, with both readouts.
-    pub fn of_heads(heads: Vec<Tensor<2>>, readout: HeadReadout) -> Self {
+    /// Scores of classifying heads, one per block, with every readout of them; that of `chosen` blocks only where it is the
+    /// one in force.
+    pub fn of_heads(heads: Vec<Tensor<2>>, readout: HeadReadout, chosen: BlockRange) -> Self {
         let last = heads[heads.len() - 1].clone();
-        let sum = heads.iter().skip(1).fold(heads[0].clone(), |a, b| a + b.clone());
+        let sum = sum(&heads);
         let mean = sum.clone() / heads.len() as f64;
         let votes: usize = (1..=heads.len()).sum();
         let probability =
@@ -48,15 +86,55 @@ impl Scores {
         let weighted = heads.iter().enumerate().skip(1).fold(probability((0, &heads[0])), |a, b| a + probability(b));
         // Scores are logits everywhere: the logarithm of the probability, guarded where it is 0.
         let weighted = (weighted + 1e-12).log();
+        let mut readouts = vec![("last", last), ("sum", sum), ("mean", mean), ("weighted", weighted)];
+        if readout == HeadReadout::Sip {
+            let BlockRange { first, last } = chosen.within(heads.len());
+            readouts.push(("sip", self::sum(&heads[first..=last]) / (last - first + 1) as f64));
+        }
         Self {
             blocks: heads.into_iter().map(Some).collect(),
-            readouts: vec![("last", last), ("sum", sum), ("mean", mean), ("weighted", weighted)],
+            readouts,
             primary: match readout {
                 HeadReadout::Last => 0,
                 HeadReadout::Sum => 1,
                 HeadReadout::Mean => 2,
                 HeadReadout::Weighted => 3,
+                HeadReadout::Sip => 4,
             },
         }
+    }
+}
+
+fn sum(heads: &[Tensor<2>]) -> Tensor<2> {
+    heads.iter().skip(1).fold(heads[0].clone(), |a, b| a + b.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn a_chosen_range_is_read_and_changes_no_other_readout() {
+        let head = |v: f32| Tensor::<2>::from_floats([[v, 2.0 * v]], &Device::flex());
+        let heads = || vec![head(1.0), head(2.0), head(6.0)];
+        let values = |t: Tensor<2>| t.into_data().iter::<f32>().collect::<Vec<_>>();
+        let all = BlockRange::all(3);
+        let chosen = Scores::of_heads(heads(), HeadReadout::Sip, BlockRange { first: 1, last: 2 });
+        assert_eq!(values(chosen.primary()), [4.0, 8.0]);
+        let plain = Scores::of_heads(heads(), HeadReadout::Mean, all);
+        assert_eq!(plain.readouts.len(), 4);
+        for ((name, a), (same, b)) in plain.readouts.iter().zip(&chosen.readouts) {
+            assert_eq!((name, values(a.clone())), (same, values(b.clone())));
+        }
+        assert_eq!(values(Scores::of_heads(heads(), HeadReadout::Sip, all).primary()), [3.0, 6.0]);
+    }
+
+    #[test]
+    fn a_range_fits_a_shorter_network() {
+        let range = BlockRange { first: 1, last: 3 };
+        assert_eq!(range.within(3), BlockRange { first: 1, last: 2 });
+        assert_eq!(range.within(1), BlockRange { first: 0, last: 0 });
+        assert_eq!((range.to_string(), range.within(1).to_string()), ("blocks 1 to 3".into(), "block 0".into()));
     }
 }

@@ -98,6 +98,11 @@ impl LocalModel {
     pub fn prefix(&self, blocks: usize) -> Self {
         Self { network: self.network.prefix(blocks), ..self.clone() }
     }
+
+    /// The model without the blocks above those that its readout was found to read best from.
+    pub fn without_unread_blocks(&self) -> Self {
+        self.prefix(self.rule.readout_blocks().map_or(self.network.len(), |blocks| blocks.last + 1))
+    }
 }
 
 impl TrainStep for LocalModel {

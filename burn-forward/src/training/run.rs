@@ -19,7 +19,7 @@ use super::summary::Summary;
 use crate::activation::RowShape;
 use crate::config::{Keep, RunConfig};
 use crate::data::{DataFolders, DataSplit, TrainingData};
-use crate::measure::{Evaluation, evaluate};
+use crate::measure::{Evaluation, best_blocks, evaluate};
 use crate::network::Network;
 use crate::random::Seed;
 use crate::schedule::{ScheduleConfig, best_of_block};
@@ -167,8 +167,29 @@ impl Run {
         evaluate(model, loader.as_ref(), "validation").map(Some)
     }
 
+    /// The model with the readout's blocks chosen, where it has them chosen: those that the run in `folder` ended with, or
+    /// else the best on the validation set.
+    fn with_readout_blocks(&self, mut model: LocalModel, folder: &RunFolder) -> Result<LocalModel> {
+        if model.rule.readout_blocks().is_none() {
+            return Ok(model);
+        }
+        let blocks = match folder.file(READOUT).is_file() {
+            true => serde_json::from_value(folder.read_json(READOUT)?)
+                .map_err(|e| Error::run_folder(folder.path(), format!("{READOUT} is damaged: {e}")))?,
+            false => {
+                let batch_size = self.config.training.eval_batch_size;
+                let loader = self.data.eval_loader(DataSplit::Validation, batch_size, &self.device)?;
+                best_blocks(&model, loader.as_ref())?
+            }
+        };
+        model.rule.set_readout_blocks(blocks);
+        Ok(model)
+    }
+
     /// Parameters that inference needs (network and readout), and those that only teach.
     pub fn parameter_counts(model: &LocalModel) -> (usize, usize) {
+        let all = model.num_params();
+        let model = model.without_unread_blocks();
         let export = model.rule.export(&model.network);
         let elements = |d: &burn::tensor::TensorData| d.num_elements();
         let readout: usize = export
@@ -177,8 +198,8 @@ impl Run {
             .map(|(_, w, b)| elements(w) + b.as_ref().map_or(0, elements))
             .chain(export.matrices.iter().map(|(_, m)| elements(m)))
             .sum();
-        let heads = model.rule.num_params();
-        (model.frozen.num_params() + model.network.num_params() + readout, heads.saturating_sub(readout))
+        let inference = model.frozen.num_params() + model.network.num_params() + readout;
+        (inference, all.saturating_sub(inference))
     }
 }
 
@@ -212,6 +233,10 @@ pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: 
 /// # Errors
 /// [`Error::RunFolder`] if there is no whole checkpoint or it does not fit.
 pub fn load_model(run: &Run, folder: &RunFolder) -> Result<LocalModel> {
+    run.with_readout_blocks(load_weights(run, folder)?, folder)
+}
+
+fn load_weights(run: &Run, folder: &RunFolder) -> Result<LocalModel> {
     let model = run.model()?;
     if run.config.schedule.is_greedy() && run.config.training.keep == Keep::Best {
         let path = best_of_block(&folder.checkpoints(), model.network.len() - 1);
@@ -337,6 +362,8 @@ fn finished(run: &Run, folder: &RunFolder) -> Result<Option<Summary>> {
 
 /// The final weights.
 const WEIGHTS: &str = "model.safetensors";
+/// The blocks that the readout reads, where they are chosen when training ends.
+const READOUT: &str = "readout.json";
 
 fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Summary> {
     folder.delete_remains()?;
@@ -344,13 +371,19 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
     let rows = folder.keep_rows(resumed.unwrap_or(0))?;
 
     let model = if resumed.is_some() { run.model()? } else { run.start_model()? };
-    let (parameters, head_parameters) = Run::parameter_counts(&model);
     let blocks = plan(&model, run.data.rows_per_step(run.config.training.batch_size));
     if !is_done(run, &rows, model.network.len()) {
+        // A choice for weights that are about to change.
+        folder.delete(READOUT)?;
         fit(run, folder, model, renderer, resumed, &rows)?;
     }
 
     let model = load_model(run, folder)?;
+    let (parameters, head_parameters) = Run::parameter_counts(&model);
+    let readout_blocks = model.rule.readout_blocks();
+    if let Some(blocks) = &readout_blocks {
+        folder.write_json(READOUT, blocks)?;
+    }
     crate::export::write(&model, &folder.file(WEIGHTS))?;
     let validation = run.validate(&model)?;
     let test = run.test(&model)?;
@@ -376,6 +409,7 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
         roc_auc: test.roc_auc,
         average_precision: test.average_precision,
         readouts: test.readouts,
+        readout_blocks,
         train_seconds,
         seconds_per_epoch: seconds.get(seconds.len() / 2).copied().unwrap_or(0.0),
         peak_memory_bytes: peak_memory_bytes(),

@@ -128,6 +128,18 @@ impl RunFolder {
         write().map_err(|e| Error::io(&path, e))
     }
 
+    /// Deletes a file, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn delete(&self, name: &str) -> Result<()> {
+        let path = self.file(name);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads a JSON file.
     ///
     /// # Errors

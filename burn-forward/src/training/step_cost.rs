@@ -1,7 +1,12 @@
-//! What a training step costs: seconds, and resident memory above what is there before the first.
+//! What a training step costs: seconds, and resident memory above what is there before the first, with the part of it that
+//! belongs to parameters (gradients, optimiser state), which no learning rule saves.
 
 use std::time::Instant;
 
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::store::burn_pack;
+use burn::tensor::Tensor;
 use burn::train::{ItemLazy, TrainStep};
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +27,22 @@ pub struct StepCost {
     pub base_bytes: Option<u64>,
     /// Largest resident memory during the steps, above the base: activations, gradients, optimiser state, workspaces.
     pub peak_above_base_bytes: Option<u64>,
+    /// Bytes of the parameters themselves, heads and running statistics included; they are part of the base.
+    pub weight_bytes: usize,
+    /// Bytes of the gradients that a step hands to the optimiser.
+    pub gradient_bytes: usize,
+    /// Bytes that the optimiser keeps between steps.
+    pub optimizer_bytes: usize,
     /// Mean loss over blocks of the last step, which says that two arms did comparable things.
     pub last_loss: Option<f64>,
+}
+
+impl StepCost {
+    /// The peak without gradients and optimiser state: activations and workspaces.
+    pub fn activation_bytes(&self) -> Option<u64> {
+        let of_parameters = (self.gradient_bytes + self.optimizer_bytes) as u64;
+        self.peak_above_base_bytes.map(|peak| peak.saturating_sub(of_parameters))
+    }
 }
 
 /// Runs `steps` training steps of a run's config from its initial weights, and keeps nothing of them.
@@ -45,10 +64,15 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
     let reset = reset_peak_memory();
     let mut seconds = Vec::with_capacity(steps);
     let mut last_loss = None;
+    let mut parameters = (0, 0);
     for batch in batches {
         let batch = batch.map_err(|e| Error::burn(place, e))?;
         let begun = Instant::now();
         let output = TrainStep::step(&model, batch);
+        // In the first step, whose time does not count.
+        if seconds.is_empty() {
+            model.visit(&mut ParameterBytes { gradients: &output.grads, sum: &mut parameters });
+        }
         model = optimizer.step(run.config.optimizer.lr, model, output.grads);
         let item = output.item.sync().map_err(|e| Error::burn(place, format!("{e:?}")))?;
         last_loss = item.numbers().of(None).and_then(|n| n.loss);
@@ -56,6 +80,8 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
     }
     let peak = if reset { peak_memory_bytes() } else { None };
     let peak_above_base_bytes = peak.zip(base_bytes).map(|(peak, base)| peak.saturating_sub(base));
+    let (weight_bytes, gradient_bytes) = parameters;
+    let optimizer_bytes = state_bytes(&optimizer).map_err(|e| Error::burn(place, e))?;
     let mut timed = if seconds.len() > 1 { seconds.split_off(1) } else { seconds };
     timed.sort_by(f64::total_cmp);
     Ok(StepCost {
@@ -64,6 +90,34 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
         fastest_step: timed[0],
         base_bytes,
         peak_above_base_bytes,
+        weight_bytes,
+        gradient_bytes,
+        optimizer_bytes,
         last_loss,
     })
+}
+
+/// Counts the bytes of a module's parameters and of their gradients.
+struct ParameterBytes<'a> {
+    gradients: &'a GradientsParams,
+    /// Of parameters, of gradients.
+    sum: &'a mut (usize, usize),
+}
+
+impl ModuleVisitor for ParameterBytes<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let bytes = |t: Tensor<D>| t.shape().num_elements() * t.dtype().size();
+        self.sum.0 += bytes(param.val());
+        self.sum.1 += self.gradients.get::<D>(param.id).map_or(0, bytes);
+    }
+}
+
+/// Bytes of an optimiser's tensors, by way of its record, which is the only one to know them.
+fn state_bytes(optimizer: &ModuleOptimizer) -> Result<usize, Box<dyn std::error::Error>> {
+    let record = optimizer.to_record();
+    if record.is_empty() {
+        return Ok(0);
+    }
+    let tensors = burn_pack::Reader::from_bytes(record.into_bytes()?)?.into_tensors()?;
+    Ok(tensors.iter().map(burn_pack::Tensor::byte_len).sum())
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::plan::BlockPlan;
+use crate::rules::BlockRange;
 
 /// What a run leaves in `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Summary {
     pub average_precision: Option<f64>,
     /// Accuracy of every readout on the test set.
     pub readouts: Vec<(String, f64)>,
+    /// The blocks that the readout in force reads, where they were chosen on the validation set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readout_blocks: Option<BlockRange>,
     /// Seconds of training, validation and test not included.
     pub train_seconds: f64,
     /// Median seconds of a training epoch.

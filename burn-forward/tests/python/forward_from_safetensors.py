@@ -35,6 +35,10 @@ READOUT, from the blocks' outputs h_1 ... h_L to logits [B, C]:
         h_L W^T + b; W = `head.weight` [C, d_L], b = `head.bias` [C] (optional).
     {"kind": "sum-linear", "names": ["heads.0", "heads.1", ...]}
         the sum over blocks of h_l W_l^T + b_l, one name per block.
+    {"kind": "mean-linear", "names": [...], "first_block": 2}
+        their mean over the blocks from first_block on (counted from 0, by default 0), one name for each of these.
+    {"kind": "weighted-linear", "names": [...]}
+        log(1e-12 + sum over l = 1 ... L of w_l softmax(h_l W_l^T + b_l)), with w_l = l / (1 + ... + L).
     {"kind": "energy", "classes": C, "label": LABEL, "goodness": GOODNESS, "first_block": 1}
         logits[b, c] = the sum over blocks l >= first_block (counted from 0) of the goodness of h_l when the network is
         run on sample b together with label c.
@@ -128,6 +132,11 @@ def entmax(h):
     return np.sum(np.maximum(half - low, 0) ** 2 * h**2, axis=-1)
 
 
+def softmax(s):
+    e = np.exp(s - s.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
 def burst(h):
     centred = h - h.mean(axis=-1, keepdims=True)
     u = centred / np.sqrt(np.mean(centred**2, axis=-1, keepdims=True) + 1e-8)
@@ -218,6 +227,8 @@ class Network:
         readouts = {
             "linear": self.read_linear,
             "sum-linear": self.read_sum_linear,
+            "mean-linear": self.read_mean_linear,
+            "weighted-linear": self.read_weighted_linear,
             "energy": self.read_energy,
             "neutral-linear": self.read_neutral_linear,
         }
@@ -229,12 +240,25 @@ class Network:
         (name,) = take(entry, "readout", ("name",))
         return self.linear(name, self.outputs(inputs)[-1])
 
-    def read_sum_linear(self, entry, inputs):
-        (names,) = take(entry, "readout", ("names",))
-        outputs = self.outputs(inputs)
+    def heads(self, names, outputs):
+        """The scores of every block's own head."""
         if len(names) != len(outputs):
             raise ExportError(f"readout.names has {len(names)} entries for {len(outputs)} blocks")
-        return sum(self.linear(name, h) for name, h in zip(names, outputs))
+        return [self.linear(name, h) for name, h in zip(names, outputs)]
+
+    def read_sum_linear(self, entry, inputs):
+        (names,) = take(entry, "readout", ("names",))
+        return sum(self.heads(names, self.outputs(inputs)))
+
+    def read_mean_linear(self, entry, inputs):
+        names, first_block = take(entry, "readout", ("names",), first_block=0)
+        return sum(self.heads(names, self.counted(self.outputs(inputs), first_block))) / len(names)
+
+    def read_weighted_linear(self, entry, inputs):
+        (names,) = take(entry, "readout", ("names",))
+        scores = self.heads(names, self.outputs(inputs))
+        votes = sum(range(1, len(scores) + 1))
+        return np.log(1e-12 + sum(l / votes * softmax(s) for l, s in enumerate(scores, start=1)))
 
     def read_energy(self, entry, inputs):
         classes, label, goodness, first_block = take(entry, "readout", ("classes", "label", "goodness", "first_block"))

@@ -78,6 +78,22 @@ class Readouts(unittest.TestCase):
         heads = {"heads.0.weight": [[1, 0], [0, 1]], "heads.1.weight": [[1, 0, 0], [0, 0, 1]]}
         self.check({"kind": "sum-linear", "names": ["heads.0", "heads.1"]}, [[10, 6], [2, 0]], **heads)
 
+    def test_mean_linear(self):
+        heads = {"heads.0.weight": [[1, 0], [0, 1]], "heads.1.weight": [[1, 0, 0], [0, 0, 1]]}
+        self.check({"kind": "mean-linear", "names": ["heads.0", "heads.1"]}, [[5, 3], [1, 0]], **heads)
+        # From block 1 on there is one.
+        last = {"kind": "mean-linear", "names": ["heads.1"], "first_block": 1}
+        self.check(last, [[6, 4], [1, 0]], **{"heads.1.weight": heads["heads.1.weight"]})
+
+    def test_weighted_linear(self):
+        # Scores [4, 4] and [6, 6], then [1, 1] and [1, 1]: every probability is 1/2, whatever the weights.
+        heads = {"heads.0.weight": [[1, 0], [1, 0]], "heads.1.weight": [[1, 0, 0], [1, 0, 0]]}
+        readout = {"kind": "weighted-linear", "names": ["heads.0", "heads.1"]}
+        self.check(readout, [[math.log(0.5)] * 2] * 2, **heads)
+        # Probabilities 1/2, 1/2 in block 0, of weight 1/3; scores [0, ln 3] in block 1, of weight 2/3.
+        heads["heads.1.weight"], heads["heads.1.bias"] = [[0, 0, 0], [0, 0, 0]], [0, math.log(3)]
+        self.check(readout, [[math.log(1 / 6 + 1 / 6), math.log(1 / 6 + 1 / 2)]] * 2, **heads)
+
     def test_readouts_see_blocks(self):
         # One block of both layers: the head of the block reads the second layer.
         heads = {"heads.0.weight": [[1, 0, 0], [0, 0, 1]]}

@@ -1,0 +1,142 @@
+//! `costs`: time and memory of a training step along the values of one setting.
+//!
+//! Every value of every arm is a process of its own, so that its peak memory is its own.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use burn_forward::config::RunConfig;
+use burn_forward::report::{self, CostPoint};
+use serde_json::{Value, json};
+
+use super::compare::{Arm, arms, folder};
+use super::{InputWrong, RunFailed, registry};
+use crate::args::CostsArgs;
+use crate::output::{note, print, print_line};
+use crate::tables::{bytes, table};
+
+pub(crate) fn run(args: &CostsArgs) -> Result<()> {
+    let (setting, values) = varied(&args.vary)?;
+    let arms = arms(&args.configs, &args.change, true)?;
+    for arm in &arms {
+        for value in &values {
+            // Before the first point is measured, which may take minutes.
+            let origin = format!("arm '{}'", arm.name);
+            RunConfig::from_value(&origin, arm.config.clone(), &[format!("{setting}={value}")], &registry())?;
+        }
+    }
+    let out = folder(args.out.as_deref(), "costs")?;
+    let mut points = Vec::with_capacity(arms.len() * values.len());
+    let mut lines = String::new();
+    for arm in &arms {
+        let config = out.join(format!("{}.json", arm.name));
+        std::fs::write(&config, arm.document(None)?).with_context(|| config.display().to_string())?;
+        for value in &values {
+            note(format_args!("{} with {setting}={value}", arm.name));
+            let point = measure(args, arm, &config, &setting, value)?;
+            let mut line = serde_json::to_value(&point)?;
+            line["setting"] = json!(setting);
+            lines += &format!("{line}\n");
+            if args.json {
+                print_line(line)?;
+            }
+            points.push(point);
+        }
+    }
+    let (figures, page) = (out.join("costs.jsonl"), out.join("report.html"));
+    std::fs::write(&figures, lines).with_context(|| figures.display().to_string())?;
+    report::write_costs(&setting, &points, &page)?;
+    if !args.json {
+        print(render(&setting, &points))?;
+        print_line(format_args!("\nreport {}", page.display()))?;
+    }
+    Ok(())
+}
+
+/// Key and values of `key=value,value`; commas inside brackets, braces and quotes belong to a value.
+fn varied(text: &str) -> Result<(String, Vec<String>)> {
+    let form = || InputWrong(format!("--vary {text}: needed: key=value,value..., as in network.depth=20,56,110"));
+    let (key, rest) = text.split_once('=').ok_or_else(form)?;
+    let (mut values, mut depth, mut quoted) = (vec![String::new()], 0i32, false);
+    for c in rest.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '[' | '{' if !quoted => depth += 1,
+            ']' | '}' if !quoted => depth -= 1,
+            ',' if !quoted && depth == 0 => {
+                values.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(value) = values.last_mut() {
+            value.push(c);
+        }
+    }
+    if key.trim().is_empty() || values.iter().any(|value| value.trim().is_empty()) {
+        return Err(form().into());
+    }
+    Ok((key.trim().to_owned(), values.into_iter().map(|value| value.trim().to_owned()).collect()))
+}
+
+fn measure(args: &CostsArgs, arm: &Arm, config: &Path, setting: &str, value: &str) -> Result<CostPoint> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("plan").arg(config).args(["--set", &format!("{setting}={value}")]);
+    command.args(["--steps", &args.steps.to_string(), "--json", "--device", args.change.device()]);
+    if let Some(data) = &args.change.data {
+        command.arg("--data").arg(data);
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        let what = format!("arm '{}' with {setting}={value} failed ({})", arm.name, output.status);
+        return Err(RunFailed(what).into());
+    }
+    let said: Value = serde_json::from_slice(&output.stdout)?;
+    Ok(CostPoint {
+        arm: arm.name.clone(),
+        value: serde_json::from_str(value).unwrap_or_else(|_| json!(value)),
+        blocks: said["blocks"].as_array().map_or(0, Vec::len),
+        measured: serde_json::from_value(said["measured"].clone())?,
+    })
+}
+
+fn render(setting: &str, points: &[CostPoint]) -> String {
+    let or_dash = |n: Option<u64>| n.map_or("-".into(), bytes);
+    let rows: Vec<Vec<String>> = points
+        .iter()
+        .map(|point| {
+            let cost = &point.measured;
+            vec![
+                point.arm.clone(),
+                point.value.to_string(),
+                or_dash(cost.peak_above_base_bytes),
+                bytes(cost.gradient_bytes as u64),
+                bytes(cost.optimizer_bytes as u64),
+                or_dash(cost.activation_bytes()),
+                bytes(cost.weight_bytes as u64),
+                format!("{:.3}", cost.seconds_per_step),
+            ]
+        })
+        .collect();
+    table(&["arm", setting, "peak memory", "gradients", "optimiser", "rest of peak", "weights", "s/step"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::varied;
+
+    #[test]
+    fn commas_inside_a_value_belong_to_it() {
+        let of = |text: &str| varied(text).unwrap();
+        assert_eq!(
+            of("network.depth=20, 56,110"),
+            ("network.depth".into(), vec!["20".into(), "56".into(), "110".into()])
+        );
+        assert_eq!(of("a=[1,2],[3]").1, ["[1,2]", "[3]"]);
+        assert_eq!(of(r#"a={"b":[1,2],"c":"],"},stage"#).1, [r#"{"b":[1,2],"c":"],"}"#, "stage"]);
+        for wrong in ["a", "=1", "a=", "a=1,,2"] {
+            assert!(varied(wrong).unwrap_err().to_string().contains("needed: key=value,value"), "{wrong}");
+        }
+    }
+}
