@@ -19,6 +19,7 @@
 //! | `run_files` | the types of the files in a run folder |
 //! | `run_record` | loads a folder |
 //! | `curves`, `evaluation`, `run_section` | the sections of one run |
+//! | `graph`, `layout` | the picture of a small graph, and places for its nodes |
 //! | `comparison` | the table and curves over several runs |
 //! | `page`, `style.css`, `html` | the page around them |
 //! | `plot`, `axis`, `palette` | every SVG, its axes, and its colours in both themes |
@@ -29,7 +30,9 @@ mod comparison;
 mod curves;
 mod evaluation;
 mod figures;
+mod graph;
 mod html;
+mod layout;
 mod page;
 mod palette;
 mod plot;
@@ -46,8 +49,8 @@ use std::path::Path;
 use crate::{Error, Result};
 
 pub use run_files::{
-    Audit, BlockAlignment, BlockEvaluation, BlockSummary, Evaluation, GoodnessHistogram, MetricRow, RunInfo, Split,
-    Summary,
+    Audit, BlockAlignment, BlockEvaluation, BlockSummary, Evaluation, GoodnessHistogram, Graph, GraphNode, MetricRow,
+    RunInfo, Split, Summary,
 };
 pub use run_record::RunRecord;
 

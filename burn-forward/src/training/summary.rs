@@ -37,6 +37,10 @@ pub struct Summary {
     pub average_precision: Option<f64>,
     /// Accuracy of every readout on the test set.
     pub readouts: Vec<(String, f64)>,
+    /// Accuracy on the test set of the first block alone, the first two, and so on: under a greedy schedule what runs of so
+    /// many blocks end with, since no block hears of those above it. Empty under others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefixes: Vec<f64>,
     /// Seconds of training, validation and test not included.
     pub train_seconds: f64,
     /// Median seconds of a training epoch.
