@@ -149,6 +149,33 @@ fn a_greedy_run_trains_one_block_after_the_other() {
 }
 
 #[test]
+fn a_greedy_run_begins_with_every_shorter_one() {
+    let place = Place::new();
+    let of = |name: &str, widths: &[usize]| {
+        let value = json!({
+            "network": {"widths": widths},
+            "schedule": {"name": "greedy", "patience": 2},
+            "training": {"epochs": 4, "keep": "best"},
+        });
+        place.train(name, &mono(value))
+    };
+    let (long, short) = (of("long", &[48, 32, 24]), of("short", &[48, 32]));
+    let (of_long, of_short) = (metrics(&long), metrics(&short));
+    // Losses and accuracies to the last digit, of every block and epoch.
+    assert!(of_short.len() < of_long.len() && of_long[..of_short.len()] == of_short);
+    let prefixes = read_json(&long.join("summary.json"))["prefixes"].clone();
+    let test = |run: &std::path::Path| read_json(&run.join("summary.json"))["test_accuracy"].clone();
+    assert_eq!((&prefixes[1], &prefixes[2]), (&test(&short), &test(&long)));
+    let tensor = |run: &std::path::Path, name: &str| {
+        let file = weights(run);
+        safetensors::SafeTensors::deserialize(&file).unwrap().tensor(name).unwrap().data().to_vec()
+    };
+    for name in ["layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias"] {
+        assert!(tensor(&long, name) == tensor(&short, name), "{name}");
+    }
+}
+
+#[test]
 fn the_seed_decides_everything() {
     let place = Place::new();
     let rules = [

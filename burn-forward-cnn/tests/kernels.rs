@@ -205,7 +205,8 @@ fn normalisation(#[case] shape: [usize; 4], #[case] then: Nonlinearity) {
     };
     let factors = Tensor::<4>::from_data(draw("factors", shape), &device);
     let run = |forward: &dyn Fn(&BatchNorm, Tensor<4>) -> Tensor<4>| {
-        let norm = BatchNorm { gamma: vector("gamma"), beta: vector("beta"), ..BatchNormConfig::new(channels).init(&device) };
+        let norm =
+            BatchNorm { gamma: vector("gamma"), beta: vector("beta"), ..BatchNormConfig::new(channels).init(&device) };
         let x = (Tensor::from_data(draw("x", shape), &device) * 3.0 + 2.0).require_grad();
         let y = forward(&norm, x.clone());
         let gradients = (y.clone() * factors.clone()).sum().backward();

@@ -3,12 +3,14 @@
 //! A model author's blocks pass plain tensors. Networks built from a config pass [`AnyActivation`], since the rank of
 //! what flows there is known only at run time. Rules and losses are written against the trait and work with both.
 
-use std::any::Any;
+mod nodes;
+
+pub use nodes::{Labelled, Memo, NodeFeatures, Nodes};
+
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::module::adaptive_avg_pool2d;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Tensor};
 
 /// What flows from block to block: rows (samples, or the nodes of a graph) of features.
 pub trait Activation: Clone + fmt::Debug + Send + 'static {
@@ -102,78 +104,6 @@ pub enum AnyActivation {
     Nodes(Nodes),
 }
 
-/// Node features with the graph they live on.
-///
-/// This crate moves the graph along and never looks into it; the layers that made it know its type.
-#[derive(Clone)]
-pub struct Nodes {
-    /// Node features `[N, d]`.
-    pub features: Tensor<2>,
-    /// What the labels of the batch speak about, in their order.
-    pub labelled: Labelled,
-    /// The graph.
-    pub graph: Arc<dyn Any + Send + Sync>,
-    /// What layers made of these very features, for features that will be seen again. Anything that changes the features
-    /// drops it.
-    pub memo: Option<Memo>,
-}
-
-/// What labels speak about on a graph.
-#[derive(Debug, Clone)]
-#[allow(clippy::large_enum_variant, reason = "one of these per activation; a box would only add an allocation")]
-pub enum Labelled {
-    /// Every node.
-    All,
-    /// These nodes `[B]`.
-    Rows(Tensor<1, Int>),
-    /// Pairs of nodes `(i, j)`, `[P]` each; their features are the products `z_i z_j`.
-    Pairs(Tensor<1, Int>, Tensor<1, Int>),
-}
-
-impl Labelled {
-    /// Features that labels speak about: rows of `features` `[N, d]`, or products of two rows.
-    pub fn of(&self, features: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::All => features,
-            Self::Rows(rows) => features.select(0, rows.clone()),
-            Self::Pairs(i, j) => features.clone().select(0, i.clone()) * features.select(0, j.clone()),
-        }
-    }
-
-    fn map(self, f: impl Fn(Tensor<1, Int>) -> Tensor<1, Int>) -> Self {
-        match self {
-            Self::All => Self::All,
-            Self::Rows(rows) => Self::Rows(f(rows)),
-            Self::Pairs(i, j) => Self::Pairs(f(i), f(j)),
-        }
-    }
-}
-
-/// Results by name that belong to one set of features, made once and shared by all copies of it.
-///
-/// Only what has no parameters in it can be kept: an aggregation over neighbours, not a layer's output.
-#[derive(Clone, Default)]
-pub struct Memo(Arc<Mutex<Vec<(String, Tensor<2>)>>>);
-
-impl Memo {
-    /// The result called `name`, made by `make` where it is not there yet.
-    pub fn get_or_make(&self, name: &str, make: impl FnOnce() -> Tensor<2>) -> Tensor<2> {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, kept)) = made.iter().find(|(n, _)| n == name) {
-            return kept.clone();
-        }
-        let value = make().detach();
-        made.push((name.to_string(), value.clone()));
-        value
-    }
-}
-
-impl fmt::Debug for Nodes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Nodes").field("features", &self.features).finish_non_exhaustive()
-    }
-}
-
 impl Activation for AnyActivation {
     fn detach(self) -> Self {
         match self {
@@ -195,13 +125,13 @@ impl Activation for AnyActivation {
         match self {
             Self::Features(x) => x.clone(),
             Self::Maps(x) => x.features(),
-            Self::Nodes(n) => n.features.clone(),
+            Self::Nodes(n) => n.features.dense(),
         }
     }
 
     fn labelled(&self) -> Tensor<2> {
         match self {
-            Self::Nodes(Nodes { features, labelled, .. }) => labelled.of(features.clone()),
+            Self::Nodes(Nodes { features, labelled, .. }) => labelled.of(features.dense()),
             other => other.features(),
         }
     }
@@ -225,7 +155,7 @@ impl Activation for AnyActivation {
         match self {
             Self::Features(_) => Self::Features(features),
             Self::Maps(x) => Self::Maps(x.with_features(features)),
-            Self::Nodes(n) => Self::Nodes(Nodes { features, memo: None, ..n.clone() }),
+            Self::Nodes(n) => Self::Nodes(Nodes { features: features.into(), memo: None, ..n.clone() }),
         }
     }
 }
@@ -258,7 +188,7 @@ impl AnyActivation {
         match self {
             Self::Features(x) => Self::Features(Tensor::from_inner(x)),
             Self::Maps(x) => Self::Maps(Tensor::from_inner(x)),
-            Self::Nodes(n) => Self::Nodes(Nodes { features: Tensor::from_inner(n.features), ..n }),
+            Self::Nodes(n) => Self::Nodes(Nodes { features: n.features.with_autodiff(), ..n }),
         }
     }
 

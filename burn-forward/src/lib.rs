@@ -32,6 +32,7 @@ pub mod random;
 pub mod report;
 pub mod rules;
 pub mod schedule;
+pub mod sparse;
 pub mod tape;
 pub mod training;
 pub mod weights;

@@ -74,6 +74,16 @@ impl Normaliser {
             Self::LayerNorm => None,
         }
     }
+
+    /// As [`divisor`](Self::divisor), of one row.
+    pub fn divisor_of(self, squared_length: f32, d: f32) -> Option<f32> {
+        match self {
+            Self::None => Some(1.0),
+            Self::Rms => Some((squared_length / d).sqrt() + RMS_EPSILON as f32),
+            Self::L2 => Some(squared_length.sqrt() + L2_EPSILON as f32),
+            Self::LayerNorm => None,
+        }
+    }
 }
 
 #[cfg(test)]

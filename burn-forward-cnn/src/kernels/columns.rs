@@ -191,13 +191,7 @@ fn enter<'a>(sizes: &Sizes, x: &'a [f32], buffer: &'a mut Vec<f32>) -> &'a [f32]
 }
 
 /// The patches of a tile as a matrix: the maps themselves where that is what they are.
-fn read<'a>(
-    sizes: &Sizes,
-    tile: &Tile,
-    group: usize,
-    x: &'a [f32],
-    buffer: &'a mut Vec<f32>,
-) -> (&'a [f32], Strides) {
+fn read<'a>(sizes: &Sizes, tile: &Tile, group: usize, x: &'a [f32], buffer: &'a mut Vec<f32>) -> (&'a [f32], Strides) {
     if sizes.is_pointwise() && tile.samples == 1 {
         let start = group * sizes.channels[0] * sizes.pixels() + tile.rows.start * sizes.input[1];
         return (&x[start..], Strides::rows(sizes.pixels()));

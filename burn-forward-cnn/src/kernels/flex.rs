@@ -5,13 +5,13 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::AvgPool2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::{Bytes, DType, Device, Shape, Tensor};
-use burn_flex::{FlexTensor, Layout};
 
 use super::geometry::{Geometry, Sizes};
 use super::norm::{Channels, MapSizes, Then};
@@ -26,7 +26,11 @@ pub(super) fn geometry(conv: &Conv2d, x: &Tensor<4>) -> Option<Geometry> {
         _ => return None,
     };
     let plain = conv.dilation == [1; 2] && conv.stride[0] == conv.stride[1];
-    (plain && is_ours(x) && conv.weight.val().dtype() == DType::F32).then_some(Geometry { stride: conv.stride[0], padding, groups: conv.groups })
+    (plain && is_ours(x) && conv.weight.val().dtype() == DType::F32).then_some(Geometry {
+        stride: conv.stride[0],
+        padding,
+        groups: conv.groups,
+    })
 }
 
 /// Single precision on flex.
@@ -179,8 +183,7 @@ impl Backward<Flex, 3> for Normalise {
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let (kept, [mean, variance], epsilon, then) = ops.state;
         let dy: FlexTensor = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let [x, gamma, beta] =
-            kept.map(|node| checkpointer.retrieve_node_output::<FlexTensor>(node).to_contiguous());
+        let [x, gamma, beta] = kept.map(|node| checkpointer.retrieve_node_output::<FlexTensor>(node).to_contiguous());
         let channels = Channels {
             gamma: gamma.storage::<f32>(),
             beta: beta.storage::<f32>(),

@@ -129,7 +129,9 @@ mod tests {
     #[test]
     fn output_sides() {
         // By hand: (32 + 2 - 3) / 1 + 1 = 32; (33 + 2 - 3) / 2 + 1 = 17; (32 + 2 - 3) / 2 + 1 = 16; (5 - 5) / 3 + 1 = 1.
-        for (side, kernel, stride, padding, expected) in [(32, 3, 1, 1, 32), (33, 3, 2, 1, 17), (32, 3, 2, 1, 16), (5, 5, 3, 0, 1)] {
+        for (side, kernel, stride, padding, expected) in
+            [(32, 3, 1, 1, 32), (33, 3, 2, 1, 17), (32, 3, 2, 1, 16), (5, 5, 3, 0, 1)]
+        {
             let geometry = Geometry { stride, padding, groups: 1 };
             assert_eq!(Sizes::new([1, 1, side, side], [1, 1, kernel, kernel], geometry).output, [expected; 2]);
         }

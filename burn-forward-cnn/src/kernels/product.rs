@@ -35,7 +35,10 @@ pub(super) fn multiply(
     (c, ct): (&mut [f32], Strides),
     add: bool,
 ) {
-    assert!(at.span(m, k) <= a.len() && bt.span(k, n) <= b.len() && ct.span(m, n) <= c.len(), "matrix product {m}x{k}x{n}");
+    assert!(
+        at.span(m, k) <= a.len() && bt.span(k, n) <= b.len() && ct.span(m, n) <= c.len(),
+        "matrix product {m}x{k}x{n}"
+    );
     // Distinct places for distinct entries, which a transposed or a row-wise matrix has when one stride spans the other.
     assert!(ct.row >= n * ct.column || ct.column >= m * ct.row || m <= 1 || n <= 1, "overlapping result {m}x{n}");
     let signed = |stride: usize| stride as isize;
@@ -88,6 +91,12 @@ mod tests {
     #[test]
     #[should_panic(expected = "matrix product")]
     fn never_beyond_a_slice() {
-        multiply([2, 2, 2], (&[0.0; 3], Strides::rows(2)), (&[0.0; 4], Strides::rows(2)), (&mut [0.0; 4], Strides::rows(2)), false);
+        multiply(
+            [2, 2, 2],
+            (&[0.0; 3], Strides::rows(2)),
+            (&[0.0; 4], Strides::rows(2)),
+            (&mut [0.0; 4], Strides::rows(2)),
+            false,
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn_forward::activation::{AnyActivation, Labelled, Nodes};
+use burn_forward::activation::{AnyActivation, Labelled, NodeFeatures, Nodes};
 use burn_forward::data::{Batch, BatchKey};
 use rand::seq::SliceRandom;
 
@@ -87,7 +87,13 @@ impl GraphLoader {
         self.ints(nodes.iter().map(|n| self.shared.set.labels[*n as usize].unwrap_or_default()))
     }
 
-    fn batch(&self, features: Tensor<2>, labelled: Labelled, task: Arc<GraphTask>, targets: Tensor<1, Int>) -> Batch {
+    fn batch(
+        &self,
+        features: NodeFeatures,
+        labelled: Labelled,
+        task: Arc<GraphTask>,
+        targets: Tensor<1, Int>,
+    ) -> Batch {
         let rows = targets.dims()[0] as u32;
         Batch {
             inputs: AnyActivation::Nodes(Nodes { features, labelled, graph: task, memo: None }),
@@ -116,7 +122,7 @@ impl GraphLoader {
     fn around(&self, nodes: &[u32], sampler: &Sampler, key: BatchKey) -> burn_forward::Result<Batch> {
         let mut rng = self.shared.seed.stream("neighbours", &[key.epoch, key.index]);
         let (reached, part) = sampler.sample(&self.task.graph, nodes, &mut rng)?;
-        let features = self.shared.features(&self.device).select(0, self.ints(reached.iter().copied()));
+        let features = self.shared.dense(&self.device).select(0, self.ints(reached.iter().copied()));
         let count = nodes.len() as u32;
         // Within the part, the nodes that were asked for come first.
         let known = nodes.iter().zip(0..).filter_map(|(n, i)| Some((i, self.shared.set.labels[*n as usize]?)));
@@ -126,7 +132,7 @@ impl GraphLoader {
             (0..count).collect(),
         );
         let labelled = Labelled::Rows(self.ints(0..count));
-        Ok(self.batch(features, labelled, Arc::new(task), self.classes_of(nodes)))
+        Ok(self.batch(features.into(), labelled, Arc::new(task), self.classes_of(nodes)))
     }
 
     fn make(&self, epoch: u64, order: &[u32], i: usize) -> Result<Batch, DatasetError> {

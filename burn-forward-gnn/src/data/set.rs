@@ -1,12 +1,13 @@
 //! A graph in memory: features, labels, and what is to be learned of them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
-use burn::tensor::{Device, Tensor, TensorData};
-use burn_forward::activation::RowShape;
-use burn_forward::data::{Batch, DataSplit, TrainingData};
+use burn::tensor::{Device, Tensor};
+use burn_forward::activation::{NodeFeatures, RowShape};
+use burn_forward::data::{Batch, DataSplit, JoinedSamples, TrainingData};
 use burn_forward::random::Seed;
+use burn_forward::sparse::Sparse;
 use burn_forward::{Error, Result};
 
 use super::config::{LinkConfig, RowScale, SamplingConfig};
@@ -154,24 +155,24 @@ pub(super) struct Shared {
     pub(super) set: GraphSet,
     pub(super) seed: Seed,
     pub(super) classes: usize,
-    /// Dense features per device; with and without autodiff they are one tensor.
-    dense: Mutex<Vec<(Device, Tensor<2>)>>,
+    matrix: Arc<Sparse>,
 }
 
 impl Shared {
-    /// The features on a device `[N, d]`.
-    pub(super) fn features(&self, device: &Device) -> Tensor<2> {
-        let plain = device.clone().inner();
-        let mut made = self.dense.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = made.iter().find(|(d, _)| *d == plain).map(|(_, t)| t.clone());
-        let tensor = found.unwrap_or_else(|| {
-            let features = &self.set.features;
-            let data = TensorData::new(features.dense(), [features.rows(), features.width()]);
-            let tensor = Tensor::from_data(data, &plain);
-            made.push((plain, tensor.clone()));
-            tensor
-        });
-        if device.is_autodiff() { Tensor::from_inner(tensor) } else { tensor }
+    fn new(set: GraphSet, seed: Seed, classes: usize) -> Result<Self> {
+        let Features { offsets, columns, values, width } = &set.features;
+        let matrix = Sparse::new(*width, offsets.clone(), columns.clone(), values.clone())?;
+        Ok(Self { set, seed, classes, matrix: Arc::new(matrix) })
+    }
+
+    /// The features as they are used on a device `[N, d]`.
+    pub(super) fn features(&self, device: &Device) -> NodeFeatures {
+        NodeFeatures::of(&self.matrix, device)
+    }
+
+    /// The features on a device as one tensor `[N, d]`.
+    pub(super) fn dense(&self, device: &Device) -> Tensor<2> {
+        self.matrix.dense(device)
     }
 }
 
@@ -233,7 +234,7 @@ impl GraphData {
         ];
         let sampler = sampling.map(|s| Sampler::new(s.fan_outs)).transpose()?;
         let classes = set.classes;
-        let shared = Arc::new(Shared { set, seed, classes, dense: Mutex::default() });
+        let shared = Arc::new(Shared::new(set, seed, classes)?);
         Ok(Self { shared, tasks, parts: Parts::Nodes(split), steps: steps.max(1), sampler })
     }
 
@@ -245,7 +246,7 @@ impl GraphData {
         let split = links::split(&set.graph, config, seed)?;
         let seen = Arc::new(GraphTask::new(split.training_graph.clone(), 2));
         let test = Arc::new(GraphTask::new(split.test_graph.clone(), 2));
-        let shared = Arc::new(Shared { set, seed, classes: 2, dense: Mutex::default() });
+        let shared = Arc::new(Shared::new(set, seed, 2)?);
         let tasks = [seen.clone(), seen, test];
         Ok(Self { shared, tasks, parts: Parts::Links(split), steps: steps.max(1), sampler: None })
     }
@@ -320,6 +321,23 @@ impl TrainingData for GraphData {
         )
     }
 
+    fn joined(&self) -> Option<JoinedSamples> {
+        let set = &self.shared.set;
+        let Parts::Nodes(split) = &self.parts else { return None };
+        let all = |nodes: &[u32]| nodes.iter().map(|n| *n as usize).collect();
+        (set.graph.nodes() <= LARGEST_PICTURE).then(|| JoinedSamples {
+            classes: set.labels.iter().map(|l| l.map(|l| l as usize)).collect(),
+            edges: set
+                .graph
+                .iter()
+                .filter(|(s, t)| s < t || !set.graph.has_edge(*t, *s))
+                .map(|(s, t)| [s as usize, t as usize])
+                .collect(),
+            known: all(&split.train),
+            test: all(&split.test),
+        })
+    }
+
     fn is_augmented(&self) -> bool {
         self.sampler.is_some() || matches!(self.parts, Parts::Links(_))
     }
@@ -356,6 +374,9 @@ impl TrainingData for GraphData {
         Ok(Arc::new(GraphLoader::new(self.shared.clone(), task, portions, device, None)))
     }
 }
+
+/// Most nodes of a graph that can be told apart in a picture.
+const LARGEST_PICTURE: usize = 300;
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,16 @@
 //! Edges on a device, and sums, means and maxima over neighbourhoods.
 //!
-//! Messages are gathered by `select` along the sources and added up by `select_assign` along the targets, both Burn's own
-//! on every backend. Edges are sorted by target, so on a CPU the order of summation is that of the sources and the result
-//! the same in every run; a GPU adds in any order.
+//! Where the backend has products of sparse matrices ([`Sparse`]), sums are such products and messages never exist.
+//! Elsewhere they are gathered by `select` along the sources and added up by `select_assign` along the targets, both Burn's
+//! own on every backend. Edges are sorted by target, so on a CPU the order of summation is that of the sources and the
+//! result the same in every run; a GPU adds in any order.
+
+use std::sync::Arc;
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn_forward::sparse::Sparse;
 
-use super::Graph;
+use super::{Graph, Matrices};
 
 /// Most numbers in the messages that are held at once where that can be chosen: 64 MiB. A sum over wide features of many
 /// edges is done in pieces of edges of that size.
@@ -25,12 +29,15 @@ pub struct Edges {
     inverse_degree: Tensor<2>,
     /// `(1 + d_t)^(-1/2)` `[N, 1]`.
     inverse_root: Tensor<2>,
+    /// The same as matrices, on a backend that has products of such.
+    matrices: Option<Arc<Matrices>>,
 }
 
 impl Edges {
     pub(super) fn new(graph: &Graph, device: &Device) -> Self {
         let (sources, targets) = graph.iter().map(|(s, t)| (s as i32, t as i32)).unzip();
-        Self::of(graph.nodes(), sources, targets, graph.weights(), device)
+        let matrices = Sparse::works_on(device).then(|| graph.matrices());
+        Self { matrices, ..Self::of(graph.nodes(), sources, targets, graph.weights(), device) }
     }
 
     /// The edges of a graph that has none.
@@ -54,6 +61,7 @@ impl Edges {
             weights: weights.map(|w| column(w.to_vec())),
             inverse_degree: column(degree.iter().map(|d| if *d > 0.0 { 1.0 / d } else { 1.0 }).collect()),
             inverse_root: column(degree.iter().map(|d| if *d > -1.0 { (1.0 + d).powf(-0.5) } else { 0.0 }).collect()),
+            matrices: None,
         }
     }
 
@@ -72,6 +80,13 @@ impl Edges {
     /// # Shapes
     /// - `x`, `into`: `[N, d]`; returns `[N, d]`.
     pub fn sum_into(&self, x: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
+        match self.matrices.as_ref().and_then(|m| m.sum()?.product(&x)) {
+            Some(sum) => into + sum,
+            None => self.add_messages(x, into),
+        }
+    }
+
+    fn add_messages(&self, x: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
         let (edges, [_, width]) = (self.len(), x.dims());
         let piece = (MESSAGE_FLOATS / width.max(1)).max(1);
         let mut sum = into;
@@ -101,6 +116,9 @@ impl Edges {
     /// # Shapes
     /// - `x`: `[N, d]`; returns `[N, d]`.
     pub fn propagate(&self, x: Tensor<2>) -> Tensor<2> {
+        if let Some(propagated) = self.matrices.as_ref().and_then(|m| m.propagation()?.product(&x)) {
+            return propagated;
+        }
         // The two roots as factors of the nodes cost 2 N d products where a factor per edge would cost E d.
         let scaled = x * self.inverse_root.clone();
         self.sum_into(scaled.clone(), scaled) * self.inverse_root.clone()
@@ -111,6 +129,9 @@ impl Edges {
     /// # Shapes
     /// - `x`: `[N, d]`; returns `[N, d]`.
     pub fn mean(&self, x: Tensor<2>) -> Tensor<2> {
+        if let Some(mean) = self.matrices.as_ref().and_then(|m| m.mean()?.product(&x)) {
+            return mean;
+        }
         self.sum(x) * self.inverse_degree.clone()
     }
 
@@ -149,6 +170,20 @@ impl Edges {
     /// - `messages`: `[E, d]`; `into`: `[N, d]`; returns `[N, d]`.
     pub fn gather_into(&self, messages: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
         into.select_assign(0, self.targets.clone(), messages, IndexingUpdateOp::Add)
+    }
+
+    /// `into_t + sum_{s -> t} e_st x_s`, with weights that are learned: `h` heads side by side, each with its own.
+    ///
+    /// # Shapes
+    /// - `weights`: `[E, h]`; `x`, `into`: `[N, h d]`; returns `[N, h d]`.
+    pub fn weighted_sum_into(&self, weights: Tensor<2>, x: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
+        if let Some(sum) = self.matrices.as_ref().and_then(|m| m.sum()?.weighted_product(&weights, &x)) {
+            return into + sum;
+        }
+        let ([edges, heads], [_, width]) = (weights.dims(), x.dims());
+        let messages = x.select(0, self.sources.clone()).reshape([edges, heads, width / heads]);
+        let messages = messages * weights.reshape([edges, heads, 1]);
+        self.gather_into(messages.reshape([edges, width]), into)
     }
 }
 

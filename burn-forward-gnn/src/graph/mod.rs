@@ -1,16 +1,18 @@
 //! Graphs: who sends messages to whom.
 
 mod edges;
+mod matrices;
 mod sampler;
 mod subgraph;
 mod task;
 
 pub use edges::{Edges, MESSAGE_FLOATS};
+pub(crate) use matrices::Matrices;
 pub use sampler::Sampler;
 pub use task::GraphTask;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::Device;
 use burn_forward::{Error, Result};
@@ -34,6 +36,8 @@ pub struct Graph {
     outgoing: Rows,
     /// Weights in the order of `incoming`; `None`: all 1.
     weights: Option<Vec<f32>>,
+    /// The same as sparse matrices, made when first asked for.
+    matrices: OnceLock<Arc<Matrices>>,
     /// Index tensors per device, made when first asked for.
     on_devices: Mutex<Vec<(Device, Arc<Edges>)>>,
 }
@@ -128,6 +132,7 @@ impl Graph {
             incoming: Rows::new(nodes, by_target.iter().copied()),
             outgoing: Rows::new(nodes, by_source.into_iter()),
             weights,
+            matrices: OnceLock::new(),
             on_devices: Mutex::default(),
         }
     }
@@ -171,6 +176,11 @@ impl Graph {
     /// Weights in the order of [`iter`](Self::iter); `None`: all 1.
     pub fn weights(&self) -> Option<&[f32]> {
         self.weights.as_deref()
+    }
+
+    /// The graph as sparse matrices, made once.
+    pub(crate) fn matrices(&self) -> Arc<Matrices> {
+        self.matrices.get_or_init(|| Arc::new(Matrices::new(self))).clone()
     }
 
     /// The edges as index tensors on a device, made once.

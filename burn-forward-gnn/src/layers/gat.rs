@@ -9,7 +9,6 @@ use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::network::{Layer, LayerExport};
 
-use super::gcn::product;
 use super::{FLOAT, Frame};
 
 /// Slope of the leaky rectifier of attention below 0.
@@ -73,7 +72,7 @@ impl Layer for Gat {
         let [_, heads, width] = self.sizes();
         let incoming = self.frame.enter(&input);
         let edges = &incoming.edges;
-        let g = product(&self.linear, incoming.features());
+        let g = incoming.product(&self.linear);
         let [nodes, _] = g.dims();
         let by_head = g.clone().reshape([nodes, heads, width]);
         // Per node and head, since a . [g_s, g_t] is a sum of two parts: N products instead of E.
@@ -89,12 +88,10 @@ impl Layer for Gat {
         let exp = (scores - highest.select(0, edges.targets.clone())).exp();
         let sums = edges.gather_into(exp.clone(), own.clone());
 
-        let count = edges.len();
-        let messages = g.clone().select(0, edges.sources.clone()).reshape([count, heads, width]);
-        let messages = (messages * exp.reshape([count, heads, 1])).reshape([count, heads * width]);
         let itself = (by_head * own.reshape([nodes, heads, 1])).reshape([nodes, heads * width]);
         // Divided once per node and not once per edge.
-        let h = edges.gather_into(messages, itself).reshape([nodes, heads, width]) / sums.reshape([nodes, heads, 1]);
+        let h =
+            edges.weighted_sum_into(exp, g, itself).reshape([nodes, heads, width]) / sums.reshape([nodes, heads, 1]);
         let h = if self.average { h.mean_dim(1).reshape([nodes, width]) } else { h.reshape([nodes, heads * width]) };
         self.frame.finish(&input, h + self.bias.val().unsqueeze())
     }

@@ -67,7 +67,7 @@ impl Layer for Gcn {
         // The product and the sum over neighbours commute: the sum goes where there are fewer features.
         let z = match incoming.kept("gcn", Edges::propagate) {
             Some(aggregated) => product(&self.linear, aggregated),
-            None if d_in > d_out => incoming.edges.propagate(product(&self.linear, incoming.features())),
+            None if d_in > d_out || incoming.is_sparse() => incoming.edges.propagate(incoming.product(&self.linear)),
             None => product(&self.linear, incoming.edges.propagate(incoming.features())),
         };
         self.frame.finish(&input, with_bias(&self.linear, z))

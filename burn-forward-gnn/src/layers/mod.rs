@@ -18,9 +18,9 @@ pub use sage::{Aggregator, Sage};
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::Dropout;
+use burn::nn::{Dropout, Linear};
 use burn::tensor::Tensor;
-use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::activation::{Activation, AnyActivation, NodeFeatures};
 use burn_forward::block::Trace;
 use burn_forward::network::{ActivationFn, LayerExport};
 use burn_forward::normalise::Normaliser;
@@ -77,12 +77,30 @@ impl Incoming<'_> {
         self.frame.dropout.forward(self.frame.normalisation.forward(self.input.features()))
     }
 
+    /// `N(x) W` of the features that are sent.
+    pub(crate) fn product(&self, linear: &Linear) -> Tensor<2> {
+        let weight = linear.weight.val();
+        match self.input.nodes() {
+            Some(nodes) if self.is_sparse() => nodes.features.normalised_product(self.frame.normalisation, weight),
+            _ => self.features().matmul(weight),
+        }
+    }
+
+    /// Whether a product with the features costs less than a sum over neighbours: few of them are not 0.
+    ///
+    /// Dropout draws for every feature, so with it they count as dense.
+    pub(crate) fn is_sparse(&self) -> bool {
+        let sparse = self.input.nodes().is_some_and(|n| matches!(n.features, NodeFeatures::Sparse { .. }));
+        sparse && self.frame.dropout.prob == 0.0
+    }
+
     /// The features, aggregated; of features that stay the same from step to step only once.
     ///
-    /// `None` where nothing can be kept: then a layer may as well transform before it aggregates.
+    /// `None` where nothing can be kept, and for sparse features, which an aggregation would fill: then a layer may as well
+    /// transform before it aggregates.
     pub(crate) fn kept(&self, how: &str, aggregate: impl Fn(&Edges, Tensor<2>) -> Tensor<2>) -> Option<Tensor<2>> {
         let memo = self.input.nodes()?.memo.as_ref()?;
-        if self.frame.dropout.prob > 0.0 {
+        if self.frame.dropout.prob > 0.0 || self.is_sparse() {
             return None;
         }
         let name = format!("{how} {}", self.frame.normalisation.name());

@@ -78,6 +78,8 @@ impl Layer for Sage {
             Aggregator::Mean => {
                 if let Some(aggregated) = incoming.kept("sage-mean", Edges::mean) {
                     product(&self.neighbours, aggregated) + product(&self.own, incoming.features())
+                } else if incoming.is_sparse() {
+                    incoming.product(&self.own) + incoming.edges.mean(incoming.product(&self.neighbours))
                 } else {
                     // One set of features for both, so that dropout drops the same.
                     let x = incoming.features();

@@ -191,11 +191,12 @@ impl GraphForwardForward {
         match self.settings.label {
             LabelPlace::VirtualNodes => with_virtual_nodes(inputs, self.seed, name, given),
             LabelPlace::Append => {
-                let Some(task) = GraphTask::behind(inputs) else { return inputs.clone() };
-                let features = inputs.features();
-                let [nodes, _] = features.dims();
-                let labels = label_features(nodes, self.classes, &given(task), &inputs.device());
-                inputs.with_features(Tensor::cat(vec![features, labels], 1))
+                let (Some(nodes), Some(task)) = (inputs.nodes(), GraphTask::behind(inputs)) else {
+                    return inputs.clone();
+                };
+                let labels = label_features(inputs.rows(), self.classes, &given(task), &inputs.device());
+                let features = nodes.features.with_columns(labels);
+                AnyActivation::Nodes(Nodes { features, memo: None, ..nodes.clone() })
             }
         }
     }

@@ -8,7 +8,7 @@
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, TensorData};
-use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::activation::{Activation, AnyActivation, Nodes};
 use burn_forward::block::{Block, Trace};
 use burn_forward::local::absorb;
 use burn_forward::network::{Chain, Network};
@@ -47,12 +47,16 @@ fn label_state(input: &AnyActivation, classes: usize, virtual_nodes: bool) -> An
 
 /// What block `index` is given of the states.
 fn input_of(index: usize, states: &[AnyActivation], how: TopDown) -> AnyActivation {
-    let below = normalised(&states[index]);
-    let input = match how {
-        TopDown::ToInput => Tensor::cat(vec![below, normalised(&states[index + 2])], 1),
+    let AnyActivation::Nodes(nodes) = &states[index] else {
+        return states[index].with_features(normalised(&states[index])).detach();
+    };
+    // The input comes normalised, once for all steps.
+    let below = if index == 0 { nodes.features.clone() } else { nodes.features.normalised(Normaliser::L2) };
+    let features = match how {
+        TopDown::ToInput => below.with_columns(normalised(&states[index + 2])),
         TopDown::ToLoss | TopDown::None => below,
     };
-    states[index].with_features(input).detach()
+    AnyActivation::Nodes(Nodes { features: features.detach(), memo: None, ..nodes.clone() })
 }
 
 /// What the loss of block `index` sees of its `output`: as it is, or its mean with the states of all blocks above.
@@ -77,7 +81,13 @@ pub(super) fn bottom_up(
     let labels = label_state(&input, classes, virtual_nodes);
     let widths = network.blocks().iter().map(|b| Chain::output(b).len());
     let device = input.device();
-    let mut states = vec![input.clone().detach()];
+    let first = match input.clone().detach() {
+        AnyActivation::Nodes(nodes) => {
+            AnyActivation::Nodes(Nodes { features: nodes.features.normalised(Normaliser::L2), memo: None, ..nodes })
+        }
+        other => other,
+    };
+    let mut states = vec![first];
     states.extend(widths.map(|width| input.with_features(Tensor::zeros([rows, width], &device))));
     states.push(labels);
     for (index, block) in network.blocks().iter().enumerate() {

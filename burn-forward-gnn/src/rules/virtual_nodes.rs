@@ -25,7 +25,7 @@ pub(super) fn with_virtual_nodes(
     let (Some(nodes), Some(task)) = (inputs.nodes(), GraphTask::behind(inputs)) else {
         return inputs.clone();
     };
-    let [_, width] = nodes.features.dims();
+    let width = nodes.features.width();
     let device = inputs.device();
     let mut rng = seed.stream("virtual", &[]);
     let Ok(own) = Init::Normal(1.0).draw::<2>([task.classes, width], &mut rng, &device) else {
@@ -33,7 +33,7 @@ pub(super) fn with_virtual_nodes(
         return inputs.clone();
     };
     AnyActivation::Nodes(Nodes {
-        features: Tensor::cat(vec![nodes.features.clone(), own], 0),
+        features: nodes.features.with_rows(own),
         graph: linked(task, name, links),
         memo: None,
         ..nodes.clone()

@@ -26,6 +26,19 @@ pub enum DataSplit {
     Test,
 }
 
+/// Samples that are the nodes of a small graph, for its picture.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JoinedSamples {
+    /// Class of every node that has one.
+    pub classes: Vec<Option<usize>>,
+    /// Pairs of nodes that are joined.
+    pub edges: Vec<[usize; 2]>,
+    /// Nodes whose classes are known in training.
+    pub known: Vec<usize>,
+    /// Nodes that the test asks for, in its order.
+    pub test: Vec<usize>,
+}
+
 /// A data set in memory, as training and evaluation use it.
 pub trait TrainingData: Debug + Send + Sync {
     /// Shape of an input row.
@@ -73,6 +86,11 @@ pub trait TrainingData: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Argument`] for a batch size of 0.
     fn eval_loader(&self, split: DataSplit, batch_size: usize, device: &Device) -> Result<Arc<dyn DataLoader<Batch>>>;
+
+    /// How samples are joined, where they are the nodes of a graph that is small enough to be looked at.
+    fn joined(&self) -> Option<JoinedSamples> {
+        None
+    }
 
     /// The images, where samples are images.
     fn images(&self) -> Option<&ImageData> {

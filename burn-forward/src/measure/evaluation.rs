@@ -41,6 +41,9 @@ pub struct Evaluation {
     pub confusion: Vec<Vec<usize>>,
     /// Per block.
     pub blocks: Vec<BlockEvaluation>,
+    /// The predicted class of every sample, in their order; not part of the file.
+    #[serde(skip)]
+    pub predictions: Vec<usize>,
 }
 
 /// What a block does.
@@ -114,6 +117,7 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
     let mut readouts: Vec<(String, usize)> = Vec::new();
     let mut confusion: Vec<Vec<usize>> = Vec::new();
     let mut ranked: Vec<(f64, bool)> = Vec::new();
+    let mut predictions: Vec<usize> = Vec::new();
 
     for batch in loader.iter() {
         let batch = batch.map_err(|e| Error::burn("loading a batch", e))?;
@@ -146,6 +150,7 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
             readouts[i].1 += hits(&predicted(scores), &targets);
         }
 
+        predictions.extend(&prediction);
         let activities = model.rule.activities(&model.network, &entered);
         let right = right_rows(&prediction, &targets, &batch.targets);
         for ((sums, scores), h) in blocks.iter_mut().zip(&scores.blocks).zip(activities) {
@@ -199,6 +204,7 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
                 goodness: sums.scored.then(|| histogram(&sums.positive, &sums.negative)),
             })
             .collect(),
+        predictions,
     })
 }
 

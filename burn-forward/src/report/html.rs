@@ -112,6 +112,13 @@ pub(super) fn legend(entries: impl IntoIterator<Item = (Ink, Html)>) -> Html {
     Html(format!("<ul class=\"legend\">{}</ul>\n", entries.into_iter().map(entry).collect::<String>()))
 }
 
+/// The key to marks in the plots below it, by CSS class.
+pub(super) fn marks(entries: impl IntoIterator<Item = (Ink, &'static str, Html)>) -> Html {
+    let entry =
+        |(ink, class, text): (Ink, &str, Html)| format!("<li><b class=\"{} {class}\"></b>{text}</li>", ink.class());
+    Html(format!("<ul class=\"legend\">{}</ul>\n", entries.into_iter().map(entry).collect::<String>()))
+}
+
 /// A table of names and values.
 pub(super) fn facts(entries: impl IntoIterator<Item = (String, String)>) -> Html {
     let row = |(name, value): (String, String)| {

@@ -19,6 +19,7 @@
 //! | `run_files` | the types of the files in a run folder |
 //! | `run_record` | loads a folder |
 //! | `curves`, `evaluation`, `run_section` | the sections of one run |
+//! | `graph`, `layout` | the picture of a small graph, and places for its nodes |
 //! | `comparison` | the table and curves over several runs |
 //! | `costs` | time and memory of a step along one setting, a page of its own |
 //! | `page`, `style.css`, `html` | the page around them |
@@ -31,7 +32,9 @@ mod costs;
 mod curves;
 mod evaluation;
 mod figures;
+mod graph;
 mod html;
+mod layout;
 mod page;
 mod palette;
 mod plot;
@@ -49,8 +52,8 @@ use crate::{Error, Result};
 
 pub use costs::CostPoint;
 pub use run_files::{
-    Audit, BlockAlignment, BlockEvaluation, BlockSummary, Evaluation, GoodnessHistogram, MetricRow, RunInfo, Split,
-    Summary,
+    Audit, BlockAlignment, BlockEvaluation, BlockSummary, Evaluation, GoodnessHistogram, Graph, GraphNode, MetricRow,
+    RunInfo, Split, Summary,
 };
 pub use run_record::RunRecord;
 

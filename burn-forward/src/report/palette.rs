@@ -17,6 +17,10 @@ pub(super) enum Ink {
     Grid,
     /// Shade behind every other phase of a greedy schedule.
     Band,
+    /// Edges of a graph.
+    Edge,
+    /// The card a plot stands on: text on coloured marks.
+    Card,
     /// Positive samples.
     Positive,
     /// Negative samples.
@@ -91,6 +95,8 @@ impl Ink {
             Self::Label => (92, 102, 114),
             Self::Grid => (221, 225, 230),
             Self::Band => (240, 242, 246),
+            Self::Edge => (158, 167, 178),
+            Self::Card => (255, 255, 255),
             Self::Positive => (28, 112, 178),
             Self::Negative => (201, 84, 24),
             Self::Depth(step) => ramp(&DEPTH_LIGHT, step),
@@ -108,6 +114,8 @@ impl Ink {
             Self::Label => (152, 163, 176),
             Self::Grid => (52, 60, 70),
             Self::Band => (35, 41, 50),
+            Self::Edge => (94, 105, 118),
+            Self::Card => (26, 31, 38),
             Self::Positive => (98, 176, 240),
             Self::Negative => (245, 147, 90),
             Self::Depth(step) => ramp(&DEPTH_DARK, step),
@@ -116,8 +124,8 @@ impl Ink {
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        use Ink::{Band, Grid, Label, Negative, Network, Positive};
-        [Network, Label, Grid, Band, Positive, Negative]
+        use Ink::{Band, Card, Edge, Grid, Label, Negative, Network, Positive};
+        [Network, Label, Grid, Band, Edge, Card, Positive, Negative]
             .into_iter()
             .chain((0..DEPTHS).map(Self::Depth))
             .chain((0..2 * SERIES).map(Self::Series))
@@ -180,7 +188,7 @@ mod tests {
             let (a, b) = (luminance(a), luminance(b));
             (f64::max(a, b) + 0.05) / (f64::min(a, b) + 0.05)
         };
-        for ink in Ink::all().filter(|ink| !matches!(ink, Ink::Grid | Ink::Band)) {
+        for ink in Ink::all().filter(|ink| !matches!(ink, Ink::Grid | Ink::Band | Ink::Edge | Ink::Card)) {
             let needed = if ink == Ink::Label { 4.5 } else { 3.0 };
             for (color, card) in [(ink.light(), (255, 255, 255)), (ink.dark(), (26, 31, 38))] {
                 let found = contrast(color, card);

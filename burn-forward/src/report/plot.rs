@@ -12,6 +12,8 @@ use crate::{Error, Result};
 
 /// Size of a plot in CSS pixels: about a phone's width, so that its text stays readable there.
 const SIZE: (u32, u32) = (440, 250);
+/// Size of the picture of a graph.
+const GRAPH: (u32, u32) = (640, 400);
 /// Plotters rounds coordinates to whole units; drawing on a finer grid keeps the curves smooth.
 const UNITS: u32 = 4;
 
@@ -220,18 +222,86 @@ pub(super) fn histograms(title: &str, edges: &[f64], sides: [(Ink, &[f64], Optio
     })
 }
 
+/// A node of a graph.
+#[derive(Debug, Clone)]
+pub(super) struct Dot {
+    /// Place in `[0, 1] x [0, 1]`.
+    pub(super) at: (f64, f64),
+    /// What is written on it.
+    pub(super) label: String,
+    /// Colour; an outline without.
+    pub(super) fill: Option<Ink>,
+    /// Colour of a ring around it.
+    pub(super) ring: Option<Ink>,
+    /// A square instead of a circle.
+    pub(super) square: bool,
+}
+
+/// Nodes and the edges between them.
+pub(super) fn graph(title: &str, dots: &[Dot], edges: &[(usize, usize)]) -> Result<String> {
+    // Room for 100 nodes with their labels; more of them are smaller, and without.
+    let radius = (90.0 / (dots.len().max(1) as f64).sqrt()).clamp(2.0, 8.0);
+    let labelled = radius >= 6.5;
+    let margin = 16.0;
+    let place = |(x, y): (f64, f64)| {
+        let across =
+            |part: f64, size: u32| ((margin + part * (f64::from(size) - 2.0 * margin)) * f64::from(UNITS)) as i32;
+        (across(x, GRAPH.0), across(y, GRAPH.1))
+    };
+    let units = |pixels: f64| (pixels * f64::from(UNITS)).round() as i32;
+    draw_sized(title, GRAPH, |canvas| {
+        for (a, b) in edges {
+            let (Some(a), Some(b)) = (dots.get(*a), dots.get(*b)) else { continue };
+            canvas.draw(&PathElement::new([place(a.at), place(b.at)], stroke(Ink::Edge, 1.0)))?;
+        }
+        for dot in dots {
+            let at = place(dot.at);
+            let mark = |radius: f64, style: ShapeStyle| {
+                let r = units(radius);
+                let corners = [(at.0 - r, at.1 - r), (at.0 + r, at.1 + r)];
+                if dot.square {
+                    canvas.draw(&Rectangle::new(corners, style))
+                } else {
+                    canvas.draw(&Circle::new(at, r, style))
+                }
+            };
+            // A border of the card's colour parts the mark from the edges behind it.
+            if let Some(ring) = dot.ring {
+                mark(radius + 4.0, Ink::Card.color().filled())?;
+                mark(radius + 3.0, ring.color().filled())?;
+            }
+            mark(radius + 1.0, Ink::Card.color().filled())?;
+            match dot.fill {
+                Some(ink) => mark(radius, ink.color().filled())?,
+                None => mark(radius - 1.0, stroke(Ink::Label, 1.5))?,
+            }
+            if labelled {
+                let ink = if dot.fill.is_some() { Ink::Card } else { Ink::Label };
+                let color = ink.color();
+                let style = label_style(9).color(&color).pos(Pos::new(HPos::Center, VPos::Center));
+                canvas.draw(&Text::new(dot.label.clone(), at, style))?;
+            }
+        }
+        Ok(())
+    })
+}
+
 type Drawing = DrawingAreaErrorKind<std::io::Error>;
 
 /// Runs `paint` on a fresh canvas and turns what Plotters wrote into SVG that stands inside a page.
 fn draw(title: &str, paint: impl FnOnce(&Canvas<'_>) -> Result<(), Drawing>) -> Result<String> {
+    draw_sized(title, SIZE, paint)
+}
+
+fn draw_sized(title: &str, size: (u32, u32), paint: impl FnOnce(&Canvas<'_>) -> Result<(), Drawing>) -> Result<String> {
     let mut svg = String::new();
-    let canvas = SVGBackend::with_string(&mut svg, (SIZE.0 * UNITS, SIZE.1 * UNITS)).into_drawing_area();
+    let canvas = SVGBackend::with_string(&mut svg, (size.0 * UNITS, size.1 * UNITS)).into_drawing_area();
     let painted = paint(&canvas).and_then(|()| canvas.present());
     drop(canvas);
     painted.map_err(|error| Error::io(format!("plot '{title}'"), std::io::Error::other(error.to_string())))?;
     // Inside HTML an svg element needs no name space, and its size is the style sheet's business.
     let (_, content) = svg.split_once('>').unwrap_or_default();
-    let (width, height) = (SIZE.0 * UNITS, SIZE.1 * UNITS);
+    let (width, height) = (size.0 * UNITS, size.1 * UNITS);
     let title = Html::text(title);
     Ok(format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\">{}", content.trim_end()))
 }

@@ -226,6 +226,30 @@ pub struct BlockAlignment {
     pub norm_ratio: Option<f64>,
 }
 
+/// `graph.json`: a data set that is a graph, small enough to be looked at.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Graph {
+    /// The nodes.
+    #[serde(deserialize_with = "null_as_default")]
+    pub nodes: Vec<GraphNode>,
+    /// Pairs of nodes that are joined.
+    #[serde(deserialize_with = "null_as_default")]
+    pub edges: Vec<[usize; 2]>,
+}
+
+/// One node in `graph.json`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct GraphNode {
+    /// Its class.
+    pub class: Option<usize>,
+    /// Whether the class was known in training.
+    pub known: bool,
+    /// What was predicted in the test, of a node that it asked for.
+    pub predicted: Option<usize>,
+}
+
 /// A list that may be `null`.
 fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(source: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(source)?.unwrap_or_default())

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::run_files::{Audit, Evaluation, MetricRow, RunInfo, Split, Summary};
+use super::run_files::{Audit, Evaluation, Graph, MetricRow, RunInfo, Split, Summary};
 use crate::{Error, Result};
 
 /// Everything the report knows of one run.
@@ -28,6 +28,8 @@ pub struct RunRecord {
     pub evaluation: Option<Evaluation>,
     /// `audit.json`.
     pub audit: Option<Audit>,
+    /// `graph.json`.
+    pub graph: Option<Graph>,
     /// What a reader should know about the folder: rows that were cut off or repeated.
     pub notes: Vec<String>,
 }
@@ -61,6 +63,7 @@ impl RunRecord {
             summary: json(folder, "summary.json")?,
             evaluation: json(folder, "evaluation.json")?,
             audit: json(folder, "audit.json")?,
+            graph: json(folder, "graph.json")?,
             notes,
         })
     }

@@ -7,7 +7,7 @@ use super::figures::{UNKNOWN, bytes, count, exact, known, number, percent, secon
 use super::html::{Column, Html, facts, figure, table};
 use super::palette::Ink;
 use super::run_record::RunRecord;
-use super::{curves, evaluation, plot};
+use super::{curves, evaluation, graph, plot};
 use crate::Result;
 
 /// A titled part of a run's section.
@@ -31,6 +31,9 @@ pub(super) fn parts(run: &RunRecord) -> Result<Vec<Part>> {
         part("goodness", "Goodness over epochs", curves::goodness(run)?),
         part("activity", "Dead units and sparsity", evaluation::activity(run)),
     ];
+    if let Some(graph) = run.graph.as_ref().filter(|graph| !graph.nodes.is_empty()) {
+        parts.insert(0, part("graph", "Graph", graph::picture(graph)?));
+    }
     // The audit is asked for separately: that it is not there is no shortcoming of the run.
     if run.audit.is_some() {
         parts.push(part("alignment", "Alignment with back-propagation", alignment(run)?));

@@ -18,7 +18,7 @@ use super::run_folder::RunFolder;
 use super::summary::Summary;
 use crate::activation::RowShape;
 use crate::config::{Keep, RunConfig};
-use crate::data::{DataFolders, DataSplit, TrainingData};
+use crate::data::{DataFolders, DataSplit, JoinedSamples, TrainingData};
 use crate::measure::{Evaluation, best_blocks, evaluate};
 use crate::network::Network;
 use crate::random::Seed;
@@ -388,6 +388,16 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
     let validation = run.validate(&model)?;
     let test = run.test(&model)?;
     folder.write_json("evaluation.json", &test)?;
+    if let Some(samples) = run.data.joined() {
+        folder.write_json("graph.json", &graph_picture(&samples, &test.predictions))?;
+    }
+    let mut prefixes = Vec::new();
+    if run.config.schedule.is_greedy() {
+        for blocks in 1..model.network.len() {
+            prefixes.push(run.test(&model.prefix(blocks))?.accuracy);
+        }
+        prefixes.push(test.accuracy);
+    }
 
     let rows = folder.rows()?;
     let mut seconds: Vec<f64> =
@@ -410,6 +420,7 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
         average_precision: test.average_precision,
         readouts: test.readouts,
         readout_blocks,
+        prefixes,
         train_seconds,
         seconds_per_epoch: seconds.get(seconds.len() / 2).copied().unwrap_or(0.0),
         peak_memory_bytes: peak_memory_bytes(),
@@ -419,6 +430,19 @@ fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRender
     };
     folder.write_json("summary.json", &summary)?;
     Ok(summary)
+}
+
+/// What the report draws of a small graph.
+fn graph_picture(samples: &JoinedSamples, predictions: &[usize]) -> Value {
+    let node = |(i, class): (usize, &Option<usize>)| {
+        let place = samples.test.iter().position(|node| *node == i);
+        json!({
+            "class": class,
+            "known": samples.known.contains(&i),
+            "predicted": place.and_then(|place| predictions.get(place)),
+        })
+    };
+    json!({"nodes": samples.classes.iter().enumerate().map(node).collect::<Vec<_>>(), "edges": samples.edges})
 }
 
 #[cfg(test)]

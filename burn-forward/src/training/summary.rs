@@ -41,6 +41,10 @@ pub struct Summary {
     /// The blocks that the readout in force reads, where they were chosen on the validation set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readout_blocks: Option<BlockRange>,
+    /// Accuracy on the test set of the first block alone, the first two, and so on: under a greedy schedule what runs of so
+    /// many blocks end with, since no block hears of those above it. Empty under others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefixes: Vec<f64>,
     /// Seconds of training, validation and test not included.
     pub train_seconds: f64,
     /// Median seconds of a training epoch.

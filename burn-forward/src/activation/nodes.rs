@@ -1,0 +1,255 @@
+//! Node features with the graph they live on.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::normalise::Normaliser;
+use crate::sparse::Sparse;
+
+/// Node features with the graph they live on.
+///
+/// This crate moves the graph along and never looks into it; the layers that made it know its type.
+#[derive(Clone)]
+pub struct Nodes {
+    /// Node features `[N, d]`.
+    pub features: NodeFeatures,
+    /// What the labels of the batch speak about, in their order.
+    pub labelled: Labelled,
+    /// The graph.
+    pub graph: Arc<dyn Any + Send + Sync>,
+    /// What layers made of these very features, for features that will be seen again. Anything that changes the features
+    /// drops it.
+    pub memo: Option<Memo>,
+}
+
+/// What labels speak about on a graph.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "one of these per activation; a box would only add an allocation")]
+pub enum Labelled {
+    /// Every node.
+    All,
+    /// These nodes `[B]`.
+    Rows(Tensor<1, Int>),
+    /// Pairs of nodes `(i, j)`, `[P]` each; their features are the products `z_i z_j`.
+    Pairs(Tensor<1, Int>, Tensor<1, Int>),
+}
+
+impl Labelled {
+    /// Features that labels speak about: rows of `features` `[N, d]`, or products of two rows.
+    pub fn of(&self, features: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::All => features,
+            Self::Rows(rows) => features.select(0, rows.clone()),
+            Self::Pairs(i, j) => features.clone().select(0, i.clone()) * features.select(0, j.clone()),
+        }
+    }
+
+    pub(super) fn map(self, f: impl Fn(Tensor<1, Int>) -> Tensor<1, Int>) -> Self {
+        match self {
+            Self::All => Self::All,
+            Self::Rows(rows) => Self::Rows(f(rows)),
+            Self::Pairs(i, j) => Self::Pairs(f(i), f(j)),
+        }
+    }
+}
+
+/// Results by name that belong to one set of features, made once and shared by all copies of it.
+///
+/// Only what has no parameters in it can be kept: an aggregation over neighbours, not a layer's output.
+#[derive(Clone, Default)]
+pub struct Memo(Arc<Mutex<Vec<(String, Tensor<2>)>>>);
+
+impl Memo {
+    /// The result called `name`, made by `make` where it is not there yet.
+    pub fn get_or_make(&self, name: &str, make: impl FnOnce() -> Tensor<2>) -> Tensor<2> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, kept)) = made.iter().find(|(n, _)| n == name) {
+            return kept.clone();
+        }
+        let value = make().detach();
+        made.push((name.to_string(), value.clone()));
+        value
+    }
+}
+
+impl fmt::Debug for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nodes").field("features", &self.features).finish_non_exhaustive()
+    }
+}
+
+/// Features of nodes `[N, d]`: a dense tensor, or sparse columns that never change with dense ones behind them.
+///
+/// What knows nothing of sparse features gets a dense copy.
+#[derive(Debug, Clone)]
+pub enum NodeFeatures {
+    /// A tensor.
+    Dense(Tensor<2>),
+    /// A sparse matrix in front, where the backend [has products of such](Sparse::works_on).
+    Sparse {
+        /// The columns in front.
+        front: Arc<Sparse>,
+        /// Columns behind them.
+        behind: Option<Tensor<2>>,
+        /// The device on which the front takes part in products.
+        device: Device,
+    },
+}
+
+impl From<Tensor<2>> for NodeFeatures {
+    fn from(features: Tensor<2>) -> Self {
+        Self::Dense(features)
+    }
+}
+
+impl NodeFeatures {
+    /// A sparse matrix as it is used on a device: sparse, where that pays.
+    pub fn of(matrix: &Arc<Sparse>, device: &Device) -> Self {
+        let [rows, columns] = matrix.shape();
+        let pays = (matrix.entries() as f64) < DENSITY * (rows * columns) as f64;
+        if pays && Sparse::works_on(device) {
+            return Self::Sparse { front: matrix.clone(), behind: None, device: device.clone() };
+        }
+        Self::Dense(matrix.dense(device))
+    }
+
+    /// Number of nodes `N`.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Dense(x) => x.dims()[0],
+            Self::Sparse { front, .. } => front.shape()[0],
+        }
+    }
+
+    /// Number of features `d`.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Dense(x) => x.dims()[1],
+            Self::Sparse { front, behind, .. } => front.shape()[1] + behind.as_ref().map_or(0, |b| b.dims()[1]),
+        }
+    }
+
+    /// Where they are.
+    pub fn device(&self) -> Device {
+        match self {
+            Self::Dense(x) => x.device(),
+            Self::Sparse { device, .. } => device.clone(),
+        }
+    }
+
+    /// As one tensor `[N, d]`.
+    pub fn dense(&self) -> Tensor<2> {
+        match self {
+            Self::Dense(x) => x.clone(),
+            Self::Sparse { front, behind: None, device } => front.dense(device),
+            Self::Sparse { front, behind: Some(behind), device } => {
+                Tensor::cat(vec![front.dense(device), behind.clone()], 1)
+            }
+        }
+    }
+
+    /// `N(x) W`, of rows that are normalised first.
+    ///
+    /// # Shapes
+    /// - `weight`: `[d, w]`; returns `[N, w]`.
+    pub fn normalised_product(&self, normaliser: Normaliser, weight: Tensor<2>) -> Tensor<2> {
+        let dense = || normaliser.forward(self.dense()).matmul(weight.clone());
+        let Self::Sparse { front, behind, device } = self else { return dense() };
+        let [_, columns] = front.shape();
+        let [width, _] = weight.dims();
+        let in_front = if behind.is_some() { weight.clone().narrow(0, 0, columns) } else { weight.clone() };
+        let Some(mut sum) = front.product(&in_front) else { return dense() };
+        if let Some(behind) = behind {
+            sum = sum + behind.clone().matmul(weight.clone().narrow(0, columns, width - columns));
+        }
+        if normaliser == Normaliser::None {
+            return sum;
+        }
+        let mut squares = front.squared_length(device);
+        if let Some(behind) = behind {
+            squares = squares + behind.clone().square().sum_dim(1);
+        }
+        // A row is divided by one number, before the product or after it.
+        normaliser.divisor(squares, width).map_or_else(dense, |divisor| sum / divisor)
+    }
+
+    /// With rows normalised.
+    pub fn normalised(&self, normaliser: Normaliser) -> Self {
+        if let Self::Sparse { front, behind: None, device } = self
+            && let Some(front) = front.normalised(normaliser)
+        {
+            return Self::Sparse { front: Arc::new(front), behind: None, device: device.clone() };
+        }
+        Self::Dense(normaliser.forward(self.dense()))
+    }
+
+    /// With more columns behind.
+    ///
+    /// # Shapes
+    /// - `columns`: `[N, w]`.
+    pub fn with_columns(&self, columns: Tensor<2>) -> Self {
+        match self {
+            Self::Dense(x) => Self::Dense(Tensor::cat(vec![x.clone(), columns], 1)),
+            Self::Sparse { front, behind, device } => {
+                let behind = match behind {
+                    Some(behind) => Tensor::cat(vec![behind.clone(), columns], 1),
+                    None => columns,
+                };
+                Self::Sparse { front: front.clone(), behind: Some(behind), device: device.clone() }
+            }
+        }
+    }
+
+    /// With more rows below.
+    ///
+    /// # Shapes
+    /// - `rows`: `[n, d]`.
+    pub fn with_rows(&self, rows: Tensor<2>) -> Self {
+        if let Self::Sparse { front, behind: None, device } = self {
+            let values: Vec<f32> = rows.to_data().iter::<f32>().collect();
+            if let Ok(front) = front.with_rows(&values) {
+                return Self::Sparse { front: Arc::new(front), behind: None, device: device.clone() };
+            }
+        }
+        Self::Dense(Tensor::cat(vec![self.dense(), rows], 0))
+    }
+
+    /// With another tensor for each, and on another device.
+    fn map(self, device: impl FnOnce(Device) -> Device, f: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Self {
+        match self {
+            Self::Dense(x) => Self::Dense(f(x)),
+            Self::Sparse { front, behind, device: own } => {
+                Self::Sparse { front, behind: behind.map(f), device: device(own) }
+            }
+        }
+    }
+
+    /// See [`Activation::detach`](super::Activation::detach).
+    pub fn detach(self) -> Self {
+        self.map(|d| d, Tensor::detach)
+    }
+
+    /// See [`AnyActivation::without_autodiff`](super::AnyActivation::without_autodiff).
+    pub fn without_autodiff(self) -> Self {
+        self.map(Device::inner, Tensor::without_autodiff)
+    }
+
+    /// See [`AnyActivation::with_autodiff`](super::AnyActivation::with_autodiff).
+    pub fn with_autodiff(self) -> Self {
+        self.map(Device::autodiff, Tensor::from_inner)
+    }
+
+    /// See [`AnyActivation::to_device`](super::AnyActivation::to_device).
+    pub fn to_device(self, device: &Device) -> Self {
+        match self {
+            Self::Sparse { front, behind: None, .. } => Self::of(&front, device),
+            other => Self::Dense(other.dense().to_device(device)),
+        }
+    }
+}
+
+/// Fraction of entries below which a sparse product takes less time than a dense one.
+const DENSITY: f64 = 0.05;

@@ -1,0 +1,234 @@
+//! Constant sparse matrices, and their products with dense ones at the cost of the entries that are there.
+//!
+//! The features of nodes (which words a paper has) and who sends to whom are such matrices. Burn has no sparse tensors, but
+//! takes operations of others: on the flex backend a product here is one pass over the entries, with its gradient. A gradient
+//! flows to the dense factor alone, and in [`Sparse::weighted_product`] to the entries.
+//!
+//! Elsewhere, and for other numbers than single precision, products are `None`, and the caller does it with Burn's own operations. Sums are in the order of the entries,
+//! so that every run gives the same.
+
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+#[cfg(feature = "flex")]
+use burn::tensor::DType;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::normalise::Normaliser;
+use crate::{Error, Result};
+
+/// A constant sparse matrix `S` `[N, M]` in compressed rows.
+pub struct Sparse {
+    columns: usize,
+    rows: Compressed,
+    /// The same by column, made when a gradient first asks for it.
+    by_column: OnceLock<Compressed>,
+    /// `|S_i|^2` of every row.
+    squares: OnceLock<Vec<f32>>,
+    /// Dense copies, with and without autodiff the same.
+    dense: Mutex<Vec<(Device, Tensor<2>)>>,
+}
+
+/// Compressed rows.
+#[derive(Debug, Clone, PartialEq)]
+struct Compressed {
+    /// Entries of row `i` are `offsets[i]..offsets[i + 1]`.
+    offsets: Vec<usize>,
+    /// Column of every entry.
+    places: Vec<u32>,
+    /// Value of every entry.
+    values: Vec<f32>,
+    /// Number of every entry in the other order; empty in the order that is given.
+    origins: Vec<u32>,
+}
+
+impl fmt::Debug for Sparse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sparse").field("shape", &self.shape()).field("entries", &self.entries()).finish()
+    }
+}
+
+impl Sparse {
+    /// From compressed rows: entries of row `i` are `offsets[i]..offsets[i + 1]`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for offsets that do not rise from 0 to the number of entries, and an entry in a column that there
+    /// is not.
+    pub fn new(columns: usize, offsets: Vec<usize>, places: Vec<u32>, values: Vec<f32>) -> Result<Self> {
+        let entries = places.len();
+        let rises = offsets.first() == Some(&0) && offsets.last() == Some(&entries) && offsets.is_sorted();
+        if !rises {
+            let needed = format!("rising from 0 to {entries}, the number of entries");
+            return Err(Error::argument("Sparse", "offsets", format!("{offsets:?}"), needed));
+        }
+        if values.len() != entries {
+            return Err(Error::argument(
+                "Sparse",
+                "number of values",
+                values.len(),
+                format!("{entries}, one per entry"),
+            ));
+        }
+        if let Some(place) = places.iter().find(|p| **p as usize >= columns) {
+            return Err(Error::argument("Sparse", "column of an entry", place, format!("less than {columns}")));
+        }
+        Ok(Self::of(columns, Compressed { offsets, places, values, origins: Vec::new() }))
+    }
+
+    fn of(columns: usize, rows: Compressed) -> Self {
+        Self { columns, rows, by_column: OnceLock::new(), squares: OnceLock::new(), dense: Mutex::default() }
+    }
+
+    /// `[N, M]`.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.rows.offsets.len() - 1, self.columns]
+    }
+
+    /// Entries that are there.
+    pub fn entries(&self) -> usize {
+        self.rows.places.len()
+    }
+
+    /// Whether products with tensors of this device are done here.
+    pub fn works_on(device: &Device) -> bool {
+        #[cfg(feature = "flex")]
+        return flex::is_here(device);
+        #[cfg(not(feature = "flex"))]
+        {
+            let _ = device;
+            false
+        }
+    }
+
+    /// `S x`; `None` on a backend, or for a number type, for which there is no such operation.
+    ///
+    /// # Shapes
+    /// - `x`: `[M, d]`; returns `[N, d]`.
+    pub fn product(self: &Arc<Self>, x: &Tensor<2>) -> Option<Tensor<2>> {
+        #[cfg(feature = "flex")]
+        return if x.dtype() == DType::F32 { flex::product(self, x) } else { None };
+        #[cfg(not(feature = "flex"))]
+        {
+            let _ = x;
+            None
+        }
+    }
+
+    /// `y_i = sum_j e_ij x_j` over the entries of `S`, whose own values play no part: `h` heads side by side, each with
+    /// weights of its own. `None` on a backend for which there is no such operation.
+    ///
+    /// # Shapes
+    /// - `weights`: `[entries, h]`; `x`: `[M, h d]`; returns `[N, h d]`.
+    pub fn weighted_product(self: &Arc<Self>, weights: &Tensor<2>, x: &Tensor<2>) -> Option<Tensor<2>> {
+        #[cfg(feature = "flex")]
+        return if [weights.dtype(), x.dtype()] == [DType::F32; 2] {
+            flex::weighted_product(self, weights, x)
+        } else {
+            None
+        };
+        #[cfg(not(feature = "flex"))]
+        {
+            let _ = (weights, x);
+            None
+        }
+    }
+
+    /// As a dense tensor `[N, M]`, made once per device.
+    pub fn dense(&self, device: &Device) -> Tensor<2> {
+        let plain = device.clone().inner();
+        let mut made = self.dense.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = made.iter().find(|(d, _)| *d == plain).map(|(_, t)| t.clone());
+        let tensor = found.unwrap_or_else(|| {
+            let [rows, columns] = self.shape();
+            let mut values = vec![0.0f32; rows * columns];
+            for row in 0..rows {
+                for (place, value) in self.row(row) {
+                    values[row * columns + place as usize] += value;
+                }
+            }
+            let tensor = Tensor::from_data(TensorData::new(values, [rows, columns]), &plain);
+            made.push((plain, tensor.clone()));
+            tensor
+        });
+        if device.is_autodiff() { Tensor::from_inner(tensor) } else { tensor }
+    }
+
+    /// Entries of a row: column and value.
+    fn row(&self, row: usize) -> impl Iterator<Item = (u32, f32)> + '_ {
+        let range = self.rows.offsets[row]..self.rows.offsets[row + 1];
+        self.rows.places[range.clone()].iter().copied().zip(self.rows.values[range].iter().copied())
+    }
+
+    /// `|S_i|^2` of every row, the places of whose entries need to differ.
+    fn squared_lengths(&self) -> &[f32] {
+        let of_row = |row| self.row(row).map(|(_, v)| v * v).sum();
+        self.squares.get_or_init(|| (0..self.shape()[0]).map(of_row).collect())
+    }
+
+    /// `|S_i|^2` of every row `[N, 1]`.
+    pub fn squared_length(&self, device: &Device) -> Tensor<2> {
+        let lengths = self.squared_lengths().to_vec();
+        let rows = lengths.len();
+        Tensor::from_data(TensorData::new(lengths, [rows, 1]), device)
+    }
+
+    /// With its rows scaled by a normaliser; `None` for one that does more than to divide rows.
+    pub fn normalised(&self, normaliser: Normaliser) -> Option<Self> {
+        let columns = self.columns as f32;
+        let mut rows = self.rows.clone();
+        for (row, squares) in self.squared_lengths().iter().enumerate() {
+            let divisor = normaliser.divisor_of(*squares, columns)?;
+            rows.values[rows.offsets[row]..rows.offsets[row + 1]].iter_mut().for_each(|v| *v /= divisor);
+        }
+        Some(Self::of(self.columns, rows))
+    }
+
+    /// With dense rows below its own.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if `below` is not of whole rows.
+    pub fn with_rows(&self, below: &[f32]) -> Result<Self> {
+        if !below.len().is_multiple_of(self.columns.max(1)) {
+            let needed = format!("a multiple of {}, the number of columns", self.columns);
+            return Err(Error::argument("Sparse", "number of values in rows below", below.len(), needed));
+        }
+        let mut rows = self.rows.clone();
+        for row in below.chunks_exact(self.columns.max(1)) {
+            rows.places.extend(0..self.columns as u32);
+            rows.values.extend(row);
+            rows.offsets.push(rows.places.len());
+        }
+        Ok(Self::of(self.columns, rows))
+    }
+
+    #[cfg(feature = "flex")]
+    fn by_column(&self) -> &Compressed {
+        self.by_column.get_or_init(|| self.rows.transposed(self.columns))
+    }
+}
+
+impl Compressed {
+    /// The same entries by column, in the order of their rows.
+    #[cfg(feature = "flex")]
+    fn transposed(&self, columns: usize) -> Self {
+        let entries = self.places.len();
+        let mut offsets = vec![0; columns + 1];
+        self.places.iter().for_each(|p| offsets[*p as usize + 1] += 1);
+        (0..columns).for_each(|c| offsets[c + 1] += offsets[c]);
+        let mut next = offsets.clone();
+        let (mut places, mut values, mut origins) = (vec![0; entries], vec![0.0; entries], vec![0; entries]);
+        for (row, ends) in self.offsets.windows(2).enumerate() {
+            for k in ends[0]..ends[1] {
+                let at = &mut next[self.places[k] as usize];
+                (places[*at], values[*at], origins[*at]) = (row as u32, self.values[k], k as u32);
+                *at += 1;
+            }
+        }
+        Self { offsets, places, values, origins }
+    }
+}
