@@ -56,9 +56,9 @@ impl RangeHits {
         for (row, target) in targets.iter().enumerate() {
             for first in 0..self.blocks {
                 let mut sum = vec![0.0; classes];
-                for last in first..self.blocks {
-                    let of_block = &scores[last][row * classes..][..classes];
-                    sum.iter_mut().zip(of_block).for_each(|(sum, score)| *sum += score);
+                for (last, of_block) in scores.iter().enumerate().skip(first) {
+                    let of_row = &of_block[row * classes..][..classes];
+                    sum.iter_mut().zip(of_row).for_each(|(sum, score)| *sum += score);
                     let predicted = (0..classes).fold(0, |best, c| if sum[c] > sum[best] { c } else { best });
                     self.hits[last * self.blocks + first] += usize::from(predicted == *target);
                 }
