@@ -87,7 +87,13 @@ impl GraphLoader {
         self.ints(nodes.iter().map(|n| self.shared.set.labels[*n as usize].unwrap_or_default()))
     }
 
-    fn batch(&self, features: NodeFeatures, labelled: Labelled, task: Arc<GraphTask>, targets: Tensor<1, Int>) -> Batch {
+    fn batch(
+        &self,
+        features: NodeFeatures,
+        labelled: Labelled,
+        task: Arc<GraphTask>,
+        targets: Tensor<1, Int>,
+    ) -> Batch {
         let rows = targets.dims()[0] as u32;
         Batch {
             inputs: AnyActivation::Nodes(Nodes { features, labelled, graph: task, memo: None }),

@@ -327,7 +327,12 @@ impl TrainingData for GraphData {
         let all = |nodes: &[u32]| nodes.iter().map(|n| *n as usize).collect();
         (set.graph.nodes() <= LARGEST_PICTURE).then(|| JoinedSamples {
             classes: set.labels.iter().map(|l| l.map(|l| l as usize)).collect(),
-            edges: set.graph.iter().filter(|(s, t)| s < t || !set.graph.has_edge(*t, *s)).map(|(s, t)| [s as usize, t as usize]).collect(),
+            edges: set
+                .graph
+                .iter()
+                .filter(|(s, t)| s < t || !set.graph.has_edge(*t, *s))
+                .map(|(s, t)| [s as usize, t as usize])
+                .collect(),
             known: all(&split.train),
             test: all(&split.test),
         })

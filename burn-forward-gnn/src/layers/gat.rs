@@ -90,7 +90,8 @@ impl Layer for Gat {
 
         let itself = (by_head * own.reshape([nodes, heads, 1])).reshape([nodes, heads * width]);
         // Divided once per node and not once per edge.
-        let h = edges.weighted_sum_into(exp, g, itself).reshape([nodes, heads, width]) / sums.reshape([nodes, heads, 1]);
+        let h =
+            edges.weighted_sum_into(exp, g, itself).reshape([nodes, heads, width]) / sums.reshape([nodes, heads, 1]);
         let h = if self.average { h.mean_dim(1).reshape([nodes, width]) } else { h.reshape([nodes, heads * width]) };
         self.frame.finish(&input, h + self.bias.val().unsqueeze())
     }

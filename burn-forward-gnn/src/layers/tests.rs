@@ -269,8 +269,12 @@ fn sparse_features_are_dense_ones() {
             let gcn = Gcn { linear: a.clone(), frame: frame() };
             let mean = Sage { own: a.clone(), neighbours: b.clone(), frame: frame(), aggregator: Aggregator::Mean };
             let max = Sage { aggregator: Aggregator::Max, ..mean.clone() };
-            let layers: [(&str, &dyn Layer, Vec<usize>); 4] =
-                [("gcn", &gcn, vec![0]), ("mean", &mean, vec![0, 1]), ("max", &max, vec![0, 1]), ("gat", &gat, vec![2])];
+            let layers: [(&str, &dyn Layer, Vec<usize>); 4] = [
+                ("gcn", &gcn, vec![0]),
+                ("mean", &mean, vec![0, 1]),
+                ("max", &max, vec![0, 1]),
+                ("gat", &gat, vec![2]),
+            ];
             for (name, layer, of) in layers {
                 let run = |features: NodeFeatures| layer.trace(input(features), None).output.features();
                 let of: Vec<Tensor<2>> = of.into_iter().map(|i| leaves[i].clone()).collect();

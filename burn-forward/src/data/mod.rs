@@ -27,8 +27,6 @@ pub use folder::DataFolders;
 pub use image::ImageSet;
 pub use loader::{ImageLoader, Training};
 pub use normalise::{ChannelStatistics, Normalise, Normaliser, Preset};
-pub use registry::{
-    DataEntry, DataSpec, DataSplit, JoinedSamples, ParseData, TrainingData, data_entries, data_entry,
-};
+pub use registry::{DataEntry, DataSpec, DataSplit, JoinedSamples, ParseData, TrainingData, data_entries, data_entry};
 pub use source::ImageData;
 pub use split::{Part, SplitSizes, Splits, stratified};

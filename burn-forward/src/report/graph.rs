@@ -1,10 +1,10 @@
 //! The picture of a small graph: who is joined to whom, and what was predicted.
 
 use super::html::{Html, figure_with_key, marks};
+use super::layout;
 use super::palette::Ink;
 use super::plot::{self, Dot};
 use super::run_files::{Graph, GraphNode};
-use super::layout;
 use crate::Result;
 
 /// Colour of a class.

@@ -114,9 +114,8 @@ pub(super) fn legend(entries: impl IntoIterator<Item = (Ink, Html)>) -> Html {
 
 /// The key to marks in the plots below it, by CSS class.
 pub(super) fn marks(entries: impl IntoIterator<Item = (Ink, &'static str, Html)>) -> Html {
-    let entry = |(ink, class, text): (Ink, &str, Html)| {
-        format!("<li><b class=\"{} {class}\"></b>{text}</li>", ink.class())
-    };
+    let entry =
+        |(ink, class, text): (Ink, &str, Html)| format!("<li><b class=\"{} {class}\"></b>{text}</li>", ink.class());
     Html(format!("<ul class=\"legend\">{}</ul>\n", entries.into_iter().map(entry).collect::<String>()))
 }
 

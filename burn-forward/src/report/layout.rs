@@ -19,7 +19,8 @@ const GRAVITY: f64 = 0.4;
 /// Edges to nodes that there are not are ignored.
 pub(super) fn places(nodes: usize, edges: &[(usize, usize)]) -> Vec<(f64, f64)> {
     let mut rng = Seed::new(0).stream("layout", &[nodes as u64]);
-    let mut at: Vec<(f64, f64)> = (0..nodes).map(|_| (rng.random_range(0.0..1.0), rng.random_range(0.0..1.0))).collect();
+    let mut at: Vec<(f64, f64)> =
+        (0..nodes).map(|_| (rng.random_range(0.0..1.0), rng.random_range(0.0..1.0))).collect();
     let ideal = 1.0 / (nodes.max(1) as f64).sqrt();
     for step in 0..STEPS {
         let temperature = HOT * (1.0 - step as f64 / STEPS as f64);

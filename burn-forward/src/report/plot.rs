@@ -233,7 +233,8 @@ pub(super) fn graph(title: &str, dots: &[Dot], edges: &[(usize, usize)]) -> Resu
     let labelled = radius >= 6.5;
     let margin = 16.0;
     let place = |(x, y): (f64, f64)| {
-        let across = |part: f64, size: u32| ((margin + part * (f64::from(size) - 2.0 * margin)) * f64::from(UNITS)) as i32;
+        let across =
+            |part: f64, size: u32| ((margin + part * (f64::from(size) - 2.0 * margin)) * f64::from(UNITS)) as i32;
         (across(x, GRAPH.0), across(y, GRAPH.1))
     };
     let units = |pixels: f64| (pixels * f64::from(UNITS)).round() as i32;
@@ -281,11 +282,7 @@ fn draw(title: &str, paint: impl FnOnce(&Canvas<'_>) -> Result<(), Drawing>) -> 
     draw_sized(title, SIZE, paint)
 }
 
-fn draw_sized(
-    title: &str,
-    size: (u32, u32),
-    paint: impl FnOnce(&Canvas<'_>) -> Result<(), Drawing>,
-) -> Result<String> {
+fn draw_sized(title: &str, size: (u32, u32), paint: impl FnOnce(&Canvas<'_>) -> Result<(), Drawing>) -> Result<String> {
     let mut svg = String::new();
     let canvas = SVGBackend::with_string(&mut svg, (size.0 * UNITS, size.1 * UNITS)).into_drawing_area();
     let painted = paint(&canvas).and_then(|()| canvas.present());

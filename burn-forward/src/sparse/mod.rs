@@ -65,7 +65,12 @@ impl Sparse {
             return Err(Error::argument("Sparse", "offsets", format!("{offsets:?}"), needed));
         }
         if values.len() != entries {
-            return Err(Error::argument("Sparse", "number of values", values.len(), format!("{entries}, one per entry")));
+            return Err(Error::argument(
+                "Sparse",
+                "number of values",
+                values.len(),
+                format!("{entries}, one per entry"),
+            ));
         }
         if let Some(place) = places.iter().find(|p| **p as usize >= columns) {
             return Err(Error::argument("Sparse", "column of an entry", place, format!("less than {columns}")));
@@ -144,7 +149,11 @@ impl Sparse {
             made.push((plain, tensor.clone()));
             tensor
         });
-        if device.is_autodiff() { Tensor::from_inner(tensor) } else { tensor }
+        match device.gradient_checkpointing_strategy() {
+            // Tensors of the two strategies do not mix.
+            Some(strategy) => Tensor::from_inner(tensor).with_gradient_checkpointing_strategy(strategy),
+            None => tensor,
+        }
     }
 
     /// Entries of a row: column and value.

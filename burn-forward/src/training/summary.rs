@@ -38,7 +38,8 @@ pub struct Summary {
     /// Accuracy of every readout on the test set.
     pub readouts: Vec<(String, f64)>,
     /// Accuracy on the test set of the first block alone, the first two, and so on: under a greedy schedule what runs of so
-    /// many blocks end with, since no block hears of those above it. Empty under others.
+    /// many blocks end with, since no block hears of those above it (to the bit for rules without classifiers; that of a last
+    /// block is drawn from a stream of its own). Empty under others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<f64>,
     /// Seconds of training, validation and test not included.
