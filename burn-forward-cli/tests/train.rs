@@ -152,12 +152,11 @@ fn a_greedy_run_trains_one_block_after_the_other() {
 fn a_greedy_run_begins_with_every_shorter_one() {
     let place = Place::new();
     let of = |name: &str, widths: &[usize]| {
-        let value = json!({
-            "network": {"widths": widths},
-            "schedule": {"name": "greedy", "patience": 2},
-            "training": {"epochs": 4, "keep": "best"},
-        });
-        place.train(name, &mono(value))
+        let mut value = config(json!({"name": "forward-forward", "preset": "pezeshki"}), normalised());
+        value["network"]["widths"] = json!(widths);
+        value["schedule"] = json!({"name": "greedy", "patience": 2});
+        value["training"] = json!({"epochs": 4, "batch-size": 32, "keep": "best"});
+        place.train(name, &value)
     };
     let (long, short) = (of("long", &[48, 32, 24]), of("short", &[48, 32]));
     let (of_long, of_short) = (metrics(&long), metrics(&short));
@@ -172,6 +171,27 @@ fn a_greedy_run_begins_with_every_shorter_one() {
     };
     for name in ["layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias"] {
         assert!(tensor(&long, name) == tensor(&short, name), "{name}");
+    }
+}
+
+#[test]
+fn graph_networks_leave_all_their_weights_and_a_picture() {
+    let place = Place::new();
+    let path = shipped("graphs/karate-gcn-single-forward").display().to_string();
+    for (network, tensors) in [("gcn", 4), ("graph-sage", 6), ("gat", 8), ("gin", 8)] {
+        let name = format!("network.name={network}");
+        place.run(&["train", &path, "--out", network, "--quiet", "--set", &name, "--set", "training.epochs=2"]).done();
+        let file = weights(&place.file(network));
+        assert_eq!(safetensors::SafeTensors::deserialize(&file).unwrap().len(), tensors, "{network}");
+        let graph = read_json(&place.file(network).join("graph.json"));
+        let nodes = graph["nodes"].as_array().unwrap();
+        assert_eq!((nodes.len(), graph["edges"].as_array().unwrap().len()), (34, 78));
+        // The leaders' sides are known, everyone else's asked for.
+        for (member, node) in nodes.iter().enumerate() {
+            let leader = member == 0 || member == 33;
+            assert_eq!((&node["known"], node["predicted"].is_null()), (&json!(leader), leader), "{member}");
+        }
+        assert!(fs::read_to_string(place.file(network).join("report.html")).unwrap().contains("34 nodes and 78 edges"));
     }
 }
 

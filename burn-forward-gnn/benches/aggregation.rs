@@ -1,6 +1,7 @@
 //! Time of an aggregation, and of a training step of a graph convolution, against the number of edges.
 //!
-//! `cargo bench --bench aggregation` prints times from 10^4 to 10^6 edges; linear cost means a factor of 10 per line.
+//! `cargo bench --bench aggregation` prints times from 10^4 to 10^6 edges; linear cost means a factor of 10 per line. Behind
+//! each group comes the peak of the process's memory so far.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use burn_forward::activation::{Activation, AnyActivation, Labelled, Nodes, RowShape};
 use burn_forward::network::{LayerRequest, NetworkSpec};
 use burn_forward::random::Seed;
+use burn_forward::training::peak_memory_bytes;
 use burn_forward_gnn::graph::{Graph, GraphTask};
 use burn_forward_gnn::layers::{GatConfig, GcnConfig};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -39,6 +41,14 @@ fn aggregation(c: &mut Criterion) {
         group.bench_with_input(BenchmarkId::new("max", edges), &edges, |b, _| b.iter(|| on.max(x.clone())));
     }
     group.finish();
+    say_peak("aggregation");
+}
+
+/// Largest resident memory of this process so far.
+fn say_peak(what: &str) {
+    if let Some(bytes) = peak_memory_bytes() {
+        println!("peak memory after {what}: {:.2} GiB\n", bytes as f64 / f64::from(1u32 << 30));
+    }
 }
 
 fn training_step(c: &mut Criterion) {
@@ -63,6 +73,7 @@ fn training_step(c: &mut Criterion) {
         }
     }
     group.finish();
+    say_peak("training steps");
 }
 
 criterion_group!(benches, aggregation, training_step);

@@ -1,8 +1,9 @@
 //! Export: the inference network as safetensors with PyTorch's names and layouts, without what only taught it.
 //!
 //! Tensors of an architecture that is published elsewhere have their names there (`layer1.0.conv1.weight`, `fc.weight`).
-//! Others: `layers.<i>.weight` `[out, in]` and `layers.<i>.bias` `[out]` for the network, `head.weight` `[C, d]` (or
-//! `heads.<k>.weight`, one per block that is read, for a summed readout) for the classifier, `labels.<k>` `[C, d]`, one per block, for
+//! Others: `layers.<i>.weight` `[out, in]` and `layers.<i>.bias` `[out]` for the network (`layers.<i>.own.weight` and so on
+//! in a layer of several matrices), `head.weight` `[C, d]` (or `heads.<k>.weight`, one per block that is read, for a summed
+//! readout) for the classifier, `labels.<k>` `[C, d]`, one per block, for
 //! label embeddings. The entry `burn_forward` of the file's metadata describes in JSON what to do with them: `layers` in
 //! order, `blocks` (how many layers form each), and the `readout`. Dropout is for training alone and left out.
 

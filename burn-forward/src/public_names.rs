@@ -33,9 +33,15 @@ pub(crate) fn of_layers(model: &LocalModel) -> Vec<Vec<PublicTensor>> {
         .layers()
         .enumerate()
         .map(|(i, layer)| {
-            let mut collect = Collect { index: i, names: layer.public_names(), path: Vec::new(), tensors: Vec::new() };
+            let mut collect = Collect {
+                index: i,
+                names: layer.public_names(),
+                path: Vec::new(),
+                paths: Vec::new(),
+                tensors: Vec::new(),
+            };
             layer.visit(&mut collect);
-            collect.tensors
+            collect.distinct()
         })
         .collect()
 }
@@ -63,6 +69,8 @@ struct Collect {
     index: usize,
     names: Vec<(String, String)>,
     path: Vec<String>,
+    /// Whole path of every tensor.
+    paths: Vec<String>,
     tensors: Vec<PublicTensor>,
 }
 
@@ -85,6 +93,19 @@ impl Collect {
     }
 }
 
+impl Collect {
+    /// The tensors, those of a layer that has several of one name by their whole paths.
+    fn distinct(mut self) -> Vec<PublicTensor> {
+        let names: Vec<String> = self.tensors.iter().map(|t| t.name.clone()).collect();
+        for (tensor, path) in self.tensors.iter_mut().zip(&self.paths) {
+            if names.iter().filter(|name| **name == tensor.name).count() > 1 {
+                tensor.name = format!("layers.{}.{path}", self.index);
+            }
+        }
+        self.tensors
+    }
+}
+
 impl ModuleVisitor for Collect {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.path.push(name.into());
@@ -93,6 +114,7 @@ impl ModuleVisitor for Collect {
         self.path.pop();
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.paths.push(self.path.join("."));
         self.tensors.push(PublicTensor { id: param.id, name: self.name(), value: param.val().into_data() });
     }
 }

@@ -20,7 +20,8 @@
 //! No negatives, no second pass, no label in the features of any node that is asked for.
 //!
 //! What we do differently: prototypes, which need no change of the graph. Blocks may learn simultaneously as well as greedily
-//! (the paper's way); under a greedy schedule the aggregation of a block's constant input is kept.
+//! (the paper's way); under a greedy schedule the aggregation of a block's constant input is kept. Sparse features are the
+//! exception: an aggregation would fill them, so there a block transforms before it aggregates.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

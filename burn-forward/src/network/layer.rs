@@ -77,7 +77,8 @@ pub trait Layer: ErasedModule {
     }
 
     /// Paths of the layer's modules with the names they have in public files of weights: `("branch.0.conv",
-    /// "layer1.0.conv1")`. A tensor whose path has no such prefix is called `layers.<i>.<last part of its path>`.
+    /// "layer1.0.conv1")`. A tensor whose path has no such prefix is called `layers.<i>.<last part of its path>`, or by its
+    /// whole path where the layer has several of that name.
     fn public_names(&self) -> Vec<(String, String)> {
         Vec::new()
     }

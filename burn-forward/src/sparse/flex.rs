@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::{Compressed, Sparse};
 
-/// Rows that a thread takes at least: below, handing them out costs more than computing them.
+/// Rows that a thread takes at least: handing out fewer costs more than computing them.
 const ROWS: usize = 256;
 
 /// Whether a device is one of flex.
@@ -116,39 +116,33 @@ fn tensor(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
-/// Calls `row` with every row of an `[n, width]` matrix of zeros.
-fn by_row(n: usize, width: usize, row: impl Fn(usize, &mut [f32]) + Send + Sync) -> FlexTensor {
+/// Calls `rows` with blocks of rows of an `[n, width]` matrix of zeros, each with the number of its first.
+fn by_rows(n: usize, width: usize, rows: impl Fn(usize, &mut [f32]) + Send + Sync) -> FlexTensor {
     let mut values = vec![0.0; n * width];
-    values.par_chunks_mut(width.max(1)).with_min_len(ROWS).enumerate().for_each(|(i, out)| row(i, out));
+    let block = n.div_ceil(4 * rayon::current_num_threads()).max(ROWS);
+    let blocks = values.par_chunks_mut((block * width).max(1)).enumerate();
+    blocks.for_each(|(i, out)| rows(i * block, out));
     tensor(values, [n, width])
 }
 
 /// `S x`.
 fn multiply(s: &Compressed, x: &FlexTensor) -> FlexTensor {
     let width = x.shape()[1];
-    let x = numbers(x);
-    by_row(s.offsets.len() - 1, width, |i, out| {
-        for k in s.offsets[i]..s.offsets[i + 1] {
-            add_scaled(out, s.values[k], &x[s.places[k] as usize * width..][..width]);
-        }
-    })
+    let sum = RowSum { s, x: &numbers(x), width, factors: &s.values, heads: 1 };
+    by_rows(s.offsets.len() - 1, width, |first, out| sum.rows(first, out))
 }
 
 /// `sum_j e_ij x_j` by head.
 fn multiply_weighted(s: &Compressed, weights: &FlexTensor, x: &FlexTensor) -> FlexTensor {
     let (width, heads) = (x.shape()[1], weights.shape()[1].max(1));
-    let (x, weights) = (numbers(x), numbers(weights));
-    let head = (width / heads).max(1);
-    by_row(s.offsets.len() - 1, width, |i, out| {
-        for k in s.offsets[i]..s.offsets[i + 1] {
-            let entry = s.origins.get(k).map_or(k, |o| *o as usize);
-            let x = &x[s.places[k] as usize * width..][..width];
-            let weights = &weights[entry * heads..][..heads];
-            for ((out, x), weight) in out.chunks_exact_mut(head).zip(x.chunks_exact(head)).zip(weights) {
-                add_scaled(out, *weight, x);
-            }
-        }
-    })
+    let weights = numbers(weights);
+    // In the order in which they are used.
+    let factors = match s.origins.as_slice() {
+        [] => weights,
+        origins => origins.iter().flat_map(|o| &weights[*o as usize * heads..][..heads]).copied().collect(),
+    };
+    let sum = RowSum { s, x: &numbers(x), width, factors: &factors, heads };
+    by_rows(s.offsets.len() - 1, width, |first, out| sum.rows(first, out))
 }
 
 /// `<dy_i, x_j>` by head, for every entry.
@@ -160,17 +154,15 @@ fn dot_products(s: &Compressed, dy: &FlexTensor, x: &FlexTensor, heads: usize) -
     for (row, ends) in s.offsets.windows(2).enumerate() {
         rows[ends[0]..ends[1]].fill(row as u32);
     }
-    by_row(s.places.len(), heads, |k, out| {
-        let dy = &dy[rows[k] as usize * width..][..width];
-        let x = &x[s.places[k] as usize * width..][..width];
-        for ((out, dy), x) in out.iter_mut().zip(dy.chunks_exact(head)).zip(x.chunks_exact(head)) {
-            *out = dot(dy, x);
+    by_rows(s.places.len(), heads, |first, out| {
+        for (k, out) in (first..).zip(out.chunks_exact_mut(heads)) {
+            let dy = &dy[rows[k] as usize * width..][..width];
+            let x = &x[s.places[k] as usize * width..][..width];
+            for ((out, dy), x) in out.iter_mut().zip(dy.chunks_exact(head)).zip(x.chunks_exact(head)) {
+                *out = dot(dy, x);
+            }
         }
     })
-}
-
-fn add_scaled(out: &mut [f32], factor: f32, x: &[f32]) {
-    out.iter_mut().zip(x).for_each(|(out, x)| *out += factor * x);
 }
 
 /// A sum in eight parts: one after the other would wait for each addition.
@@ -182,4 +174,67 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
         sums.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum += a * b);
     }
     sums.iter().sum::<f32>() + rest
+}
+
+/// Columns whose sums are held in registers while the entries of a row go by. All rows of a block take the same columns
+/// before any takes the next: so much of `x` stays near the processor.
+const COLUMNS: usize = 32;
+
+/// `sum_k f_kh x_k` over the entries `k` of a row, with a factor per entry and head.
+struct RowSum<'a> {
+    s: &'a Compressed,
+    x: &'a [f32],
+    width: usize,
+    /// `[entries, heads]`.
+    factors: &'a [f32],
+    heads: usize,
+}
+
+impl RowSum<'_> {
+    /// Fills the rows from `first` on.
+    fn rows(&self, first: usize, out: &mut [f32]) {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            #[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
+            // SAFETY: the processor has both.
+            return unsafe { self.rows_avx2(first, out) };
+        }
+        self.by_columns(first, out, |factor, x, sum| sum + factor * x);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn rows_avx2(&self, first: usize, out: &mut [f32]) {
+        self.by_columns(first, out, |factor, x, sum| factor.mul_add(x, sum));
+    }
+
+    #[inline(always)]
+    fn by_columns(&self, first: usize, out: &mut [f32], add: impl Fn(f32, f32, f32) -> f32 + Copy) {
+        let head = self.width / self.heads;
+        for h in 0..self.heads {
+            let (mut start, end) = (h * head, (h + 1) * head);
+            while start + COLUMNS <= end {
+                for (i, out) in (first..).zip(out.chunks_exact_mut(self.width)) {
+                    let mut sums = [0.0f32; COLUMNS];
+                    self.add_entries(i, h, start, &mut sums, add);
+                    out[start..start + COLUMNS].copy_from_slice(&sums);
+                }
+                start += COLUMNS;
+            }
+            if start < end {
+                for (i, out) in (first..).zip(out.chunks_exact_mut(self.width)) {
+                    self.add_entries(i, h, start, &mut out[start..end], add);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_entries(&self, i: usize, h: usize, start: usize, sums: &mut [f32], add: impl Fn(f32, f32, f32) -> f32) {
+        for k in self.s.offsets[i]..self.s.offsets[i + 1] {
+            let factor = self.factors[k * self.heads + h];
+            let x = &self.x[self.s.places[k] as usize * self.width + start..][..sums.len()];
+            sums.iter_mut().zip(x).for_each(|(sum, x)| *sum = add(factor, *x, *sum));
+        }
+    }
 }

@@ -155,7 +155,11 @@ impl Sparse {
             made.push((plain, tensor.clone()));
             tensor
         });
-        if device.is_autodiff() { Tensor::from_inner(tensor) } else { tensor }
+        match device.gradient_checkpointing_strategy() {
+            // Tensors of the two strategies do not mix.
+            Some(strategy) => Tensor::from_inner(tensor).with_gradient_checkpointing_strategy(strategy),
+            None => tensor,
+        }
     }
 
     /// Entries of a row: column and value.

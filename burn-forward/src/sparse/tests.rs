@@ -38,10 +38,10 @@ proptest! {
             // A transposed tensor does not lie in row-major order.
             let shape = if transposed { [3, 5] } else { [5, 3] };
             let leaf = Tensor::<2>::random(shape, Distribution::Default, &device).require_grad();
-            let x = if transposed { leaf.clone().transpose() } else { leaf.clone() };
+            let x = || if transposed { leaf.clone().transpose() } else { leaf.clone() };
             let loss = |y: &Tensor<2>| y.clone().square().sum();
-            let y = matrix.product(&x).unwrap();
-            let expected = matrix.dense(&device).matmul(x);
+            let y = matrix.product(&x()).unwrap();
+            let expected = matrix.dense(&device).matmul(x());
             let gradient = |y: &Tensor<2>| leaf.grad(&loss(y).backward()).unwrap();
             close(y.clone().inner(), expected.clone().inner());
             close(gradient(&y), gradient(&expected));

@@ -42,7 +42,8 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readout_blocks: Option<BlockRange>,
     /// Accuracy on the test set of the first block alone, the first two, and so on: under a greedy schedule what runs of so
-    /// many blocks end with, since no block hears of those above it. Empty under others.
+    /// many blocks end with, since no block hears of those above it (to the bit for rules without classifiers; that of a last
+    /// block is drawn from a stream of its own). Empty under others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<f64>,
     /// Seconds of training, validation and test not included.
