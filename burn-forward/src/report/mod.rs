@@ -77,7 +77,7 @@ pub fn write(runs: &[RunRecord], out: impl AsRef<Path>) -> Result<()> {
     write_page(render(runs)?, out.as_ref())
 }
 
-/// Writes the page of what steps cost along the values of `setting`, as [`write`] does.
+/// Writes the page of what steps cost along the values of `setting`, as [`write()`] does.
 ///
 /// # Errors
 /// [`Error::Argument`] where `points` is empty; [`Error::Io`] where a plot cannot be drawn or the file not be written.
