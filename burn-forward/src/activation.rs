@@ -5,12 +5,12 @@
 
 mod nodes;
 
-pub use nodes::{Labelled, Memo, NodeFeatures, Nodes};
+pub use nodes::{Labelled, Memo, NodeFeatures, Nodes, ReadRows};
 
 use std::fmt;
 
 use burn::tensor::module::adaptive_avg_pool2d;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 /// What flows from block to block: rows (samples, or the nodes of a graph) of features.
 pub trait Activation: Clone + fmt::Debug + Send + 'static {
@@ -166,6 +166,14 @@ impl AnyActivation {
         match self {
             Self::Nodes(nodes) => Some(nodes),
             Self::Features(_) | Self::Maps(_) => None,
+        }
+    }
+
+    /// The nodes that labels speak about, where this is a graph and they speak about some of its nodes `[B]`.
+    pub fn labelled_rows(&self) -> Option<&Tensor<1, Int>> {
+        match &self.nodes()?.labelled {
+            Labelled::Rows(rows) => Some(rows),
+            Labelled::All | Labelled::Pairs(..) => None,
         }
     }
 

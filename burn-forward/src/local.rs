@@ -51,9 +51,12 @@ where
     L: LocalLoss<S, B::Output>,
 {
     let score = loss.score(&trace, signal);
+    let Trace { output, pre_activation } = trace;
+    // Nobody asks for it any more, and it is as large as the output.
+    drop(pre_activation);
     tape.backward_pair(&score.loss, block, loss);
     tape.record(index, score);
-    trace.output.detach()
+    output.detach()
 }
 
 /// A block with its own loss.

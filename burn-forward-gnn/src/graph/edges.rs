@@ -16,6 +16,19 @@ use super::{Graph, Matrices};
 /// edges is done in pieces of edges of that size.
 pub const MESSAGE_FLOATS: usize = 1 << 24;
 
+/// What becomes of the features of a node's sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregation {
+    /// [`Edges::sum`].
+    Sum,
+    /// [`Edges::mean`].
+    Mean,
+    /// [`Edges::max`].
+    Max,
+    /// [`Edges::propagate`].
+    Propagation,
+}
+
 /// The edges of a graph as tensors.
 #[derive(Debug)]
 pub struct Edges {
@@ -75,12 +88,36 @@ impl Edges {
         self.len() == 0
     }
 
+    /// One of the aggregations below.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, d]`; returns `[N, d]`.
+    pub fn aggregate(&self, how: Aggregation, x: Tensor<2>) -> Tensor<2> {
+        match how {
+            Aggregation::Sum => self.sum(x),
+            Aggregation::Mean => self.mean(x),
+            Aggregation::Max => self.max(x),
+            Aggregation::Propagation => self.propagate(x),
+        }
+    }
+
+    /// The matrix of an aggregation that is a product with one, on a backend that has such products.
+    pub(crate) fn matrix(&self, how: Aggregation) -> Option<&Arc<Sparse>> {
+        let matrices = self.matrices.as_ref()?;
+        match how {
+            Aggregation::Sum => matrices.sum(),
+            Aggregation::Mean => matrices.mean(),
+            Aggregation::Max => None,
+            Aggregation::Propagation => matrices.propagation(),
+        }
+    }
+
     /// `into_t + sum_{s -> t} w_st x_s`.
     ///
     /// # Shapes
     /// - `x`, `into`: `[N, d]`; returns `[N, d]`.
     pub fn sum_into(&self, x: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
-        match self.matrices.as_ref().and_then(|m| m.sum()?.product(&x)) {
+        match self.matrix(Aggregation::Sum).and_then(|sum| sum.product(&x)) {
             Some(sum) => into + sum,
             None => self.add_messages(x, into),
         }
@@ -116,7 +153,7 @@ impl Edges {
     /// # Shapes
     /// - `x`: `[N, d]`; returns `[N, d]`.
     pub fn propagate(&self, x: Tensor<2>) -> Tensor<2> {
-        if let Some(propagated) = self.matrices.as_ref().and_then(|m| m.propagation()?.product(&x)) {
+        if let Some(propagated) = self.matrix(Aggregation::Propagation).and_then(|m| m.product(&x)) {
             return propagated;
         }
         // The two roots as factors of the nodes cost 2 N d products where a factor per edge would cost E d.
@@ -129,7 +166,7 @@ impl Edges {
     /// # Shapes
     /// - `x`: `[N, d]`; returns `[N, d]`.
     pub fn mean(&self, x: Tensor<2>) -> Tensor<2> {
-        if let Some(mean) = self.matrices.as_ref().and_then(|m| m.mean()?.product(&x)) {
+        if let Some(mean) = self.matrix(Aggregation::Mean).and_then(|m| m.product(&x)) {
             return mean;
         }
         self.sum(x) * self.inverse_degree.clone()
@@ -177,7 +214,7 @@ impl Edges {
     /// # Shapes
     /// - `weights`: `[E, h]`; `x`, `into`: `[N, h d]`; returns `[N, h d]`.
     pub fn weighted_sum_into(&self, weights: Tensor<2>, x: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
-        if let Some(sum) = self.matrices.as_ref().and_then(|m| m.sum()?.weighted_product(&weights, &x)) {
+        if let Some(sum) = self.matrix(Aggregation::Sum).and_then(|m| m.weighted_product(&weights, &x)) {
             return into + sum;
         }
         let ([edges, heads], [_, width]) = (weights.dims(), x.dims());

@@ -6,7 +6,7 @@ mod sampler;
 mod subgraph;
 mod task;
 
-pub use edges::{Edges, MESSAGE_FLOATS};
+pub use edges::{Aggregation, Edges, MESSAGE_FLOATS};
 pub(crate) use matrices::Matrices;
 pub use sampler::Sampler;
 pub use task::GraphTask;

@@ -70,9 +70,9 @@ impl Layer for Gat {
 
     fn trace(&self, input: AnyActivation, _drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let [_, heads, width] = self.sizes();
-        let incoming = self.frame.enter(&input);
-        let edges = &incoming.edges;
-        let g = incoming.product(&self.linear);
+        let (sent, received) = self.frame.enter(input);
+        let edges = &sent.edges;
+        let g = sent.product(&self.linear);
         let [nodes, _] = g.dims();
         let by_head = g.clone().reshape([nodes, heads, width]);
         // Per node and head, since a . [g_s, g_t] is a sum of two parts: N products instead of E.
@@ -93,7 +93,7 @@ impl Layer for Gat {
         let h =
             edges.weighted_sum_into(exp, g, itself).reshape([nodes, heads, width]) / sums.reshape([nodes, heads, 1]);
         let h = if self.average { h.mean_dim(1).reshape([nodes, width]) } else { h.reshape([nodes, heads * width]) };
-        self.frame.finish(&input, h + self.bias.val().unsqueeze())
+        received.finish(sent.rows(h) + self.bias.val().unsqueeze())
     }
 
     fn export(&self) -> LayerExport {

@@ -9,7 +9,7 @@ use burn_forward::block::Trace;
 use burn_forward::network::{Layer, LayerExport};
 
 use super::{FLOAT, Frame};
-use crate::graph::Edges;
+use crate::graph::Aggregation;
 
 /// A graph convolution.
 #[derive(Module, Debug)]
@@ -63,14 +63,16 @@ impl Layer for Gcn {
 
     fn trace(&self, input: AnyActivation, _drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let [d_in, d_out] = self.sizes();
-        let incoming = self.frame.enter(&input);
+        let (sent, received) = self.frame.enter(input);
         // The product and the sum over neighbours commute: the sum goes where there are fewer features.
-        let z = match incoming.kept("gcn", Edges::propagate) {
+        let z = match sent.kept(Aggregation::Propagation) {
             Some(aggregated) => product(&self.linear, aggregated),
-            None if d_in > d_out || incoming.is_sparse() => incoming.edges.propagate(incoming.product(&self.linear)),
-            None => product(&self.linear, incoming.edges.propagate(incoming.features())),
+            None if d_in > d_out || sent.is_sparse() => {
+                sent.aggregate(Aggregation::Propagation, sent.product(&self.linear))
+            }
+            None => product(&self.linear, sent.aggregated(Aggregation::Propagation)),
         };
-        self.frame.finish(&input, with_bias(&self.linear, z))
+        received.finish(with_bias(&self.linear, z))
     }
 
     fn export(&self) -> LayerExport {

@@ -9,7 +9,7 @@ use burn_forward::block::Trace;
 use burn_forward::network::{Layer, LayerExport};
 
 use super::{FLOAT, Frame};
-use crate::graph::Edges;
+use crate::graph::Aggregation;
 
 /// A GIN layer.
 #[derive(Module, Debug)]
@@ -54,15 +54,20 @@ impl Layer for Gin {
     }
 
     fn trace(&self, input: AnyActivation, _drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let incoming = self.frame.enter(&input);
-        let x = incoming.features();
-        let neighbours = incoming.kept("sum", Edges::sum).unwrap_or_else(|| incoming.edges.sum(x.clone()));
+        let (sent, received) = self.frame.enter(input);
+        let (own, neighbours) = match (sent.kept_rows(), sent.kept(Aggregation::Sum)) {
+            (Some(own), Some(neighbours)) => (own, neighbours),
+            _ => {
+                let x = sent.features();
+                (sent.rows(x.clone()), sent.aggregate(Aggregation::Sum, x))
+            }
+        };
         let sum = match &self.epsilon {
-            Some(epsilon) => x.clone() * (epsilon.val() + 1.0).unsqueeze() + neighbours,
-            None => x + neighbours,
+            Some(epsilon) => own * (epsilon.val() + 1.0).unsqueeze() + neighbours,
+            None => own + neighbours,
         };
         let z = self.second.forward(activation::relu(self.first.forward(sum)));
-        self.frame.finish(&input, z)
+        received.finish(z)
     }
 
     fn export(&self) -> LayerExport {

@@ -20,12 +20,13 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::nn::{Dropout, Linear};
 use burn::tensor::Tensor;
-use burn_forward::activation::{Activation, AnyActivation, NodeFeatures};
+use burn_forward::activation::{Activation, AnyActivation, Memo, NodeFeatures, ReadRows};
 use burn_forward::block::Trace;
 use burn_forward::network::{ActivationFn, LayerExport};
 use burn_forward::normalise::Normaliser;
+use burn_forward::sparse::Sparse;
 
-use crate::graph::{Edges, GraphTask};
+use crate::graph::{Aggregation, Edges, GraphTask};
 
 /// What all layers have in common: what happens to the input before messages are sent and to the sum behind.
 #[derive(Module, Debug)]
@@ -37,28 +38,42 @@ pub(crate) struct Frame {
     pub(crate) normalisation: Normaliser,
 }
 
-/// A layer's input, ready to be sent.
-pub(crate) struct Incoming<'a> {
-    input: &'a AnyActivation,
+/// What a layer sends: the features of its input, and over which edges.
+pub(crate) struct Sent<'a> {
+    features: NodeFeatures,
+    memo: Option<Memo>,
     frame: &'a Frame,
     pub(crate) edges: Arc<Edges>,
 }
 
+/// What a layer's sum becomes.
+pub(crate) struct Received<'a> {
+    /// The input without its features, which are not held longer than they are sent.
+    rest: AnyActivation,
+    read: Option<Arc<ReadRows>>,
+    frame: &'a Frame,
+}
+
 impl Frame {
-    /// The input with its edges.
-    pub(crate) fn enter<'a>(&'a self, input: &'a AnyActivation) -> Incoming<'a> {
+    /// The input taken apart.
+    pub(crate) fn enter(&self, input: AnyActivation) -> (Sent<'_>, Received<'_>) {
         let device = input.device();
-        let edges = match GraphTask::behind(input) {
+        let edges = match GraphTask::behind(&input) {
             Some(task) => task.graph.on(&device),
             None => Arc::new(Edges::none(input.rows(), &device)),
         };
-        Incoming { input, frame: self, edges }
+        let memo = input.nodes().and_then(|nodes| nodes.memo.clone());
+        let read = memo.as_ref().and_then(|memo| memo.read_rows().cloned());
+        let rest = input.with_features(Tensor::empty([0, 0], &device));
+        let features = match input {
+            AnyActivation::Nodes(nodes) => nodes.features,
+            other => other.features().into(),
+        };
+        (Sent { features, memo, frame: self, edges }, Received { rest, read, frame: self })
     }
 
-    /// From the pre-activation to the output.
-    pub(crate) fn finish(&self, input: &AnyActivation, z: Tensor<2>) -> Trace<AnyActivation> {
-        let h = self.activation.forward(z.clone());
-        Trace { output: input.with_features(h), pre_activation: Some(z) }
+    fn prepare(&self, features: NodeFeatures) -> Tensor<2> {
+        self.dropout.forward(self.normalisation.forward(features.dense()))
     }
 
     pub(crate) fn export(&self, kind: &str) -> LayerExport {
@@ -71,18 +86,45 @@ impl Frame {
     }
 }
 
-impl Incoming<'_> {
-    /// The features that are sent: normalised, with dropout.
+impl Received<'_> {
+    /// From the pre-activation of the rows that are read to the output.
+    pub(crate) fn finish(self, z: Tensor<2>) -> Trace<AnyActivation> {
+        let h = self.frame.activation.forward(z.clone());
+        let mut output = self.rest.with_features(h);
+        if let (AnyActivation::Nodes(nodes), Some(read)) = (&mut output, self.read) {
+            nodes.labelled = read.labelled();
+        }
+        Trace { output, pre_activation: Some(z) }
+    }
+}
+
+impl Sent<'_> {
+    /// The features: normalised, with dropout.
     pub(crate) fn features(&self) -> Tensor<2> {
-        self.frame.dropout.forward(self.frame.normalisation.forward(self.input.features()))
+        self.frame.prepare(self.features.clone())
     }
 
-    /// `N(x) W` of the features that are sent.
+    /// `N(x) W` of the features.
     pub(crate) fn product(&self, linear: &Linear) -> Tensor<2> {
+        self.product_of(&self.features, linear)
+    }
+
+    /// `N(x) W` of the rows that are read, for features that are not [kept](Self::kept_rows).
+    pub(crate) fn product_of_rows(&self, linear: &Linear) -> Tensor<2> {
+        match (&self.memo, self.read()) {
+            (Some(memo), Some(read)) if self.is_sparse() => {
+                let features = memo.get_or_make("sparse rows", || self.features.read(read));
+                self.product_of(&features, linear)
+            }
+            _ => self.rows(self.product(linear)),
+        }
+    }
+
+    fn product_of(&self, features: &NodeFeatures, linear: &Linear) -> Tensor<2> {
         let weight = linear.weight.val();
-        match self.input.nodes() {
-            Some(nodes) if self.is_sparse() => nodes.features.normalised_product(self.frame.normalisation, weight),
-            _ => self.features().matmul(weight),
+        match self.is_sparse() {
+            true => features.normalised_product(self.frame.normalisation, weight),
+            false => self.frame.prepare(features.clone()).matmul(weight),
         }
     }
 
@@ -90,21 +132,60 @@ impl Incoming<'_> {
     ///
     /// Dropout draws for every feature, so with it they count as dense.
     pub(crate) fn is_sparse(&self) -> bool {
-        let sparse = self.input.nodes().is_some_and(|n| matches!(n.features, NodeFeatures::Sparse { .. }));
-        sparse && self.frame.dropout.prob == 0.0
+        matches!(self.features, NodeFeatures::Sparse { .. }) && self.frame.dropout.prob == 0.0
+    }
+
+    fn read(&self) -> Option<&Arc<ReadRows>> {
+        self.memo.as_ref().and_then(Memo::read_rows)
+    }
+
+    /// The rows that are read.
+    pub(crate) fn rows(&self, x: Tensor<2>) -> Tensor<2> {
+        match self.read() {
+            Some(read) => read.of(x),
+            None => x,
+        }
+    }
+
+    /// `x` aggregated over neighbours, for the rows that are read.
+    pub(crate) fn aggregate(&self, how: Aggregation, x: Tensor<2>) -> Tensor<2> {
+        let (Some(memo), Some(read)) = (&self.memo, self.read()) else {
+            return self.edges.aggregate(how, x);
+        };
+        let matrix = || self.edges.matrix(how)?.select_rows(read.rows()).ok().map(Arc::new);
+        let matrix: Option<Arc<Sparse>> = memo.get_or_make(&format!("matrix {how:?}"), matrix);
+        match matrix.and_then(|matrix| matrix.product(&x)) {
+            Some(sum) => sum,
+            None => read.of(self.edges.aggregate(how, x)),
+        }
+    }
+
+    /// The features, aggregated, where this is all they are for.
+    pub(crate) fn aggregated(mut self, how: Aggregation) -> Tensor<2> {
+        let device = self.features.device();
+        let features = std::mem::replace(&mut self.features, Tensor::empty([0, 0], &device).into());
+        self.aggregate(how, self.frame.prepare(features))
     }
 
     /// The features, aggregated; of features that stay the same from step to step only once.
     ///
     /// `None` where nothing can be kept, and for sparse features, which an aggregation would fill: then a layer may as well
     /// transform before it aggregates.
-    pub(crate) fn kept(&self, how: &str, aggregate: impl Fn(&Edges, Tensor<2>) -> Tensor<2>) -> Option<Tensor<2>> {
-        let memo = self.input.nodes()?.memo.as_ref()?;
+    pub(crate) fn kept(&self, how: Aggregation) -> Option<Tensor<2>> {
+        self.keep(&format!("{how:?}"), || self.aggregate(how, self.features()))
+    }
+
+    /// The features of the rows that are read, where [`kept`](Self::kept) keeps anything.
+    pub(crate) fn kept_rows(&self) -> Option<Tensor<2>> {
+        self.keep("rows", || self.rows(self.features()))
+    }
+
+    fn keep(&self, name: &str, make: impl FnOnce() -> Tensor<2>) -> Option<Tensor<2>> {
         if self.frame.dropout.prob > 0.0 || self.is_sparse() {
             return None;
         }
-        let name = format!("{how} {}", self.frame.normalisation.name());
-        Some(memo.get_or_make(&name, || aggregate(&self.edges, self.features())))
+        let name = format!("{name} {}", self.frame.normalisation.name());
+        Some(self.memo.as_ref()?.get_or_make(&name, || make().detach()))
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gcn::{product, with_bias};
 use super::{FLOAT, Frame};
-use crate::graph::Edges;
+use crate::graph::Aggregation;
 
 /// What becomes of the neighbours' features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -73,31 +73,27 @@ impl Layer for Sage {
 
     fn trace(&self, input: AnyActivation, _drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let [d_in, d_out] = self.sizes();
-        let incoming = self.frame.enter(&input);
-        let z = match self.aggregator {
-            Aggregator::Mean => {
-                if let Some(aggregated) = incoming.kept("sage-mean", Edges::mean) {
-                    product(&self.neighbours, aggregated) + product(&self.own, incoming.features())
-                } else if incoming.is_sparse() {
-                    incoming.product(&self.own) + incoming.edges.mean(incoming.product(&self.neighbours))
-                } else {
-                    // One set of features for both, so that dropout drops the same.
-                    let x = incoming.features();
-                    let own = product(&self.own, x.clone());
-                    own + if d_in > d_out {
-                        incoming.edges.mean(product(&self.neighbours, x))
-                    } else {
-                        product(&self.neighbours, incoming.edges.mean(x))
-                    }
-                }
-            }
-            Aggregator::Max => {
-                let x = incoming.features();
-                let aggregated = incoming.kept("sage-max", Edges::max).unwrap_or_else(|| incoming.edges.max(x.clone()));
-                product(&self.own, x) + product(&self.neighbours, aggregated)
+        let (sent, received) = self.frame.enter(input);
+        let how = match self.aggregator {
+            Aggregator::Mean => Aggregation::Mean,
+            Aggregator::Max => Aggregation::Max,
+        };
+        let z = if let (Some(aggregated), Some(own)) = (sent.kept(how), sent.kept_rows()) {
+            product(&self.own, own) + product(&self.neighbours, aggregated)
+        } else if how == Aggregation::Mean && sent.is_sparse() {
+            sent.product_of_rows(&self.own) + sent.aggregate(how, sent.product(&self.neighbours))
+        } else {
+            // One set of features for both, so that dropout drops the same.
+            let x = sent.features();
+            let own = product(&self.own, sent.rows(x.clone()));
+            // A mean commutes with the product and goes where there are fewer features.
+            own + if how == Aggregation::Mean && d_in > d_out {
+                sent.aggregate(how, product(&self.neighbours, x))
+            } else {
+                product(&self.neighbours, sent.aggregate(how, x))
             }
         };
-        self.frame.finish(&input, with_bias(&self.neighbours, z))
+        received.finish(with_bias(&self.neighbours, z))
     }
 
     fn export(&self) -> LayerExport {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use burn::module::Param;
 use burn::nn::{DropoutConfig, LinearConfig};
-use burn::tensor::{Device, Distribution, TensorData, activation};
-use burn_forward::activation::{Labelled, Memo, Nodes};
+use burn::tensor::{Device, Distribution, Int, TensorData, activation};
+use burn_forward::activation::{Labelled, Memo, Nodes, ReadRows};
 use burn_forward::network::Layer;
 use burn_forward::sparse::Sparse;
 
@@ -308,6 +308,63 @@ fn what_is_kept_of_an_input_is_of_that_input_and_that_graph() {
     let mut moved = layer.clone();
     moved.linear.weight = moved.linear.weight.map(|w| w * 2.0);
     assert!(close(run(&moved, first.clone()), run(&moved, nodes(&x, graph(false), None))));
+}
+
+#[test]
+fn rows_that_are_read_are_those_of_the_whole_output() {
+    // The labelled nodes are not in order, and what else is read comes behind them.
+    let (labelled, others, read) = ([4i32, 0, 5], [6u32], [4i64, 0, 5, 6]);
+    for device in devices() {
+        let entries: Vec<u32> = (0..NODES as u32).map(|node| node * 8 % 60).collect();
+        let sparse = Sparse::new(60, (0..=NODES).collect(), entries, vec![1.5; NODES]).unwrap();
+        let sparse = NodeFeatures::of(&Arc::new(sparse), &device);
+        for features in [random([NODES, 3], &device).into(), random([NODES, 9], &device).into(), sparse] {
+            let (d_in, d_out) = (features.width(), 4);
+            let frame = || frame(ActivationFn::Tanh, Normaliser::L2);
+            let linear = || LinearConfig::new(d_in, d_out).init(&device);
+            let gcn = Gcn { linear: linear(), frame: frame() };
+            let mean = Sage { own: linear(), neighbours: linear(), frame: frame(), aggregator: Aggregator::Mean };
+            let max = Sage { aggregator: Aggregator::Max, ..mean.clone() };
+            let second = LinearConfig::new(d_out, d_out).init(&device);
+            let gin = Gin { first: linear(), second, epsilon: None, frame: frame() };
+            let gat = Gat {
+                linear: linear(),
+                source: Param::from_tensor(random([2, 2], &device)),
+                target: Param::from_tensor(random([2, 2], &device)),
+                bias: Param::from_tensor(Tensor::zeros([4], &device)),
+                frame: frame(),
+                average: false,
+            };
+            let (own, neighbours) = (leaf(&mean.own.weight), leaf(&mean.neighbours.weight));
+            let layers: [(&str, &dyn Layer, Vec<Tensor<2>>); 5] = [
+                ("gcn", &gcn, vec![leaf(&gcn.linear.weight)]),
+                ("mean", &mean, vec![own.clone(), neighbours.clone()]),
+                ("max", &max, vec![own, neighbours]),
+                ("gin", &gin, vec![leaf(&gin.first.weight)]),
+                ("gat", &gat, vec![leaf(&gat.linear.weight)]),
+            ];
+            let input = |memo: Option<Memo>| {
+                let AnyActivation::Nodes(nodes) = nodes(&random([1, 1], &device), graph(true), memo) else {
+                    unreachable!()
+                };
+                AnyActivation::Nodes(Nodes { features: features.clone(), ..nodes })
+            };
+            for (name, layer, leaves) in layers {
+                let labelled = Tensor::<1, Int>::from_data(labelled, &device);
+                let memo = Memo::reading(ReadRows::new(&labelled, others));
+                let index = Tensor::<1, Int>::from_data(read, &device);
+                let theirs = || layer.trace(input(None), None).output.features().select(0, index.clone());
+                // A second step finds what the first one kept.
+                for step in ["first", "second"] {
+                    let ours = || layer.trace(input(Some(memo.clone())), None).output.features();
+                    assert_equal(&leaves, &format!("{name} of {d_in} features, {step} step"), ours, theirs);
+                }
+                let output = layer.trace(input(Some(memo)), None).output;
+                let (labelled, whole) = (numbers(output.labelled()), numbers(output.features()));
+                assert_eq!(labelled, whole[..3 * d_out], "{name}: labelled rows come first");
+            }
+        }
+    }
 }
 
 #[test]

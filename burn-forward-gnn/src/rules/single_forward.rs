@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
-use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::activation::{Activation, AnyActivation, ReadRows};
 use burn_forward::block::{Block, Trace};
 use burn_forward::config::Context;
 use burn_forward::data::Batch;
@@ -177,15 +177,25 @@ impl RepresentativeCrossEntropy {
     /// With `labels` the labelled nodes are training nodes, which are left out of their own prototypes.
     pub(super) fn scores(&self, output: &AnyActivation, labels: Option<&Tensor<1, Int>>) -> Tensor<2> {
         let temperature = self.settings.temperature;
-        let h = output.labelled();
         if is_of_pairs(output) {
-            let score = h.sum_dim(1) / temperature;
+            let score = output.labelled().sum_dim(1) / temperature;
             return Tensor::cat(vec![score.zeros_like(), score], 1);
         }
         match (self.settings.representatives, labels) {
-            (Representatives::VirtualNodes, _) => scores(h, virtual_rows(output.features(), self.classes), temperature),
-            (Representatives::Prototypes, Some(labels)) => leave_one_out_scores(h, labels, self.classes, temperature),
-            (Representatives::Prototypes, None) => scores(h, self.prototypes(output), temperature),
+            (Representatives::VirtualNodes, _) => {
+                let representatives = virtual_rows(output.features(), self.classes);
+                match output.labelled_rows() {
+                    // A score of every node costs less than a copy of most of them.
+                    Some(rows) if 4 * rows.dims()[0] > output.rows() => {
+                        scores(output.features(), representatives, temperature).select(0, rows.clone())
+                    }
+                    _ => scores(output.labelled(), representatives, temperature),
+                }
+            }
+            (Representatives::Prototypes, Some(labels)) => {
+                leave_one_out_scores(output.labelled(), labels, self.classes, temperature)
+            }
+            (Representatives::Prototypes, None) => scores(output.labelled(), self.prototypes(output), temperature),
         }
     }
 
@@ -281,9 +291,9 @@ impl Rule for SingleForward {
             return;
         }
         let labels = Labels(pass.labels.clone());
-        for stream in &mut pass.streams {
-            *stream = learn(block, &self.loss, index, stream.clone(), &labels, tape);
-        }
+        // Streams are handed over, so that a block need not hold its input once it has aggregated it.
+        let streams = std::mem::take(&mut pass.streams).into_iter();
+        pass.streams = streams.map(|stream| learn(block, &self.loss, index, stream, &labels, tape)).collect();
         pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
     }
 
@@ -294,6 +304,16 @@ impl Rule for SingleForward {
         for stream in &mut pass.streams {
             *stream = block.forward(stream.clone()).detach();
         }
+    }
+
+    fn read_rows(&self, stream: &AnyActivation) -> Option<ReadRows> {
+        let virtual_nodes = match self.loss.settings.representatives {
+            Representatives::VirtualNodes => self.loss.classes,
+            Representatives::Prototypes => 0,
+        };
+        let (nodes, top_down) = (stream.rows(), self.top_down());
+        let labelled = stream.labelled_rows().filter(|_| top_down == TopDown::None)?;
+        Some(ReadRows::new(labelled, nodes.saturating_sub(virtual_nodes) as u32..nodes as u32))
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {

@@ -2,9 +2,9 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::normalise::Normaliser;
 use crate::sparse::Sparse;
@@ -60,18 +60,80 @@ impl Labelled {
 ///
 /// Only what has no parameters in it can be kept: an aggregation over neighbours, not a layer's output.
 #[derive(Clone, Default)]
-pub struct Memo(Arc<Mutex<Vec<(String, Tensor<2>)>>>);
+pub struct Memo {
+    made: Arc<Mutex<Made>>,
+    read: Option<Arc<ReadRows>>,
+}
+
+/// Values of any type, by name.
+type Made = Vec<(String, Arc<dyn Any + Send + Sync>)>;
 
 impl Memo {
-    /// The result called `name`, made by `make` where it is not there yet.
-    pub fn get_or_make(&self, name: &str, make: impl FnOnce() -> Tensor<2>) -> Tensor<2> {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, kept)) = made.iter().find(|(n, _)| n == name) {
-            return kept.clone();
+    /// A memo of features that enter a layer of whose output only these rows are ever read: the layer then makes no others.
+    pub fn reading(rows: ReadRows) -> Self {
+        Self { read: Some(Arc::new(rows)), ..Self::default() }
+    }
+
+    /// The rows of the layer's output that are read; `None`: all.
+    pub fn read_rows(&self) -> Option<&Arc<ReadRows>> {
+        self.read.as_ref()
+    }
+
+    /// The result called `name`, made by `make` where it is not there yet. A tensor in it must have no autodiff graph.
+    pub fn get_or_make<T: Any + Clone + Send + Sync>(&self, name: &str, make: impl FnOnce() -> T) -> T {
+        let found =
+            |made: &Made| made.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.downcast_ref::<T>().cloned());
+        if let Some(kept) = found(&self.made()) {
+            return kept;
         }
-        let value = make().detach();
-        made.push((name.to_string(), value.clone()));
+        // Not under the lock: what is made may be made of something else that is kept.
+        let value = make();
+        self.made().push((name.to_string(), Arc::new(value.clone())));
         value
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Rows of a layer's output that a rule reads while only this layer learns: the labelled nodes in the order of their labels,
+/// then others that the rule needs.
+#[derive(Debug, Clone)]
+pub struct ReadRows {
+    rows: Vec<u32>,
+    index: Tensor<1, Int>,
+    labelled: usize,
+}
+
+impl ReadRows {
+    /// The labelled rows `[B]`, then `others`.
+    pub fn new(labelled: &Tensor<1, Int>, others: impl IntoIterator<Item = u32>) -> Self {
+        let device = labelled.device();
+        let mut rows: Vec<u32> = labelled.to_data().iter::<i64>().map(|row| row as u32).collect();
+        let labelled = rows.len();
+        rows.extend(others);
+        let values: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+        let index = Tensor::from_data(TensorData::new(values, [rows.len()]), &device);
+        Self { rows, index, labelled }
+    }
+
+    /// Their numbers `[M]`, in order.
+    pub fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+
+    /// Those rows of `x`.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, d]`; returns `[M, d]`.
+    pub fn of(&self, x: Tensor<2>) -> Tensor<2> {
+        x.select(0, self.index.clone())
+    }
+
+    /// What the labels speak about, among these rows.
+    pub fn labelled(&self) -> Labelled {
+        Labelled::Rows(Tensor::arange(0..self.labelled as i64, &self.index.device()))
     }
 }
 
@@ -184,6 +246,17 @@ impl NodeFeatures {
             return Self::Sparse { front: Arc::new(front), behind: None, device: device.clone() };
         }
         Self::Dense(normaliser.forward(self.dense()))
+    }
+
+    /// Only these rows.
+    pub fn read(&self, rows: &ReadRows) -> Self {
+        if let Self::Sparse { front, behind, device } = self
+            && let Ok(front) = front.select_rows(rows.rows())
+        {
+            let behind = behind.as_ref().map(|columns| rows.of(columns.clone()));
+            return Self::Sparse { front: Arc::new(front), behind, device: device.clone() };
+        }
+        Self::Dense(rows.of(self.dense()))
     }
 
     /// With more columns behind.

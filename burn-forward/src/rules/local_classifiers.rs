@@ -9,7 +9,7 @@ use burn::tensor::module::adaptive_avg_pool2d;
 
 use super::{AnyHead, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, Scores, StepContext, Teaching};
 use crate::Result;
-use crate::activation::{Activation, AnyActivation};
+use crate::activation::{Activation, AnyActivation, ReadRows};
 use crate::block::Block;
 use crate::data::Batch;
 use crate::local::learn;
@@ -198,6 +198,10 @@ impl Rule for LocalClassifiers {
             let kept = self.settings.kept(stream);
             *stream = self.settings.next(kept, block.forward(stream.clone()).detach());
         }
+    }
+
+    fn read_rows(&self, stream: &AnyActivation) -> Option<ReadRows> {
+        stream.labelled_rows().map(|rows| ReadRows::new(rows, []))
     }
 
     /// Block by block, so that no more than one block's output is held.

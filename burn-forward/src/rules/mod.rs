@@ -36,7 +36,7 @@ use std::ops::Deref;
 
 use burn::tensor::{Int, Tensor};
 
-use crate::activation::AnyActivation;
+use crate::activation::{AnyActivation, ReadRows};
 use crate::block::Trace;
 use crate::data::{Batch, BatchKey};
 use crate::erased::ErasedModule;
@@ -110,6 +110,13 @@ pub trait Rule: ErasedModule {
         }
         self.end(network, &mut pass, tape);
         pass
+    }
+
+    /// Rows of a block's output that a step of this block reads, where those are not all: so much a layer of a graph
+    /// network need not make while it alone learns. `stream` is what enters the block.
+    fn read_rows(&self, stream: &AnyActivation) -> Option<ReadRows> {
+        let _ = stream;
+        None
     }
 
     /// Class scores of every block's own readout and of every readout of the network.

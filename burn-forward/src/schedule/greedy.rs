@@ -19,8 +19,9 @@ use rand::seq::SliceRandom;
 
 use crate::activation::{Activation, AnyActivation, Memo};
 use crate::data::{Batch, BatchKey};
+use crate::network::Chain;
 use crate::random::Seed;
-use crate::rules::Pass;
+use crate::rules::{AnyRule, Pass};
 use crate::training::{LocalModel, Quantity, metric_name};
 
 /// Where a greedy run is.
@@ -182,19 +183,24 @@ struct Rows {
 }
 
 impl Cache {
-    /// Runs every training sample to the input of a block, in the loader's order.
-    fn fill(passes: impl Iterator<Item = Pass>) -> Option<Self> {
+    /// Keeps what enters a block for every training sample, in the loader's order.
+    fn fill(passes: impl Iterator<Item = Pass>, rule: &AnyRule, block: &Chain) -> Option<Self> {
         let mut passes = passes.peekable();
         let is_graph = passes.peek().is_some_and(|p| p.streams.iter().any(|s| s.nodes().is_some()));
-        if is_graph { Some(Self::Whole(passes.map(remembering).collect())) } else { Rows::fill(passes).map(Self::Rows) }
+        if is_graph {
+            return Some(Self::Whole(passes.map(|pass| remembering(pass, rule, block)).collect()));
+        }
+        Rows::fill(passes).map(Self::Rows)
     }
 }
 
 /// The pass with a memo for every stream of its own.
-fn remembering(mut pass: Pass) -> Pass {
+fn remembering(mut pass: Pass, rule: &AnyRule, block: &Chain) -> Pass {
     for stream in &mut pass.streams {
+        // Of several layers all but the last need every row of their input.
+        let read = if block.layers().len() == 1 { rule.read_rows(stream) } else { None };
         if let AnyActivation::Nodes(nodes) = stream {
-            nodes.memo = Some(Memo::default());
+            nodes.memo = Some(read.map_or_else(Memo::default, Memo::reading));
         }
     }
     pass
@@ -264,9 +270,9 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
             if self.cache && cache.as_ref().is_none_or(|(block, _)| *block != phase.block) {
                 let model = learner.model();
                 let ordered = self.ordered.to_device(&self.device);
-                let filled =
-                    Cache::fill(ordered.iter().filter_map(|b| b.ok()).map(|b| self.advance(&model, &b, phase.block)));
-                cache = filled.map(|c| (phase.block, c));
+                let passes = ordered.iter().filter_map(|b| b.ok()).map(|b| self.advance(&model, &b, phase.block));
+                let block = &model.network.blocks()[phase.block];
+                cache = Cache::fill(passes, &model.rule, block).map(|c| (phase.block, c));
             }
 
             let items = train.num_items();

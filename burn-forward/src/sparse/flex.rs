@@ -176,10 +176,6 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// Columns whose sums are held in registers while the entries of a row go by. All rows of a block take the same columns
-/// before any takes the next: so much of `x` stays near the processor.
-const COLUMNS: usize = 32;
-
 /// `sum_k f_kh x_k` over the entries `k` of a row, with a factor per entry and head.
 struct RowSum<'a> {
     s: &'a Compressed,
@@ -192,41 +188,73 @@ struct RowSum<'a> {
 
 impl RowSum<'_> {
     /// Fills the rows from `first` on.
+    ///
+    /// As many columns at a time as half the registers hold sums of: entries point anywhere, and the more there is to read
+    /// where one points, the less the way there counts.
     fn rows(&self, first: usize, out: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            #[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
+            // SAFETY: the processor has it.
+            return unsafe { self.rows_avx512(first, out) };
+        } else if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
             #[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
             // SAFETY: the processor has both.
             return unsafe { self.rows_avx2(first, out) };
         }
-        self.by_columns(first, out, |factor, x, sum| sum + factor * x);
+        self.by_columns(first, out, 32, |factor, x, sum| sum + factor * x);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f")]
+    fn rows_avx512(&self, first: usize, out: &mut [f32]) {
+        self.by_columns(first, out, 128, |factor, x, sum| factor.mul_add(x, sum));
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn rows_avx2(&self, first: usize, out: &mut [f32]) {
-        self.by_columns(first, out, |factor, x, sum| factor.mul_add(x, sum));
+        self.by_columns(first, out, 64, |factor, x, sum| factor.mul_add(x, sum));
     }
 
     #[inline(always)]
-    fn by_columns(&self, first: usize, out: &mut [f32], add: impl Fn(f32, f32, f32) -> f32 + Copy) {
+    fn by_columns(&self, first: usize, out: &mut [f32], widest: usize, add: impl Fn(f32, f32, f32) -> f32 + Copy) {
         let head = self.width / self.heads;
         for h in 0..self.heads {
             let (mut start, end) = (h * head, (h + 1) * head);
-            while start + COLUMNS <= end {
-                for (i, out) in (first..).zip(out.chunks_exact_mut(self.width)) {
-                    let mut sums = [0.0f32; COLUMNS];
-                    self.add_entries(i, h, start, &mut sums, add);
-                    out[start..start + COLUMNS].copy_from_slice(&sums);
-                }
-                start += COLUMNS;
-            }
-            if start < end {
-                for (i, out) in (first..).zip(out.chunks_exact_mut(self.width)) {
-                    self.add_entries(i, h, start, &mut out[start..end], add);
-                }
+            while start < end {
+                start += match end - start {
+                    128.. if widest >= 128 => self.columns::<128>(first, out, h, start, add),
+                    64.. if widest >= 64 => self.columns::<64>(first, out, h, start, add),
+                    32.. => self.columns::<32>(first, out, h, start, add),
+                    8.. => self.columns::<8>(first, out, h, start, add),
+                    few => {
+                        for (i, out) in (first..).zip(out.chunks_exact_mut(self.width)) {
+                            self.add_entries(i, h, start, &mut out[start..end], add);
+                        }
+                        few
+                    }
+                };
             }
         }
+    }
+
+    /// `N` columns of all rows; returns `N`.
+    #[inline(always)]
+    fn columns<const N: usize>(
+        &self,
+        first: usize,
+        out: &mut [f32],
+        h: usize,
+        start: usize,
+        add: impl Fn(f32, f32, f32) -> f32 + Copy,
+    ) -> usize {
+        for (i, out) in (first..).zip(out.chunks_exact_mut(self.width)) {
+            let mut sums = [0.0f32; N];
+            self.add_entries(i, h, start, &mut sums, add);
+            out[start..start + N].copy_from_slice(&sums);
+        }
+        N
     }
 
     #[inline(always)]

@@ -192,6 +192,25 @@ impl Sparse {
         Some(Self::of(self.columns, rows))
     }
 
+    /// Only these rows, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a row that there is not.
+    pub fn select_rows(&self, rows: &[u32]) -> Result<Self> {
+        let [count, _] = self.shape();
+        let mut selected = Compressed { offsets: vec![0], places: Vec::new(), values: Vec::new(), origins: Vec::new() };
+        for &row in rows {
+            if row as usize >= count {
+                return Err(Error::argument("Sparse", "row", row, format!("less than {count}")));
+            }
+            let range = self.rows.offsets[row as usize]..self.rows.offsets[row as usize + 1];
+            selected.places.extend(&self.rows.places[range.clone()]);
+            selected.values.extend(&self.rows.values[range]);
+            selected.offsets.push(selected.places.len());
+        }
+        Ok(Self::of(self.columns, selected))
+    }
+
     /// With dense rows below its own.
     ///
     /// # Errors

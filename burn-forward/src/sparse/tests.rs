@@ -103,6 +103,15 @@ fn rows_come_below() {
 }
 
 #[test]
+fn rows_are_selected() {
+    let matrix = Sparse::new(3, vec![0, 1, 1, 3], vec![2, 0, 1], vec![5.0, 6.0, 7.0]).unwrap();
+    let selected = matrix.select_rows(&[2, 0, 2]).unwrap();
+    let dense: Vec<f32> = selected.dense(&Device::flex()).into_data().iter::<f32>().collect();
+    assert_eq!(dense, [6.0, 7.0, 0.0, 0.0, 0.0, 5.0, 6.0, 7.0, 0.0]);
+    assert!(matrix.select_rows(&[3]).unwrap_err().to_string().contains("row is 3, but needs to be less than 3"));
+}
+
+#[test]
 fn mistakes_are_named() {
     let error = |offsets: &[usize], places: &[u32]| {
         Sparse::new(2, offsets.to_vec(), places.to_vec(), vec![1.0; places.len()]).unwrap_err().to_string()
