@@ -11,14 +11,14 @@ use super::product::{Strides, multiply};
 
 /// Workspace of a thread.
 #[derive(Debug, Default)]
-struct Space {
-    padded: Vec<f32>,
+pub(super) struct Space {
+    pub(super) padded: Vec<f32>,
     patches: Vec<f32>,
-    rows: Vec<f32>,
+    pub(super) rows: Vec<f32>,
 }
 
 /// At least `len` floats, whatever is in them; new ones are 0.
-fn of_length(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+pub(super) fn of_length(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }
@@ -27,21 +27,23 @@ fn of_length(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 
 /// Maps with zeros around them, all channels of the samples of a task.
 #[derive(Debug, Clone, Copy)]
-struct Padded {
-    sides: [usize; 2],
-    channels: usize,
+pub(super) struct Padded {
+    pub(super) sides: [usize; 2],
+    pub(super) channels: usize,
 }
 
 impl Padded {
-    fn new(sizes: &Sizes) -> Self {
+    pub(super) fn new(sizes: &Sizes) -> Self {
         Self { sides: sizes.input.map(|side| side + 2 * sizes.padding), channels: sizes.groups * sizes.channels[0] }
     }
 
-    fn map(self) -> usize {
+    /// Floats of a map.
+    pub(super) fn map(self) -> usize {
         self.sides[0] * self.sides[1]
     }
 
-    fn len(self, samples: usize) -> usize {
+    /// Floats of some samples.
+    pub(super) fn len(self, samples: usize) -> usize {
         samples * self.channels * self.map()
     }
 
@@ -114,7 +116,7 @@ fn scatter_rows<const N: usize>(from: &[f32], width: usize, to: &mut [f32], apar
 
 /// The samples of a task with zeros around their maps. `buffer` is the same for all tasks of an operation, so what was zero
 /// around the maps still is.
-fn pad<'a>(sizes: &Sizes, x: &[f32], buffer: &'a mut Vec<f32>) -> &'a [f32] {
+pub(super) fn pad<'a>(sizes: &Sizes, x: &[f32], buffer: &'a mut Vec<f32>) -> &'a [f32] {
     let (padded, width) = (Padded::new(sizes), sizes.input[1]);
     let samples = x.len() / sizes.sample_in().max(1);
     let to = of_length(buffer, padded.len(samples));
@@ -225,6 +227,12 @@ const PARTIAL_FLOATS: usize = 8 << 20;
 /// Most partial sums.
 const PARTS: usize = 16;
 
+/// Number of partial sums of a weight's gradient.
+pub(super) fn parts(sizes: &Sizes) -> usize {
+    let weights = sizes.groups * sizes.channels[1] * sizes.depth();
+    (PARTIAL_FLOATS / weights.max(1)).clamp(1, PARTS).min(sizes.batch.div_ceil(sizes.samples_per_task())).max(1)
+}
+
 /// Gradient of the weights `[C_out, C_in/groups, k_h, k_w]`.
 ///
 /// The batch is cut into a number of parts that follows from the sizes alone, and their sums are added in order: the result
@@ -233,8 +241,7 @@ pub(super) fn weight_gradient(sizes: &Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> 
     let (d, [_, made]) = (sizes.depth(), sizes.channels);
     let weights = sizes.groups * made * d;
     let per_task = sizes.samples_per_task();
-    let parts = (PARTIAL_FLOATS / weights.max(1)).clamp(1, PARTS).min(sizes.batch.div_ceil(per_task)).max(1);
-    let per_part = sizes.batch.div_ceil(per_task).div_ceil(parts) * per_task;
+    let per_part = sizes.batch.div_ceil(per_task).div_ceil(parts(sizes)) * per_task;
     let chunks = x.par_chunks(per_part * sizes.sample_in()).zip(dy.par_chunks(per_part * sizes.sample_out()));
     let sums: Vec<Vec<f32>> = chunks
         .map_init(Space::default, |space, (x, dy)| {

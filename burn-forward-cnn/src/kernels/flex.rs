@@ -13,6 +13,8 @@ use burn::nn::pool::AvgPool2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::{Bytes, DType, Device, Shape, Tensor};
 
+#[cfg(target_arch = "x86_64")]
+use super::direct;
 use super::geometry::{Geometry, Sizes};
 use super::norm::{Channels, MapSizes, Then};
 use super::{columns, depthwise, norm, pool};
@@ -31,6 +33,31 @@ pub(super) fn geometry(conv: &Conv2d, x: &Tensor<4>) -> Option<Geometry> {
         padding,
         groups: conv.groups,
     })
+}
+
+/// How a convolution is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Every channel for itself.
+    Depthwise,
+    /// Straight from the maps.
+    #[cfg(target_arch = "x86_64")]
+    Direct,
+    /// As a product with a matrix of patches.
+    Columns,
+}
+
+impl Sizes {
+    fn way(&self) -> Way {
+        if self.is_depthwise() {
+            return Way::Depthwise;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if direct::fits(self) {
+            return Way::Direct;
+        }
+        Way::Columns
+    }
 }
 
 /// Single precision on flex.
@@ -80,7 +107,12 @@ impl Convolution for Flex {
         let sizes = Sizes::new(dims(&x), dims(&weight), geometry);
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let (x, w) = (x.storage::<f32>(), weight.storage::<f32>());
-        let y = if sizes.is_depthwise() { depthwise::forward(&sizes, x, w) } else { columns::forward(&sizes, x, w) };
+        let y = match sizes.way() {
+            Way::Depthwise => depthwise::forward(&sizes, x, w),
+            #[cfg(target_arch = "x86_64")]
+            Way::Direct => direct::forward(&sizes, x, w),
+            Way::Columns => columns::forward(&sizes, x, w),
+        };
         tensor(y, sizes.output_shape())
     }
 }
@@ -90,9 +122,11 @@ fn weight_gradient(x: FlexTensor, weight: &FlexTensor, dy: &FlexTensor, geometry
     let sizes = Sizes::new(dims(&x), dims(weight), geometry);
     let x = x.to_contiguous();
     let (x, dy) = (x.storage::<f32>(), dy.storage::<f32>());
-    let dw = match sizes.is_depthwise() {
-        true => depthwise::weight_gradient(&sizes, x, dy),
-        false => columns::weight_gradient(&sizes, x, dy),
+    let dw = match sizes.way() {
+        Way::Depthwise => depthwise::weight_gradient(&sizes, x, dy),
+        #[cfg(target_arch = "x86_64")]
+        Way::Direct => direct::weight_gradient(&sizes, x, dy),
+        Way::Columns => columns::weight_gradient(&sizes, x, dy),
     };
     tensor(dw, dims(weight))
 }
@@ -102,9 +136,11 @@ fn input_gradient(x: [usize; 4], weight: FlexTensor, dy: &FlexTensor, geometry: 
     let sizes = Sizes::new(x, dims(&weight), geometry);
     let weight = weight.to_contiguous();
     let (w, dy) = (weight.storage::<f32>(), dy.storage::<f32>());
-    let dx = match sizes.is_depthwise() {
-        true => depthwise::input_gradient(&sizes, w, dy),
-        false => columns::input_gradient(&sizes, w, dy),
+    let dx = match sizes.way() {
+        Way::Depthwise => depthwise::input_gradient(&sizes, w, dy),
+        #[cfg(target_arch = "x86_64")]
+        Way::Direct if direct::fits_input_gradient(&sizes) => direct::input_gradient(&sizes, w, dy),
+        _ => columns::input_gradient(&sizes, w, dy),
     };
     tensor(dx, x)
 }

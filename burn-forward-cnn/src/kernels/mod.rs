@@ -11,6 +11,8 @@
 mod columns;
 #[cfg(feature = "flex")]
 mod depthwise;
+#[cfg(all(feature = "flex", target_arch = "x86_64"))]
+mod direct;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "flex")]
