@@ -36,7 +36,7 @@ pub(super) fn fits(sizes: &Sizes) -> bool {
         && sizes.kernel == [3, 3]
         && sizes.channels[0] * sizes.channels[1] * TAPS <= MOST_WEIGHTS
         && (width.is_multiple_of(4) || width.is_multiple_of(7))
-        && width > 0
+        && sizes.positions() > 0
         && std::arch::is_x86_feature_detected!("avx512f")
 }
 
@@ -176,9 +176,10 @@ impl Work<'_> {
     fn rows<const R: usize, const V: usize>(&self, first: usize, out: &mut [f32]) {
         let ([height, width], step) = (self.sizes.output, self.sizes.stride);
         let weights = &self.weights[first * self.taps.len()..][..V * LANES * self.taps.len()];
+        assert!(width.is_multiple_of(R), "pixels of a row");
         for first_pixel in (0..height * width).step_by(R) {
             let (y, x) = (first_pixel / width, first_pixel % width);
-            // SAFETY: `run` has checked the last pixel's last tap, and the output's end.
+            // SAFETY: `run` has checked the last pixel's last tap, and the output's end; no pixel is beyond its row.
             unsafe {
                 let pixel = self.x.as_ptr().add((y * self.row + x) * step);
                 let mut sums = [[_mm512_setzero_ps(); V]; R];
@@ -249,8 +250,8 @@ pub(super) fn weight_gradient(sizes: &Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> 
         .collect();
     let mut out = vec![0.0; made * read * TAPS];
     for sum in sums {
-        for (k, lanes) in sum.chunks_exact(lanes).enumerate() {
-            for (channel, value) in lanes[..made].iter().enumerate() {
+        for (k, of_channels) in sum.chunks_exact(lanes).enumerate() {
+            for (channel, value) in of_channels[..made].iter().enumerate() {
                 out[channel * read * TAPS + k] += value;
             }
         }
@@ -459,5 +460,7 @@ mod tests {
         };
         assert!(!fits(&sizes(8, 8, 5, 1)) && !fits(&sizes(8, 8, 3, 2)) && !fits(&sizes(8, 10, 3, 1)));
         assert!(!fits(&sizes(512, 8, 3, 1)));
+        let nothing = Sizes::new([1, 8, 2, 10], [8, 8, 3, 3], Geometry { stride: 1, padding: 0, groups: 1 });
+        assert!(nothing.positions() == 0 && !fits(&nothing));
     }
 }

@@ -20,8 +20,9 @@
 //! No negatives, no second pass, no label in the features of any node that is asked for.
 //!
 //! What we do differently: prototypes, which need no change of the graph. Blocks may learn simultaneously as well as greedily
-//! (the paper's way); under a greedy schedule the aggregation of a block's constant input is kept. Sparse features are the
-//! exception: an aggregation would fill them, so there a block transforms before it aggregates.
+//! (the paper's way); under a greedy schedule the aggregation of a block's constant input is kept, and a block of one layer
+//! makes only the rows that its loss reads: the labelled nodes and the representatives. Sparse features are the exception to
+//! the first: an aggregation would fill them, so there a block transforms before it aggregates.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
