@@ -1,4 +1,4 @@
-//! Goodness of class maps: an auxiliary convolution to one map per class, and the mean of its squares.
+//! Goodness of class maps: an auxiliary convolution to the same number of maps for every class, and the mean of its squares.
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -49,10 +49,13 @@ impl ClassLoss {
     }
 }
 
-/// `A = conv(h)` `[B, C, H', W']`, `G_c = mean_{hw} A_c^2 / temperature` (Krutsylo 2025, arXiv 2501.03176).
+/// `A = conv(h)` `[B, C M, H', W']`, `G_c = mean_{m,hw} A_{cm}^2 / temperature`; `M = 1` is the paper's (Krutsylo 2025,
+/// arXiv 2501.03176).
 #[derive(Module, Debug)]
 pub struct ClassMaps {
     conv: Conv2d,
+    #[module(skip)]
+    classes: usize,
     #[module(skip)]
     loss: ClassLoss,
     #[module(skip)]
@@ -60,21 +63,22 @@ pub struct ClassMaps {
 }
 
 impl ClassMaps {
-    /// A head for maps of `shape`, with a kernel of side `kernel`.
+    /// A head for maps of `shape`, with `maps` auxiliary maps for every class and a kernel of side `kernel`.
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if the shape is no map or a size is 0.
     pub fn new(
         shape: RowShape,
         classes: usize,
+        maps: usize,
         kernel: usize,
         loss: ClassLoss,
         temperature: f64,
         draw: &mut Draw<'_>,
     ) -> Result<Self> {
         let [channels, _, _] = map_shape(shape, "ClassMaps")?;
-        let conv = draw.conv(ConvShape::same(channels, classes, kernel, 1).with_bias(), ConvInit::Default)?;
-        Ok(Self { conv, loss, temperature })
+        let conv = draw.conv(ConvShape::same(channels, classes * maps, kernel, 1).with_bias(), ConvInit::Default)?;
+        Ok(Self { conv, classes, loss, temperature })
     }
 }
 
@@ -92,12 +96,41 @@ impl Head for ClassMaps {
     fn scores(&self, h: &AnyActivation) -> Tensor<2> {
         let maps = super::maps_of(h);
         let a = conv2d(&self.conv, maps);
-        let [rows, classes, height, width] = a.dims();
-        let squares = a.square().reshape([rows, classes, height * width]);
-        squares.mean_dim(2).reshape([rows, classes]) / self.temperature
+        let [rows, channels, height, width] = a.dims();
+        let squares = a.square().reshape([rows, self.classes, channels / self.classes * height * width]);
+        squares.mean_dim(2).reshape([rows, self.classes]) / self.temperature
     }
 
     fn linear(&self) -> Option<ProjectedCrossEntropy> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heads::reference::{Maps, convolved, maps, numbers};
+    use burn::tensor::Device;
+    use burn_forward::random::Seed;
+
+    #[test]
+    fn goodness_is_the_mean_of_a_class_s_squares() {
+        let device = Device::flex();
+        let mut draw = Draw::new(Seed::new(3), "head", &device);
+        let shape = RowShape::Maps { channels: 2, height: 4, width: 3 };
+        let head = ClassMaps::new(shape, 3, 2, 3, ClassLoss::LogSumExp, 0.5, &mut draw).unwrap();
+        let h = maps(5, [2, 4, 3], &device);
+        let bias = numbers(head.conv.bias.as_ref().unwrap().val());
+        let a: Maps = convolved(&h, &head.conv, &bias);
+        let goodness = numbers(head.scores(&AnyActivation::Maps(h)));
+        for row in 0..5 {
+            for class in 0..3 {
+                let own = &a[row][2 * class..2 * class + 2];
+                let squares: f32 = own.iter().flatten().map(|a| a * a).sum();
+                let expected = squares / 24.0 / 0.5;
+                let got = goodness[3 * row + class];
+                assert!((got - expected).abs() < 1e-5, "row {row}, class {class}: {got}, not {expected}");
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ pub use channel_wise::{ChannelWiseConfig, GroupBetween};
 pub use decoupled_greedy::DecoupledGreedyConfig;
 pub use info_pro::InfoProConfig;
 pub use predsim::PredsimConfig;
-pub use scalable_forward_forward::ScalableForwardForwardConfig;
+pub use scalable_forward_forward::{MapHead, ScalableForwardForwardConfig};
 pub use trifecta::TrifectaConfig;
 
 use burn_forward::Result;

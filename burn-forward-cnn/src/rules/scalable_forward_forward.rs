@@ -2,7 +2,7 @@
 //!
 //! Krutsylo 2025, arXiv 2501.03176. For a block with output `u` `[B, C_in, H, W]`:
 //!
-//! - `A = conv_kxk(u)` `[B, C, H, W]`, `G_c = mean_hw A_c^2`,
+//! - `A = conv_kxk(u)` `[B, C M, H, W]`, `G_c = mean_{m,hw} A_cm^2` with `M = 1`,
 //! - loss `-G_y + log sum_j e^(G_j)`, over all classes or over the wrong ones only,
 //! - the detached `u`, layer-normalised where asked for, enters the next block.
 //!
@@ -10,7 +10,8 @@
 //! is the partition's business. The last block, whose output is features, has the network's output layer.
 //!
 //! What we do differently: `between` is `none` by default and not the paper's normalisation, so that the trained network
-//! is the ordinary one; a `temperature` divides `G`, which has no bound.
+//! is the ordinary one; a `temperature` divides `G`, which has no bound; `M` may be more than 1 (a class may then be known by
+//! any of several patterns), and the `head` may be a public reimplementation's, which has a hidden layer.
 
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
@@ -22,13 +23,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::heads_of;
-use crate::heads::{ClassLoss, ClassMaps};
+use crate::heads::{ClassLoss, ClassMaps, PooledMaps};
 
 /// Settings of `scalable-forward-forward`.
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
 /// | `loss` | log-sum-exp | log-sum-exp, margin | over all classes, or the true one against the others |
+/// | `head` | class-maps | class-maps, pooled-maps | mean of squares of a class's maps, or a classifier of rectified maps |
+/// | `maps` | 1 | 1 to 64 | maps of the auxiliary convolution for every class |
 /// | `kernel` | 1 | odd, 1 to 7 | side of the auxiliary convolution |
 /// | `temperature` | 1 | > 0 | divides the goodness |
 /// | `between` | none | none, rms, l2, layer-norm | normaliser of a block's detached output |
@@ -39,6 +42,13 @@ pub struct ScalableForwardForwardConfig {
     /// Loss of the goodness.
     #[serde(default)]
     pub loss: ClassLoss,
+    /// What is made of the auxiliary maps.
+    #[serde(default)]
+    pub head: MapHead,
+    /// Maps of the auxiliary convolution for every class.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 64))]
+    pub maps: usize,
     /// Side of the auxiliary convolution.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 7))]
@@ -55,6 +65,17 @@ pub struct ScalableForwardForwardConfig {
     pub readout: HeadReadout,
 }
 
+/// What scalable Forward-Forward makes of the maps of its auxiliary convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MapHead {
+    /// The mean of the squares of each class's own maps (the paper's).
+    #[default]
+    ClassMaps,
+    /// Layer normalisation, rectifier, means of all maps, linear classifier.
+    PooledMaps,
+}
+
 fn one() -> usize {
     1
 }
@@ -67,8 +88,16 @@ impl RuleSpec for ScalableForwardForwardConfig {
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
         let heads = heads_of(network, classes, seed, |shape, draw| match shape {
             RowShape::Maps { .. } => {
-                let head = ClassMaps::new(shape, classes, self.kernel, self.loss, self.temperature, draw)?;
-                Ok(Some(AnyHead::new(head)))
+                let (loss, kernel, temperature) = (self.loss, self.kernel, self.temperature);
+                Ok(Some(match self.head {
+                    MapHead::ClassMaps => {
+                        AnyHead::new(ClassMaps::new(shape, classes, self.maps, kernel, loss, temperature, draw)?)
+                    }
+                    MapHead::PooledMaps => {
+                        let channels = classes * self.maps;
+                        AnyHead::new(PooledMaps::new(shape, classes, channels, kernel, loss, temperature, draw)?)
+                    }
+                }))
             }
             _ => Ok(None),
         })?;
