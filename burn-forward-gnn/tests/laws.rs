@@ -11,7 +11,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_forward::activation::{Activation, RowShape};
+use burn_forward::activation::{Activation, AnyActivation, Memo, RowShape};
 use burn_forward::config::{Context, Registry};
 use burn_forward::data::{Batch, DataSplit, TrainingData};
 use burn_forward::network::{Network, Partition};
@@ -283,6 +283,43 @@ fn blocks_above_have_no_say() {
             assert!(!mine.is_empty(), "{case}: block {k} learns nothing");
             assert_eq!(of_block(&base, k), mine, "{case}: block {k}");
         }
+    }
+}
+
+#[test]
+fn a_block_that_makes_only_the_rows_that_are_read_learns_the_same() {
+    let data = node_data(None);
+    let batch = batch(&data, DataSplit::Train);
+    let mut tried = Vec::new();
+    for case in cases().into_iter().filter(|c| c.spec().greedy().is_ok()) {
+        let model = case.model(seed(), CLASSES);
+        for index in 0..model.network.len() {
+            let mut pass = model.rule.begin(&model.network, &batch, model.context(&batch), &mut Tape::new(()));
+            for (i, below) in model.network.blocks()[..index].iter().enumerate() {
+                model.rule.advance(i, below, &mut pass);
+            }
+            let learned = |pass| of_block(&gradients(&model, &model.learn_block(index, pass, batch.key).grads), index);
+            let mut reading = pass.clone();
+            for stream in &mut reading.streams {
+                let read = model.rule.read_rows(stream);
+                if let (Some(read), AnyActivation::Nodes(nodes)) = (read, stream) {
+                    assert!(read.rows().len() < nodes.features.rows(), "{case}");
+                    nodes.memo = Some(Memo::reading(read));
+                    tried.push(case.rule.clone());
+                }
+            }
+            let (all, ours) = (learned(pass), learned(reading));
+            assert!(!all.is_empty() && all.keys().eq(ours.keys()), "{case}: block {index}");
+            for (path, a) in &all {
+                for (a, b) in a.iter().zip(&ours[path]) {
+                    assert!((a - b).abs() < 1e-5 * a.abs().max(1.0), "{case}: {path}: {b}, not {a}");
+                }
+            }
+        }
+    }
+    tried.dedup();
+    for rule in ["single-forward", "graph-forward-forward"] {
+        assert!(tried.iter().any(|t| t == rule), "{rule} makes all rows");
     }
 }
 

@@ -21,7 +21,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn_forward::activation::{Activation, AnyActivation, Nodes};
+use burn_forward::activation::{Activation, AnyActivation, Nodes, ReadRows};
 use burn_forward::block::Block;
 use burn_forward::config::Context;
 use burn_forward::data::Batch;
@@ -313,6 +313,10 @@ impl Rule for GraphForwardForward {
         };
         let outputs = seen.iter().map(|x| block.forward(x.clone())).collect();
         pass.streams = self.hand_on(&inputs, outputs);
+    }
+
+    fn read_rows(&self, stream: &AnyActivation) -> Option<ReadRows> {
+        Some(ReadRows::new(stream.labelled_rows()?, []))
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {

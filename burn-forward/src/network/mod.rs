@@ -1,10 +1,12 @@
 //! Networks: layers in order, grouped into blocks by a partition that is computed, never listed by hand.
 
+mod frozen;
 mod layer;
 mod mlp;
 mod partition;
 mod registry;
 
+pub use frozen::Frozen;
 pub use layer::{AnyLayer, Candidates, Layer, LayerExport};
 pub use mlp::{ActivationFn, Dense, InitScheme, MlpConfig};
 pub use partition::{LayerOutline, Partition, PartitionName};
@@ -103,6 +105,8 @@ pub struct Network {
     input: Option<RowShape>,
     #[module(skip)]
     device: Option<Device>,
+    #[module(skip)]
+    frozen: Option<Frozen>,
 }
 
 impl Network {
@@ -119,7 +123,7 @@ impl Network {
         let sizes = partition.sizes(&outline, &bytes)?;
         let mut layers = layers.into_iter();
         let blocks = sizes.into_iter().map(|n| Chain { layers: layers.by_ref().take(n).collect() }).collect();
-        Ok(Self { blocks, input: None, device: None })
+        Ok(Self { blocks, input: None, device: None, frozen: None })
     }
 
     /// With the shape of a row that enters it, for rules whose heads draw what entered.
@@ -162,14 +166,28 @@ impl Network {
         Self { blocks: self.blocks[..n.clamp(1, self.blocks.len())].to_vec(), ..self.clone() }
     }
 
+    /// With its first blocks frozen: [`forward_all`](Self::forward_all) keeps what they make of graphs.
+    pub fn with_frozen(self, frozen: Frozen) -> Self {
+        Self { frozen: Some(frozen), ..self }
+    }
+
     /// Output of every block for one input, without local losses.
     pub fn forward_all(&self, input: AnyActivation) -> Vec<AnyActivation> {
-        let mut x = input;
-        let mut outputs = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            x = block.forward(x);
-            outputs.push(x.clone());
-        }
+        let through = |blocks: &[Chain], mut x: AnyActivation| {
+            let mut outputs = Vec::with_capacity(blocks.len());
+            for block in blocks {
+                x = block.forward(x);
+                outputs.push(x.clone());
+            }
+            outputs
+        };
+        let Some(frozen) = &self.frozen else {
+            return through(&self.blocks, input);
+        };
+        let (below, above) = self.blocks.split_at(frozen.blocks().min(self.blocks.len()));
+        let mut outputs = frozen.outputs(&input, || through(below, input.clone()));
+        let last = outputs.last().cloned().unwrap_or(input);
+        outputs.extend(through(above, last));
         outputs
     }
 

@@ -19,7 +19,7 @@ use rand::seq::SliceRandom;
 
 use crate::activation::{Activation, AnyActivation, Memo};
 use crate::data::{Batch, BatchKey};
-use crate::network::Chain;
+use crate::network::{Chain, Frozen};
 use crate::random::Seed;
 use crate::rules::{AnyRule, Pass};
 use crate::training::{LocalModel, Quantity, metric_name};
@@ -262,6 +262,7 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
         let mut history = self.history.clone();
         let mut epoch = starting_epoch;
         let mut cache: Option<(usize, Cache)> = None;
+        let mut frozen = Frozen::new(0);
         while let Some(phase) = next_phase(&history, blocks, self.epochs_per_block, self.patience) {
             if phase.epochs == 0 && phase.block > 0 {
                 learner.load_scheduler(self.fresh_schedule.clone());
@@ -312,7 +313,13 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
 
             let start = LearnerEvent::StartSplit { epoch_number: epoch, total_items: valid.num_items() };
             interrupter.fail_on_error(event_processor.process_valid(start));
-            let model = learner.model().prefix(phase.block + 1).valid();
+            if frozen.blocks() != phase.block {
+                frozen = Frozen::new(phase.block);
+            }
+            let mut model = learner.model().prefix(phase.block + 1).valid();
+            if self.cache {
+                model.network = model.network.with_frozen(frozen.rewound());
+            }
             let mut iterator = valid.iter();
             let mut iteration = 0;
             while let Some(Ok(batch)) = iterator.next() {

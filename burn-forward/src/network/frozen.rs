@@ -1,0 +1,139 @@
+//! What blocks that do not learn any more make of inputs that come again and again.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::activation::{AnyActivation, Memo, Nodes};
+
+/// The outputs of a network's first blocks for the graphs of a data set, which are asked for in the same order every time.
+///
+/// While a greedy schedule trains block `k`, the blocks below it make the same of the same validation graph in every epoch.
+/// They do it once here, and what block `k` aggregates of its input is kept with that.
+#[derive(Debug, Clone)]
+pub struct Frozen {
+    blocks: usize,
+    kept: Arc<Mutex<Vec<Kept>>>,
+    next: Arc<AtomicUsize>,
+}
+
+/// What one call asked for and got.
+#[derive(Clone)]
+struct Kept {
+    /// Held, so that no other graph can come to be in its place.
+    graph: Arc<dyn Any + Send + Sync>,
+    nodes: usize,
+    outputs: Vec<AnyActivation>,
+}
+
+impl Kept {
+    fn is_for(&self, input: &Nodes) -> bool {
+        Arc::ptr_eq(&self.graph, &input.graph) && self.nodes == input.features.rows()
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").field("nodes", &self.nodes).field("outputs", &self.outputs).finish_non_exhaustive()
+    }
+}
+
+impl Frozen {
+    /// For the first `blocks` blocks of a network; nothing is kept yet.
+    pub fn new(blocks: usize) -> Self {
+        Self { blocks, kept: Arc::default(), next: Arc::default() }
+    }
+
+    /// The same outputs, to be asked for from the first again.
+    pub fn rewound(&self) -> Self {
+        Self { next: Arc::default(), ..self.clone() }
+    }
+
+    /// Number of blocks.
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// Their outputs for `input`: those of the call of the same number in the last round where that was on the same graph with
+    /// as many nodes, else what `make` makes. An input that is no graph is always made anew.
+    pub(super) fn outputs(
+        &self,
+        input: &AnyActivation,
+        make: impl FnOnce() -> Vec<AnyActivation>,
+    ) -> Vec<AnyActivation> {
+        let (false, Some(nodes)) = (self.blocks == 0, input.nodes()) else {
+            return make();
+        };
+        let call = self.next.fetch_add(1, Ordering::Relaxed);
+        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = lock().get(call).filter(|kept| kept.is_for(nodes)) {
+            return kept.outputs.clone();
+        }
+        let mut outputs = make();
+        if let Some(AnyActivation::Nodes(last)) = outputs.last_mut() {
+            last.memo = Some(Memo::default());
+        }
+        let entry = Kept { graph: nodes.graph.clone(), nodes: nodes.features.rows(), outputs: outputs.clone() };
+        let mut kept = lock();
+        kept.truncate(call);
+        // Calls of several threads may come out of order; then there is nothing to keep this one behind.
+        if kept.len() == call {
+            kept.push(entry);
+        }
+        outputs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::{Activation, Labelled};
+    use burn::tensor::{Device, Tensor};
+
+    fn input(graph: &Arc<dyn Any + Send + Sync>) -> AnyActivation {
+        AnyActivation::Nodes(Nodes {
+            features: Tensor::<2>::ones([3, 2], &Device::flex()).into(),
+            labelled: Labelled::All,
+            graph: graph.clone(),
+            memo: None,
+        })
+    }
+
+    #[test]
+    fn outputs_are_made_once_for_every_call_on_the_same_graph() {
+        let [one, other]: [Arc<dyn Any + Send + Sync>; 2] = [Arc::new(1), Arc::new(2)];
+        let frozen = Frozen::new(1);
+        let made = AtomicUsize::new(0);
+        let ask = |frozen: &Frozen, graph| {
+            let input = input(graph);
+            let make = || {
+                let value = made.fetch_add(1, Ordering::Relaxed) as f32;
+                vec![input.with_features(input.features() * value)]
+            };
+            frozen.outputs(&input, make)[0].features().into_data().iter::<f32>().next().unwrap()
+        };
+        assert_eq!([ask(&frozen, &one), ask(&frozen, &one)], [0.0, 1.0]);
+        let again = frozen.rewound();
+        assert_eq!([ask(&again, &one), ask(&again, &one)], [0.0, 1.0]);
+        // Another graph is another question, and so is everything behind it.
+        let again = frozen.rewound();
+        assert_eq!([ask(&again, &other), ask(&again, &one)], [2.0, 3.0]);
+        let again = frozen.rewound();
+        assert_eq!([ask(&again, &other), ask(&again, &one)], [2.0, 3.0]);
+    }
+
+    #[test]
+    fn rows_without_a_graph_are_made_anew() {
+        let frozen = Frozen::new(1);
+        let rows = AnyActivation::Features(Tensor::<2>::ones([3, 2], &Device::flex()));
+        for _ in 0..2 {
+            let mut made = false;
+            frozen.rewound().outputs(&rows, || {
+                made = true;
+                vec![rows.clone()]
+            });
+            assert!(made);
+        }
+    }
+}
