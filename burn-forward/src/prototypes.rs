@@ -4,6 +4,11 @@
 //! each class, its prototype. Of a row that is itself part of a mean, its own share is left out of the score of its own
 //! class: a row would otherwise find itself in its prototype, and of a class with few rows learn nothing else.
 
+#[cfg(feature = "flex")]
+mod flex;
+
+#[cfg(feature = "flex")]
+use burn::tensor::DType;
 use burn::tensor::{Int, Tensor};
 
 use crate::label::one_hot;
@@ -14,6 +19,24 @@ use crate::label::one_hot;
 /// - `h`: `[B, d]`; `representatives`: `[C, d]`; returns `[B, C]`.
 pub fn scores(h: Tensor<2>, representatives: Tensor<2>, temperature: f64) -> Tensor<2> {
     h.matmul(representatives.transpose()) / temperature
+}
+
+/// `<h_i, r_k> / temperature` where the representatives are the last `classes` rows of `h` themselves, as those of virtual
+/// nodes are; all rows, if there are fewer. Gradients reach the last rows both ways.
+///
+/// # Shapes
+/// - `h`: `[N, d]`; returns `[N, C]`.
+pub fn scores_of_last_rows(h: Tensor<2>, classes: usize, temperature: f64) -> Tensor<2> {
+    let [rows, _] = h.dims();
+    let last = classes.min(rows);
+    #[cfg(feature = "flex")]
+    if h.dtype() == DType::F32
+        && let Some(scores) = flex::scores(&h, last, (1.0 / temperature) as f32)
+    {
+        return scores;
+    }
+    let representatives = h.clone().narrow(0, rows - last, last);
+    scores(h, representatives, temperature)
 }
 
 /// The mean of the rows of every class; 0 for a class without rows.
@@ -63,6 +86,25 @@ mod tests {
         let rows: Vec<[f32; 2]> = (0..5).filter(|i| Y[*i] == c && Some(*i) != skip).map(|i| H[i]).collect();
         let n = rows.len().max(1) as f32;
         [rows.iter().map(|r| r[0]).sum::<f32>() / n, rows.iter().map(|r| r[1]).sum::<f32>() / n]
+    }
+
+    #[test]
+    fn scores_of_the_last_rows_are_those_of_a_copy_of_them() {
+        let devices = [Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing()];
+        for (device, rows, classes) in devices.iter().flat_map(|d| [(d, 700, 3), (d, 3, 3), (d, 9, 1)]) {
+            let random = |shape| Tensor::<2>::random(shape, burn::tensor::Distribution::Default, device);
+            let (h, weights) = (random([rows, 13]).require_grad(), random([rows, classes]));
+            let ours = scores_of_last_rows(h.clone(), classes, 0.7);
+            let theirs = scores(h.clone(), h.clone().narrow(0, rows - classes, classes), 0.7);
+            let gradient = |s: &Tensor<2>| h.grad(&(s.clone().square() * weights.clone()).sum().backward()).unwrap();
+            let pairs = [(gradient(&ours), gradient(&theirs)), (ours.inner(), theirs.inner())];
+            for (ours, theirs) in pairs {
+                let [ours, theirs] = [ours, theirs].map(|t| t.into_data().iter::<f32>().collect::<Vec<_>>());
+                for (a, b) in ours.iter().zip(&theirs) {
+                    assert!((a - b).abs() < 1e-4 * b.abs().max(1.0), "{rows} rows, {classes} classes: {a}, not {b}");
+                }
+            }
+        }
     }
 
     #[test]

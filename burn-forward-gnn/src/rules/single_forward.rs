@@ -35,7 +35,7 @@ use burn_forward::data::Batch;
 use burn_forward::local::{LocalLoss, learn};
 use burn_forward::network::{Chain, Companions, LayerRequest, Network, Partition};
 use burn_forward::pair_loss::cross_entropy;
-use burn_forward::prototypes::{class_means, leave_one_out_scores, scores};
+use burn_forward::prototypes::{class_means, leave_one_out_scores, scores, scores_of_last_rows};
 use burn_forward::random::Seed;
 use burn_forward::rules::{AnyRule, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use burn_forward::tape::{Labels, Score, Tape};
@@ -184,13 +184,12 @@ impl RepresentativeCrossEntropy {
         }
         match (self.settings.representatives, labels) {
             (Representatives::VirtualNodes, _) => {
-                let representatives = virtual_rows(output.features(), self.classes);
                 match output.labelled_rows() {
                     // A score of every node costs less than a copy of most of them.
                     Some(rows) if 4 * rows.dims()[0] > output.rows() => {
-                        scores(output.features(), representatives, temperature).select(0, rows.clone())
+                        scores_of_last_rows(output.features(), self.classes, temperature).select(0, rows.clone())
                     }
-                    _ => scores(output.labelled(), representatives, temperature),
+                    _ => scores(output.labelled(), virtual_rows(output.features(), self.classes), temperature),
                 }
             }
             (Representatives::Prototypes, Some(labels)) => {

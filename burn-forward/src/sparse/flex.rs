@@ -105,14 +105,14 @@ impl Backward<Flex, 2> for WeightedProduct {
 }
 
 /// The numbers of a tensor in row-major order, without a copy where they lie so.
-fn numbers(x: &FlexTensor) -> Cow<'_, [f32]> {
+pub(crate) fn numbers(x: &FlexTensor) -> Cow<'_, [f32]> {
     match x.as_slice::<f32>() {
         Some(values) => Cow::Borrowed(values),
         None => Cow::Owned(x.clone().into_data().iter::<f32>().collect()),
     }
 }
 
-fn tensor(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
+pub(crate) fn tensor(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
@@ -166,7 +166,7 @@ fn dot_products(s: &Compressed, dy: &FlexTensor, x: &FlexTensor, heads: usize) -
 }
 
 /// A sum in eight parts: one after the other would wait for each addition.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; 8];
     let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
     let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();

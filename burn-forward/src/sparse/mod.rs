@@ -8,7 +8,7 @@
 //! so that every run gives the same.
 
 #[cfg(feature = "flex")]
-mod flex;
+pub(crate) mod flex;
 #[cfg(test)]
 mod tests;
 
