@@ -95,7 +95,7 @@ mod tests {
         for row in 0..4 {
             let mut means = vec![0.0; channels];
             for pixel in 0..pixels {
-                let column: Vec<f32> = (0..channels).map(|c| a[row][c][pixel]).collect();
+                let column: Vec<f32> = a[row].iter().map(|channel| channel[pixel]).collect();
                 let mean = column.iter().sum::<f32>() / channels as f32;
                 let variance = column.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / channels as f32;
                 for (sum, x) in means.iter_mut().zip(&column) {
