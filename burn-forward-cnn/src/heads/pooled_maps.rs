@@ -1,4 +1,5 @@
-//! The other head of Scalable Forward-Forward: convolution, normalisation, rectifier, means of the maps, classifier.
+//! The head of a public reimplementation of Scalable Forward-Forward, which is not the paper's: convolution,
+//! normalisation, rectifier, means of the maps, classifier.
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;

@@ -121,7 +121,8 @@ impl GreedyStrategy {
         let context = model.context(batch);
         let mut pass = model.rule.begin(&model.network, &model.enter_batch(batch), context, &mut crate::Tape::new(()));
         for (index, below) in model.network.blocks()[..block].iter().enumerate() {
-            model.rule.advance(index, below, &mut pass);
+            // Off the autodiff graph: what no backward pass ever reaches, Burn keeps for good.
+            model.rule.advance(index, &below.clone().no_grad(), &mut pass);
         }
         pass
     }
