@@ -348,3 +348,25 @@ fn a_resumed_run_is_not_changed_by_other_arguments() {
     let said = place.run(&["train", "--resume", "nowhere"]);
     assert_eq!(said.failed(2), "run folder nowhere: found no config.json; needed: a folder that `train` made");
 }
+
+#[test]
+fn a_run_that_is_running_is_not_resumed() {
+    let place = Place::new();
+    let folder = place.file("busy");
+    let long = config(json!({"name": "mono-forward"}), json!({"training": {"epochs": 100_000}}));
+    place.config("busy.json", &long);
+    let mut child = place.start(&["train", "busy.json", "--out", "busy"]);
+    let begun = Instant::now();
+    while saved_models(&folder).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no model was saved");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let refused = place.run(&["train", "--resume", "busy"]);
+    signal(&mut child, Stop::Interrupt);
+    let said = Place::end(child);
+    assert_eq!(
+        refused.failed(2),
+        "run folder busy: another process is training in it; needed: that it ends, or another folder"
+    );
+    assert!(said.err.contains("go on with `burn-forward train --resume busy`"), "{}", said.err);
+}

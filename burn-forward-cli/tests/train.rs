@@ -32,6 +32,7 @@ fn a_run_leaves_its_folder() {
         fs::read_dir(&run).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     let expected = [
+        ".lock",
         "checkpoint",
         "config.json",
         "evaluation.json",

@@ -1,20 +1,22 @@
-//! What a local rule is for: no graph of a block outlives the block's own step.
+//! What local learning is for: no graph of a block outlives the block's own step, whatever the schedule.
 //!
-//! Alone in its program, since it counts every byte that the program has allocated.
+//! Alone in their program and one at a time, since they count every byte that the program has allocated.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use burn::tensor::{Device, Tensor};
 use burn_forward::activation::{AnyActivation, RowShape};
+use burn_forward::config::{Registry, RunConfig};
 use burn_forward::data::{Batch, BatchKey};
 use burn_forward::network::{ActivationFn, MlpConfig, Network, Partition};
 use burn_forward::normalise::Normaliser;
 use burn_forward::random::Seed;
 use burn_forward::rules::rule_entries;
 use burn_forward::tape::Tape;
-use burn_forward::training::LocalModel;
+use burn_forward::training::{LocalModel, ProgressRenderer, Run, RunFolder, RunOptions, Verbosity, train};
 use serde_json::{Value, json};
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -39,6 +41,9 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+/// Held by the test that runs.
+static ALONE: Mutex<()> = Mutex::new(());
 
 const ROWS: usize = 4096;
 const WIDTH: usize = 64;
@@ -89,6 +94,7 @@ fn learns_on_the_way(model: &LocalModel, batch: &Batch) -> bool {
 
 #[test]
 fn memory_does_not_grow_with_depth() {
+    let _alone = ALONE.lock();
     let device = Device::flex().autodiff();
     let batch = batch(&device);
     let mut flat = Vec::new();
@@ -129,4 +135,45 @@ fn memory_does_not_grow_with_depth() {
             assert!((pair[1] - pair[0]).abs() < 0.25, "{name}: held after each block {held:?}");
         }
     }
+}
+
+/// Samples of the training set.
+const DIGITS: usize = 1437;
+
+/// Largest number of bytes above what was there before, in a whole run of one epoch per block.
+fn peak_of_a_greedy_run(depth: usize) -> usize {
+    let config = json!({
+        "data": {"name": "digits"},
+        "network": {"name": "mlp", "widths": vec![WIDTH; depth]},
+        "rule": {"name": "mono-forward"},
+        "schedule": {"name": "greedy"},
+        "training": {"epochs": 1, "batch-size": 32, "eval-batch-size": 32, "workers": 0},
+        "optimizer": {"name": "adam", "lr": 0.001},
+    });
+    let config = RunConfig::from_value("greedy", config, &[], &Registry::default()).unwrap();
+    let options = RunOptions {
+        device_name: "flex".into(),
+        folders: Default::default(),
+        interrupter: Default::default(),
+        command: String::new(),
+        git_revision: None,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(folder.path().join("run")).unwrap();
+    let before = LIVE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let run = Run::prepare(config, options).unwrap();
+    train(&run, &folder, Box::new(ProgressRenderer::new(Verbosity::Quiet))).unwrap();
+    PEAK.load(Relaxed) - before
+}
+
+#[test]
+fn memory_of_a_greedy_run_does_not_grow_with_depth() {
+    let _alone = ALONE.lock();
+    peak_of_a_greedy_run(2); // threads started, data read once
+    let [shallow, deep] = [2, 10].map(|depth| peak_of_a_greedy_run(depth) as f64);
+    let growth = (deep - shallow) / (8 * DIGITS * WIDTH * size_of::<f32>()) as f64;
+    println!("greedy: {growth:.2} activations of the training set per layer");
+    // Weights, moments, metrics. Graphs of finished blocks, if they stayed, would be several for every pair of blocks.
+    assert!(growth < 0.5, "a greedy run keeps {growth} activations of the training set per layer");
 }

@@ -125,8 +125,8 @@ fn weight_gradient(x: FlexTensor, weight: &FlexTensor, dy: &FlexTensor, geometry
     let dw = match sizes.way() {
         Way::Depthwise => depthwise::weight_gradient(&sizes, x, dy),
         #[cfg(target_arch = "x86_64")]
-        Way::Direct => direct::weight_gradient(&sizes, x, dy),
-        Way::Columns => columns::weight_gradient(&sizes, x, dy),
+        Way::Direct if direct::fits_weight_gradient(&sizes) => direct::weight_gradient(&sizes, x, dy),
+        _ => columns::weight_gradient(&sizes, x, dy),
     };
     tensor(dw, dims(weight))
 }

@@ -3,7 +3,7 @@
 //! Burn computes the gradient of a convolution's weights as a convolution with a kernel as large as the maps, which on flex
 //! comes down to products of a handful of columns, and a batch normalisation out of a dozen passes with six temporary
 //! tensors of the maps' size. Here convolutions are products of matrices of some hundred columns or, on processors with
-//! AVX-512 and for the usual kernels of side 3, sums straight from the maps, and a normalisation with its activation is two
+//! AVX-512 or AVX2 and for the usual kernels of side 3, sums straight from the maps, and a normalisation with its activation is two
 //! passes each way: a step of ResNet-18 takes 0.3 of the time and, learned block by block, a fifth less memory
 //! (`results/benchmarks/steps-cnn.md`). They are [Burn backend extensions](burn::backend::backend_extension): Burn's own
 //! autodiff, checkpointing and modules work on unchanged. Every other backend, and every number type but `f32`, is Burn's.

@@ -22,6 +22,6 @@ pub use model::{BlockNumbers, EvalOutput, LocalModel, StepNumbers, StepOutput};
 pub use plan::{BlockPlan, plan};
 pub use renderer::{ProgressRenderer, Verbosity};
 pub use run::{Outcome, Run, RunOptions, build_model, load_model, train};
-pub use run_folder::{MetricRow, RunFolder};
+pub use run_folder::{MetricRow, RunFolder, RunLock};
 pub use step_cost::{StepCost, step_cost};
 pub use summary::Summary;

@@ -327,11 +327,12 @@ fn write_status(folder: &RunFolder, run: &Run, status: &str, resumed: &[Value]) 
 ///
 /// # Errors
 /// [`Error::NonFinite`] if a loss became NaN or infinite, [`Error::Interrupted`] if the run was stopped, and what data,
-/// device and files give.
+/// device and files give; [`Error::RunFolder`] if another process is training in the folder.
 pub fn train(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Outcome> {
     if let Some(summary) = finished(run, folder)? {
         return Ok(Outcome::FinishedBefore(summary));
     }
+    let _lock = folder.lock()?;
     let begun = Instant::now();
     let before = folder.read_json("run.json").ok();
     let mut resumed = before.as_ref().and_then(|b| b["resumed"].as_array().cloned()).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The folder of a run: what is in it, and how it survives a kill at any moment.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,12 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
+}
+
+/// Keeps a run's folder for one process, see [`RunFolder::lock`].
+#[derive(Debug)]
+pub struct RunLock {
+    _file: fs::File,
 }
 
 /// One row of `metrics.jsonl`: an epoch, a split, and a block or the whole network.
@@ -86,6 +92,35 @@ impl RunFolder {
             return Err(Error::run_folder(&path, "found no config.json; needed: a folder that `train` made"));
         }
         Ok(Self { path })
+    }
+
+    /// Takes the folder for this process: two that train in one folder would spoil each other's checkpoints and metrics.
+    ///
+    /// The lock ends with the value or, however it ends, with the process. Its file `.lock` stays and says nothing.
+    ///
+    /// # Errors
+    /// [`Error::RunFolder`] if another process has it, [`Error::Io`] if the file cannot be made.
+    pub fn lock(&self) -> Result<RunLock> {
+        let path = self.file(".lock");
+        let file = fs::File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|e| Error::io(&path, e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let problem = "another process is training in it; needed: that it ends, or another folder";
+                return Err(Error::run_folder(&self.path, problem));
+            }
+            // A file system without locks: training there is better than not.
+            Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {
+                tracing::warn!(path = %path.display(), "no lock: {e}");
+            }
+            Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
+        }
+        Ok(RunLock { _file: file })
     }
 
     /// Where it is.
@@ -323,6 +358,17 @@ mod tests {
             assert!(!run.checkpoints().join(name).exists(), "{name}");
         }
         assert!(run.file("summary.json").is_file() && !run.file(".summary.json.partial").exists());
+    }
+
+    #[test]
+    fn a_folder_is_trained_in_by_one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(dir.path().join("r")).unwrap();
+        let lock = run.lock().unwrap();
+        let refused = run.lock().unwrap_err().to_string();
+        assert!(refused.contains("another process is training in it"), "{refused}");
+        drop(lock);
+        run.lock().unwrap();
     }
 
     #[test]
