@@ -174,6 +174,6 @@ fn memory_of_a_greedy_run_does_not_grow_with_depth() {
     let [shallow, deep] = [2, 10].map(|depth| peak_of_a_greedy_run(depth) as f64);
     let growth = (deep - shallow) / (8 * DIGITS * WIDTH * size_of::<f32>()) as f64;
     println!("greedy: {growth:.2} activations of the training set per layer");
-    // Weights, moments, metrics. Graphs of finished blocks, if they stayed, would be several for every pair of blocks.
-    assert!(growth < 0.5, "a greedy run keeps {growth} activations of the training set per layer");
+    // 0.7: weights, gradients, moments, checkpoints, evaluation. It is 12 when graphs of finished blocks stay.
+    assert!(growth < 2.0, "a greedy run keeps {growth} activations of the training set per layer");
 }

@@ -33,7 +33,8 @@ pub(crate) fn run(args: &CostsArgs) -> Result<()> {
         let config = out.join(format!("{}.json", arm.name));
         std::fs::write(&config, arm.document(None)?).with_context(|| config.display().to_string())?;
         for value in &values {
-            note(format_args!("{} with {setting}={value}", arm.name));
+            let label = report::setting_label(&parsed(value));
+            note(format_args!("{} with {setting}={label}", arm.name));
             let point = measure(args, arm, &config, &setting, value)?;
             let mut line = serde_json::to_value(&point)?;
             line["setting"] = json!(setting);
@@ -80,6 +81,11 @@ fn varied(text: &str) -> Result<(String, Vec<String>)> {
     Ok((key.trim().to_owned(), values.into_iter().map(|value| value.trim().to_owned()).collect()))
 }
 
+/// A value as JSON, a bare word as a string.
+fn parsed(value: &str) -> Value {
+    serde_json::from_str(value).unwrap_or_else(|_| json!(value))
+}
+
 fn measure(args: &CostsArgs, arm: &Arm, config: &Path, setting: &str, value: &str) -> Result<CostPoint> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("plan").arg(config).args(["--set", &format!("{setting}={value}")]);
@@ -95,7 +101,7 @@ fn measure(args: &CostsArgs, arm: &Arm, config: &Path, setting: &str, value: &st
     let said: Value = serde_json::from_slice(&output.stdout)?;
     Ok(CostPoint {
         arm: arm.name.clone(),
-        value: serde_json::from_str(value).unwrap_or_else(|_| json!(value)),
+        value: parsed(value),
         blocks: said["blocks"].as_array().map_or(0, Vec::len),
         measured: serde_json::from_value(said["measured"].clone())?,
     })
@@ -109,7 +115,7 @@ fn render(setting: &str, points: &[CostPoint]) -> String {
             let cost = &point.measured;
             vec![
                 point.arm.clone(),
-                point.value.to_string(),
+                point.label(),
                 or_dash(cost.peak_above_base_bytes),
                 bytes(cost.gradient_bytes as u64),
                 bytes(cost.optimizer_bytes as u64),

@@ -25,6 +25,28 @@ pub struct CostPoint {
     pub measured: StepCost,
 }
 
+impl CostPoint {
+    /// The value in words, a list of the same item over and over as `[128 x 32]`.
+    pub fn label(&self) -> String {
+        setting_label(&self.value)
+    }
+}
+
+/// A setting's value in words, a list of the same item over and over as `[128 x 32]`.
+pub fn setting_label(value: &Value) -> String {
+    match (value, repeated(value)) {
+        (Value::String(text), _) => text.clone(),
+        (_, Some((item, times))) if times > 2 => format!("[{item} x {times}]"),
+        _ => value.to_string(),
+    }
+}
+
+/// The item of a list that holds nothing else, and how often.
+fn repeated(value: &Value) -> Option<(&Value, usize)> {
+    let (first, others) = value.as_array()?.split_first()?;
+    others.iter().all(|item| item == first).then_some((first, others.len() + 1))
+}
+
 /// The whole page.
 pub(super) fn render(setting: &str, points: &[CostPoint]) -> Result<String> {
     if points.is_empty() {
@@ -51,7 +73,7 @@ fn plots(setting: &str, points: &[CostPoint]) -> Result<Html> {
     let arms = distinct(points.iter().map(|point| &point.arm));
     let values = distinct(points.iter().map(|point| &point.value));
     let places = places(&values);
-    let x = Axis::named(places.iter().map(|(at, i)| (*at, words(values[*i]))).collect());
+    let x = Axis::named(places.iter().map(|(at, i)| (*at, setting_label(values[*i]))).collect());
     let line = |ink: Ink, arm: &str, of: &dyn Fn(&StepCost) -> Option<f64>| {
         let at = |(place, i): &(f64, usize)| {
             let point = points.iter().find(|point| point.arm == arm && point.value == *values[*i]);
@@ -107,7 +129,7 @@ fn figures(setting: &str, points: &[CostPoint]) -> Html {
         let growth = cost.activation_bytes().zip(first.filter(|first| *first > 0));
         let cells = [
             point.arm.clone(),
-            words(&point.value),
+            point.label(),
             exact(point.blocks as u64),
             known(cost.peak_above_base_bytes, bytes),
             bytes(cost.gradient_bytes as u64),
@@ -127,18 +149,22 @@ fn figures(setting: &str, points: &[CostPoint]) -> Html {
     body
 }
 
-/// Where the values stand: at themselves where all are numbers, else side by side in their order; with their indices, in
-/// rising order.
+/// Where the values stand: at themselves where all are numbers, at their lengths where all are lists of one and the same
+/// item (widths of networks of different depths), else side by side in their order; with their indices, in rising order.
 fn places(values: &[&Value]) -> Vec<(f64, usize)> {
     let numbers: Option<Vec<f64>> = values.iter().map(|value| value.as_f64()).collect();
-    let places = numbers.unwrap_or_else(|| (1..=values.len()).map(|i| i as f64).collect());
+    let places = numbers.or_else(|| lengths(values)).unwrap_or_else(|| (1..=values.len()).map(|i| i as f64).collect());
     let mut places: Vec<(f64, usize)> = places.into_iter().enumerate().map(|(i, at)| (at, i)).collect();
     places.sort_by(|a, b| a.0.total_cmp(&b.0));
     places
 }
 
-fn words(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+/// Lengths of lists that hold one and the same item, all of different length.
+fn lengths(values: &[&Value]) -> Option<Vec<f64>> {
+    let lists: Vec<(&Value, usize)> = values.iter().map(|value| repeated(value)).collect::<Option<_>>()?;
+    let same = lists.windows(2).all(|pair| pair[0].0 == pair[1].0);
+    let different = distinct(lists.iter().map(|(_, length)| length)).len() == lists.len();
+    (same && different).then(|| lists.iter().map(|(_, length)| *length as f64).collect())
 }
 
 fn distinct<'a, T: PartialEq>(all: impl Iterator<Item = &'a T>) -> Vec<&'a T> {
@@ -194,6 +220,17 @@ mod tests {
     fn values_that_are_no_numbers_stand_side_by_side() {
         assert_eq!(places(&[&json!(110), &json!(20)]), [(20.0, 1), (110.0, 0)]);
         assert_eq!(places(&[&json!([64]), &json!("all")]), [(1.0, 0), (2.0, 1)]);
+        assert_eq!(places(&[&json!([64, 64]), &json!([64, 32])]), [(1.0, 0), (2.0, 1)]);
+        assert_eq!(places(&[&json!([64]), &json!([32])]), [(1.0, 0), (2.0, 1)]);
+    }
+
+    #[test]
+    fn widths_of_equal_layers_stand_at_their_depth() {
+        assert_eq!(places(&[&json!([64, 64, 64]), &json!([64])]), [(1.0, 1), (3.0, 0)]);
+        assert_eq!(setting_label(&json!([64, 64, 64])), "[64 x 3]");
+        assert_eq!(setting_label(&json!([64, 64])), "[64,64]");
+        assert_eq!(setting_label(&json!([64, 32, 64])), "[64,32,64]");
+        assert_eq!((setting_label(&json!("stage")), setting_label(&json!(56))), ("stage".into(), "56".into()));
     }
 
     #[test]

@@ -50,7 +50,7 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-pub use costs::CostPoint;
+pub use costs::{CostPoint, setting_label};
 pub use run_files::{
     Audit, BlockAlignment, BlockEvaluation, BlockSummary, Evaluation, GoodnessHistogram, Graph, GraphNode, MetricRow,
     RunInfo, Split, Summary,
