@@ -26,17 +26,17 @@ pub struct CostPoint {
 }
 
 impl CostPoint {
-    /// The value in words, a list of the same item over and over as `[128 x 32]`.
+    /// The value in words, a list of the same item over and over as `[128x32]`.
     pub fn label(&self) -> String {
         setting_label(&self.value)
     }
 }
 
-/// A setting's value in words, a list of the same item over and over as `[128 x 32]`.
+/// A setting's value in words, a list of the same item over and over as `[128x32]`.
 pub fn setting_label(value: &Value) -> String {
     match (value, repeated(value)) {
         (Value::String(text), _) => text.clone(),
-        (_, Some((item, times))) if times > 2 => format!("[{item} x {times}]"),
+        (_, Some((item, times))) if times > 2 => format!("[{item}x{times}]"),
         _ => value.to_string(),
     }
 }
@@ -73,7 +73,12 @@ fn plots(setting: &str, points: &[CostPoint]) -> Result<Html> {
     let arms = distinct(points.iter().map(|point| &point.arm));
     let values = distinct(points.iter().map(|point| &point.value));
     let places = places(&values);
-    let x = Axis::named(places.iter().map(|(at, i)| (*at, setting_label(values[*i]))).collect());
+    let (setting, label): (_, fn(&Value) -> String) = match lengths(&values) {
+        // Lists would not fit beside each other.
+        Some(_) => (format!("length of {setting}"), |value| value.as_array().map_or(0, Vec::len).to_string()),
+        None => (setting.to_owned(), setting_label),
+    };
+    let x = Axis::named(places.iter().map(|(at, i)| (*at, label(values[*i]))).collect());
     let line = |ink: Ink, arm: &str, of: &dyn Fn(&StepCost) -> Option<f64>| {
         let at = |(place, i): &(f64, usize)| {
             let point = points.iter().find(|point| point.arm == arm && point.value == *values[*i]);
@@ -102,7 +107,7 @@ fn plots(setting: &str, points: &[CostPoint]) -> Result<Html> {
         if lines.is_empty() {
             body.push(Html::missing(format!("{title}: this system does not tell.")));
         } else {
-            drawn.push(figure(title, &plot::over_setting(title, (&x, setting), &lines)?));
+            drawn.push(figure(title, &plot::over_setting(title, (&x, &setting), &lines)?));
         }
     }
     body.push(grid(drawn));
@@ -227,10 +232,18 @@ mod tests {
     #[test]
     fn widths_of_equal_layers_stand_at_their_depth() {
         assert_eq!(places(&[&json!([64, 64, 64]), &json!([64])]), [(1.0, 1), (3.0, 0)]);
-        assert_eq!(setting_label(&json!([64, 64, 64])), "[64 x 3]");
+        assert_eq!(setting_label(&json!([64, 64, 64])), "[64x3]");
         assert_eq!(setting_label(&json!([64, 64])), "[64,64]");
         assert_eq!(setting_label(&json!([64, 32, 64])), "[64,32,64]");
         assert_eq!((setting_label(&json!("stage")), setting_label(&json!(56))), ("stage".into(), "56".into()));
+    }
+
+    #[test]
+    fn depths_are_written_as_numbers_below_a_plot() {
+        let points = [1, 2, 32].map(|depth| point("a", json!(vec![64; depth]), Some(100)));
+        let page = render("network.widths", &points).unwrap();
+        assert!(page.contains("length of network.widths") && page.contains("\n32\n</text>"), "{page}");
+        assert!(page.contains("[64x32]</td>"));
     }
 
     #[test]
