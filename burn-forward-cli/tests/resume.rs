@@ -361,7 +361,7 @@ fn a_run_that_is_running_is_not_resumed() {
         assert!(begun.elapsed() < Duration::from_secs(60), "no model was saved");
         std::thread::sleep(Duration::from_millis(1));
     }
-    let refused = place.run(&["train", "--resume", "busy"]);
+    let refused = place.run(&["train", "--resume", "busy", "--quiet"]);
     signal(&mut child, Stop::Interrupt);
     let said = Place::end(child);
     assert_eq!(
