@@ -4,9 +4,11 @@ use burn::module::{Param, RunningState};
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
-use burn_forward::Result;
+use burn_forward::activation::RowShape;
 use burn_forward::init::{self, Init};
+use burn_forward::projection::HeadPool;
 use burn_forward::random::{Rng, Seed};
+use burn_forward::{ProjectedCrossEntropy, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -151,6 +153,14 @@ impl<'a> Draw<'a> {
         let init = Init::default_uniform(input);
         let mut rng = self.rng();
         init::linear(input, output, init, bias.then_some(init), &mut rng, self.device)
+    }
+
+    /// A linear classifier of rows of `shape`, with cross-entropy; maps are averaged over their pixels first.
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] if a size is 0.
+    pub fn classifier(&mut self, shape: RowShape, classes: usize) -> Result<ProjectedCrossEntropy> {
+        ProjectedCrossEntropy::of(shape, HeadPool::Side(1), classes, true, &mut self.rng(), self.device)
     }
 }
 

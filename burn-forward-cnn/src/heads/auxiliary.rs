@@ -7,14 +7,13 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
-use burn_forward::block::{Block, Trace};
-use burn_forward::network::{AnyLayer, Chain};
+use burn_forward::block::Trace;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::conv::{ConvUnit, UnitNames, UnitSpec, map_shape};
+use crate::conv::{ConvUnit, UnitNames, UnitSpec};
 use crate::draw::{ConvShape, Draw, NormSetting};
 use crate::nonlinearity::Nonlinearity;
 
@@ -35,7 +34,6 @@ pub enum AuxiliaryKind {
 #[derive(Module, Debug)]
 pub struct AuxiliaryNetwork {
     convolutions: Vec<ConvUnit>,
-    layers: Option<Chain>,
     dense: Vec<DenseUnit>,
     classifier: Linear,
     /// Side that maps are pooled to in front of the convolutions.
@@ -68,7 +66,7 @@ impl AuxiliaryNetwork {
             let features = shape.len();
             let dense = Self::dense(if kind == AuxiliaryKind::Cnn { 0 } else { DENSE_LAYERS }, features, draw)?;
             let classifier = draw.linear(features, classes, true)?;
-            return Ok(Self { convolutions: Vec::new(), layers: None, dense, classifier, before: None, behind: 1 });
+            return Ok(Self { convolutions: Vec::new(), dense, classifier, before: None, behind: 1 });
         };
         let side = height.max(width);
         let quarter = side.div_ceil(4);
@@ -87,21 +85,7 @@ impl AuxiliaryNetwork {
         let features = channels * height.min(behind) * width.min(behind);
         let dense = Self::dense(if kind == AuxiliaryKind::Cnn { 0 } else { DENSE_LAYERS }, features, draw)?;
         let classifier = draw.linear(features, classes, true)?;
-        Ok(Self { convolutions, layers: None, dense, classifier, before, behind })
-    }
-
-    /// Any layers, global average pooling, and a classifier: the auxiliary networks of AugLocal.
-    ///
-    /// # Errors
-    /// [`burn_forward::Error::Argument`] if a size is 0.
-    pub fn of_layers(layers: Vec<AnyLayer>, output: RowShape, classes: usize, draw: &mut Draw<'_>) -> Result<Self> {
-        let features = match output {
-            RowShape::Maps { channels, .. } => channels,
-            other => other.len(),
-        };
-        let classifier = draw.linear(features, classes, true)?;
-        let layers = (!layers.is_empty()).then(|| Chain::new(layers));
-        Ok(Self { convolutions: Vec::new(), layers, dense: Vec::new(), classifier, before: None, behind: 1 })
+        Ok(Self { convolutions, dense, classifier, before, behind })
     }
 
     fn dense(count: usize, width: usize, draw: &mut Draw<'_>) -> Result<Vec<DenseUnit>> {
@@ -124,12 +108,9 @@ impl Head for AuxiliaryNetwork {
     }
 
     fn scores(&self, h: &AnyActivation) -> Tensor<2> {
-        let h = match &self.layers {
-            Some(layers) => layers.forward(h.clone()),
-            None => h.clone(),
-        };
         let mut x = match h {
-            AnyActivation::Maps(mut maps) => {
+            AnyActivation::Maps(maps) => {
+                let mut maps = maps.clone();
                 if let Some(side) = self.before {
                     maps = pool(maps, side);
                 }
@@ -152,9 +133,4 @@ fn pool(maps: Tensor<4>, side: usize) -> Tensor<4> {
     let [_, _, height, width] = maps.dims();
     let grid = [height.min(side), width.min(side)];
     if grid == [height, width] { maps } else { adaptive_avg_pool2d(maps, grid) }
-}
-
-/// `[C, H, W]` of rows that may be features.
-pub(crate) fn shape_of(shape: RowShape) -> [usize; 3] {
-    map_shape(shape, "auxiliary network").unwrap_or([shape.len(), 1, 1])
 }

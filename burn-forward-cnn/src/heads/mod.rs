@@ -2,6 +2,7 @@
 //! on any block.
 
 mod auxiliary;
+mod behind;
 mod class_groups;
 mod class_maps;
 mod pooled_maps;
@@ -9,13 +10,12 @@ mod reconstruction;
 mod similarity;
 
 pub use auxiliary::{AuxiliaryKind, AuxiliaryNetwork};
+pub use behind::Behind;
 pub use class_groups::{ClassGroups, GroupGoodness, GroupLoss};
 pub use class_maps::{ClassLoss, ClassMaps};
 pub use pooled_maps::PooledMaps;
 pub use reconstruction::Reconstruction;
 pub use similarity::{LocalErrorKind, LocalErrors};
-
-pub(crate) use auxiliary::shape_of;
 
 use burn::tensor::Tensor;
 use burn_forward::activation::{Activation, AnyActivation};

@@ -65,7 +65,7 @@ pub struct ChannelWiseConfig {
 
 impl RuleSpec for ChannelWiseConfig {
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
-        let heads = heads_of(network, classes, seed, |shape, _| {
+        let heads = heads_of(network, classes, seed, |_, shape, _| {
             Ok(Some(AnyHead::new(ClassGroups::new(shape, classes, self.goodness, self.loss)?)))
         })?;
         let between = match self.between {

@@ -37,10 +37,8 @@ pub struct DecoupledGreedyConfig {
 impl RuleSpec for DecoupledGreedyConfig {
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
         let last = network.len() - 1;
-        let mut index = 0;
-        let heads = heads_of(network, classes, seed, |shape, draw| {
-            index += 1;
-            if index > last && !matches!(shape, RowShape::Maps { .. }) {
+        let heads = heads_of(network, classes, seed, |index, shape, draw| {
+            if index == last && !matches!(shape, RowShape::Maps { .. }) {
                 return Ok(None);
             }
             Ok(Some(AnyHead::new(AuxiliaryNetwork::new(self.auxiliary, shape, classes, draw)?)))

@@ -64,10 +64,8 @@ impl RuleSpec for InfoProConfig {
             burn_forward::Error::argument("info-pro", "shape of the images", "unknown", "a network built for images")
         })?;
         let last = (network.len() - 1).max(1) as f64;
-        let mut index = 0;
-        let heads = heads_of(network, classes, seed, |shape, draw| {
+        let heads = heads_of(network, classes, seed, |index, shape, draw| {
             let along = index as f64 / last;
-            index += 1;
             if !matches!(shape, RowShape::Maps { .. }) {
                 return Ok(None);
             }

@@ -2,6 +2,7 @@
 
 mod aug_local;
 mod channel_wise;
+mod copies;
 mod decoupled_greedy;
 mod info_pro;
 mod predsim;
@@ -66,19 +67,19 @@ pub fn rule_entries() -> Vec<RuleEntry> {
     ]
 }
 
-/// One head per block, drawn from the stream `head`; where `head` gives none, the projection of Mono-Forward, which for
+/// One head per block, drawn from the stream `head`, given the block's index and output; where `head` gives none, the projection of Mono-Forward, which for
 /// the last block is the network's output layer.
 fn heads_of(
     network: &Network,
     classes: usize,
     seed: Seed,
-    mut head: impl FnMut(RowShape, &mut Draw<'_>) -> Result<Option<AnyHead>>,
+    head: impl Fn(usize, RowShape, &mut Draw<'_>) -> Result<Option<AnyHead>>,
 ) -> Result<Vec<AnyHead>> {
     let device = device_of(network);
     let mut heads = Vec::with_capacity(network.len());
     for (index, block) in network.blocks().iter().enumerate() {
         let mut draw = Draw::from(seed, "head", index as u64, &device);
-        heads.push(match head(block.output(), &mut draw)? {
+        heads.push(match head(index, block.output(), &mut draw)? {
             Some(head) => head,
             None => AnyHead::new(linear_head(network, index, classes, true, HeadPool::default(), seed)?),
         });

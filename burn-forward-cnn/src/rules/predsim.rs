@@ -48,7 +48,7 @@ fn beta() -> f64 {
 
 impl RuleSpec for PredsimConfig {
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
-        let heads = heads_of(network, classes, seed, |shape, draw| {
+        let heads = heads_of(network, classes, seed, |_, shape, draw| {
             Ok(Some(AnyHead::new(LocalErrors::new(shape, classes, self.error, self.beta, draw)?)))
         })?;
         let settings = ClassifierSettings { readout: self.readout, ..ClassifierSettings::default() };

@@ -11,7 +11,8 @@
 //!
 //! What we do differently: `between` is `none` by default and not the paper's normalisation, so that the trained network
 //! is the ordinary one; a `temperature` divides `G`, which has no bound; `M` may be more than 1 (a class may then be known by
-//! any of several patterns), and the `head` may be a public reimplementation's, which has a hidden layer.
+//! any of several patterns), the `head` may be a public reimplementation's, which has a hidden layer, and it may stand behind
+//! copies of layers that follow, as AugLocal's does ([`copies`](super::copies)).
 
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
@@ -22,8 +23,9 @@ use burn_forward::rules::{AnyHead, AnyRule, Between, ClassifierSettings, HeadRea
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::copies::{Copying, Following};
 use super::heads_of;
-use crate::heads::{ClassLoss, ClassMaps, PooledMaps};
+use crate::heads::{Behind, ClassLoss, ClassMaps, PooledMaps};
 
 /// Settings of `scalable-forward-forward`.
 ///
@@ -33,6 +35,8 @@ use crate::heads::{ClassLoss, ClassMaps, PooledMaps};
 /// | `head` | class-maps | class-maps, pooled-maps | mean of squares of a class's maps, or a classifier of rectified maps |
 /// | `maps` | 1 | 1 to 64 | maps of the auxiliary convolution for every class |
 /// | `kernel` | 1 | odd, 1 to 7 | side of the auxiliary convolution |
+/// | `depth` | 0 | 0 to 100 | layers that follow, copied between the first block and its head |
+/// | `pyramid` | 0.5 | [0, 1] | how much `depth` falls along the network |
 /// | `temperature` | 1 | > 0 | divides the goodness |
 /// | `between` | none | none, rms, l2, layer-norm | normaliser of a block's detached output |
 /// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
@@ -53,6 +57,14 @@ pub struct ScalableForwardForwardConfig {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 7))]
     pub kernel: usize,
+    /// Layers that follow, copied between the first block and its head.
+    #[serde(default)]
+    #[schemars(range(max = 100))]
+    pub depth: usize,
+    /// How much `depth` falls along the network.
+    #[serde(default = "half")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub pyramid: f64,
     /// Divides the goodness.
     #[serde(default = "unit")]
     #[schemars(range(min = 1e-6, max = 1e6))]
@@ -80,26 +92,33 @@ fn one() -> usize {
     1
 }
 
+fn half() -> f64 {
+    0.5
+}
+
 fn unit() -> f64 {
     1.0
 }
 
 impl RuleSpec for ScalableForwardForwardConfig {
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
-        let heads = heads_of(network, classes, seed, |shape, draw| match shape {
-            RowShape::Maps { .. } => {
-                let (loss, kernel, temperature) = (self.loss, self.kernel, self.temperature);
-                Ok(Some(match self.head {
-                    MapHead::ClassMaps => {
-                        AnyHead::new(ClassMaps::new(shape, classes, self.maps, kernel, loss, temperature, draw)?)
-                    }
-                    MapHead::PooledMaps => {
-                        let channels = classes * self.maps;
-                        AnyHead::new(PooledMaps::new(shape, classes, channels, kernel, loss, temperature, draw)?)
-                    }
-                }))
+        let following = Following::new(network, Copying { depth: self.depth, pyramid: self.pyramid }, seed);
+        let heads = heads_of(network, classes, seed, |index, shape, draw| {
+            if !matches!(shape, RowShape::Maps { .. }) {
+                return Ok(None);
             }
-            _ => Ok(None),
+            let (copies, shape) = following.behind(index, shape)?;
+            let (loss, kernel, temperature) = (self.loss, self.kernel, self.temperature);
+            let head = match self.head {
+                MapHead::ClassMaps => {
+                    AnyHead::new(ClassMaps::new(shape, classes, self.maps, kernel, loss, temperature, draw)?)
+                }
+                MapHead::PooledMaps => {
+                    let channels = classes * self.maps;
+                    AnyHead::new(PooledMaps::new(shape, classes, channels, kernel, loss, temperature, draw)?)
+                }
+            };
+            Ok(Some(Behind::new(copies, head)))
         })?;
         let between = Between { normaliser: self.between, groups: 1 };
         let settings = ClassifierSettings { readout: self.readout, between, ..ClassifierSettings::default() };

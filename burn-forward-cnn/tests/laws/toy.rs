@@ -138,6 +138,7 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.extend(on_all_devices("mono-forward", &settings));
     }
     cases.extend(on_all_devices("forward-forward", &json!({"preset": "ff-plus"})));
+    cases.extend(on_all_devices("scalable-forward-forward", &json!({"depth": 2})));
     assert!(cases.iter().all(Case::accepted));
     cases
 }

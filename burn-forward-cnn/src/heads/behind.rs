@@ -1,0 +1,37 @@
+//! A head behind layers of its own.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn_forward::activation::AnyActivation;
+use burn_forward::block::{Block, Trace};
+use burn_forward::network::{AnyLayer, Chain};
+use burn_forward::rules::{AnyHead, Head, Teaching};
+use burn_forward::tape::Score;
+
+/// Any head, on what layers that are trained with it, an auxiliary network, make of the block's output.
+#[derive(Module, Debug)]
+pub struct Behind {
+    layers: Chain,
+    head: AnyHead,
+}
+
+impl Behind {
+    /// `head` behind `layers`, which is `head` itself where there are none.
+    pub fn new(layers: Vec<AnyLayer>, head: AnyHead) -> AnyHead {
+        if layers.is_empty() { head } else { AnyHead::new(Self { layers: Chain::new(layers), head }) }
+    }
+}
+
+impl Head for Behind {
+    fn clone_head(&self) -> Box<dyn Head> {
+        Box::new(self.clone())
+    }
+
+    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
+        self.head.score(&self.layers.trace(trace.output.clone()), teaching)
+    }
+
+    fn scores(&self, h: &AnyActivation) -> Tensor<2> {
+        self.head.scores(&self.layers.forward(h.clone()))
+    }
+}
