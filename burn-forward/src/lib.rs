@@ -14,6 +14,8 @@ pub mod erased;
 mod error;
 pub mod export;
 pub mod feedback;
+#[cfg(feature = "flex")]
+mod flex;
 pub mod goodness;
 pub mod init;
 pub mod label;
@@ -29,6 +31,7 @@ pub mod projection;
 pub mod prototypes;
 mod public_names;
 pub mod random;
+pub mod rectifier;
 pub mod report;
 pub mod rules;
 pub mod schedule;

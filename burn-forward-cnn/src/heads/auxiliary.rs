@@ -3,11 +3,11 @@
 use burn::module::Module;
 use burn::nn::{BatchNorm, Linear};
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
+use burn_forward::rectifier::relu;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
 use schemars::JsonSchema;

@@ -5,10 +5,10 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 use burn_forward::Result;
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
+use burn_forward::rectifier::relu;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
 

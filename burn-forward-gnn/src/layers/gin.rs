@@ -3,10 +3,11 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::network::{Layer, LayerExport};
+use burn_forward::rectifier::relu;
 
 use super::{FLOAT, Frame};
 use crate::graph::Aggregation;
@@ -66,7 +67,7 @@ impl Layer for Gin {
             Some(epsilon) => own * (epsilon.val() + 1.0).unsqueeze() + neighbours,
             None => own + neighbours,
         };
-        let z = self.second.forward(activation::relu(self.first.forward(sum)));
+        let z = self.second.forward(relu(self.first.forward(sum)));
         received.finish(z)
     }
 

@@ -13,6 +13,7 @@ use crate::block::Trace;
 use crate::init::{self, Init};
 use crate::normalise::Normaliser;
 use crate::random::Seed;
+use crate::rectifier::relu;
 
 /// An activation function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -35,7 +36,7 @@ impl ActivationFn {
     /// Applies the function.
     pub fn forward<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
         match self {
-            Self::Relu => activation::relu(z),
+            Self::Relu => relu(z),
             Self::LeakyRelu => activation::leaky_relu(z, 0.01),
             Self::Gelu => activation::gelu(z),
             Self::Tanh => activation::tanh(z),

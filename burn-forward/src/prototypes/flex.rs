@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::{BalancedCheckpointing, CheckpointStrategy, NoCheckpointing};
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
+use burn::backend::autodiff::ops::{self, Backward, Ops};
 use burn::backend::flex::FlexTensor;
-use burn::backend::{Autodiff, DispatchKindConversion, DispatchTensor, Flex, TensorMetadata};
+use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::sparse::flex::{dot, numbers, tensor};
+use crate::flex::{numbers, tensor, unary};
+use crate::sparse::flex::dot;
 
 /// Parts in which the gradient of the last rows is added up, as many on every machine.
 const PARTS: usize = 8;
@@ -26,29 +26,15 @@ struct Compared {
 
 /// See [`scores_of_last_rows`](super::scores_of_last_rows); `None` for tensors of another backend.
 pub(super) fn scores(h: &Tensor<2>, last: usize, scale: f32) -> Option<Tensor<2>> {
-    if let Ok(h) = h.clone().try_into_primitive::<Flex>() {
-        return Some(Tensor::from_primitive::<Flex>(Compared { h, last, scale }.scores()));
-    }
-    tracked::<NoCheckpointing>(h, last, scale).or_else(|| tracked::<BalancedCheckpointing>(h, last, scale))
-}
-
-fn tracked<C: CheckpointStrategy>(h: &Tensor<2>, last: usize, scale: f32) -> Option<Tensor<2>>
-where
-    DispatchTensor: DispatchKindConversion<Autodiff<Flex, C>>,
-{
-    let h = h.clone().try_into_primitive::<Autodiff<Flex, C>>().ok()?;
-    let node = h.node();
-    let compared = Compared { h: h.into_primitive(), last, scale };
-    let output = compared.scores();
-    let y = match ScoresOfLast.prepare::<C>([node]).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => prep.finish(Arc::new(compared), output),
-        OpsKind::UnTracked(prep) => prep.finish(output),
+    let run = |h| {
+        let compared = Compared { h, last, scale };
+        (compared.scores(), Arc::new(compared))
     };
-    Some(Tensor::from_primitive::<Autodiff<Flex, C>>(y))
+    unary(h.clone(), ScoresOfLast, run).ok()
 }
 
 /// `dh_i = sum_k ds_ik r_k`, and for the last rows `dr_k = sum_i ds_ik h_i` on top.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct ScoresOfLast;
 
 impl Backward<Flex, 1> for ScoresOfLast {
@@ -56,7 +42,7 @@ impl Backward<Flex, 1> for ScoresOfLast {
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let compared = ops.state;
-        unary::<Flex, _>(ops.parents, ops.node, gradients, |ds| compared.gradient(&ds));
+        ops::unary::<Flex, _>(ops.parents, ops.node, gradients, |ds| compared.gradient(&ds));
     }
 }
 

@@ -1,50 +1,37 @@
 //! Sparse products on the flex backend, with their gradients.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::{BalancedCheckpointing, CheckpointStrategy, NoCheckpointing};
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
+use burn::backend::autodiff::ops::{self, Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, DispatchKindConversion, DispatchTensor, Flex, TensorMetadata};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::{Compressed, Sparse};
+use crate::flex::{numbers, tensor, unary};
 
 /// Rows that a thread takes at least: handing out fewer costs more than computing them.
 const ROWS: usize = 256;
 
-/// Whether a device is one of flex.
-pub(super) fn is_here(device: &Device) -> bool {
-    Tensor::<1>::zeros([1], &device.clone().inner()).try_into_primitive::<Flex>().is_ok()
-}
+/// Entries between the one that is added and the one whose row is asked for: entries point anywhere, so that no processor
+/// knows by itself what is read next.
+const AHEAD: usize = 8;
+
+/// Single-precision numbers of a cache line.
+#[cfg(target_arch = "x86_64")]
+const NUMBERS_OF_A_LINE: usize = 16;
 
 /// See [`Sparse::product`].
 pub(super) fn product(matrix: &Arc<Sparse>, x: &Tensor<2>) -> Option<Tensor<2>> {
-    if let Ok(x) = x.clone().try_into_primitive::<Flex>() {
-        return Some(Tensor::from_primitive::<Flex>(multiply(&matrix.rows, &x)));
-    }
-    tracked_product::<NoCheckpointing>(matrix, x).or_else(|| tracked_product::<BalancedCheckpointing>(matrix, x))
-}
-
-fn tracked_product<C: CheckpointStrategy>(matrix: &Arc<Sparse>, x: &Tensor<2>) -> Option<Tensor<2>>
-where
-    DispatchTensor: DispatchKindConversion<Autodiff<Flex, C>>,
-{
-    let x = x.clone().try_into_primitive::<Autodiff<Flex, C>>().ok()?;
-    let output = multiply(&matrix.rows, x.primitive());
-    let y = match Product.prepare::<C>([x.node()]).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => prep.finish(matrix.clone(), output),
-        OpsKind::UnTracked(prep) => prep.finish(output),
-    };
-    Some(Tensor::from_primitive::<Autodiff<Flex, C>>(y))
+    unary(x.clone(), Product, |x| (multiply(&matrix.rows, &x), matrix.clone())).ok()
 }
 
 /// `dx = S^T dy`.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Product;
 
 impl Backward<Flex, 1> for Product {
@@ -52,7 +39,7 @@ impl Backward<Flex, 1> for Product {
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let matrix = ops.state;
-        unary::<Flex, _>(ops.parents, ops.node, gradients, |dy| multiply(matrix.by_column(), &dy));
+        ops::unary::<Flex, _>(ops.parents, ops.node, gradients, |dy| multiply(matrix.by_column(), &dy));
     }
 }
 
@@ -102,18 +89,6 @@ impl Backward<Flex, 2> for WeightedProduct {
             gradients.register::<Flex>(node.id, multiply_weighted(matrix.by_column(), &weights, &dy));
         }
     }
-}
-
-/// The numbers of a tensor in row-major order, without a copy where they lie so.
-pub(crate) fn numbers(x: &FlexTensor) -> Cow<'_, [f32]> {
-    match x.as_slice::<f32>() {
-        Some(values) => Cow::Borrowed(values),
-        None => Cow::Owned(x.clone().into_data().iter::<f32>().collect()),
-    }
-}
-
-pub(crate) fn tensor(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape))
 }
 
 /// Calls `rows` with blocks of rows of an `[n, width]` matrix of zeros, each with the number of its first.
@@ -260,9 +235,28 @@ impl RowSum<'_> {
     #[inline(always)]
     fn add_entries(&self, i: usize, h: usize, start: usize, sums: &mut [f32], add: impl Fn(f32, f32, f32) -> f32) {
         for k in self.s.offsets[i]..self.s.offsets[i + 1] {
+            if let Some(place) = self.s.places.get(k + AHEAD) {
+                self.ask_for(*place as usize * self.width + start, sums.len());
+            }
             let factor = self.factors[k * self.heads + h];
             let x = &self.x[self.s.places[k] as usize * self.width + start..][..sums.len()];
             sums.iter_mut().zip(x).for_each(|(sum, x)| *sum = add(factor, *x, *sum));
         }
+    }
+
+    /// Has `count` numbers from `from` on brought near, where there is an instruction for it.
+    #[inline(always)]
+    fn ask_for(&self, from: usize, count: usize) {
+        #[cfg(target_arch = "x86_64")]
+        for line in (0..count).step_by(NUMBERS_OF_A_LINE) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            #[allow(unsafe_code, reason = "the instruction has no other name")]
+            // SAFETY: a prefetch reads nothing, whatever the address; every processor of the kind has it.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(self.x.as_ptr().wrapping_add(from + line).cast());
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (from, count);
     }
 }

@@ -97,7 +97,7 @@ impl Sparse {
     /// Whether products with tensors of this device are done here.
     pub fn works_on(device: &Device) -> bool {
         #[cfg(feature = "flex")]
-        return flex::is_here(device);
+        return crate::flex::is_here(device);
         #[cfg(not(feature = "flex"))]
         {
             let _ = device;

@@ -1,0 +1,155 @@
+//! A small graph of three communities, and every rule on every network for it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use burn_forward::activation::RowShape;
+use burn_forward::config::{Context, Registry};
+use burn_forward::data::{Batch, DataSplit};
+use burn_forward::network::{Network, Partition};
+use burn_forward::random::Seed;
+use burn_forward::rules::RuleSpec;
+use burn_forward::training::LocalModel;
+use burn_forward_gnn::data::{Features, GraphData, GraphSet, NodeSplit};
+use burn_forward_gnn::graph::Graph;
+use rand::RngExt;
+use serde_json::{Value, json};
+
+pub(crate) const CLASSES: usize = 3;
+pub(crate) const NODES: usize = 45;
+pub(crate) const FEATURES: usize = 6;
+
+pub(crate) fn registry() -> Registry {
+    let mut registry = Registry::default();
+    burn_forward_gnn::register(&mut registry);
+    registry
+}
+
+pub(crate) fn seed() -> Seed {
+    Seed::new(7)
+}
+
+pub(crate) fn device() -> Device {
+    burn_forward::device::parse("flex").unwrap().autodiff()
+}
+
+/// Three communities with features about a prototype each, some of them without label.
+pub(crate) fn toy(relabelled: Option<u32>) -> GraphSet {
+    let mut rng = seed().stream("toy", &[]);
+    let class = |n: usize| (n % CLASSES) as u32;
+    let mut edges = Vec::new();
+    for a in 0..NODES {
+        for b in 0..a {
+            let p = if class(a) == class(b) { 0.25 } else { 0.03 };
+            if rng.random_range(0.0..1.0) < p {
+                edges.push((a as u32, b as u32));
+            }
+        }
+    }
+    let features = (0..NODES)
+        .map(|n| {
+            (0..FEATURES as u32)
+                .map(|f| (f, f32::from(u8::from(f as usize % CLASSES == n % CLASSES)) + rng.random_range(0.1..0.8)))
+                .collect()
+        })
+        .collect();
+    let mut labels: Vec<Option<u32>> = (0..NODES).map(|n| (n % 5 != 4).then_some(class(n))).collect();
+    if let Some(node) = relabelled {
+        labels[node as usize] = labels[node as usize].map(|c| (c + 1) % CLASSES as u32);
+    }
+    let graph = Arc::new(Graph::undirected(NODES, &edges).unwrap());
+    GraphSet::new(graph, Features::sparse(features, FEATURES).unwrap(), labels, CLASSES, "toy").unwrap()
+}
+
+pub(crate) fn split() -> NodeSplit {
+    let labelled: Vec<u32> = (0..NODES as u32).filter(|n| n % 5 != 4).collect();
+    let part = |k: usize| labelled.iter().copied().skip(k).step_by(3).collect();
+    NodeSplit { train: part(0), validation: part(1), test: part(2) }
+}
+
+pub(crate) fn node_data(relabelled: Option<u32>) -> GraphData {
+    GraphData::nodes(toy(relabelled), split(), 1, None, seed()).unwrap()
+}
+
+pub(crate) fn batch(data: &GraphData, split: DataSplit) -> Batch {
+    let loader = match split {
+        DataSplit::Train => data.train_loader(8, 1, 0, &device()).unwrap(),
+        other => data.eval_loader(other, 8, &device()).unwrap(),
+    };
+    loader.iter().next().unwrap().unwrap()
+}
+
+/// A rule with settings on a network.
+pub(crate) struct Case {
+    pub(crate) rule: String,
+    pub(crate) settings: Value,
+    pub(crate) network: &'static str,
+    pub(crate) widths: Vec<usize>,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} on {}", self.rule, self.settings, self.network)
+    }
+}
+
+pub(crate) const NETWORKS: [&str; 4] = ["gcn", "graph-sage", "gat", "gin"];
+
+impl Case {
+    pub(crate) fn spec(&self) -> Box<dyn RuleSpec> {
+        let row = registry().rules.into_iter().find(|r| r.name == self.rule).unwrap();
+        (row.parse)(&self.settings).unwrap().0
+    }
+
+    pub(crate) fn network(&self) -> Value {
+        json!({"widths": self.widths, "normalisation": "l2", "activation": "tanh"})
+    }
+
+    pub(crate) fn refusals(&self) -> Vec<String> {
+        let network = self.network();
+        let context = Context {
+            network: network.as_object().unwrap(),
+            blocks: Some(self.widths.len()),
+            input: Some(RowShape::Nodes(FEATURES)),
+            classes: Some(CLASSES),
+        };
+        self.spec().check(&context).iter().map(ToString::to_string).collect()
+    }
+
+    pub(crate) fn model(&self, seed: Seed, classes: usize) -> LocalModel {
+        let spec = self.spec();
+        let row = registry().networks.into_iter().find(|n| n.name == self.network).unwrap();
+        let network = (row.parse)(&self.network()).unwrap().0;
+        let input = RowShape::Nodes(FEATURES);
+        let layers = network.layers_for(input, spec.layer_request(classes), seed, &device()).unwrap();
+        let network = Network::new(layers, spec.partition().unwrap_or(Partition::LAYER)).unwrap();
+        let rule = spec.build(&network, classes, seed).unwrap_or_else(|e| panic!("{self}: {e}"));
+        LocalModel::new(network, rule, seed)
+    }
+}
+
+/// Every rule of the registry with its defaults, and this crate's with every choice that has a name, on every network.
+pub(crate) fn all_cases() -> Vec<Case> {
+    let mut settings: Vec<(String, Value)> = registry().rules.iter().map(|r| (r.name.to_string(), json!({}))).collect();
+    settings.extend([
+        ("backprop".into(), json!({"output": "network"})),
+        ("single-forward".into(), json!({"representatives": "prototypes"})),
+        ("single-forward".into(), json!({"temperature": 0.5})),
+        ("single-forward".into(), json!({"top-down": "to-input"})),
+        ("single-forward".into(), json!({"top-down": "to-loss"})),
+        ("graph-forward-forward".into(), json!({"label": "append"})),
+        ("graph-forward-forward".into(), json!({"label": "append", "negatives": 1})),
+    ]);
+    let on = |(rule, settings): &(String, Value), network| Case {
+        rule: rule.clone(),
+        settings: settings.clone(),
+        network,
+        widths: vec![8, 8, 8],
+    };
+    NETWORKS.into_iter().flat_map(|n| settings.iter().map(move |s| on(s, n))).collect()
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    all_cases().into_iter().filter(|c| c.refusals().is_empty()).collect()
+}
