@@ -13,41 +13,37 @@ pub(crate) fn is_here(device: &Device) -> bool {
     Tensor::<1>::zeros([1], &device.clone().inner()).try_into_primitive::<Flex>().is_ok()
 }
 
-/// `run` on a tensor, which makes the output and what `operation` needs on the way back; a tensor that is not of flex is
-/// given back.
+/// `run` on a tensor, which makes the output and what `operation` needs on the way back; `None` for a tensor that is not of
+/// flex.
 pub(crate) fn unary<const D: usize, O: Backward<Flex, 1> + Copy>(
-    x: Tensor<D>,
+    x: &Tensor<D>,
     operation: O,
     run: impl Fn(FlexTensor) -> (FlexTensor, O::State),
-) -> Result<Tensor<D>, Tensor<D>> {
+) -> Option<Tensor<D>> {
     match x.clone().try_into_primitive::<Flex>() {
-        Ok(plain) => Ok(Tensor::from_primitive::<Flex>(run(plain).0)),
+        Ok(plain) => Some(Tensor::from_primitive::<Flex>(run(plain).0)),
         Err(_) => tracked::<NoCheckpointing, D, O>(x, operation, &run)
-            .or_else(|x| tracked::<BalancedCheckpointing, D, O>(x, operation, &run)),
+            .or_else(|| tracked::<BalancedCheckpointing, D, O>(x, operation, &run)),
     }
 }
 
 /// As [`unary`], for tensors of one kind of autodiff.
 pub(crate) fn tracked<C: CheckpointStrategy, const D: usize, O: Backward<Flex, 1>>(
-    x: Tensor<D>,
+    x: &Tensor<D>,
     operation: O,
     run: impl Fn(FlexTensor) -> (FlexTensor, O::State),
-) -> Result<Tensor<D>, Tensor<D>>
+) -> Option<Tensor<D>>
 where
     DispatchTensor: DispatchKindConversion<Autodiff<Flex, C>>,
 {
-    let Ok(tracked) = x.clone().try_into_primitive::<Autodiff<Flex, C>>() else {
-        return Err(x);
-    };
-    // What nobody else holds can be written over.
-    drop(x);
-    let prepared = operation.prepare::<C>([tracked.node()]).compute_bound().stateful();
-    let (output, state) = run(tracked.into_primitive());
+    let x = x.clone().try_into_primitive::<Autodiff<Flex, C>>().ok()?;
+    let prepared = operation.prepare::<C>([x.node()]).compute_bound().stateful();
+    let (output, state) = run(x.into_primitive());
     let y = match prepared {
         OpsKind::Tracked(prep) => prep.finish(state, output),
         OpsKind::UnTracked(prep) => prep.finish(output),
     };
-    Ok(Tensor::from_primitive::<Autodiff<Flex, C>>(y))
+    Some(Tensor::from_primitive::<Autodiff<Flex, C>>(y))
 }
 
 /// The numbers of a tensor in row-major order, without a copy where they lie so.

@@ -15,11 +15,9 @@ pub struct Behind {
     head: AnyHead,
 }
 
-impl Behind {
-    /// `head` behind `layers`, which is `head` itself where there are none.
-    pub fn new(layers: Vec<AnyLayer>, head: AnyHead) -> AnyHead {
-        if layers.is_empty() { head } else { AnyHead::new(Self { layers: Chain::new(layers), head }) }
-    }
+/// `head` behind `layers`; where there are none, `head` itself.
+pub fn behind(layers: Vec<AnyLayer>, head: AnyHead) -> AnyHead {
+    if layers.is_empty() { head } else { AnyHead::new(Behind { layers: Chain::new(layers), head }) }
 }
 
 impl Head for Behind {

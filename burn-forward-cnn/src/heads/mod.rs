@@ -10,7 +10,7 @@ mod reconstruction;
 mod similarity;
 
 pub use auxiliary::{AuxiliaryKind, AuxiliaryNetwork};
-pub use behind::Behind;
+pub use behind::{Behind, behind};
 pub use class_groups::{ClassGroups, GroupGoodness, GroupLoss};
 pub use class_maps::{ClassLoss, ClassMaps};
 pub use pooled_maps::PooledMaps;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::copies::{Copying, Following};
 use super::heads_of;
-use crate::heads::Behind;
+use crate::heads::behind;
 
 /// Settings of `aug-local`.
 ///
@@ -55,7 +55,7 @@ impl RuleSpec for AugLocalConfig {
             }
             let (copies, shape) = following.behind(index, shape)?;
             let classifier = AnyHead::new(draw.classifier(shape, classes)?);
-            Ok(Some(Behind::new(copies, classifier)))
+            Ok(Some(behind(copies, classifier)))
         })?;
         let settings = ClassifierSettings { readout: self.readout, ..ClassifierSettings::default() };
         Ok(AnyRule::new(LocalClassifiers::of(heads, settings)))

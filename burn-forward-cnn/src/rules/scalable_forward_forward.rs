@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::copies::{Copying, Following};
 use super::heads_of;
-use crate::heads::{Behind, ClassLoss, ClassMaps, PooledMaps};
+use crate::heads::{ClassLoss, ClassMaps, PooledMaps, behind};
 
 /// Settings of `scalable-forward-forward`.
 ///
@@ -118,7 +118,7 @@ impl RuleSpec for ScalableForwardForwardConfig {
                     AnyHead::new(PooledMaps::new(shape, classes, channels, kernel, loss, temperature, draw)?)
                 }
             };
-            Ok(Some(Behind::new(copies, head)))
+            Ok(Some(behind(copies, head)))
         })?;
         let between = Between { normaliser: self.between, groups: 1 };
         let settings = ClassifierSettings { readout: self.readout, between, ..ClassifierSettings::default() };

@@ -1,6 +1,6 @@
 //! Rules learn what there is to learn.
 
-use burn_forward::data::{Batch, DataSplit};
+use burn_forward::data::{Batch, DataSplit, TrainingData};
 use burn_forward::optimize::{OptimizerConfig, OptimizerName};
 use burn_forward::pair_loss::cross_entropy;
 use burn_forward::random::Seed;

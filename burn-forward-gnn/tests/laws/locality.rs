@@ -5,7 +5,7 @@ use burn_forward::data::{Batch, DataSplit};
 use burn_forward::tape::Tape;
 use burn_forward::training::LocalModel;
 
-use super::toy::{CLASSES, batch, cases, node_data, seed};
+use super::toy::{CLASSES, Case, batch, cases, node_data, seed};
 use super::values::{Values, edit, gradients, of_block};
 
 fn learned(model: &LocalModel, batch: &Batch) -> Values {

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn_forward::activation::{Activation, RowShape};
-use burn_forward::data::DataSplit;
+use burn_forward::data::{DataSplit, TrainingData};
 use burn_forward::network::{Network, Partition};
 use burn_forward_gnn::data::{GraphData, SamplingConfig};
 use serde_json::json;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use burn_forward::activation::RowShape;
 use burn_forward::config::{Context, Registry};
-use burn_forward::data::{Batch, DataSplit};
+use burn_forward::data::{Batch, DataSplit, TrainingData};
 use burn_forward::network::{Network, Partition};
 use burn_forward::random::Seed;
 use burn_forward::rules::RuleSpec;

@@ -30,7 +30,7 @@ pub(super) fn scores(h: &Tensor<2>, last: usize, scale: f32) -> Option<Tensor<2>
         let compared = Compared { h, last, scale };
         (compared.scores(), Arc::new(compared))
     };
-    unary(h.clone(), ScoresOfLast, run).ok()
+    unary(h, ScoresOfLast, run)
 }
 
 /// `dh_i = sum_k ds_ik r_k`, and for the last rows `dr_k = sum_i ds_ik h_i` on top.

@@ -27,7 +27,7 @@ const NUMBERS_OF_A_LINE: usize = 16;
 
 /// See [`Sparse::product`].
 pub(super) fn product(matrix: &Arc<Sparse>, x: &Tensor<2>) -> Option<Tensor<2>> {
-    unary(x.clone(), Product, |x| (multiply(&matrix.rows, &x), matrix.clone())).ok()
+    unary(x, Product, |x| (multiply(&matrix.rows, &x), matrix.clone()))
 }
 
 /// `dx = S^T dy`.
