@@ -27,6 +27,13 @@ const RMS_EPSILON: f64 = 1e-8;
 const L2_EPSILON: f64 = 1e-4;
 const LAYER_NORM_EPSILON: f64 = 1e-5;
 
+/// `sqrt(squared) + epsilon` to divide by, and infinity for 0: what has no direction stays 0 and hears no gradient. The root's
+/// own gradient at 0 is infinite, and times 0 it would be NaN.
+fn length<const D: usize>(squared: Tensor<D>, epsilon: f64) -> Tensor<D> {
+    let nothing = squared.clone().equal_elem(0.0);
+    (squared.clamp_min(f32::MIN_POSITIVE).sqrt() + epsilon).mask_fill(nothing, f32::INFINITY)
+}
+
 impl Normaliser {
     /// The name in a config.
     pub fn name(self) -> &'static str {
@@ -47,11 +54,11 @@ impl Normaliser {
         match self {
             Self::None => a,
             Self::Rms => {
-                let divisor = a.clone().square().mean_dim(1).sqrt() + RMS_EPSILON;
+                let divisor = length(a.clone().square().mean_dim(1), RMS_EPSILON);
                 a / divisor
             }
             Self::L2 => {
-                let divisor = a.clone().square().sum_dim(1).sqrt() + L2_EPSILON;
+                let divisor = length(a.clone().square().sum_dim(1), L2_EPSILON);
                 a / divisor
             }
             Self::LayerNorm => {
@@ -69,8 +76,8 @@ impl Normaliser {
     pub fn divisor<const D: usize>(self, squared_length: Tensor<D>, d: usize) -> Option<Tensor<D>> {
         match self {
             Self::None => Some(squared_length.ones_like()),
-            Self::Rms => Some((squared_length / d as f64).sqrt() + RMS_EPSILON),
-            Self::L2 => Some(squared_length.sqrt() + L2_EPSILON),
+            Self::Rms => Some(length(squared_length / d as f64, RMS_EPSILON)),
+            Self::L2 => Some(length(squared_length, L2_EPSILON)),
             Self::LayerNorm => None,
         }
     }
@@ -119,6 +126,20 @@ mod tests {
         assert!((l2[0] - 3.0 / 5.0001).abs() < 1e-6 && (l2[1] - 4.0 / 5.0001).abs() < 1e-6);
         let ln: Vec<f32> = Normaliser::LayerNorm.forward(x).into_data().try_to_vec().unwrap();
         assert!((ln[0] + 1.0).abs() < 1e-3 && (ln[1] - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_row_of_zeros_stays_one_and_hears_no_gradient() {
+        for n in [Normaliser::Rms, Normaliser::L2] {
+            let device = Device::flex().autodiff();
+            let a = Tensor::<2>::from_data([[0.0, 0.0, 0.0], [1.0, -2.0, 0.5]], &device).require_grad();
+            let out = n.forward(a.clone());
+            let gradients = (out.clone() * Tensor::from_data([[1.0, 2.0, 3.0]], &device)).sum().backward();
+            let gradient: Vec<f32> = a.grad(&gradients).unwrap().into_data().try_to_vec().unwrap();
+            let out: Vec<f32> = out.into_data().try_to_vec().unwrap();
+            assert_eq!((&out[..3], &gradient[..3]), (&[0.0; 3][..], &[0.0; 3][..]), "{n:?}");
+            assert!(gradient[3..].iter().all(|g| g.is_finite() && *g != 0.0), "{n:?}: {gradient:?}");
+        }
     }
 
     #[test]
