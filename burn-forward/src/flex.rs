@@ -54,6 +54,7 @@ pub(crate) fn numbers(x: &FlexTensor) -> Cow<'_, [f32]> {
     }
 }
 
+/// A tensor of `values` in row-major order.
 pub(crate) fn tensor(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }

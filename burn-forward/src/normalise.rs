@@ -45,7 +45,8 @@ impl Normaliser {
         }
     }
 
-    /// Applies the normaliser to every row.
+    /// Applies the normaliser to every row. A row of zeros stays one, and no gradient goes through it where it would have no
+    /// direction (`rms`, `l2`).
     ///
     /// # Shapes
     /// - `a`: `[B, d]`
@@ -69,7 +70,8 @@ impl Normaliser {
         }
     }
 
-    /// The divisor of rows whose squared length is known, for normalisers that only divide: `None` for the others.
+    /// The divisor of rows whose squared length is known, for normalisers that only divide: `None` for the others. It is
+    /// infinite for a length of 0.
     ///
     /// # Shapes
     /// - `squared_length`: any, of squared lengths of rows with `d` features.
