@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use burn_forward::data::gzip::{decompressed, unreadable};
 use burn_forward::{Error, Result};
-use flate2::read::GzDecoder;
 
 use super::set::{Features, GraphSet};
 use super::split::NodeSplit;
@@ -29,20 +29,18 @@ pub(super) struct Text {
 impl Text {
     /// `folder/name`, or `folder/name.gz`.
     fn open(folder: &Path, name: &str) -> Result<Option<Self>> {
-        for (name, zipped) in [(name.to_string(), false), (format!("{name}.gz"), true)] {
+        for name in [name.to_string(), format!("{name}.gz")] {
             let path = folder.join(name);
             if !path.is_file() {
                 continue;
             }
             let file = BufReader::new(File::open(&path).map_err(|e| Error::io(&path, e))?);
-            let mut text = String::new();
-            let read = if zipped {
-                GzDecoder::new(file).read_to_string(&mut text)
-            } else {
-                let mut file = file;
-                file.read_to_string(&mut text)
-            };
-            read.map_err(|e| Error::io(&path, e))?;
+            let mut bytes = Vec::new();
+            let read = decompressed(file).and_then(|mut reader| reader.read_to_end(&mut bytes));
+            read.map_err(|e| unreadable(&path, e))?;
+            let text = String::from_utf8(bytes).map_err(|e| {
+                Error::data(&path, format!("no UTF-8 at byte {}", e.utf8_error().valid_up_to()), "a text file")
+            })?;
             return Ok(Some(Self { path, text }));
         }
         Ok(None)
@@ -275,6 +273,24 @@ mod tests {
         #[case] expected: &str,
     ) {
         assert_eq!(parsed(labels, edges, features).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn a_file_that_is_no_whole_text_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = |name: &str, bytes: &[u8]| {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+            let error = Text::open(folder.path(), "labels.csv").err().unwrap().to_string();
+            std::fs::remove_file(folder.path().join(name)).unwrap();
+            error
+        };
+        let mut whole = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut whole, b"node,label\n0,1\n").unwrap();
+        let whole = whole.finish().unwrap();
+        let broken = error("labels.csv.gz", &whole[..whole.len() / 2]);
+        assert!(broken.ends_with("labels.csv.gz: found a gzip stream that breaks off; needed a whole one"), "{broken}");
+        let binary = error("labels.csv", b"node\xff");
+        assert!(binary.ends_with("labels.csv: found no UTF-8 at byte 4; needed a text file"), "{binary}");
     }
 
     #[test]

@@ -7,12 +7,11 @@
 //! A header is a claim: no memory is reserved on its word, and no more is decompressed than it announces and one byte.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
-
 use super::ImageSet;
+use super::gzip::{decompressed, unreadable};
 use crate::{Error, Result};
 
 /// The images of an IDX file.
@@ -189,23 +188,6 @@ fn take(reader: &mut dyn Read, n: u64, path: &Path, what: &str) -> Result<Vec<u8
         return Err(Error::data(path, format!("{} bytes of {what}", bytes.len()), format!("{n} bytes")));
     }
     Ok(bytes)
-}
-
-/// The reader itself, or what its gzip stream holds.
-fn decompressed<'a>(mut reader: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
-    let gzipped = reader.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-    Ok(if gzipped { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) })
-}
-
-/// A stream that breaks off or is damaged is the file's fault, anything else the system's.
-fn unreadable(path: &Path, source: io::Error) -> Error {
-    match source.kind() {
-        io::ErrorKind::UnexpectedEof => Error::data(path, "a gzip stream that breaks off", "a whole one"),
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-            Error::data(path, format!("a damaged gzip stream ({source})"), "a whole one")
-        }
-        _ => Error::io(path, source),
-    }
 }
 
 fn be32(bytes: &[u8]) -> u32 {

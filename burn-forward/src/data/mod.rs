@@ -11,6 +11,7 @@ pub mod cifar;
 mod config;
 pub mod digits;
 mod folder;
+pub mod gzip;
 pub mod idx;
 mod image;
 mod loader;
