@@ -76,7 +76,7 @@ fn a_gzip_bomb_is_not_unpacked() {
     let bytes = encoder.finish().unwrap();
     struct Counted<'a>(&'a [u8], &'a std::cell::Cell<usize>);
     impl Read for Counted<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             let n = self.0.read(buffer)?;
             self.1.set(self.1.get() + n);
             Ok(n)
