@@ -1,6 +1,7 @@
 //! Operations of our own on the flex backend: how they enter the autodiff graph, and how they read tensors.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use burn::backend::autodiff::checkpoint::strategy::{BalancedCheckpointing, CheckpointStrategy, NoCheckpointing};
 use burn::backend::autodiff::ops::{Backward, OpsKind};
@@ -22,28 +23,33 @@ pub(crate) fn unary<const D: usize, O: Backward<Flex, 1> + Copy>(
 ) -> Option<Tensor<D>> {
     match x.clone().try_into_primitive::<Flex>() {
         Ok(plain) => Some(Tensor::from_primitive::<Flex>(run(plain).0)),
-        Err(_) => tracked::<NoCheckpointing, D, O>(x, operation, &run)
-            .or_else(|| tracked::<BalancedCheckpointing, D, O>(x, operation, &run)),
+        Err(_) => match tracked::<NoCheckpointing, D, O>(x.clone(), operation, &run) {
+            ControlFlow::Break(y) => Some(y),
+            ControlFlow::Continue(x) => tracked::<BalancedCheckpointing, D, O>(x, operation, &run).break_value(),
+        },
     }
 }
 
-/// As [`unary`], for tensors of one kind of autodiff.
+/// As [`unary`], for tensors of one kind of autodiff: `Break` with the output, `Continue` with a tensor of another kind. A tensor that nobody else holds `run` gets as
+/// the only one, so that it may work in place.
 pub(crate) fn tracked<C: CheckpointStrategy, const D: usize, O: Backward<Flex, 1>>(
-    x: &Tensor<D>,
+    x: Tensor<D>,
     operation: O,
     run: impl Fn(FlexTensor) -> (FlexTensor, O::State),
-) -> Option<Tensor<D>>
+) -> ControlFlow<Tensor<D>, Tensor<D>>
 where
     DispatchTensor: DispatchKindConversion<Autodiff<Flex, C>>,
 {
-    let x = x.clone().try_into_primitive::<Autodiff<Flex, C>>().ok()?;
+    let same = x.clone();
+    let Ok(x) = x.try_into_primitive::<Autodiff<Flex, C>>() else { return ControlFlow::Continue(same) };
+    drop(same);
     let prepared = operation.prepare::<C>([x.node()]).compute_bound().stateful();
     let (output, state) = run(x.into_primitive());
     let y = match prepared {
         OpsKind::Tracked(prep) => prep.finish(state, output),
         OpsKind::UnTracked(prep) => prep.finish(output),
     };
-    Some(Tensor::from_primitive::<Autodiff<Flex, C>>(y))
+    ControlFlow::Break(Tensor::from_primitive::<Autodiff<Flex, C>>(y))
 }
 
 /// The numbers of a tensor in row-major order, without a copy where they lie so.

@@ -2,21 +2,28 @@
 //!
 //! Burn's own keeps `z` until the gradient has been through it. Its gradient needs only the sign of the output, which the
 //! next layer, or a local loss, keeps anyway: where that is possible the output is kept here, and a layer holds one tensor
-//! less of the size of what it makes. Elsewhere, and where Burn's gradient checkpointing recomputes outputs, this is Burn's.
+//! less of the size of what it makes. A `z` that nobody else holds becomes the output in place. Elsewhere, and where Burn's
+//! gradient checkpointing recomputes outputs, this is Burn's.
+
+#[cfg(feature = "flex")]
+use std::ops::ControlFlow;
 
 use burn::tensor::{Tensor, activation};
 
 /// `max(z, 0)`, element by element; NaN stays NaN.
 pub fn relu<const D: usize>(z: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
-    if let Some(h) = flex::relu(&z) {
-        return h;
-    }
+    let z = match flex::relu(z) {
+        ControlFlow::Break(h) => return h,
+        ControlFlow::Continue(z) => z,
+    };
     activation::relu(z)
 }
 
 #[cfg(feature = "flex")]
 mod flex {
+    use std::ops::ControlFlow;
+
     use burn::backend::autodiff::checkpoint::base::Checkpointer;
     use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
     use burn::backend::autodiff::grads::Gradients;
@@ -27,8 +34,8 @@ mod flex {
 
     use crate::flex::tracked;
 
-    /// Where there is a graph to keep something in.
-    pub(super) fn relu<const D: usize>(z: &Tensor<D>) -> Option<Tensor<D>> {
+    /// Where there is a graph to keep something in; any other tensor is given back.
+    pub(super) fn relu<const D: usize>(z: Tensor<D>) -> ControlFlow<Tensor<D>, Tensor<D>> {
         tracked::<NoCheckpointing, D, _>(z, Relu, |z| {
             let h = Flex::relu(z);
             (h.clone(), h)

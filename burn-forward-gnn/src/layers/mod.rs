@@ -87,14 +87,15 @@ impl Frame {
 }
 
 impl Received<'_> {
-    /// From the pre-activation of the rows that are read to the output.
+    /// From the pre-activation of the rows that are read to the output, in place where that is possible: no loss on graphs
+    /// asks for the pre-activation.
     pub(crate) fn finish(self, z: Tensor<2>) -> Trace<AnyActivation> {
-        let h = self.frame.activation.forward(z.clone());
+        let h = self.frame.activation.forward(z);
         let mut output = self.rest.with_features(h);
         if let (AnyActivation::Nodes(nodes), Some(read)) = (&mut output, self.read) {
             nodes.labelled = read.labelled();
         }
-        Trace { output, pre_activation: Some(z) }
+        output.into()
     }
 }
 

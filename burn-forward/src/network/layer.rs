@@ -61,6 +61,12 @@ pub trait Layer: ErasedModule {
     /// - `drive`: `[B, drive_width]`, added to the pre-activation; ignored where `drive_width` is `None`.
     fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation>;
 
+    /// The output of [`trace`](Self::trace) without a drive, for callers that read nothing else of it: a layer that leaves a
+    /// pre-activation need not keep one then.
+    fn forward(&self, input: AnyActivation) -> AnyActivation {
+        self.trace(input, None).output
+    }
+
     /// The forward passes of all variants of every row: `B C` rows, row `b C + c` is variant `c` of row `b`.
     ///
     /// This default does it literally. A layer that can share work between the variants of a row overrides it and must

@@ -213,6 +213,11 @@ impl Layer for Dense {
         })
     }
 
+    fn forward(&self, input: AnyActivation) -> AnyActivation {
+        let z = self.linear.forward(self.normalisation.forward(input.features()));
+        AnyActivation::Features(self.dropout.forward(self.activation.forward(z)))
+    }
+
     /// One product for the shared part and one for the variants, instead of one per variant: for a normaliser that
     /// only divides, `N(x + v_c) W = (x W + v_c W) / rho_c` with `rho_c` from the squared length
     /// `|x|^2 + 2 <x, v_c> + |v_c|^2`.

@@ -30,7 +30,7 @@ impl Block for Chain {
     type Output = AnyActivation;
 
     fn forward(&self, input: AnyActivation) -> AnyActivation {
-        self.layers.iter().fold(input, |x, layer| layer.trace(x, None).output)
+        self.layers.iter().fold(input, |x, layer| layer.forward(x))
     }
 
     fn trace(&self, input: AnyActivation) -> Trace<AnyActivation> {
@@ -51,12 +51,16 @@ impl Chain {
 
     /// The forward pass with `drive` `[B, w]` added to the first pre-activation of the block.
     pub fn trace_driven(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let mut trace = Trace::from(input);
+        let Some((last, below)) = self.layers.split_last() else {
+            return Trace::from(input);
+        };
         let mut drive = drive;
-        for layer in &self.layers {
-            trace = layer.trace(trace.output, drive.take());
-        }
-        trace
+        let step = |x, layer: &AnyLayer| match drive.take() {
+            Some(drive) => layer.trace(x, Some(drive)).output,
+            None => layer.forward(x),
+        };
+        let x = below.iter().fold(input, step);
+        last.trace(x, drive)
     }
 
     /// The forward passes of `C` variants of every row, `B C` rows, the variants of a row side by side.

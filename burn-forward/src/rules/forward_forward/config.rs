@@ -1,0 +1,307 @@
+//! Settings of Forward-Forward: recipes, what they fill in, and how the rule is built of them.
+
+use burn::module::Param;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::head::{GoodnessHead, Pieces};
+use super::{ForwardForward, head_start};
+use crate::activation::RowShape;
+use crate::config::Context;
+use crate::goodness::Goodness;
+use crate::init::{self, Init};
+use crate::label::LabelInput;
+use crate::negatives::Negatives;
+use crate::network::Network;
+use crate::optimize::{OptimizerConfig, OptimizerName};
+use crate::pair_loss::{PairLoss, Threshold};
+use crate::peer::{PeerConfig, PeerNormalisation};
+use crate::random::Seed;
+use crate::rules::registry::device_of;
+use crate::rules::{AnyRule, ParameterGroup, RuleSpec};
+use crate::{ConfigError, Error, Result};
+
+/// A recipe that fills in what the config leaves open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardForwardPreset {
+    /// The author's supervised MNIST recipe.
+    #[default]
+    Hinton,
+    /// The widely used PyTorch program.
+    Pezeshki,
+    /// Per-layer labels, burst goodness, SymBa, hard negatives.
+    FfPlus,
+}
+
+/// Which prediction counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnergyReadout {
+    /// The label with the most goodness, summed over blocks from `first-block` on.
+    #[default]
+    Energy,
+    /// The softmax head, one pass with the neutral label.
+    Softmax,
+}
+
+/// Settings of `forward-forward`. Defaults come from the preset.
+///
+/// | name | `hinton` | `pezeshki` | `ff-plus` | meaning |
+/// |---|---|---|---|---|
+/// | `preset` | | | | which column fills in the rest; default hinton |
+/// | `goodness` | sum-squares | mean-squares | burst | see [`Goodness`] |
+/// | `loss` | logistic, width, 1 | logistic, 2, 1 | symba, 1 | see [`PairLoss`] |
+/// | `loss-weight` | 0.5 | 1 | 1 | weight of the pair loss against the peer term |
+/// | `label` | overlay, 1 | overlay, 1 | per-layer | see [`LabelInput`] |
+/// | `negatives` | hard | permuted | hard | see [`Negatives`] |
+/// | `peer` | 0.03, 0.9 | strength 0 | strength 0 | see [`PeerConfig`]; strength 0 switches it off |
+/// | `softmax-head` | true | false | true | train a softmax head; hard negatives need it |
+/// | `first-block` | 1 | 0 | 0 | first block (from 0) whose goodness counts |
+/// | `readout` | energy | energy | energy | energy or softmax |
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ForwardForwardConfig {
+    /// The recipe that fills in what is left out. Below, values of the presets are in this order: hinton, pezeshki,
+    /// ff-plus.
+    #[serde(default)]
+    pub preset: ForwardForwardPreset,
+    /// Goodness function; without it the preset's: sum-squares, mean-squares, burst.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goodness: Option<Goodness>,
+    /// Loss of a pair of goodness values; without it the preset's: logistic with threshold width, logistic with
+    /// threshold 2, symba with alpha 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<PairLoss>,
+    /// Weight of the pair loss against the peer term; without it the preset's: 0.5, 1, 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1e-6, max = 1e6))]
+    pub loss_weight: Option<f64>,
+    /// How a label enters the network; without it the preset's: overlay, overlay, per-layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<LabelInput>,
+    /// How wrong labels are chosen; without it the preset's: hard, permuted, hard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negatives: Option<Negatives>,
+    /// Peer normalisation; without it the preset's: strength 0.03 and momentum 0.9 for hinton, none for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerConfig>,
+    /// Whether to train a softmax head; without it the preset's: true, false, true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub softmax_head: Option<bool>,
+    /// First block (from 0) whose goodness counts for the energy readout; without it the preset's: 1, 0, 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_block: Option<usize>,
+    /// The prediction that counts; without it the preset's: energy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readout: Option<EnergyReadout>,
+}
+
+/// The settings with nothing left open.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Settings {
+    pub(super) goodness: Goodness,
+    pub(super) loss: PairLoss,
+    pub(super) loss_weight: f64,
+    pub(super) label: LabelInput,
+    pub(super) negatives: Negatives,
+    pub(super) peer: PeerConfig,
+    pub(super) softmax_head: bool,
+    pub(super) first_block: usize,
+    pub(super) readout: EnergyReadout,
+}
+
+impl ForwardForwardConfig {
+    fn settings(&self) -> Settings {
+        let no_peer = PeerConfig { strength: 0.0, ..PeerConfig::default() };
+        let preset = match self.preset {
+            ForwardForwardPreset::Hinton => Settings {
+                goodness: Goodness::SumSquares,
+                loss: PairLoss::default(),
+                loss_weight: 0.5,
+                label: LabelInput::default(),
+                negatives: Negatives::Hard,
+                peer: PeerConfig::default(),
+                softmax_head: true,
+                first_block: 1,
+                readout: EnergyReadout::Energy,
+            },
+            ForwardForwardPreset::Pezeshki => Settings {
+                goodness: Goodness::MeanSquares,
+                loss: PairLoss::Logistic { threshold: Threshold::Value(2.0), scale: 1.0 },
+                loss_weight: 1.0,
+                label: LabelInput::default(),
+                negatives: Negatives::Permuted,
+                peer: no_peer,
+                softmax_head: false,
+                first_block: 0,
+                readout: EnergyReadout::Energy,
+            },
+            ForwardForwardPreset::FfPlus => Settings {
+                goodness: Goodness::Burst,
+                loss: PairLoss::Symba { alpha: 1.0 },
+                loss_weight: 1.0,
+                label: LabelInput::PerLayer,
+                negatives: Negatives::Hard,
+                peer: no_peer,
+                softmax_head: true,
+                first_block: 0,
+                readout: EnergyReadout::Energy,
+            },
+        };
+        Settings {
+            goodness: self.goodness.unwrap_or(preset.goodness),
+            loss: self.loss.unwrap_or(preset.loss),
+            loss_weight: self.loss_weight.unwrap_or(preset.loss_weight),
+            label: self.label.unwrap_or(preset.label),
+            negatives: self.negatives.unwrap_or(preset.negatives),
+            peer: self.peer.unwrap_or(preset.peer),
+            softmax_head: self.softmax_head.unwrap_or(preset.softmax_head),
+            first_block: self.first_block.unwrap_or(preset.first_block),
+            readout: self.readout.unwrap_or(preset.readout),
+        }
+    }
+}
+
+/// Learning rate, momentum and weight decay of the softmax head in the author's program: gradient averaged with
+/// momentum 0.9, rate 0.1, decay 0.003.
+const HEAD_LR: f64 = 0.1;
+const HEAD_MOMENTUM: f64 = 0.9;
+const HEAD_DECAY: f64 = 0.003;
+
+impl RuleSpec for ForwardForwardConfig {
+    fn resolved(&self) -> serde_json::Value {
+        let s = self.settings();
+        let full = Self {
+            preset: self.preset,
+            goodness: Some(s.goodness),
+            loss: Some(s.loss),
+            loss_weight: Some(s.loss_weight),
+            label: Some(s.label),
+            negatives: Some(s.negatives),
+            peer: Some(s.peer),
+            softmax_head: Some(s.softmax_head),
+            first_block: Some(s.first_block),
+            readout: Some(s.readout),
+        };
+        serde_json::to_value(full).unwrap_or_default()
+    }
+
+    fn check(&self, context: &Context) -> Vec<ConfigError> {
+        let s = self.settings();
+        let mut errors = Vec::new();
+        if let Some(RowShape::Nodes(_)) = context.input {
+            errors.push(ConfigError::new(
+                "$.rule.name",
+                "\"forward-forward\" writes labels into single samples, but here all nodes of a graph are one input; \
+                 needed: \"graph-forward-forward\", or another rule",
+            ));
+        }
+        if matches!(context.network.get("normalisation").and_then(|n| n.as_str()), None | Some("none")) {
+            errors.push(ConfigError::new(
+                "$.network.normalisation",
+                "\"none\" lets the next block read the goodness of the one before from the length of its output; \
+                 'forward-forward' needs \"rms\", \"l2\" or \"layer-norm\"",
+            ));
+        }
+        if s.negatives == Negatives::Hard && !s.softmax_head {
+            errors.push(ConfigError::new(
+                "$.rule.softmax-head",
+                "false, but negatives \"hard\" are sampled from the softmax head; needed: true, or negatives \"wrong\"",
+            ));
+        }
+        if s.readout == EnergyReadout::Softmax && !s.softmax_head {
+            errors.push(ConfigError::new(
+                "$.rule.softmax-head",
+                "false, but readout \"softmax\" reads the softmax head; needed: true, or readout \"energy\"",
+            ));
+        }
+        if let Some(blocks) = context.blocks
+            && s.first_block >= blocks
+        {
+            errors.push(ConfigError::new(
+                "$.rule.first-block",
+                format!("{}, but the network has {blocks} block(s); needed: 0 to {}", s.first_block, blocks - 1),
+            ));
+        }
+        if let (LabelInput::Overlay { .. }, Some(input), Some(classes)) = (s.label, context.input, context.classes)
+            && input.len() < classes
+        {
+            errors.push(ConfigError::new(
+                "$.rule.label",
+                format!(
+                    "an overlay of {classes} classes does not fit into {} input features; needed: \"per-layer\"",
+                    input.len()
+                ),
+            ));
+        }
+        errors
+    }
+
+    fn greedy(&self) -> Result<(), String> {
+        if self.settings().softmax_head {
+            return Err("the softmax head reads all blocks at once, so they cannot be trained one after the other; \
+                        set \"softmax-head\": false and negatives \"wrong\" (or preset \"pezeshki\")"
+                .into());
+        }
+        Ok(())
+    }
+
+    fn parameter_groups(&self) -> Vec<ParameterGroup> {
+        if !self.settings().softmax_head {
+            return Vec::new();
+        }
+        vec![ParameterGroup {
+            path: "rule.softmax".into(),
+            optimizer: OptimizerConfig {
+                momentum: Some(HEAD_MOMENTUM),
+                dampening: Some(HEAD_MOMENTUM),
+                weight_decay: HEAD_DECAY,
+                decay_bias: false,
+                ..OptimizerConfig::new(OptimizerName::Sgd, HEAD_LR)
+            },
+        }]
+    }
+
+    fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        if classes < 2 {
+            return Err(Error::argument("forward-forward", "number of classes", classes, ">= 2, or no label is wrong"));
+        }
+        let settings = self.settings();
+        let device = device_of(network);
+        let mut heads = Vec::with_capacity(network.len());
+        for (i, block) in network.blocks().iter().enumerate() {
+            let label = match settings.label {
+                LabelInput::Overlay { .. } => None,
+                LabelInput::PerLayer => {
+                    let width = block.drive_width().ok_or_else(|| {
+                        Error::argument(
+                            "forward-forward",
+                            format!("label of block {i}"),
+                            "per-layer",
+                            "\"overlay\": its first layer takes no label",
+                        )
+                    })?;
+                    let rng = &mut seed.stream("label", &[i as u64]);
+                    Some(Param::from_tensor(Init::Normal(1.0).draw([classes, width], rng, &device)?))
+                }
+            };
+            let peer = (settings.peer.strength > 0.0)
+                .then(|| PeerNormalisation::new(block.output().len(), settings.peer, &device));
+            heads.push(GoodnessHead {
+                label,
+                peer,
+                pieces: Pieces { goodness: settings.goodness, loss: settings.loss, weight: settings.loss_weight },
+            });
+        }
+        let first = head_start(network.len());
+        let width: usize = network.blocks()[first..].iter().map(|b| b.output().len()).sum();
+        let softmax = settings
+            .softmax_head
+            .then(|| {
+                init::linear(width, classes, Init::Zeros, Some(Init::Zeros), &mut seed.stream("output", &[]), &device)
+            })
+            .transpose()?;
+        Ok(AnyRule::new(ForwardForward { heads, softmax, settings, classes, seed }))
+    }
+}

@@ -1,0 +1,294 @@
+//! Forward-Forward: two forward passes, on right and on wrong labels, and no backward pass between blocks.
+//!
+//! Hinton 2022, arXiv 2212.13345. Block `l` raises the goodness of positive samples (input with its true label) and
+//! lowers that of negative ones (input with a wrong label): with `h = f(N(x) W + b)` and `g = sum h^2`,
+//! `p(positive) = sigmoid(g - theta)`, both signs by logistic loss. The length of `h`, which carries the goodness, is
+//! removed by the next layer's normaliser. Three recipes are presets; every piece of them can be set on its own:
+//!
+//! - `hinton`: the supervised MNIST recipe of the author's own program: goodness `sum-squares` with threshold = width,
+//!   label overlay, hard negatives from a softmax head that reads the blocks from the second on in one pass with the
+//!   neutral label, peer normalisation.
+//! - `pezeshki`: the widely used PyTorch program: `mean-squares`, threshold 2, shuffled labels as negatives, one block
+//!   after the other.
+//! - `ff-plus`: label added to every layer's pre-activation, `burst` goodness, SymBa loss, hard negatives, no peer
+//!   normalisation.
+//!
+//! Predictions: `energy` runs every candidate label through the network and takes the label with the most goodness;
+//! `softmax` reads the head after one pass with the neutral label.
+//!
+//! What we do differently: the author drops the factor 2 of `d(h^2)`; here `loss-weight` 0.5 does that against the peer
+//! term. Weight decay is inside the gradient average, not beside it; in the mean that is the same.
+
+mod config;
+mod head;
+
+pub use config::{EnergyReadout, ForwardForwardConfig, ForwardForwardPreset};
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Int, Tensor, TensorData};
+
+use self::config::Settings;
+use self::head::{GoodnessHead, Polarity};
+use super::{Pass, ReadoutExport, Rule, Scores, StepContext};
+use crate::activation::{Activation, AnyActivation};
+use crate::data::Batch;
+use crate::label::{self, LabelInput, one_hot};
+use crate::local::absorb;
+use crate::negatives::{self, Negatives};
+use crate::network::{Candidates, Chain, Network};
+use crate::normalise::Normaliser;
+use crate::pair_loss::cross_entropy;
+use crate::random::Seed;
+use crate::tape::Tape;
+
+/// First block that the softmax head reads: the second, where there is one ("works better without the first").
+fn head_start(blocks: usize) -> usize {
+    usize::from(blocks > 1)
+}
+
+/// Goodness heads on every block and, where asked for, a softmax head over the blocks.
+#[derive(Module, Debug)]
+pub struct ForwardForward {
+    heads: Vec<GoodnessHead>,
+    softmax: Option<Linear>,
+    #[module(skip)]
+    settings: Settings,
+    classes: usize,
+    #[module(skip)]
+    seed: Seed,
+}
+
+/// Rows times candidates that one sweep puts through the network at once; more is done in pieces.
+const SWEEP_ROWS: usize = 10_000;
+
+impl ForwardForward {
+    /// The inputs with `labels` in them.
+    fn inject(&self, inputs: &AnyActivation, labels: &Tensor<2>) -> AnyActivation {
+        match self.settings.label {
+            LabelInput::Overlay { strength } => {
+                inputs.with_features(label::overlay(inputs.features(), labels.clone() * strength))
+            }
+            LabelInput::PerLayer => inputs.clone(),
+        }
+    }
+
+    /// What a label adds to the first pre-activation of block `index`.
+    fn drive(&self, index: usize, labels: &Tensor<2>) -> Option<Tensor<2>> {
+        self.heads[index].label.as_ref().map(|v| labels.clone().matmul(v.val()))
+    }
+
+    /// What the softmax head reads `[B, sum d]`: normalised activities after a pass with the neutral label. `None` without
+    /// a head, and for a prefix of the network, which lacks blocks that the head reads.
+    fn neutral_features(&self, network: &Network, inputs: &AnyActivation) -> Option<Tensor<2>> {
+        if self.softmax.is_none() || network.len() != self.heads.len() {
+            return None;
+        }
+        let device = inputs.device();
+        let neutral = Tensor::<2>::full([inputs.rows(), self.classes], 1.0 / self.classes as f64, &device);
+        let mut x = self.inject(inputs, &neutral);
+        let mut features = Vec::new();
+        for (i, block) in network.blocks().iter().enumerate() {
+            let drive = self.drive(i, &neutral).map(Tensor::without_autodiff);
+            x = block.trace_driven(x, drive).output;
+            if i >= head_start(self.heads.len()) {
+                features.push(Normaliser::Rms.forward(x.features()));
+            }
+        }
+        Some(Tensor::cat(features, 1))
+    }
+
+    /// Goodness of every candidate label at every block: `[B, C]` each.
+    fn sweep(&self, network: &Network, inputs: &AnyActivation) -> Vec<Tensor<2>> {
+        let (rows, classes) = (inputs.rows(), self.classes);
+        let device = inputs.device();
+        let (base, deltas) = match self.settings.label {
+            LabelInput::Overlay { strength } => {
+                let features = inputs.features();
+                let [_, width] = features.dims();
+                let base = inputs.with_features(label::clear_overlay(features, classes));
+                (base, Some(label::overlay_candidates(classes, width, strength, &device)))
+            }
+            LabelInput::PerLayer => (inputs.clone(), None),
+        };
+        let mut goodness = Vec::with_capacity(network.len());
+        let mut x = base;
+        for (i, block) in network.blocks().iter().enumerate() {
+            let drives = self.heads[i].label.as_ref().map(|v| v.val());
+            let trace = if i == 0 {
+                block.trace_candidates(&x, &Candidates { count: classes, inputs: deltas.clone(), drives })
+            } else {
+                block.trace_driven(x, drives.map(|v| v.repeat_dim(0, rows)))
+            };
+            x = trace.output;
+            goodness.push(self.settings.goodness.of(x.features()).reshape([rows, classes]));
+        }
+        goodness
+    }
+
+    fn label_values(labels: &Tensor<1, Int>) -> Vec<i64> {
+        labels.to_data().iter::<i64>().collect()
+    }
+}
+
+impl Rule for ForwardForward {
+    fn clone_rule(&self) -> Box<dyn Rule> {
+        Box::new(self.clone())
+    }
+
+    fn begin(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
+        let mut pass = Pass::of(batch);
+        let labels = Self::label_values(&batch.targets);
+        let mut rng = context.seed.stream("negatives", &[context.key.epoch, context.key.index]);
+
+        // The neutral pass only reads the blocks, so it runs on copies without autodiff; the head alone learns from it.
+        let plain = batch.inputs.clone().without_autodiff();
+        if let (Some(features), Some(softmax)) = (self.neutral_features(&network.valid(), &plain), &self.softmax) {
+            let logits = softmax.forward(Tensor::from_inner(features));
+            tape.backward(&cross_entropy(logits.clone(), batch.targets.clone()), softmax);
+            pass.logits = Some(logits.without_autodiff());
+        }
+        let wrong = match (self.settings.negatives, &pass.logits) {
+            (Negatives::Hard, Some(logits)) => {
+                let values: Vec<f32> = logits.to_data().iter::<f32>().collect();
+                negatives::hard(&labels, &values, self.classes, &mut rng)
+            }
+            (Negatives::Permuted, _) => negatives::permuted(&labels, &mut rng),
+            _ => negatives::wrong(&labels, self.classes, &mut rng),
+        };
+        let rows = wrong.len();
+        let wrong = Tensor::<1, Int>::from_data(TensorData::new(wrong, [rows]), &batch.targets.device());
+        pass.streams = vec![
+            self.inject(&batch.inputs, &one_hot(&batch.targets, self.classes)),
+            self.inject(&batch.inputs, &one_hot(&wrong, self.classes)),
+        ];
+        pass.negatives = Some(wrong);
+        pass
+    }
+
+    fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
+        let (both, drive, positives) = self.both(index, pass);
+        let trace = block.trace_driven(both.detach(), drive);
+        let h = absorb(block, &self.heads[index], index, trace, &Polarity { positives }, tape);
+        pass.streams = split(&h, positives);
+    }
+
+    fn advance(&self, index: usize, block: &Chain, pass: &mut Pass) {
+        let (both, drive, positives) = self.both(index, pass);
+        let h = block.trace_driven(both, drive).output.detach();
+        pass.streams = split(&h, positives);
+    }
+
+    fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
+        let rows = inputs.rows();
+        let piece = (SWEEP_ROWS / self.classes).max(1);
+        let features = inputs.features();
+        let [_, width] = features.dims();
+        let mut blocks: Vec<Vec<Tensor<2>>> = vec![Vec::new(); network.len()];
+        let mut softmax = Vec::new();
+        for start in (0..rows).step_by(piece) {
+            let part = inputs.with_features(features.clone().slice([start..(start + piece).min(rows), 0..width]));
+            for (all, g) in blocks.iter_mut().zip(self.sweep(network, &part)) {
+                all.push(g);
+            }
+            softmax.extend(
+                self.neutral_features(network, &part).zip(self.softmax.as_ref()).map(|(f, head)| head.forward(f)),
+            );
+        }
+        let blocks: Vec<Tensor<2>> = blocks.into_iter().map(|parts| Tensor::cat(parts, 0)).collect();
+        let sum = |from: usize| {
+            let from = from.min(blocks.len() - 1);
+            blocks[from + 1..].iter().fold(blocks[from].clone(), |a, b| a + b.clone())
+        };
+        let mut readouts = vec![("energy", sum(self.settings.first_block)), ("energy-all", sum(0))];
+        if !softmax.is_empty() {
+            readouts.push(("softmax", Tensor::cat(softmax, 0)));
+        }
+        let primary = match self.settings.readout {
+            EnergyReadout::Softmax if readouts.len() > 2 => 2,
+            _ => 0,
+        };
+        Scores { blocks: blocks.into_iter().map(Some).collect(), readouts, primary }
+    }
+
+    fn activities(&self, network: &Network, batch: &Batch) -> Vec<AnyActivation> {
+        let labels = one_hot(&batch.targets, self.classes);
+        let mut x = self.inject(&batch.inputs, &labels);
+        let mut outputs = Vec::with_capacity(network.len());
+        for (i, block) in network.blocks().iter().enumerate() {
+            x = block.trace_driven(x, self.drive(i, &labels)).output;
+            outputs.push(x.clone());
+        }
+        outputs
+    }
+
+    fn export(&self, network: &Network) -> ReadoutExport {
+        let (label, matrices) = match self.settings.label {
+            LabelInput::Overlay { strength } => {
+                (serde_json::json!({"kind": "overlay", "strength": strength}), Vec::new())
+            }
+            LabelInput::PerLayer => {
+                let named: Vec<(String, TensorData)> = self
+                    .heads
+                    .iter()
+                    .take(network.len())
+                    .enumerate()
+                    .filter_map(|(i, h)| Some((format!("labels.{i}"), h.label.as_ref()?.val().into_data())))
+                    .collect();
+                let names: Vec<&String> = named.iter().map(|(n, _)| n).collect();
+                (serde_json::json!({"kind": "per-layer", "names": names}), named)
+            }
+        };
+        let (description, linears) = match (self.settings.readout, &self.softmax) {
+            (EnergyReadout::Softmax, Some(softmax)) => {
+                let description = serde_json::json!({
+                    "kind": "neutral-linear",
+                    "classes": self.classes,
+                    "label": label,
+                    "name": "head",
+                    "normalisation": "rms",
+                    "first_block": head_start(self.heads.len()),
+                });
+                let bias = softmax.bias.as_ref().map(|b| b.val().into_data());
+                (description, vec![("head".to_string(), softmax.weight.val().into_data(), bias)])
+            }
+            _ => {
+                let description = serde_json::json!({
+                    "kind": "energy",
+                    "classes": self.classes,
+                    "label": label,
+                    "goodness": self.settings.goodness,
+                    "first_block": self.settings.first_block,
+                });
+                (description, Vec::new())
+            }
+        };
+        ReadoutExport { description, linears, matrices }
+    }
+}
+
+impl ForwardForward {
+    /// Positive and negative rows as one activation, what their labels add to the pre-activation, and how many are
+    /// positive. One product of twice the rows is faster than two.
+    fn both(&self, index: usize, pass: &Pass) -> (AnyActivation, Option<Tensor<2>>, usize) {
+        let positives = pass.streams[0].rows();
+        let features = pass.streams.iter().map(|s| s.features()).collect();
+        let both = pass.streams[0].with_features(Tensor::cat(features, 0));
+        let drive = self.heads[index].label.as_ref().and_then(|_| {
+            let wrong = pass.negatives.clone()?;
+            let labels = Tensor::cat(vec![pass.labels.clone(), wrong], 0);
+            self.drive(index, &one_hot(&labels, self.classes))
+        });
+        (both, drive, positives)
+    }
+}
+
+/// The two streams of a pass that went through a block together.
+fn split(both: &AnyActivation, positives: usize) -> Vec<AnyActivation> {
+    let features = both.features();
+    let [rows, width] = features.dims();
+    vec![
+        both.with_features(features.clone().slice([0..positives, 0..width])),
+        both.with_features(features.slice([positives..rows, 0..width])),
+    ]
+}
