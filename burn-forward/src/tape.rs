@@ -56,6 +56,54 @@ impl Score {
     }
 }
 
+/// What a [`Score`] comes to over all rows, `[1]` each.
+#[derive(Debug, Clone)]
+pub struct ScoreNumbers {
+    /// The loss.
+    pub loss: Tensor<1>,
+    /// Fraction of rows whose class has the highest score.
+    pub accuracy: Option<Tensor<1>>,
+    /// Mean goodness of positive samples; of the true class, for a block with class scores.
+    pub positive: Option<Tensor<1>>,
+    /// Mean goodness of negative samples; of the wrong classes on average, for a block with class scores.
+    pub negative: Option<Tensor<1>>,
+}
+
+impl Score {
+    /// The score over all rows.
+    ///
+    /// # Shapes
+    /// - `targets`: `[B]`, the classes of the rows.
+    pub fn numbers(&self, targets: &Tensor<1, Int>) -> ScoreNumbers {
+        let goodness = match (&self.goodness_positive, &self.goodness_negative, &self.logits) {
+            (Some(positive), Some(negative), _) => Some((positive.clone(), negative.clone())),
+            (_, _, Some(logits)) => Some(own_and_others(logits, targets)),
+            _ => None,
+        };
+        let (positive, negative) = goodness.unzip();
+        ScoreNumbers {
+            loss: self.loss.clone(),
+            accuracy: self.logits.as_ref().map(|logits| accuracy(logits, targets)),
+            positive: positive.map(Tensor::mean),
+            negative: negative.map(Tensor::mean),
+        }
+    }
+}
+
+/// Fraction of rows whose class has the highest score `[1]`.
+pub(crate) fn accuracy(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<1> {
+    let [rows, _] = logits.dims();
+    logits.clone().argmax(1).reshape([rows]).equal(targets.clone()).float().mean()
+}
+
+/// Mean score of the true class, and mean over the wrong classes, per row `[B]` each.
+pub(crate) fn own_and_others(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> (Tensor<1>, Tensor<1>) {
+    let [rows, classes] = logits.dims();
+    let own = logits.clone().gather(1, targets.clone().reshape([rows, 1])).reshape([rows]);
+    let others = (logits.clone().sum_dim(1).reshape([rows]) - own.clone()) / (classes.max(2) - 1) as f64;
+    (own, others)
+}
+
 /// One block's record on the tape.
 #[derive(Debug, Clone)]
 pub struct BlockRecord {
@@ -63,6 +111,26 @@ pub struct BlockRecord {
     pub block: usize,
     /// What its loss said, without graph.
     pub score: Score,
+    /// What that comes to, once it is [settled](Self::settle).
+    numbers: Option<ScoreNumbers>,
+}
+
+impl BlockRecord {
+    /// What the score comes to over all rows.
+    ///
+    /// # Shapes
+    /// - `targets`: `[B]`, the classes of the rows.
+    pub fn numbers(&self, targets: &Tensor<1, Int>) -> ScoreNumbers {
+        self.numbers.clone().unwrap_or_else(|| self.score.numbers(targets))
+    }
+
+    /// Keeps of the score what it comes to, and lets go of its rows.
+    fn settle(&mut self, targets: &Tensor<1, Int>) {
+        if self.numbers.is_none() {
+            self.numbers = Some(self.score.numbers(targets));
+            self.score = Score::from(self.score.loss.clone());
+        }
+    }
 }
 
 /// The teaching signal of one step on its way in, and gradients and scores on their way out.
@@ -74,12 +142,25 @@ pub struct Tape<S = ()> {
     signal: S,
     gradients: GradientsParams,
     records: Vec<BlockRecord>,
+    /// Classes of the rows, for a tape that keeps numbers only.
+    targets: Option<Tensor<1, Int>>,
 }
 
 impl<S> Tape<S> {
     /// An empty tape that carries `signal` to every block.
     pub fn new(signal: S) -> Self {
-        Self { signal, gradients: GradientsParams::new(), records: Vec::new() }
+        Self { signal, gradients: GradientsParams::new(), records: Vec::new(), targets: None }
+    }
+
+    /// Of the rows that blocks score, only what they come to is kept, but for the last block's: memory then does not grow by
+    /// scores of every row for every block.
+    ///
+    /// # Shapes
+    /// - `targets`: `[B]`, the classes of the rows.
+    #[must_use]
+    pub fn keeping_numbers(mut self, targets: &Tensor<1, Int>) -> Self {
+        self.targets = Some(targets.clone().without_autodiff());
+        self
     }
 
     /// The teaching signal.
@@ -109,7 +190,11 @@ impl<S> Tape<S> {
 
     /// Keeps a block's score.
     pub fn record(&mut self, block: usize, score: Score) {
-        self.records.push(BlockRecord { block, score: score.without_graph() });
+        // The last block's rows stay: a rule may take its prediction from there.
+        if let (Some(targets), Some(before)) = (&self.targets, self.records.last_mut()) {
+            before.settle(targets);
+        }
+        self.records.push(BlockRecord { block, score: score.without_graph(), numbers: None });
     }
 
     /// Index that the next block in order gets.
@@ -159,4 +244,45 @@ fn merge<M: Module>(module: &M, from: GradientsParams, into: &mut GradientsParam
         }
     }
     module.visit(&mut Merge { from, into });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn number(value: Option<Tensor<1>>) -> Option<f32> {
+        value.map(|v| v.into_data().iter::<f32>().next().unwrap())
+    }
+
+    #[test]
+    fn a_tape_that_keeps_numbers_lets_go_of_all_rows_but_the_last_blocks() {
+        let device = Device::flex();
+        let targets = Tensor::<1, Int>::from_data([2, 0, 1], &device);
+        let logits = Tensor::<2>::from_data([[1.0, 2.0, 6.0], [5.0, 1.0, 0.0], [4.0, 2.0, 0.0]], &device);
+        let classes = Score { logits: Some(logits), ..Score::from(Tensor::from_data([0.5], &device)) };
+        let goodness = Score {
+            goodness_positive: Some(Tensor::from_data([3.0, 1.0], &device)),
+            goodness_negative: Some(Tensor::from_data([2.0, 0.0], &device)),
+            ..Score::from(Tensor::from_data([0.25], &device))
+        };
+        let mut tape = Tape::new(()).keeping_numbers(&targets);
+        [classes.clone(), goodness, classes].into_iter().enumerate().for_each(|(i, score)| tape.record(i, score));
+
+        let rows = |i: usize| {
+            let score = &tape.records()[i].score;
+            [score.logits.is_some(), score.goodness_positive.is_some(), score.goodness_negative.is_some()]
+        };
+        assert_eq!([rows(0), rows(1), rows(2)], [[false; 3], [false; 3], [true, false, false]]);
+        for i in [0, 2] {
+            let n = tape.records()[i].numbers(&targets);
+            assert_eq!(number(Some(n.loss)), Some(0.5));
+            // Two of three are right; true classes have 6, 5 and 2, the others 3, 1 and 4 in sum.
+            assert!((number(n.accuracy).unwrap() - 2.0 / 3.0).abs() < 1e-6);
+            assert!((number(n.positive).unwrap() - 13.0 / 3.0).abs() < 1e-6);
+            assert!((number(n.negative).unwrap() - 8.0 / 6.0).abs() < 1e-6);
+        }
+        let n = tape.records()[1].numbers(&targets);
+        assert_eq!([number(n.accuracy), number(n.positive), number(n.negative)], [None, Some(2.0), Some(1.0)]);
+    }
 }

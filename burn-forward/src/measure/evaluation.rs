@@ -157,7 +157,7 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
             if let Some(scores) = scores {
                 sums.scored = true;
                 sums.correct += hits(&predicted(scores), &targets);
-                let (own, others) = crate::training::own_and_others(scores, &batch.targets);
+                let (own, others) = crate::tape::own_and_others(scores, &batch.targets);
                 sums.positive.extend(host(own));
                 sums.negative.extend(host(others));
             }

@@ -17,7 +17,6 @@ pub use checkpoint::{AtomicCheckpointer, KeepCheckpoints, Patience};
 pub use logger::{JsonlLogger, SplitClock};
 pub use memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
 pub use metrics::{BlockMetric, NonFinite, NonFiniteGuard, Quantity, metric_name, parse_metric_name};
-pub(crate) use model::own_and_others;
 pub use model::{BlockNumbers, EvalOutput, LocalModel, StepNumbers, StepOutput};
 pub use plan::{BlockPlan, plan};
 pub use renderer::{ProgressRenderer, Verbosity};

@@ -14,7 +14,7 @@ use crate::network::{AnyLayer, Chain, Network};
 use crate::pair_loss::cross_entropy;
 use crate::random::Seed;
 use crate::rules::{AnyRule, Pass, Scores, StepContext};
-use crate::tape::{BlockRecord, Tape};
+use crate::tape::{BlockRecord, Tape, accuracy, own_and_others};
 
 /// A network with the rule that teaches it.
 #[derive(Module, Debug)]
@@ -72,14 +72,14 @@ impl LocalModel {
     /// One pass of the whole network in which every block learns.
     pub fn learn(&self, batch: &Batch) -> TrainOutput<StepOutput> {
         let context = self.context(batch);
-        let mut tape = Tape::new(());
+        let mut tape = Tape::new(()).keeping_numbers(&batch.targets);
         let pass = self.rule.step(&self.network, &self.enter_batch(batch), context, &mut tape);
         self.output(tape, pass, batch.key)
     }
 
     /// One pass in which block `index` alone learns, from what blocks below it made of a batch.
     pub fn learn_block(&self, index: usize, mut pass: Pass, key: BatchKey) -> TrainOutput<StepOutput> {
-        let mut tape = Tape::new(());
+        let mut tape = Tape::new(()).keeping_numbers(&pass.labels);
         self.rule.learn_block(index, &self.network.blocks()[index], &mut pass, &mut tape);
         self.output(tape, pass, key)
     }
@@ -205,38 +205,18 @@ impl Gather {
     }
 }
 
-/// Fraction of rows whose class has the highest score `[1]`.
-pub(crate) fn accuracy(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<1> {
-    let [rows, _] = logits.dims();
-    logits.clone().argmax(1).reshape([rows]).equal(targets.clone()).float().mean()
-}
-
-/// Mean score of the true class, and mean over the wrong classes, per row `[B]` each.
-pub(crate) fn own_and_others(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> (Tensor<1>, Tensor<1>) {
-    let [rows, classes] = logits.dims();
-    let own = logits.clone().gather(1, targets.clone().reshape([rows, 1])).reshape([rows]);
-    let others = (logits.clone().sum_dim(1).reshape([rows]) - own.clone()) / (classes.max(2) - 1) as f64;
-    (own, others)
-}
-
 impl ItemLazy for StepOutput {
     fn sync(mut self) -> Result<Self, ExecutionError> {
         let mut gather = Gather::default();
         let mut slots = Vec::new();
         for record in &self.blocks {
-            let s = &record.score;
-            let goodness = match (&s.goodness_positive, &s.goodness_negative, &s.logits) {
-                (Some(p), Some(n), _) => Some((p.clone(), n.clone())),
-                (_, _, Some(logits)) => Some(own_and_others(logits, &self.targets)),
-                _ => None,
-            };
-            let (positive, negative) = goodness.unzip();
+            let numbers = record.numbers(&self.targets);
             slots.push((
                 Some(record.block),
-                gather.add(Some(s.loss.clone())),
-                gather.add(s.logits.as_ref().map(|l| accuracy(l, &self.targets))),
-                gather.add(positive.map(Tensor::mean)),
-                gather.add(negative.map(Tensor::mean)),
+                gather.add(Some(numbers.loss)),
+                gather.add(numbers.accuracy),
+                gather.add(numbers.positive),
+                gather.add(numbers.negative),
             ));
         }
         slots.push((
