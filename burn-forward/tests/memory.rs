@@ -130,7 +130,8 @@ fn memory_does_not_grow_with_depth() {
         let growth = growth / ACTIVATION as f64;
         println!("{}: {growth:.2} activations per layer", row.name);
         if local && deep.network.len() > 1 && learns_on_the_way(&deep, &batch) {
-            assert!(growth < 0.25, "{}: a step keeps {growth} activations per layer", row.name);
+            // 0.02 are the gradients; the scores of all rows would be 0.06 more.
+            assert!(growth < 0.05, "{}: a step keeps {growth} activations per layer", row.name);
             flat.push(row.name);
         } else {
             // The instrument sees a graph where there is one.
