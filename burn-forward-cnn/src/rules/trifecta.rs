@@ -247,6 +247,6 @@ impl Rule for Trifecta {
             "first_layer": "last block",
         });
         let matrices = maps.map(|maps| ("labels.0".to_string(), maps)).into_iter().collect();
-        ReadoutExport { description, linears: Vec::new(), matrices }
+        ReadoutExport { description, matrices, ..ReadoutExport::default() }
     }
 }

@@ -298,5 +298,7 @@ pub(super) fn export_heads(heads: &[AnyHead], readout: HeadReadout, chosen: Bloc
         }
         (_, None) => (serde_json::json!({"kind": "none"}), Vec::new()),
     };
-    ReadoutExport { description, linears, matrices: Vec::new() }
+    let read = if readout == HeadReadout::Last { &heads[heads.len() - 1..] } else { heads };
+    let unwritten = if linears.is_empty() { read.iter().map(Module::num_params).sum() } else { 0 };
+    ReadoutExport { description, linears, matrices: Vec::new(), unwritten }
 }

@@ -167,6 +167,9 @@ pub struct ReadoutExport {
     pub linears: Vec<(String, burn::tensor::TensorData, Option<burn::tensor::TensorData>)>,
     /// Plain matrices to write: name in the file, values.
     pub matrices: Vec<(String, burn::tensor::TensorData)>,
+    /// How many parameters inference needs besides, which have no place in an exported file: those of heads that are not
+    /// linear.
+    pub unwritten: usize,
 }
 
 /// A rule of any kind.

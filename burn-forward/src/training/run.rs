@@ -198,7 +198,7 @@ impl Run {
             .map(|(_, w, b)| elements(w) + b.as_ref().map_or(0, elements))
             .chain(export.matrices.iter().map(|(_, m)| elements(m)))
             .sum();
-        let inference = model.frozen.num_params() + model.network.num_params() + readout;
+        let inference = model.frozen.num_params() + model.network.num_params() + readout + export.unwritten;
         (inference, all.saturating_sub(inference))
     }
 }

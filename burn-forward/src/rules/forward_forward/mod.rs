@@ -263,7 +263,7 @@ impl Rule for ForwardForward {
                 (description, Vec::new())
             }
         };
-        ReadoutExport { description, linears, matrices }
+        ReadoutExport { description, linears, matrices, ..ReadoutExport::default() }
     }
 }
 
