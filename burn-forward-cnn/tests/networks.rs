@@ -5,8 +5,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Block;
-use burn_forward::network::{Network, Partition};
+use burn_forward::network::{Network, Partition, PartitionName};
 use burn_forward::random::Seed;
+use burn_forward::training::{LocalModel, Run};
 use serde_json::{Value, json};
 
 fn network(name: &str, settings: &Value, partition: Partition, side: usize) -> Network {
@@ -141,4 +142,24 @@ fn small_image_strides_keep_the_resolution_early() {
     let network = network("resnet", &json!({"depth": 18, "width": 0.125}), Partition::STAGE, 32);
     let sides: Vec<String> = network.blocks().iter().map(|b| b.layers()[0].output().to_string()).collect();
     assert_eq!(sides, ["8x32x32", "16x16x16", "32x8x8", "64x4x4"]);
+}
+
+/// Class maps are no linear heads and have no place in an exported file; a sum over blocks cannot do without them.
+#[test]
+fn heads_that_the_readout_reads_are_parameters_of_inference() {
+    let settings = json!({"depth": 18, "stem": "cifar", "width": 0.25});
+    let row =
+        burn_forward_cnn::rules::rule_entries().into_iter().find(|r| r.name == "scalable-forward-forward").unwrap();
+    let counts = |readout: &str| {
+        let network = network("resnet", &settings, Partition::Named(PartitionName::Residual), 32);
+        let own = network.num_params();
+        let (spec, _) = (row.parse)(&json!({"readout": readout})).unwrap();
+        let rule = spec.build(&network, 10, Seed::new(0)).unwrap();
+        let (inference, teaching) = Run::parameter_counts(&LocalModel::new(network, rule, Seed::new(0)));
+        (inference - own, teaching)
+    };
+    // Convolutions of side 1 to ten classes with biases, and a linear layer of the 128 features at the end.
+    let maps: usize = [16, 16, 16, 32, 32, 64, 64, 128].iter().map(|channels| 10 * channels + 10).sum();
+    assert_eq!(counts("last"), (1290, maps));
+    assert_eq!(counts("sum"), (1290 + maps, 0));
 }
