@@ -30,8 +30,8 @@ pub(crate) fn unary<const D: usize, O: Backward<Flex, 1> + Copy>(
     }
 }
 
-/// As [`unary`], for tensors of one kind of autodiff: `Break` with the output, `Continue` with a tensor of another kind. A tensor that nobody else holds `run` gets as
-/// the only one, so that it may work in place.
+/// As [`unary`], for tensors of one kind of autodiff: `Break` with the output, `Continue` with a tensor of another kind.
+/// `run` may work in place on a tensor that nobody else holds.
 pub(crate) fn tracked<C: CheckpointStrategy, const D: usize, O: Backward<Flex, 1>>(
     x: Tensor<D>,
     operation: O,
