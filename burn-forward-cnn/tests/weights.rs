@@ -32,9 +32,14 @@ fn model(network: &str, settings: &Value, classes: usize, side: usize, partition
     LocalModel::new(network, rule, Seed::new(seed))
 }
 
+/// This crate's folder as it is when the tests run: what was compiled in another checkout may be run in this one.
+fn this_crate() -> PathBuf {
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
+}
+
 /// A file of the shared folder beside the checkout, or of the data folder; says so where it is in neither.
 fn public_file(name: &str) -> Option<PathBuf> {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/weights").join(name);
+    let shared = this_crate().join("../../shared/data/weights").join(name);
     let folders = burn_forward::data::DataFolders::new(None, None);
     let data = folders.root().ok().map(|root| root.join("weights").join(name));
     let found = std::iter::once(shared).chain(data).find(|file| file.is_file());

@@ -7,9 +7,14 @@ use burn_forward::data::{DataFolders, DataSplit, TrainingData};
 use burn_forward::random::Seed;
 use burn_forward_gnn::data::{GraphConfig, GraphName, SplitConfig};
 
+/// This crate's folder as it is when the tests run: what was compiled in another checkout may be run in this one.
+fn this_crate() -> PathBuf {
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
+}
+
 /// The data folder beside the checkout, if it has `name`.
 fn folders(name: &str) -> Option<DataFolders> {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let here = this_crate().join("../../shared/data");
     let root = std::env::var_os("BURN_FORWARD_DATA").map_or(here, PathBuf::from);
     if !root.join(name).exists() {
         println!("SKIPPED: no {name} in {}", root.display());

@@ -5,6 +5,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod activation;
+pub mod affine;
+pub mod allocator;
 pub mod block;
 pub mod config;
 pub mod data;
@@ -27,6 +29,8 @@ pub mod normalise;
 pub mod optimize;
 pub mod pair_loss;
 pub mod peer;
+#[cfg(feature = "flex")]
+pub mod product;
 pub mod projection;
 pub mod prototypes;
 mod public_names;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,11 @@ use burn_forward::report::{self, RunRecord};
 
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 3000;
+
+/// This crate's folder as it is when the tests run: what was compiled in another checkout may be run in this one.
+fn this_crate() -> PathBuf {
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
+}
 
 #[test]
 fn chromium_draws_the_report_in_light_and_dark() {
@@ -20,7 +25,7 @@ fn chromium_draws_the_report_in_light_and_dark() {
         println!("skipped: chromium is not installed");
         return;
     }
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/report");
+    let fixtures = this_crate().join("tests/fixtures/report");
     let runs = ["finished", "unfinished"].map(|run| RunRecord::load(fixtures.join(run)).unwrap());
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("report.html");

@@ -52,9 +52,9 @@ impl Said {
     }
 }
 
-/// The top of the checkout.
-pub(crate) fn checkout() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+/// The top of the checkout as it is when the tests run: what was compiled in another one may be run in this one.
+pub(crate) fn checkout() -> PathBuf {
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).parent().unwrap().to_path_buf()
 }
 
 /// A shipped config.

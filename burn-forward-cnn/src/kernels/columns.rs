@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::geometry::{Sizes, Tile};
-use super::product::{Strides, multiply};
+use burn_forward::product::{Strides, multiply};
 
 /// Workspace of a thread.
 #[derive(Debug, Default)]

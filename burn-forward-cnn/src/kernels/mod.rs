@@ -22,8 +22,6 @@ mod geometry;
 mod norm;
 #[cfg(feature = "flex")]
 mod pool;
-#[cfg(feature = "flex")]
-mod product;
 
 use burn::nn::BatchNorm;
 use burn::nn::conv::Conv2d;

@@ -5,6 +5,7 @@
 //! own on every backend. Edges are sorted by target, so on a CPU the order of summation is that of the sources and the
 //! result the same in every run; a GPU adds in any order.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
@@ -209,14 +210,26 @@ impl Edges {
         into.select_assign(0, self.targets.clone(), messages, IndexingUpdateOp::Add)
     }
 
+    /// Graph attention, every node being its own neighbour, too: see [`Sparse::attention`]. `Continue` with `g` on a backend
+    /// without it.
+    pub(crate) fn attention(
+        &self,
+        g: Tensor<2>,
+        source: &Tensor<2>,
+        target: &Tensor<2>,
+        slope: f32,
+    ) -> ControlFlow<Tensor<2>, Tensor<2>> {
+        match self.matrix(Aggregation::Sum) {
+            Some(matrix) => matrix.attention(g, source, target, slope),
+            None => ControlFlow::Continue(g),
+        }
+    }
+
     /// `into_t + sum_{s -> t} e_st x_s`, with weights that are learned: `h` heads side by side, each with its own.
     ///
     /// # Shapes
     /// - `weights`: `[E, h]`; `x`, `into`: `[N, h d]`; returns `[N, h d]`.
     pub fn weighted_sum_into(&self, weights: Tensor<2>, x: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
-        if let Some(sum) = self.matrix(Aggregation::Sum).and_then(|m| m.weighted_product(&weights, &x)) {
-            return into + sum;
-        }
         let ([edges, heads], [_, width]) = (weights.dims(), x.dims());
         let messages = x.select(0, self.sources.clone()).reshape([edges, heads, width / heads]);
         let messages = messages * weights.reshape([edges, heads, 1]);

@@ -2,6 +2,8 @@
 //! `e_st = leaky_relu(a_src . g_s + a_dst . g_t)`, `alpha = softmax` over the nodes that send to `t`, itself among them,
 //! `h_t = f(sum_s alpha_st g_s + b)`. The heads' outputs are side by side, or averaged in a layer that gives class scores.
 
+use std::ops::ControlFlow;
+
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, activation};
@@ -10,6 +12,7 @@ use burn_forward::block::Trace;
 use burn_forward::network::{Layer, LayerExport};
 
 use super::{FLOAT, Frame};
+use crate::graph::Edges;
 
 /// Slope of the leaky rectifier of attention below 0.
 const SLOPE: f64 = 0.2;
@@ -42,6 +45,30 @@ impl Gat {
         let [_, heads, width] = self.sizes();
         if self.average { width } else { heads * width }
     }
+
+    /// Attention by Burn's own operations: `g` `[N, heads d]` to `[N, heads d]`.
+    fn attend(&self, edges: &Edges, g: Tensor<2>) -> Tensor<2> {
+        let [_, heads, width] = self.sizes();
+        let [nodes, _] = g.dims();
+        let by_head = g.clone().reshape([nodes, heads, width]);
+        // Per node and head, since a . [g_s, g_t] is a sum of two parts: N products instead of E.
+        let part = |a: &Param<Tensor<2>>| (by_head.clone() * a.val().unsqueeze()).sum_dim(2).reshape([nodes, heads]);
+        let (source, target) = (part(&self.source), part(&self.target));
+
+        // Every node also sends to itself; those scores stay apart, so that the edges are those of the graph.
+        let own = activation::leaky_relu(source.clone() + target.clone(), SLOPE);
+        let scores = source.select(0, edges.sources.clone()) + target.select(0, edges.targets.clone());
+        let scores = activation::leaky_relu(scores, SLOPE);
+        let highest = edges.highest(scores.clone(), own.clone());
+        let own = (own - highest.clone()).exp();
+        let exp = (scores - highest.select(0, edges.targets.clone())).exp();
+        let sums = edges.gather_into(exp.clone(), own.clone());
+
+        let itself = (by_head * own.reshape([nodes, heads, 1])).reshape([nodes, heads * width]);
+        // Divided once per node and not once per edge.
+        let sum = edges.weighted_sum_into(exp, g, itself).reshape([nodes, heads, width]);
+        (sum / sums.reshape([nodes, heads, 1])).reshape([nodes, heads * width])
+    }
 }
 
 impl Layer for Gat {
@@ -70,30 +97,15 @@ impl Layer for Gat {
 
     fn trace(&self, input: AnyActivation, _drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let [_, heads, width] = self.sizes();
-        let (sent, received) = self.frame.enter(input);
-        let edges = &sent.edges;
-        let g = sent.product(&self.linear);
+        let (mut sent, received) = self.frame.enter(input);
+        let g = sent.only_product(&self.linear);
         let [nodes, _] = g.dims();
-        let by_head = g.clone().reshape([nodes, heads, width]);
-        // Per node and head, since a . [g_s, g_t] is a sum of two parts: N products instead of E.
-        let part = |a: &Param<Tensor<2>>| (by_head.clone() * a.val().unsqueeze()).sum_dim(2).reshape([nodes, heads]);
-        let (source, target) = (part(&self.source), part(&self.target));
-
-        // Every node also sends to itself; those scores stay apart, so that the edges are those of the graph.
-        let own = activation::leaky_relu(source.clone() + target.clone(), SLOPE);
-        let scores = source.select(0, edges.sources.clone()) + target.select(0, edges.targets.clone());
-        let scores = activation::leaky_relu(scores, SLOPE);
-        let highest = edges.highest(scores.clone(), own.clone());
-        let own = (own - highest.clone()).exp();
-        let exp = (scores - highest.select(0, edges.targets.clone())).exp();
-        let sums = edges.gather_into(exp.clone(), own.clone());
-
-        let itself = (by_head * own.reshape([nodes, heads, 1])).reshape([nodes, heads * width]);
-        // Divided once per node and not once per edge.
-        let h =
-            edges.weighted_sum_into(exp, g, itself).reshape([nodes, heads, width]) / sums.reshape([nodes, heads, 1]);
-        let h = if self.average { h.mean_dim(1).reshape([nodes, width]) } else { h.reshape([nodes, heads * width]) };
-        received.finish(sent.rows(h) + self.bias.val().unsqueeze())
+        let h = match sent.edges.attention(g, &self.source.val(), &self.target.val(), SLOPE as f32) {
+            ControlFlow::Break(h) => h,
+            ControlFlow::Continue(g) => self.attend(&sent.edges, g),
+        };
+        let h = if self.average { h.reshape([nodes, heads, width]).mean_dim(1).reshape([nodes, width]) } else { h };
+        received.shift(sent.rows(h), Some(&self.bias))
     }
 
     fn export(&self) -> LayerExport {

@@ -25,19 +25,6 @@ impl Gcn {
     }
 }
 
-/// `x W` of a linear layer, without its bias.
-pub(super) fn product(linear: &Linear, x: Tensor<2>) -> Tensor<2> {
-    x.matmul(linear.weight.val())
-}
-
-/// The bias of a linear layer, where it has one.
-pub(super) fn with_bias(linear: &Linear, z: Tensor<2>) -> Tensor<2> {
-    match &linear.bias {
-        Some(bias) => z + bias.val().unsqueeze(),
-        None => z,
-    }
-}
-
 impl Layer for Gcn {
     fn clone_layer(&self) -> Box<dyn Layer> {
         Box::new(self.clone())
@@ -65,14 +52,14 @@ impl Layer for Gcn {
         let [d_in, d_out] = self.sizes();
         let (sent, received) = self.frame.enter(input);
         // The product and the sum over neighbours commute: the sum goes where there are fewer features.
-        let z = match sent.kept(Aggregation::Propagation) {
-            Some(aggregated) => product(&self.linear, aggregated),
+        match sent.kept(Aggregation::Propagation) {
+            Some(aggregated) => received.affine(aggregated, &self.linear),
             None if d_in > d_out || sent.is_sparse() => {
-                sent.aggregate(Aggregation::Propagation, sent.product(&self.linear))
+                let z = sent.aggregate(Aggregation::Propagation, sent.product(&self.linear));
+                received.shift(z, self.linear.bias.as_ref())
             }
-            None => product(&self.linear, sent.aggregated(Aggregation::Propagation)),
-        };
-        received.finish(with_bias(&self.linear, z))
+            None => received.affine(sent.aggregated(Aggregation::Propagation), &self.linear),
+        }
     }
 
     fn export(&self) -> LayerExport {

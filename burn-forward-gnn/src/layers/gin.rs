@@ -5,9 +5,9 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn_forward::activation::{AnyActivation, RowShape};
+use burn_forward::affine::affine;
 use burn_forward::block::Trace;
-use burn_forward::network::{Layer, LayerExport};
-use burn_forward::rectifier::relu;
+use burn_forward::network::{ActivationFn, Layer, LayerExport};
 
 use super::{FLOAT, Frame};
 use crate::graph::Aggregation;
@@ -67,8 +67,9 @@ impl Layer for Gin {
             Some(epsilon) => own * (epsilon.val() + 1.0).unsqueeze() + neighbours,
             None => own + neighbours,
         };
-        let z = self.second.forward(relu(self.first.forward(sum)));
-        received.finish(z)
+        let bias = self.first.bias.as_ref().map(|bias| bias.val());
+        let hidden = affine(sum, self.first.weight.val(), bias, ActivationFn::Relu);
+        received.affine(hidden, &self.second)
     }
 
     fn export(&self) -> LayerExport {

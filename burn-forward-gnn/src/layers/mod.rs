@@ -17,10 +17,11 @@ pub use sage::{Aggregator, Sage};
 
 use std::sync::Arc;
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::{Dropout, Linear};
 use burn::tensor::Tensor;
 use burn_forward::activation::{Activation, AnyActivation, Memo, NodeFeatures, ReadRows};
+use burn_forward::affine::{affine, shift};
 use burn_forward::block::Trace;
 use burn_forward::network::{ActivationFn, LayerExport};
 use burn_forward::normalise::Normaliser;
@@ -72,6 +73,11 @@ impl Frame {
         (Sent { features, memo, frame: self, edges }, Received { rest, read, frame: self })
     }
 
+    /// Dropout draws for every feature, so with it they count as dense.
+    fn counts_as_sparse(&self, features: &NodeFeatures) -> bool {
+        matches!(features, NodeFeatures::Sparse { .. }) && self.dropout.prob == 0.0
+    }
+
     fn prepare(&self, features: NodeFeatures) -> Tensor<2> {
         self.dropout.forward(self.normalisation.forward(features.dense()))
     }
@@ -87,10 +93,20 @@ impl Frame {
 }
 
 impl Received<'_> {
-    /// From the pre-activation of the rows that are read to the output, in place where that is possible: no loss on graphs
-    /// asks for the pre-activation.
-    pub(crate) fn finish(self, z: Tensor<2>) -> Trace<AnyActivation> {
-        let h = self.frame.activation.forward(z);
+    /// `f(x W + b)` of the rows that are read. It leaves no pre-activation, which no loss on graphs asks for.
+    pub(crate) fn affine(self, x: Tensor<2>, linear: &Linear) -> Trace<AnyActivation> {
+        let bias = linear.bias.as_ref().map(|bias| bias.val());
+        let h = affine(x, linear.weight.val(), bias, self.frame.activation);
+        self.output(h)
+    }
+
+    /// `f(z + b)` of the rows that are read, in place where that is possible.
+    pub(crate) fn shift(self, z: Tensor<2>, bias: Option<&Param<Tensor<1>>>) -> Trace<AnyActivation> {
+        let h = shift(z, bias.map(|bias| bias.val()), self.frame.activation);
+        self.output(h)
+    }
+
+    fn output(self, h: Tensor<2>) -> Trace<AnyActivation> {
         let mut output = self.rest.with_features(h);
         if let (AnyActivation::Nodes(nodes), Some(read)) = (&mut output, self.read) {
             nodes.labelled = read.labelled();
@@ -107,7 +123,18 @@ impl Sent<'_> {
 
     /// `N(x) W` of the features.
     pub(crate) fn product(&self, linear: &Linear) -> Tensor<2> {
-        self.product_of(&self.features, linear)
+        self.product_of(self.features.clone(), linear)
+    }
+
+    /// As [`product`](Self::product), where this is all they are for.
+    pub(crate) fn only_product(&mut self, linear: &Linear) -> Tensor<2> {
+        let features = self.take_features();
+        self.product_of(features, linear)
+    }
+
+    fn take_features(&mut self) -> NodeFeatures {
+        let device = self.features.device();
+        std::mem::replace(&mut self.features, Tensor::empty([0, 0], &device).into())
     }
 
     /// `N(x) W` of the rows that are read, for features that are not [kept](Self::kept_rows).
@@ -115,25 +142,22 @@ impl Sent<'_> {
         match (&self.memo, self.read()) {
             (Some(memo), Some(read)) if self.is_sparse() => {
                 let features = memo.get_or_make("sparse rows", || self.features.read(read));
-                self.product_of(&features, linear)
+                self.product_of(features, linear)
             }
             _ => self.rows(self.product(linear)),
         }
     }
 
-    fn product_of(&self, features: &NodeFeatures, linear: &Linear) -> Tensor<2> {
-        let weight = linear.weight.val();
-        match self.is_sparse() {
-            true => features.normalised_product(self.frame.normalisation, weight),
-            false => self.frame.prepare(features.clone()).matmul(weight),
+    fn product_of(&self, features: NodeFeatures, linear: &Linear) -> Tensor<2> {
+        match self.frame.counts_as_sparse(&features) {
+            true => features.normalised_product(self.frame.normalisation, linear.weight.val()),
+            false => product(linear, self.frame.prepare(features)),
         }
     }
 
     /// Whether a product with the features costs less than a sum over neighbours: few of them are not 0.
-    ///
-    /// Dropout draws for every feature, so with it they count as dense.
     pub(crate) fn is_sparse(&self) -> bool {
-        matches!(self.features, NodeFeatures::Sparse { .. }) && self.frame.dropout.prob == 0.0
+        self.frame.counts_as_sparse(&self.features)
     }
 
     fn read(&self) -> Option<&Arc<ReadRows>> {
@@ -163,8 +187,7 @@ impl Sent<'_> {
 
     /// The features, aggregated, where this is all they are for.
     pub(crate) fn aggregated(mut self, how: Aggregation) -> Tensor<2> {
-        let device = self.features.device();
-        let features = std::mem::replace(&mut self.features, Tensor::empty([0, 0], &device).into());
+        let features = self.take_features();
         self.aggregate(how, self.frame.prepare(features))
     }
 
@@ -188,6 +211,11 @@ impl Sent<'_> {
         let name = format!("{name} {}", self.frame.normalisation.name());
         Some(self.memo.as_ref()?.get_or_make(&name, || make().detach()))
     }
+}
+
+/// `x W` of a linear layer, without its bias.
+pub(crate) fn product(linear: &Linear, x: Tensor<2>) -> Tensor<2> {
+    affine(x, linear.weight.val(), None, ActivationFn::None)
 }
 
 /// Bytes of one `f32`.

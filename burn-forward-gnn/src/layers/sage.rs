@@ -11,8 +11,7 @@ use burn_forward::network::{Layer, LayerExport};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::gcn::{product, with_bias};
-use super::{FLOAT, Frame};
+use super::{FLOAT, Frame, product};
 use crate::graph::Aggregation;
 
 /// What becomes of the neighbours' features.
@@ -93,7 +92,7 @@ impl Layer for Sage {
                 product(&self.neighbours, sent.aggregate(how, x))
             }
         };
-        received.finish(with_bias(&self.neighbours, z))
+        received.shift(z, self.neighbours.bias.as_ref())
     }
 
     fn export(&self) -> LayerExport {

@@ -10,7 +10,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::flex::{numbers, tensor, unary};
+use crate::flex::{by_rows, numbers, tensor, unary};
 use crate::sparse::flex::dot;
 
 /// Parts in which the gradient of the last rows is added up, as many on every machine.
@@ -70,24 +70,19 @@ impl Compared {
         let [rows, width] = self.sizes();
         let (h, ds) = (numbers(&self.h), numbers(ds));
         let own = (rows - self.last) * width;
-        let mut gradient = vec![0.0; rows * width];
-        let block = rows.div_ceil(PARTS).max(1);
-        let parts = gradient.par_chunks_mut((block * width).max(1)).enumerate();
-        let of_last: Vec<Vec<f32>> = parts
-            .map(|(part, gradient)| {
-                let mut sums = vec![0.0; self.last * width];
-                for (i, gradient) in (part * block..).zip(gradient.chunks_exact_mut(width.max(1))) {
-                    let row = &h[i * width..][..width];
-                    let last = h[own..].chunks_exact(width.max(1)).zip(sums.chunks_exact_mut(width.max(1)));
-                    for ((r, sums), ds) in last.zip(&ds[i * self.last..]) {
-                        let ds = self.scale * ds;
-                        gradient.iter_mut().zip(r).for_each(|(g, r)| *g += ds * r);
-                        sums.iter_mut().zip(row).for_each(|(s, h)| *s += ds * h);
-                    }
+        let (mut gradient, of_last) = by_rows(rows, width, rows.div_ceil(PARTS), |first, gradient| {
+            let mut sums = vec![0.0; self.last * width];
+            for (i, gradient) in (first..).zip(gradient.chunks_exact_mut(width.max(1))) {
+                let row = &h[i * width..][..width];
+                let last = h[own..].chunks_exact(width.max(1)).zip(sums.chunks_exact_mut(width.max(1)));
+                for ((r, sums), ds) in last.zip(&ds[i * self.last..]) {
+                    let ds = self.scale * ds;
+                    gradient.iter_mut().zip(r).for_each(|(g, r)| *g += ds * r);
+                    sums.iter_mut().zip(row).for_each(|(s, h)| *s += ds * h);
                 }
-                sums
-            })
-            .collect();
+            }
+            sums
+        });
         for sums in of_last {
             gradient[own..].iter_mut().zip(sums).for_each(|(g, s)| *g += s);
         }

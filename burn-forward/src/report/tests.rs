@@ -8,8 +8,13 @@ use tempfile::TempDir;
 use super::{RunRecord, Split, render, write};
 use crate::Error;
 
+/// This crate's folder as it is when the tests run: what was compiled in another checkout may be run in this one.
+fn this_crate() -> PathBuf {
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
+}
+
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/report").join(name)
+    this_crate().join("tests/fixtures/report").join(name)
 }
 
 fn load(name: &str) -> RunRecord {

@@ -3,23 +3,21 @@
 use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::{BalancedCheckpointing, CheckpointStrategy, NoCheckpointing};
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{self, Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{self, Backward, Ops};
 use burn::backend::flex::FlexTensor;
-use burn::backend::{Autodiff, DispatchKindConversion, DispatchTensor, Flex, TensorMetadata};
+use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Tensor;
-use rayon::prelude::*;
 
 use super::{Compressed, Sparse};
-use crate::flex::{numbers, tensor, unary};
+use crate::flex::{by_rows, numbers, tensor, unary};
 
 /// Rows that a thread takes at least: handing out fewer costs more than computing them.
-const ROWS: usize = 256;
+pub(super) const ROWS: usize = 256;
 
 /// Entries between the one that is added and the one whose row is asked for: entries point anywhere, so that no processor
 /// knows by itself what is read next.
-const AHEAD: usize = 8;
+pub(super) const AHEAD: usize = 8;
 
 /// Single-precision numbers of a cache line.
 #[cfg(target_arch = "x86_64")]
@@ -43,122 +41,44 @@ impl Backward<Flex, 1> for Product {
     }
 }
 
-/// See [`Sparse::weighted_product`].
-pub(super) fn weighted_product(matrix: &Arc<Sparse>, weights: &Tensor<2>, x: &Tensor<2>) -> Option<Tensor<2>> {
-    if let (Ok(w), Ok(x)) = (weights.clone().try_into_primitive::<Flex>(), x.clone().try_into_primitive::<Flex>()) {
-        return Some(Tensor::from_primitive::<Flex>(multiply_weighted(&matrix.rows, &w, &x)));
-    }
-    tracked_weighted_product::<NoCheckpointing>(matrix, weights, x)
-        .or_else(|| tracked_weighted_product::<BalancedCheckpointing>(matrix, weights, x))
-}
-
-fn tracked_weighted_product<C: CheckpointStrategy>(
-    matrix: &Arc<Sparse>,
-    weights: &Tensor<2>,
-    x: &Tensor<2>,
-) -> Option<Tensor<2>>
-where
-    DispatchTensor: DispatchKindConversion<Autodiff<Flex, C>>,
-{
-    let weights = weights.clone().try_into_primitive::<Autodiff<Flex, C>>().ok()?;
-    let x = x.clone().try_into_primitive::<Autodiff<Flex, C>>().ok()?;
-    let output = multiply_weighted(&matrix.rows, weights.primitive(), x.primitive());
-    let nodes = [weights.node(), x.node()];
-    let y = match WeightedProduct.prepare::<C>(nodes).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => prep.finish((matrix.clone(), weights.into_primitive(), x.into_primitive()), output),
-        OpsKind::UnTracked(prep) => prep.finish(output),
-    };
-    Some(Tensor::from_primitive::<Autodiff<Flex, C>>(y))
-}
-
-/// `de_ij = <dy_i, x_j>` by head, `dx_j = sum_i e_ij dy_i`.
-#[derive(Debug)]
-struct WeightedProduct;
-
-impl Backward<Flex, 2> for WeightedProduct {
-    type State = (Arc<Sparse>, FlexTensor, FlexTensor);
-
-    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let (matrix, weights, x) = ops.state;
-        let dy = gradients.consume::<Flex>(&ops.node);
-        let [of_weights, of_x] = ops.parents;
-        if let Some(node) = of_weights {
-            gradients.register::<Flex>(node.id, dot_products(&matrix.rows, &dy, &x, weights.shape()[1]));
-        }
-        if let Some(node) = of_x {
-            gradients.register::<Flex>(node.id, multiply_weighted(matrix.by_column(), &weights, &dy));
-        }
-    }
-}
-
 /// Calls `rows` with blocks of rows of an `[n, width]` matrix of zeros, each with the number of its first.
-fn by_rows(n: usize, width: usize, rows: impl Fn(usize, &mut [f32]) + Send + Sync) -> FlexTensor {
-    let mut values = vec![0.0; n * width];
-    let block = n.div_ceil(4 * rayon::current_num_threads()).max(ROWS);
-    let blocks = values.par_chunks_mut((block * width).max(1)).enumerate();
-    blocks.for_each(|(i, out)| rows(i * block, out));
-    tensor(values, [n, width])
+fn filled(n: usize, width: usize, rows: impl Fn(usize, &mut [f32]) + Send + Sync) -> FlexTensor {
+    tensor(by_rows(n, width, ROWS, rows).0, [n, width])
 }
 
 /// `S x`.
 fn multiply(s: &Compressed, x: &FlexTensor) -> FlexTensor {
     let width = x.shape()[1];
-    let sum = RowSum { s, x: &numbers(x), width, factors: &s.values, heads: 1 };
-    by_rows(s.offsets.len() - 1, width, |first, out| sum.rows(first, out))
-}
-
-/// `sum_j e_ij x_j` by head.
-fn multiply_weighted(s: &Compressed, weights: &FlexTensor, x: &FlexTensor) -> FlexTensor {
-    let (width, heads) = (x.shape()[1], weights.shape()[1].max(1));
-    let weights = numbers(weights);
-    // In the order in which they are used.
-    let factors = match s.origins.as_slice() {
-        [] => weights,
-        origins => origins.iter().flat_map(|o| &weights[*o as usize * heads..][..heads]).copied().collect(),
-    };
-    let sum = RowSum { s, x: &numbers(x), width, factors: &factors, heads };
-    by_rows(s.offsets.len() - 1, width, |first, out| sum.rows(first, out))
-}
-
-/// `<dy_i, x_j>` by head, for every entry.
-fn dot_products(s: &Compressed, dy: &FlexTensor, x: &FlexTensor, heads: usize) -> FlexTensor {
-    let width = x.shape()[1];
-    let (dy, x) = (numbers(dy), numbers(x));
-    let head = (width / heads.max(1)).max(1);
-    let mut rows = vec![0u32; s.places.len()];
-    for (row, ends) in s.offsets.windows(2).enumerate() {
-        rows[ends[0]..ends[1]].fill(row as u32);
-    }
-    by_rows(s.places.len(), heads, |first, out| {
-        for (k, out) in (first..).zip(out.chunks_exact_mut(heads)) {
-            let dy = &dy[rows[k] as usize * width..][..width];
-            let x = &x[s.places[k] as usize * width..][..width];
-            for ((out, dy), x) in out.iter_mut().zip(dy.chunks_exact(head)).zip(x.chunks_exact(head)) {
-                *out = dot(dy, x);
-            }
-        }
-    })
+    let sum = RowSum { s, x: &numbers(x), width, factors: &s.values, first_entry: 0, heads: 1 };
+    filled(s.offsets.len() - 1, width, |first, out| sum.rows(first, out))
 }
 
 /// A sum in eight parts: one after the other would wait for each addition.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    dot_with(a, b, |a, b, sum| sum + a * b)
+}
+
+/// [`dot`] with the instruction that multiplies and adds.
+#[inline(always)]
+pub(super) fn dot_with(a: &[f32], b: &[f32], add: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let mut sums = [0.0f32; 8];
     let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
     let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
     for (a, b) in a.zip(b) {
-        sums.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum += a * b);
+        sums.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum = add(*a, *b, *sum));
     }
     sums.iter().sum::<f32>() + rest
 }
 
 /// `sum_k f_kh x_k` over the entries `k` of a row, with a factor per entry and head.
-struct RowSum<'a> {
-    s: &'a Compressed,
-    x: &'a [f32],
-    width: usize,
-    /// `[entries, heads]`.
-    factors: &'a [f32],
-    heads: usize,
+pub(super) struct RowSum<'a> {
+    pub(super) s: &'a Compressed,
+    pub(super) x: &'a [f32],
+    pub(super) width: usize,
+    /// `[entries, heads]`, from the entry `first_entry` on.
+    pub(super) factors: &'a [f32],
+    pub(super) first_entry: usize,
+    pub(super) heads: usize,
 }
 
 impl RowSum<'_> {
@@ -166,7 +86,7 @@ impl RowSum<'_> {
     ///
     /// As many columns at a time as half the registers hold sums of: entries point anywhere, and the more there is to read
     /// where one points, the less the way there counts.
-    fn rows(&self, first: usize, out: &mut [f32]) {
+    pub(super) fn rows(&self, first: usize, out: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx512f") {
             #[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
@@ -236,27 +156,27 @@ impl RowSum<'_> {
     fn add_entries(&self, i: usize, h: usize, start: usize, sums: &mut [f32], add: impl Fn(f32, f32, f32) -> f32) {
         for k in self.s.offsets[i]..self.s.offsets[i + 1] {
             if let Some(place) = self.s.places.get(k + AHEAD) {
-                self.ask_for(*place as usize * self.width + start, sums.len());
+                ask_for(self.x, *place as usize * self.width + start, sums.len());
             }
-            let factor = self.factors[k * self.heads + h];
+            let factor = self.factors[(k - self.first_entry) * self.heads + h];
             let x = &self.x[self.s.places[k] as usize * self.width + start..][..sums.len()];
             sums.iter_mut().zip(x).for_each(|(sum, x)| *sum = add(factor, *x, *sum));
         }
     }
+}
 
-    /// Has `count` numbers from `from` on brought near, where there is an instruction for it.
-    #[inline(always)]
-    fn ask_for(&self, from: usize, count: usize) {
-        #[cfg(target_arch = "x86_64")]
-        for line in (0..count).step_by(NUMBERS_OF_A_LINE) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            #[allow(unsafe_code, reason = "the instruction has no other name")]
-            // SAFETY: a prefetch reads nothing, whatever the address; every processor of the kind has it.
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(self.x.as_ptr().wrapping_add(from + line).cast());
-            }
+/// Has `count` numbers of `x` from `from` on brought near, where there is an instruction for it.
+#[inline(always)]
+pub(super) fn ask_for(x: &[f32], from: usize, count: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..count).step_by(NUMBERS_OF_A_LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        #[allow(unsafe_code, reason = "the instruction has no other name")]
+        // SAFETY: a prefetch reads nothing, whatever the address; every processor of the kind has it.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(from + line).cast());
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (from, count);
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (x, from, count);
 }

@@ -2,17 +2,20 @@
 //!
 //! The features of nodes (which words a paper has) and who sends to whom are such matrices. Burn has no sparse tensors, but
 //! takes operations of others: on the flex backend a product here is one pass over the entries, with its gradient. A gradient
-//! flows to the dense factor alone, and in [`Sparse::weighted_product`] to the entries.
+//! flows to the dense factor alone. [`Sparse::attention`] is a product with weights that are learned.
 //!
 //! Elsewhere, and for other numbers than single precision, products are `None`, and the caller does it with Burn's own operations. Sums are in the order of the entries,
 //! so that every run gives the same.
 
+#[cfg(feature = "flex")]
+mod attention;
 #[cfg(feature = "flex")]
 pub(crate) mod flex;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 #[cfg(feature = "flex")]
@@ -43,8 +46,6 @@ struct Compressed {
     places: Vec<u32>,
     /// Value of every entry.
     values: Vec<f32>,
-    /// Number of every entry in the other order; empty in the order that is given.
-    origins: Vec<u32>,
 }
 
 impl fmt::Debug for Sparse {
@@ -77,7 +78,7 @@ impl Sparse {
         if let Some(place) = places.iter().find(|p| **p as usize >= columns) {
             return Err(Error::argument("Sparse", "column of an entry", place, format!("less than {columns}")));
         }
-        Ok(Self::of(columns, Compressed { offsets, places, values, origins: Vec::new() }))
+        Ok(Self::of(columns, Compressed { offsets, places, values }))
     }
 
     fn of(columns: usize, rows: Compressed) -> Self {
@@ -119,23 +120,30 @@ impl Sparse {
         }
     }
 
-    /// `y_i = sum_j e_ij x_j` over the entries of `S`, whose own values play no part: `h` heads side by side, each with
-    /// weights of its own. `None` on a backend for which there is no such operation.
+    /// Graph attention over the places of the entries of a square `S`, whose values play no part (Velickovic et al. 2018,
+    /// arXiv 1710.10903): with `e_st = leaky_relu(<source, g_s> + <target, g_t>)` per head, which has `slope` below 0, and
+    /// `alpha_st` the softmax of `e_st` over `t` itself and the columns `s` of row `t`, `h_t = sum_s alpha_st g_s`.
+    ///
+    /// Nothing of the size of the entries is held between the passes, and `g` becomes its own gradient where nobody else holds
+    /// it. `Break` with the output; `Continue` with `g` on a backend for which there is no such operation, and for a matrix
+    /// that is not square.
     ///
     /// # Shapes
-    /// - `weights`: `[entries, h]`; `x`: `[M, h d]`; returns `[N, h d]`.
-    pub fn weighted_product(self: &Arc<Self>, weights: &Tensor<2>, x: &Tensor<2>) -> Option<Tensor<2>> {
+    /// - `g`: `[N, h d]`, heads side by side; `source`, `target`: `[h, d]`; returns `[N, h d]`.
+    pub fn attention(
+        self: &Arc<Self>,
+        g: Tensor<2>,
+        source: &Tensor<2>,
+        target: &Tensor<2>,
+        slope: f32,
+    ) -> ControlFlow<Tensor<2>, Tensor<2>> {
         #[cfg(feature = "flex")]
-        return if [weights.dtype(), x.dtype()] == [DType::F32; 2] {
-            flex::weighted_product(self, weights, x)
-        } else {
-            None
-        };
-        #[cfg(not(feature = "flex"))]
-        {
-            let _ = (weights, x);
-            None
+        if self.shape() == [g.dims()[0]; 2] && [g.dtype(), source.dtype(), target.dtype()] == [DType::F32; 3] {
+            return attention::attention(self, g, source, target, slope);
         }
+        #[cfg(not(feature = "flex"))]
+        let _ = (source, target, slope);
+        ControlFlow::Continue(g)
     }
 
     /// As a dense tensor `[N, M]`, made once per device.
@@ -198,7 +206,7 @@ impl Sparse {
     /// [`Error::Argument`] for a row that there is not.
     pub fn select_rows(&self, rows: &[u32]) -> Result<Self> {
         let [count, _] = self.shape();
-        let mut selected = Compressed { offsets: vec![0], places: Vec::new(), values: Vec::new(), origins: Vec::new() };
+        let mut selected = Compressed { offsets: vec![0], places: Vec::new(), values: Vec::new() };
         for &row in rows {
             if row as usize >= count {
                 return Err(Error::argument("Sparse", "row", row, format!("less than {count}")));
@@ -244,14 +252,14 @@ impl Compressed {
         self.places.iter().for_each(|p| offsets[*p as usize + 1] += 1);
         (0..columns).for_each(|c| offsets[c + 1] += offsets[c]);
         let mut next = offsets.clone();
-        let (mut places, mut values, mut origins) = (vec![0; entries], vec![0.0; entries], vec![0; entries]);
+        let (mut places, mut values) = (vec![0; entries], vec![0.0; entries]);
         for (row, ends) in self.offsets.windows(2).enumerate() {
             for k in ends[0]..ends[1] {
                 let at = &mut next[self.places[k] as usize];
-                (places[*at], values[*at], origins[*at]) = (row as u32, self.values[k], k as u32);
+                (places[*at], values[*at]) = (row as u32, self.values[k]);
                 *at += 1;
             }
         }
-        Self { offsets, places, values, origins }
+        Self { offsets, places, values }
     }
 }

@@ -1,8 +1,9 @@
 //! Sparse products against dense ones by Burn, in values and gradients.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Device, Distribution, Tensor, TensorData, activation};
 use proptest::prelude::*;
 
 use super::Sparse;
@@ -49,35 +50,39 @@ proptest! {
     }
 
     #[test]
-    fn a_weighted_product_is_one_dense_product_per_head(matrix in matrix(6, 4)) {
-        let (entries, heads, width) = (matrix.entries(), 2, 11);
-        prop_assume!(entries > 0);
+    fn attention_is_a_softmax_of_dense_scores(matrix in matrix(6, 6), transposed: bool) {
+        let (nodes, heads, width) = (6, 2, 11);
+        // A node is its own neighbour once more where the matrix has it already.
+        let mut places = vec![0.0f32; nodes * nodes];
+        (0..nodes).for_each(|t| places[t * nodes + t] = 1.0);
+        for target in 0..nodes {
+            matrix.row(target).for_each(|(source, _)| places[target * nodes + source as usize] += 1.0);
+        }
         for device in devices() {
-            let weights = Tensor::<2>::random([entries, heads], Distribution::Default, &device).require_grad();
-            let x = Tensor::<2>::random([4, heads * width], Distribution::Default, &device).require_grad();
-            // Entry k of a head is at its row and column: a matrix of ones there picks it.
+            let random = |shape| Tensor::<2>::random(shape, Distribution::Default, &device).require_grad();
+            let leaf = random(if transposed { [heads * width, nodes] } else { [nodes, heads * width] });
+            let g = || if transposed { leaf.clone().transpose() } else { leaf.clone() };
+            let [source, target] = [(); 2].map(|()| random([heads, width]));
+            let places = Tensor::<2>::from_data(TensorData::new(places.clone(), [nodes, nodes]), &device);
             let dense = |head: usize| {
-                let mut sum = Tensor::<2>::zeros([6, 4], &device);
-                for row in 0..6 {
-                    for k in matrix.rows.offsets[row]..matrix.rows.offsets[row + 1] {
-                        let mut one = vec![0.0f32; 24];
-                        one[row * 4 + matrix.rows.places[k] as usize] = 1.0;
-                        let one = Tensor::<2>::from_data(TensorData::new(one, [6, 4]), &device);
-                        sum = sum + one * weights.clone().slice([k..k + 1, head..head + 1]);
-                    }
-                }
-                sum.matmul(x.clone().narrow(1, head * width, width))
+                let g = g().narrow(1, head * width, width);
+                let part = |v: &Tensor<2>| g.clone().matmul((v.clone() - 0.5).narrow(0, head, 1).transpose());
+                let scores = activation::leaky_relu(part(&target) + part(&source).transpose(), 0.2);
+                let weights = places.clone() * scores.exp();
+                (weights.clone() / weights.sum_dim(1)).matmul(g)
             };
-            let y = matrix.weighted_product(&weights, &x).unwrap();
             let expected = Tensor::cat((0..heads).map(dense).collect(), 1);
-            close(y.clone().inner(), expected.clone().inner());
-            let gradients = |y: Tensor<2>| {
-                let gradients = y.square().sum().backward();
-                [weights.grad(&gradients).unwrap(), x.grad(&gradients).unwrap()]
+            // Half of the scores are below 0.
+            let vectors = [source.clone() - 0.5, target.clone() - 0.5];
+            let ControlFlow::Break(h) = matrix.attention(g(), &vectors[0], &vectors[1], 0.2) else {
+                return Err(TestCaseError::fail("not here"));
             };
-            let ([of_weights, of_x], [expected_weights, expected_x]) = (gradients(y), gradients(expected));
-            close(of_weights, expected_weights);
-            close(of_x, expected_x);
+            close(h.clone().inner(), expected.clone().inner());
+            let gradients = |h: Tensor<2>| {
+                let gradients = h.square().sum().backward();
+                [&leaf, &source, &target].map(|leaf| leaf.grad(&gradients).unwrap())
+            };
+            gradients(h).into_iter().zip(gradients(expected)).for_each(|(a, b)| close(a, b));
         }
     }
 

@@ -1,20 +1,23 @@
-//! Matrix products on slices.
+//! Matrix products on slices, for operations of our own on the flex backend: the products are those of Burn's flex backend
+//! itself.
 
 /// A matrix in a slice: how far apart rows and columns are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Strides {
-    pub(super) row: usize,
-    pub(super) column: usize,
+pub struct Strides {
+    /// Numbers from one row to the next.
+    pub row: usize,
+    /// Numbers from one column to the next.
+    pub column: usize,
 }
 
 impl Strides {
     /// Rows of `width` numbers, one after the other.
-    pub(super) fn rows(width: usize) -> Self {
+    pub fn rows(width: usize) -> Self {
         Self { row: width, column: 1 }
     }
 
     /// The transpose of rows of `width` numbers.
-    pub(super) fn transposed(width: usize) -> Self {
+    pub fn transposed(width: usize) -> Self {
         Self { row: 1, column: width }
     }
 
@@ -26,9 +29,9 @@ impl Strides {
 
 /// `C = A B`, or `C += A B`, with `A` `[m, k]`, `B` `[k, n]`, `C` `[m, n]`, in one thread.
 ///
-/// Sizes are checked against the slices; a mistake in them is one of this crate's and ends in a panic, never in a read
-/// beyond a slice.
-pub(super) fn multiply(
+/// # Panics
+/// With sizes that the slices do not have, which is a mistake in the caller and never a read beyond a slice.
+pub fn multiply(
     [m, k, n]: [usize; 3],
     (a, at): (&[f32], Strides),
     (b, bt): (&[f32], Strides),
