@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod allocator;
 mod args;
 mod commands;
 mod output;
@@ -14,15 +15,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
-use burn_forward::allocator::{LargeBlocks, keep_small_blocks};
-
-#[global_allocator]
-static ALLOCATOR: LargeBlocks = LargeBlocks;
 
 fn main() -> ExitCode {
     // Before anything starts a thread.
     burn_forward::flush_denormals();
-    keep_small_blocks();
+    allocator::keep_small_return_large();
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("BURN_FORWARD_LOG"))

@@ -6,7 +6,6 @@
 
 pub mod activation;
 pub mod affine;
-pub mod allocator;
 pub mod block;
 pub mod config;
 pub mod data;

@@ -220,6 +220,12 @@ impl NodeFeatures {
     pub fn normalised_product(&self, normaliser: Normaliser, weight: Tensor<2>) -> Tensor<2> {
         let dense = || normaliser.forward(self.dense()).matmul(weight.clone());
         let Self::Sparse { front, behind, device } = self else { return dense() };
+        if behind.is_none()
+            && let Some(front) = front.normalised_once(normaliser)
+        {
+            // A row is divided by one number, before the product or after it: before it there are fewer, and once is enough.
+            return front.product(&weight).unwrap_or_else(dense);
+        }
         let [_, columns] = front.shape();
         let [width, _] = weight.dims();
         let in_front = if behind.is_some() { weight.clone().narrow(0, 0, columns) } else { weight.clone() };
@@ -234,7 +240,6 @@ impl NodeFeatures {
         if let Some(behind) = behind {
             squares = squares + behind.clone().square().sum_dim(1);
         }
-        // A row is divided by one number, before the product or after it.
         normaliser.divisor(squares, width).map_or_else(dense, |divisor| sum / divisor)
     }
 

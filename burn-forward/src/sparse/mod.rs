@@ -33,6 +33,8 @@ pub struct Sparse {
     by_column: OnceLock<Compressed>,
     /// `|S_i|^2` of every row.
     squares: OnceLock<Vec<f32>>,
+    /// With its rows normalised.
+    normalised: Mutex<Vec<(Normaliser, Arc<Sparse>)>>,
     /// Dense copies, with and without autodiff the same.
     dense: Mutex<Vec<(Device, Tensor<2>)>>,
 }
@@ -82,7 +84,14 @@ impl Sparse {
     }
 
     fn of(columns: usize, rows: Compressed) -> Self {
-        Self { columns, rows, by_column: OnceLock::new(), squares: OnceLock::new(), dense: Mutex::default() }
+        Self {
+            columns,
+            rows,
+            by_column: OnceLock::new(),
+            squares: OnceLock::new(),
+            normalised: Mutex::default(),
+            dense: Mutex::default(),
+        }
     }
 
     /// `[N, M]`.
@@ -187,6 +196,20 @@ impl Sparse {
         let lengths = self.squared_lengths().to_vec();
         let rows = lengths.len();
         Tensor::from_data(TensorData::new(lengths, [rows, 1]), device)
+    }
+
+    /// As [`normalised`](Self::normalised), made once.
+    pub(crate) fn normalised_once(self: &Arc<Self>, normaliser: Normaliser) -> Option<Arc<Self>> {
+        if normaliser == Normaliser::None {
+            return Some(self.clone());
+        }
+        let mut made = self.normalised.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, found)) = made.iter().find(|(n, _)| *n == normaliser) {
+            return Some(found.clone());
+        }
+        let normalised = Arc::new(self.normalised(normaliser)?);
+        made.push((normaliser, normalised.clone()));
+        Some(normalised)
     }
 
     /// With its rows scaled by a normaliser; `None` for one that does more than to divide rows.

@@ -1,7 +1,5 @@
 //! Memory of this process.
 
-use crate::allocator;
-
 /// Largest resident set of this process so far, in bytes; `None` where the system does not tell (it does on Linux).
 ///
 /// It falls only when it is [reset](reset_peak_memory), so two things are compared by running each in a process of its own.
@@ -14,10 +12,8 @@ pub fn resident_memory_bytes() -> Option<u64> {
     field("VmRSS:")
 }
 
-/// Starts a new peak of resident memory, where the system allows it: [`peak_memory_bytes`] then speaks of what comes. Gives
-/// back first what [`LargeBlocks`](crate::allocator::LargeBlocks) keeps.
+/// Starts a new peak of resident memory, where the system allows it: [`peak_memory_bytes`] then speaks of what comes.
 pub fn reset_peak_memory() -> bool {
-    allocator::start_new_peak();
     std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 

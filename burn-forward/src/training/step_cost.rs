@@ -60,9 +60,8 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
     let loader = run.data.train_loader(training.batch_size, 1, 0, &run.training_device())?;
     let batches = (0..).flat_map(|_| loader.iter()).take(steps);
 
-    // Before the base is read: what the allocator keeps of the data's way here is no part of it.
-    let reset = reset_peak_memory();
     let base_bytes = resident_memory_bytes();
+    let reset = reset_peak_memory();
     let mut seconds = Vec::with_capacity(steps);
     let mut last_loss = None;
     let mut parameters = (0, 0);
