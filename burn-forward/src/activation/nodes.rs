@@ -288,8 +288,8 @@ impl NodeFeatures {
     pub fn with_rows(&self, rows: Tensor<2>) -> Self {
         if let Self::Sparse { front, behind: None, device } = self {
             let values: Vec<f32> = rows.to_data().iter::<f32>().collect();
-            if let Ok(front) = front.with_rows(&values) {
-                return Self::Sparse { front: Arc::new(front), behind: None, device: device.clone() };
+            if let Ok(front) = front.with_rows_once(values) {
+                return Self::Sparse { front, behind: None, device: device.clone() };
             }
         }
         Self::Dense(Tensor::cat(vec![self.dense(), rows], 0))

@@ -33,6 +33,8 @@ pub struct Sparse {
     by_column: OnceLock<Compressed>,
     /// `|S_i|^2` of every row.
     squares: OnceLock<Vec<f32>>,
+    /// With the rows below that it was last given.
+    extended: Mutex<Option<(Vec<f32>, Arc<Sparse>)>>,
     /// With its rows normalised.
     normalised: Mutex<Vec<(Normaliser, Arc<Sparse>)>>,
     /// Dense copies, with and without autodiff the same.
@@ -89,6 +91,7 @@ impl Sparse {
             rows,
             by_column: OnceLock::new(),
             squares: OnceLock::new(),
+            extended: Mutex::default(),
             normalised: Mutex::default(),
             dense: Mutex::default(),
         }
@@ -252,12 +255,33 @@ impl Sparse {
             return Err(Error::argument("Sparse", "number of values in rows below", below.len(), needed));
         }
         let mut rows = self.rows.clone();
+        // Room for no more than comes.
+        let more = below.len();
+        rows.places.reserve_exact(more);
+        rows.values.reserve_exact(more);
         for row in below.chunks_exact(self.columns.max(1)) {
             rows.places.extend(0..self.columns as u32);
             rows.values.extend(row);
             rows.offsets.push(rows.places.len());
         }
         Ok(Self::of(self.columns, rows))
+    }
+
+    /// As [`with_rows`](Self::with_rows), made once for the same rows one call after the other: what is made of it in turn (its
+    /// columns, its normalised rows) is then there in the next step, too.
+    ///
+    /// # Errors
+    /// As `with_rows`.
+    pub(crate) fn with_rows_once(&self, below: Vec<f32>) -> Result<Arc<Self>> {
+        let mut made = self.extended.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((rows, extended)) = &*made
+            && *rows == below
+        {
+            return Ok(extended.clone());
+        }
+        let extended = Arc::new(self.with_rows(&below)?);
+        *made = Some((below, extended.clone()));
+        Ok(extended)
     }
 
     #[cfg(feature = "flex")]

@@ -104,6 +104,11 @@ fn rows_come_below() {
     assert_eq!(more.shape(), [3, 3]);
     let dense: Vec<f32> = more.dense(&Device::flex()).into_data().iter::<f32>().collect();
     assert_eq!(dense, [0.0, 0.0, 5.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0]);
+    let once = |rows: [f32; 3]| matrix.with_rows_once(rows.to_vec()).unwrap();
+    let (first, again, other) = (once([1.0, 2.0, 3.0]), once([1.0, 2.0, 3.0]), once([1.0, 2.0, 4.0]));
+    assert!(Arc::ptr_eq(&first, &again));
+    let last = |m: &Sparse| m.row(2).map(|(_, value)| value).collect::<Vec<_>>();
+    assert_eq!((last(&first), last(&other)), (vec![1.0, 2.0, 3.0], vec![1.0, 2.0, 4.0]));
     assert!(matrix.with_rows(&[1.0]).unwrap_err().to_string().contains("multiple of 3"));
 }
 
