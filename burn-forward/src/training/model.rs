@@ -14,7 +14,7 @@ use crate::network::{AnyLayer, Chain, Network};
 use crate::pair_loss::cross_entropy;
 use crate::random::Seed;
 use crate::rules::{AnyRule, Pass, Scores, StepContext};
-use crate::tape::{BlockRecord, Tape, accuracy, own_and_others};
+use crate::tape::{BlockRecord, Score, ScoreNumbers, Tape, accuracy};
 
 /// A network with the rule that teaches it.
 #[derive(Module, Debug)]
@@ -183,67 +183,53 @@ impl StepOutput {
     }
 }
 
-/// Gathers scalars of different meaning into one tensor, so that a device is read once per step.
+/// Gathers what scores come to in one tensor, so that a device is read once per step.
 #[derive(Default)]
 struct Gather {
     parts: Vec<Tensor<1>>,
+    /// Block, and places of loss, accuracy and goodness among the parts.
+    slots: Vec<(Option<usize>, [Option<usize>; 4])>,
 }
 
 impl Gather {
-    fn add(&mut self, value: Option<Tensor<1>>) -> Option<usize> {
-        value.map(|v| {
-            self.parts.push(v);
-            self.parts.len() - 1
-        })
+    /// Adds the numbers of a block; `None`: of the whole network.
+    fn add(&mut self, block: Option<usize>, numbers: ScoreNumbers) {
+        let ScoreNumbers { loss, accuracy, positive, negative } = numbers;
+        let places = [Some(loss), accuracy, positive, negative].map(|value| {
+            self.parts.push(value?);
+            Some(self.parts.len() - 1)
+        });
+        self.slots.push((block, places));
     }
 
-    fn read(self) -> Result<Vec<f64>, ExecutionError> {
+    /// The numbers by block, in the order in which they were added.
+    fn read(self) -> Result<Vec<(Option<usize>, BlockNumbers)>, ExecutionError> {
         if self.parts.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(Tensor::cat(self.parts, 0).try_into_data()?.iter::<f64>().collect())
+        let values: Vec<f64> = Tensor::cat(self.parts, 0).try_into_data()?.iter::<f64>().collect();
+        let numbers = |places: [Option<usize>; 4]| {
+            let [loss, accuracy, positive, negative] = places.map(|place| values.get(place?).copied());
+            BlockNumbers { loss, accuracy, positive, negative }
+        };
+        Ok(self.slots.into_iter().map(|(block, places)| (block, numbers(places))).collect())
     }
+}
+
+/// What the whole network's loss and scores come to.
+fn of_network(loss: &Tensor<1>, logits: Option<&Tensor<2>>, targets: &Tensor<1, Int>) -> ScoreNumbers {
+    let accuracy = logits.map(|logits| accuracy(logits, targets));
+    ScoreNumbers { loss: loss.clone(), accuracy, positive: None, negative: None }
 }
 
 impl ItemLazy for StepOutput {
     fn sync(mut self) -> Result<Self, ExecutionError> {
         let mut gather = Gather::default();
-        let mut slots = Vec::new();
         for record in &self.blocks {
-            let numbers = record.numbers(&self.targets);
-            slots.push((
-                Some(record.block),
-                gather.add(Some(numbers.loss)),
-                gather.add(numbers.accuracy),
-                gather.add(numbers.positive),
-                gather.add(numbers.negative),
-            ));
+            gather.add(Some(record.block), record.numbers(&self.targets));
         }
-        slots.push((
-            None,
-            gather.add(Some(self.loss.clone())),
-            gather.add(self.logits.as_ref().map(|l| accuracy(l, &self.targets))),
-            None,
-            None,
-        ));
-        let values = gather.read()?;
-        let at = |slot: Option<usize>| slot.and_then(|i| values.get(i).copied());
-        self.numbers = StepNumbers {
-            rows: self.targets.dims()[0],
-            key: self.key,
-            blocks: slots
-                .into_iter()
-                .map(|(block, loss, accuracy, positive, negative)| {
-                    let numbers = BlockNumbers {
-                        loss: at(loss),
-                        accuracy: at(accuracy),
-                        positive: at(positive),
-                        negative: at(negative),
-                    };
-                    (block, numbers)
-                })
-                .collect(),
-        };
+        gather.add(None, of_network(&self.loss, self.logits.as_ref(), &self.targets));
+        self.numbers = StepNumbers { rows: self.targets.dims()[0], key: self.key, blocks: gather.read()? };
         // Activations are of no more use; only the loss stays for burn-train's own metric.
         self.blocks.clear();
         Ok(self)
@@ -294,44 +280,15 @@ impl Adaptor<AccuracyInput> for EvalOutput {
 impl Adaptor<StepNumbers> for EvalOutput {
     fn adapt(&self) -> StepNumbers {
         let mut gather = Gather::default();
-        let mut slots = Vec::new();
         for (i, logits) in self.scores.blocks.iter().enumerate() {
             if let Some(logits) = logits {
-                let (positive, negative) = own_and_others(logits, &self.targets);
-                slots.push((
-                    Some(i),
-                    gather.add(Some(cross_entropy(logits.clone(), self.targets.clone()))),
-                    gather.add(Some(accuracy(logits, &self.targets))),
-                    gather.add(Some(positive.mean())),
-                    gather.add(Some(negative.mean())),
-                ));
+                let loss = cross_entropy(logits.clone(), self.targets.clone());
+                let score = Score { logits: Some(logits.clone()), ..Score::from(loss) };
+                gather.add(Some(i), score.numbers(&self.targets));
             }
         }
-        let primary = self.scores.primary();
-        slots.push((
-            None,
-            gather.add(Some(self.loss.clone())),
-            gather.add(Some(accuracy(&primary, &self.targets))),
-            None,
-            None,
-        ));
-        let values = gather.read().unwrap_or_default();
-        let at = |slot: Option<usize>| slot.and_then(|i| values.get(i).copied());
-        StepNumbers {
-            rows: self.targets.dims()[0],
-            key: BatchKey::default(),
-            blocks: slots
-                .into_iter()
-                .map(|(block, loss, accuracy, positive, negative)| {
-                    let numbers = BlockNumbers {
-                        loss: at(loss),
-                        accuracy: at(accuracy),
-                        positive: at(positive),
-                        negative: at(negative),
-                    };
-                    (block, numbers)
-                })
-                .collect(),
-        }
+        gather.add(None, of_network(&self.loss, Some(&self.scores.primary()), &self.targets));
+        let blocks = gather.read().unwrap_or_default();
+        StepNumbers { rows: self.targets.dims()[0], key: BatchKey::default(), blocks }
     }
 }
