@@ -30,6 +30,7 @@ pub struct Sparse {
     columns: usize,
     rows: Compressed,
     /// The same by column, made when a gradient first asks for it.
+    #[cfg(feature = "flex")]
     by_column: OnceLock<Compressed>,
     /// `|S_i|^2` of every row.
     squares: OnceLock<Vec<f32>>,
@@ -89,6 +90,7 @@ impl Sparse {
         Self {
             columns,
             rows,
+            #[cfg(feature = "flex")]
             by_column: OnceLock::new(),
             squares: OnceLock::new(),
             extended: Mutex::default(),
