@@ -184,8 +184,8 @@ impl Backward<Flex, 3> for Affine {
 
 /// `f(z + b)`: `Break` with it, `Continue` with `z` where it is not computed here.
 pub(super) fn shift(z: Tensor<2>, b: &Tensor<1>, rectify: bool) -> ControlFlow<Tensor<2>, Tensor<2>> {
-    let [_, m] = z.dims();
-    if [z.dtype(), b.dtype()] != [DType::F32; 2] || m == 0 {
+    let [n, m] = z.dims();
+    if [z.dtype(), b.dtype()] != [DType::F32; 2] || n * m == 0 {
         return ControlFlow::Continue(z);
     }
     let same = z.clone();

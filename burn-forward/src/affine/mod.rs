@@ -115,6 +115,16 @@ mod tests {
     }
 
     #[test]
+    fn no_rows_have_gradients_of_zeros() {
+        let device = Device::flex().autodiff();
+        let bias = Tensor::<1>::ones([3], &device).require_grad();
+        let h = shift(Tensor::zeros([0, 3], &device), Some(bias.clone()), ActivationFn::Relu);
+        assert_eq!(h.dims(), [0, 3]);
+        let gradients = (h.sum() + bias.clone().sum() * 0.0).backward();
+        assert_eq!(bias.grad(&gradients).unwrap().into_data().iter::<f32>().collect::<Vec<_>>(), [0.0; 3]);
+    }
+
+    #[test]
     fn a_tensor_that_somebody_holds_keeps_its_numbers() {
         let device = Device::flex().autodiff();
         let z = Tensor::<2>::random([3000, 4], Distribution::Default, &device).require_grad();
