@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
 mod laws {
+    #[path = "../../../burn-forward/tests/laws/extreme_data.rs"]
+    mod extreme_data;
     #[path = "../../../burn-forward/tests/laws/finite_difference.rs"]
     mod finite_difference;
     #[path = "../../../burn-forward/tests/laws/locality.rs"]

@@ -7,6 +7,7 @@ mod laws {
     #[path = "../../../burn-forward/tests/laws/values.rs"]
     mod values;
 
+    mod extreme_data;
     mod learning;
     mod locality;
     mod refusals;

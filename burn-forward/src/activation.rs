@@ -12,6 +12,8 @@ use std::fmt;
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Int, Tensor};
 
+use crate::{Error, require};
+
 /// What flows from block to block: rows (samples, or the nodes of a graph) of features.
 pub trait Activation: Clone + fmt::Debug + Send + 'static {
     /// The same values, cut off from the autodiff graph but still on the autodiff device, so that batch
@@ -77,7 +79,12 @@ impl<const D: usize> Activation for Tensor<D> {
 
     fn with_features(&self, features: Tensor<2>) -> Self {
         let mut dims = self.dims();
-        dims[0] = features.dims()[0];
+        let [rows, given] = features.dims();
+        let width: usize = dims[1..].iter().product();
+        require(given == width, || {
+            Error::argument("with_features", "number of features of a row", given, format!("{width}, as before"))
+        });
+        dims[0] = rows;
         features.reshape(dims)
     }
 }
@@ -85,6 +92,7 @@ impl<const D: usize> Activation for Tensor<D> {
 /// Means of maps over a grid of at most `side` x `side`, flattened.
 fn pooled(maps: Tensor<4>, side: usize) -> Tensor<2> {
     let [_, _, height, width] = maps.dims();
+    require(side > 0, || Error::argument("pooled", "side of the grid", side, ">= 1"));
     let grid = [height.min(side), width.min(side)];
     if grid == [height, width] { maps.features() } else { adaptive_avg_pool2d(maps, grid).features() }
 }

@@ -13,6 +13,8 @@ use std::fmt::Debug;
 use burn::module::{Devices, Flag, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 
+use crate::{Error, require};
+
 /// What a module looks like from behind a pointer. Implemented for every [`Module`].
 pub trait ErasedModule: Debug + Send {
     /// [`Module::collect_devices`].
@@ -170,33 +172,43 @@ pub struct GenericVisitor<'a, V>(pub &'a mut V);
 #[doc(hidden)]
 pub struct GenericMapper<'a, M>(pub &'a mut M);
 
-/// Calls `$self.0.$method` with the parameter at its true rank. Burn's tensors go up to rank 8 in practice.
+/// Refuses a parameter of a rank that [`at_rank`] does not list: passed over, it would be neither trained nor saved.
+fn refuse_rank(rank: usize) {
+    require(false, || {
+        let what = "rank of a parameter of a module behind a pointer";
+        Error::argument("erased_module", what, rank, "1 to 12")
+    });
+}
+
+/// Calls `$self.0.$method` with the parameter at its true rank.
 macro_rules! at_rank {
-    (visit $self:ident.$method:ident, $kind:ty, $param:ident: $($rank:literal)*) => {
+    (visit $self:ident.$method:ident, $kind:ty, $param:ident, $rank_of:ident: $($rank:literal)*) => {
         $(if let Some(p) = $param.downcast_ref::<Param<Tensor<$rank, $kind>>>() {
             $self.0.$method(p);
             return;
         })*
+        refuse_rank($rank_of)
     };
-    (map $self:ident.$method:ident, $kind:ty, $slot:ident: $($rank:literal)*) => {
+    (map $self:ident.$method:ident, $kind:ty, $slot:ident, $rank_of:ident: $($rank:literal)*) => {
         $(if let Some(s) = $slot.downcast_mut::<Option<Param<Tensor<$rank, $kind>>>>() {
             if let Some(p) = s.take() {
                 *s = Some($self.0.$method(p));
             }
             return;
         })*
+        refuse_rank($rank_of)
     };
 }
 
 impl<V: ModuleVisitor> ErasedVisitor for GenericVisitor<'_, V> {
-    fn float(&mut self, _rank: usize, param: &dyn Any) {
-        at_rank!(visit self.visit_float, burn::tensor::Float, param: 1 2 3 4 5 6 7 8);
+    fn float(&mut self, rank: usize, param: &dyn Any) {
+        at_rank!(visit self.visit_float, burn::tensor::Float, param, rank: 1 2 3 4 5 6 7 8 9 10 11 12);
     }
-    fn int(&mut self, _rank: usize, param: &dyn Any) {
-        at_rank!(visit self.visit_int, Int, param: 1 2 3 4 5 6 7 8);
+    fn int(&mut self, rank: usize, param: &dyn Any) {
+        at_rank!(visit self.visit_int, Int, param, rank: 1 2 3 4 5 6 7 8 9 10 11 12);
     }
-    fn bool(&mut self, _rank: usize, param: &dyn Any) {
-        at_rank!(visit self.visit_bool, Bool, param: 1 2 3 4 5 6 7 8);
+    fn bool(&mut self, rank: usize, param: &dyn Any) {
+        at_rank!(visit self.visit_bool, Bool, param, rank: 1 2 3 4 5 6 7 8 9 10 11 12);
     }
     fn flag(&mut self, flag: &Param<Flag>) {
         self.0.visit_flag(flag);
@@ -210,14 +222,14 @@ impl<V: ModuleVisitor> ErasedVisitor for GenericVisitor<'_, V> {
 }
 
 impl<M: ModuleMapper> ErasedMapper for GenericMapper<'_, M> {
-    fn float(&mut self, _rank: usize, slot: &mut dyn Any) {
-        at_rank!(map self.map_float, burn::tensor::Float, slot: 1 2 3 4 5 6 7 8);
+    fn float(&mut self, rank: usize, slot: &mut dyn Any) {
+        at_rank!(map self.map_float, burn::tensor::Float, slot, rank: 1 2 3 4 5 6 7 8 9 10 11 12);
     }
-    fn int(&mut self, _rank: usize, slot: &mut dyn Any) {
-        at_rank!(map self.map_int, Int, slot: 1 2 3 4 5 6 7 8);
+    fn int(&mut self, rank: usize, slot: &mut dyn Any) {
+        at_rank!(map self.map_int, Int, slot, rank: 1 2 3 4 5 6 7 8 9 10 11 12);
     }
-    fn bool(&mut self, _rank: usize, slot: &mut dyn Any) {
-        at_rank!(map self.map_bool, Bool, slot: 1 2 3 4 5 6 7 8);
+    fn bool(&mut self, rank: usize, slot: &mut dyn Any) {
+        at_rank!(map self.map_bool, Bool, slot, rank: 1 2 3 4 5 6 7 8 9 10 11 12);
     }
     fn flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
         self.0.map_flag(flag)

@@ -1,5 +1,6 @@
 //! The one error type of this crate. A message says what is wrong, what was given, what is needed, and where.
 
+use std::cell::Cell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -131,6 +132,43 @@ impl Error {
     pub fn is_input(&self) -> bool {
         !matches!(self, Self::NonFinite { .. } | Self::Interrupted(_) | Self::Burn { .. })
     }
+}
+
+thread_local! {
+    /// The block that learns in this thread.
+    static BLOCK: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// While this is alive, what [`require`] says in this thread begins with the block's index.
+pub(crate) struct InBlock(Option<usize>);
+
+impl InBlock {
+    pub(crate) fn new(index: usize) -> Self {
+        Self(BLOCK.replace(Some(index)))
+    }
+}
+
+impl Drop for InBlock {
+    fn drop(&mut self) {
+        BLOCK.set(self.0);
+    }
+}
+
+/// Checks an argument of an operation that, like Burn's own, returns no [`Result`].
+///
+/// # Panics
+/// With the message of `refusal`, and the block that was learning in front of it, if the argument was not `accepted`.
+///
+/// ```should_panic
+/// use burn_forward::{Error, require};
+///
+/// let rows = 0;
+/// require(rows > 0, || Error::argument("mean", "number of rows", rows, ">= 1"));
+/// ```
+#[track_caller]
+pub fn require(accepted: bool, refusal: impl FnOnce() -> Error) {
+    let place = || BLOCK.get().map_or_else(String::new, |block| format!("block {block}: "));
+    assert!(accepted, "{}{}", place(), refusal());
 }
 
 /// One mistake in a config.

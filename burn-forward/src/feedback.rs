@@ -3,13 +3,13 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::Result;
 use crate::activation::Activation;
 use crate::block::Trace;
 use crate::init::{Init, frozen};
 use crate::local::LocalLoss;
 use crate::random::Rng;
 use crate::tape::Score;
+use crate::{Error, Result, require};
 
 /// A teaching signal `[B, C]` in the space of the output: an error `softmax(O) - T`, or targets.
 #[derive(Debug, Clone)]
@@ -39,7 +39,17 @@ impl ProjectedFeedback {
 impl<A: Activation> LocalLoss<OutputSignal, A> for ProjectedFeedback {
     fn score(&self, trace: &Trace<A>, signal: &OutputSignal) -> Score {
         let h = trace.output.labelled();
-        let [rows, _] = h.dims();
+        let [rows, width] = h.dims();
+        let [classes, d] = self.feedback.dims();
+        require(width == d, || {
+            let needed = format!("{d}, as the feedback matrix was made for");
+            Error::argument("ProjectedFeedback", "number of features of a row", width, needed)
+        });
+        let signal_shape = signal.0.dims();
+        require(signal_shape == [rows, classes], || {
+            let (given, needed) = (format!("{signal_shape:?}"), format!("{:?}, rows and classes", [rows, classes]));
+            Error::argument("ProjectedFeedback", "shape of the teaching signal", given, needed)
+        });
         let teaching = signal.0.clone().matmul(self.feedback.val()).detach();
         ((h * teaching).sum() / rows as f64).into()
     }

@@ -4,22 +4,31 @@
 //! `SumSquares` with threshold `d` and scale 1 is `MeanSquares` with threshold 1 and scale `d`. Squared goodness has
 //! no gradient on a unit that is silent for every sample; see [peer normalisation](crate::peer) for the remedy.
 
-use burn::tensor::Tensor;
+use std::f64::consts::PI;
+
+use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::init::Init;
+use crate::random::Seed;
+use crate::rectifier::relu;
+use crate::{Error, Result, require};
+
 /// A goodness function `g` of the activities `h` `[B, d]` of a layer.
 ///
-/// | name | `g(h)` | `dg/dh_i` | at initialisation (`z ~ N(0,1)`, relu) |
-/// |---|---|---|---|
-/// | `sum-squares` | `sum h^2` | `2 h_i` | `d/2` |
-/// | `mean-squares` | `sum h^2 / d` | `2 h_i / d` | 0.5 |
-/// | `negative-sum-squares` | `-sum h^2` | `-2 h_i` | `-d/2` |
-/// | `length` | `\|h\|` | `h_i/\|h\|` | `sqrt(d/2)` |
-/// | `mean` | `sum h / d` | `1/d` | 0.399 |
-/// | `top-k` | mean of the `k` largest, `k = max(5, 0.02 d)` | `1/k` on those | 2.42 (d = 2000) |
-/// | `entmax` | `sum_i pi_i h_i^2`, `pi = entmax_1.5(h)` | below | 10 (d = 2000) |
-/// | `burst` | excess kurtosis `mean(u^4) - 3`, `u = (h - mean)/std` | below | 2.4 |
+/// | name | `g(h)` | `dg/dh_i` | at initialisation (`z ~ N(0,1)`, relu) | at mean square 1 |
+/// |---|---|---|---|---|
+/// | `sum-squares` | `sum h^2` | `2 h_i` | `d/2` | `d` |
+/// | `mean-squares` | `sum h^2 / d` | `2 h_i / d` | 0.5 | 1 |
+/// | `negative-sum-squares` | `-sum h^2` | `-2 h_i` | `-d/2` | `-d` |
+/// | `length` | `\|h\|` | `h_i/\|h\|` | `sqrt(d/2)` | `sqrt(d)` |
+/// | `mean` | `sum h / d` | `1/d` | 0.399 | 0.564 |
+/// | `top-k` | mean of the `k` largest, `k = max(5, 0.02 d)` | `1/k` on those | 2.42 (d = 2000) | 3.42 (d = 2000) |
+/// | `entmax` | `sum_i pi_i h_i^2`, `pi = entmax_1.5(h)` | below | 10 (d = 2000) | 21 (d = 2000) |
+/// | `burst` | excess kurtosis `mean(u^4) - 3`, `u = (h - mean)/std` | below | 2.4 | 2.4 |
+///
+/// The last column is where the threshold `unit-scale` of a [pair loss](crate::pair_loss) lies.
 ///
 /// Sources: Hinton 2022 (`sum-squares`, `negative-sum-squares`); Tosato et al. 2023, arXiv 2305.18353 (`length`); Akkus
 /// et al. 2026, arXiv 2604.13081 (`top-k`, `entmax`, `burst`); entmax: Peters, Niculae and Martins 2019.
@@ -46,6 +55,8 @@ pub enum Goodness {
 }
 
 const EPSILON: f64 = 1e-8;
+/// About how many activities are drawn for [`Goodness::at_unit_scale`].
+const DRAWN: usize = 1 << 16;
 
 impl Goodness {
     /// Goodness of every row.
@@ -53,8 +64,12 @@ impl Goodness {
     /// # Shapes
     /// - `h`: `[B, d]`
     /// - returns `[B]`
+    ///
+    /// # Panics
+    /// If rows have no features.
     pub fn of(self, h: Tensor<2>) -> Tensor<1> {
         let [rows, d] = h.dims();
+        require(d > 0, || Error::argument("Goodness", "number of features of a row", d, ">= 1"));
         let g = match self {
             Self::SumSquares => h.square().sum_dim(1),
             Self::MeanSquares => h.square().mean_dim(1),
@@ -66,6 +81,46 @@ impl Goodness {
             Self::Burst => burst(h),
         };
         g.reshape([rows])
+    }
+
+    /// Goodness of a layer of `d` rectified units whose mean square is 1: what thresholds are measured by. For `top-k`,
+    /// `entmax` and `burst`, which have no closed form for every width, it is a mean over rows that are drawn from a stream of
+    /// its own, always the same.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if `d` is 0.
+    pub fn at_unit_scale(self, d: usize, device: &Device) -> Result<f64> {
+        if d == 0 {
+            return Err(Error::argument("Goodness::at_unit_scale", "number of units", d, ">= 1"));
+        }
+        let units = d as f64;
+        Ok(match self {
+            Self::SumSquares => units,
+            Self::MeanSquares => 1.0,
+            Self::NegativeSumSquares => -units,
+            Self::Length => units.sqrt(),
+            // E relu(z) = 1/sqrt(2 pi), E relu(z)^2 = 1/2.
+            Self::Mean => PI.sqrt().recip(),
+            Self::TopK | Self::Entmax | Self::Burst => {
+                let rows = (DRAWN / d).clamp(1, 64);
+                let mut rng = Seed::new(0).stream("goodness", &[units as u64]);
+                let z = Init::Normal(2f64.sqrt()).draw([rows, d], &mut rng, &device.clone().inner())?;
+                self.of(relu(z)).mean().into_scalar::<f64>()
+            }
+        })
+    }
+
+    /// How steep this goodness is beside `sum-squares`, for a layer of `d` units whose goodness is `unit` where the mean square
+    /// of its activities is 1: the change under a common factor of all activities, `k unit` for a goodness of degree `k`,
+    /// over that of `sum-squares`, `2 d`. What was measured beside `sum-squares` and is to weigh as much beside another
+    /// goodness is multiplied by it.
+    pub fn slope(self, d: usize, unit: f64) -> f64 {
+        let degree = match self {
+            Self::SumSquares | Self::MeanSquares | Self::NegativeSumSquares | Self::Entmax => 2.0,
+            // A common factor does not change the kurtosis; one unit's does, as much as if the degree were 1.
+            Self::Length | Self::Mean | Self::TopK | Self::Burst => 1.0,
+        };
+        degree * unit.abs() / (2.0 * d.max(1) as f64)
     }
 
     /// Value to expect at initialisation for a layer of `d` rectified units with unit-variance pre-activations.
@@ -133,9 +188,6 @@ fn entmax15(h: Tensor<2>) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::init::Init;
-    use crate::random::Seed;
-    use burn::tensor::{Device, activation::relu};
 
     const ALL: [Goodness; 8] = [
         Goodness::SumSquares,
@@ -196,6 +248,42 @@ mod tests {
             let expected = g.at_init(d);
             let tolerance = if g == Goodness::Entmax { 0.2 } else { 0.06 };
             assert!((got / expected - 1.0).abs() < tolerance, "{g:?}: {got}, expected about {expected}");
+        }
+    }
+
+    #[test]
+    fn slopes_are_changes_under_a_common_factor() {
+        let (device, d, step) = (Device::flex(), 500, 1e-2);
+        let z: Tensor<2> =
+            Init::Normal(2f64.sqrt()).draw([64, d], &mut Seed::new(6).stream("z", &[]), &device).unwrap();
+        let change = |g: Goodness| {
+            let at = |factor: f64| g.of(relu(z.clone()) * factor).mean().into_scalar::<f64>();
+            ((at(1.0 + step) - at(1.0 - step)) / (2.0 * step)).abs()
+        };
+        for g in ALL.into_iter().filter(|g| *g != Goodness::Burst) {
+            let (got, expected) =
+                (g.slope(d, g.at_unit_scale(d, &device).unwrap()), change(g) / change(Goodness::SumSquares));
+            // That of entmax changes with the factor too.
+            let tolerance = if g == Goodness::Entmax { 0.5 } else { 0.05 };
+            assert!((got / expected - 1.0).abs() < tolerance, "{g:?}: {got}, expected {expected}");
+        }
+    }
+
+    /// The definition, on rows from another stream that are scaled to the mean square 1 one by one.
+    #[test]
+    fn values_at_unit_scale() {
+        let device = Device::flex();
+        for d in [20, 64, 500, 2000] {
+            let z: Tensor<2> = Init::Normal(1.0).draw([400, d], &mut Seed::new(5).stream("z", &[]), &device).unwrap();
+            let h = relu(z);
+            let h = h.clone() / h.square().mean_dim(1).sqrt();
+            for g in ALL {
+                let expected = g.of(h.clone()).mean().into_scalar::<f64>();
+                let got = g.at_unit_scale(d, &device).unwrap();
+                // Rows of few units vary, and more so before they are scaled.
+                let tolerance = 0.15 + 2.0 / (d as f64).sqrt();
+                assert!((got / expected - 1.0).abs() < tolerance, "{g:?}, {d} units: {got}, expected about {expected}");
+            }
         }
     }
 

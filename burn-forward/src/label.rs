@@ -1,8 +1,11 @@
 //! How a candidate label enters a network whose goodness depends on it.
 
+use burn::backend::DispatchDevice;
 use burn::tensor::{Device, Int, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::{Error, require};
 
 /// Label injection for goodness-based rules.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,44 +34,110 @@ impl Default for LabelInput {
     }
 }
 
+/// Checks that there is a label for every row, and that every label is a class; `place` is who asks.
+///
+/// The labels themselves are looked at where they lie in the program's own memory (flex, ndarray): elsewhere it would have
+/// the program wait for the device.
+///
+/// # Shapes
+/// - `labels`: `[B]`; `rows` and `classes` are those of the class scores `[B, C]`.
+///
+/// # Panics
+/// If they do not fit.
+pub(crate) fn check(place: &'static str, labels: &Tensor<1, Int>, [rows, classes]: [usize; 2]) {
+    let [count] = labels.dims();
+    require(count == rows, || Error::argument(place, "number of labels", count, format!("{rows}, one per row")));
+    if on_host(&labels.device()) {
+        check_values(place, &labels.to_data().iter::<i64>().collect::<Vec<_>>(), classes);
+    }
+}
+
+/// As [`check`], of labels in the program's memory.
+pub(crate) fn check_values(place: &'static str, labels: &[i64], classes: usize) {
+    let wrong = labels.iter().enumerate().find(|(_, label)| !(0..classes as i64).contains(label));
+    if let Some((row, label)) = wrong {
+        require(false, || {
+            let needed = format!("a class from 0 to {}", classes.saturating_sub(1));
+            Error::argument(place, format!("label of row {row}"), label, needed)
+        });
+    }
+}
+
+/// Whether tensors of a device lie in the program's own memory.
+fn on_host(device: &Device) -> bool {
+    match device.clone().inner().as_dispatch() {
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "ndarray")]
+        DispatchDevice::NdArray(_) => true,
+        #[allow(unreachable_patterns, reason = "which there are depends on the backends that are compiled in")]
+        _ => false,
+    }
+}
+
 /// One-hot rows `[B, C]` of class indices `[B]`.
+///
+/// # Panics
+/// If a label is no class.
 pub fn one_hot(labels: &Tensor<1, Int>, classes: usize) -> Tensor<2> {
-    labels.clone().one_hot::<2>(classes).float()
+    let [rows] = labels.dims();
+    check("one_hot", labels, [rows, classes]);
+    match classes {
+        // Burn's has at least two.
+        1 => Tensor::ones([rows, 1], &labels.device()),
+        _ => labels.clone().one_hot::<2>(classes).float(),
+    }
+}
+
+/// Checks that something is left of `features` behind an overlay of `classes`.
+fn check_width(place: &'static str, features: usize, classes: usize) {
+    require(features > classes, || {
+        let needed = format!("more than {classes}, the classes whose labels overwrite the first of them");
+        Error::argument(place, "number of features", features, needed)
+    });
 }
 
 /// Rows with the first `C` features set to zero, ready for an overlay to be added.
 ///
 /// # Shapes
-/// - `features`: `[B, d]`, `d >= C`.
+/// - `features`: `[B, d]`, `d > C`.
+///
+/// # Panics
+/// If `d <= C`: nothing would be left of the input.
 pub fn clear_overlay(features: Tensor<2>, classes: usize) -> Tensor<2> {
     let [rows, d] = features.dims();
-    let device = features.device();
-    let zeros = Tensor::zeros([rows, classes], &device);
-    if d == classes {
-        return zeros;
-    }
+    check_width("clear_overlay", d, classes);
+    let zeros = Tensor::zeros([rows, classes], &features.device());
     Tensor::cat(vec![zeros, features.slice([0..rows, classes..d])], 1)
 }
 
-/// Overwrites the first `C` features of every row by a row of `overlay` `[B, C]`.
+/// Overwrites the first `C` features of every row by a row of `overlay`.
+///
+/// # Shapes
+/// - `features`: `[B, d]`, `d > C`; `overlay`: `[B, C]`; returns `[B, d]`.
+///
+/// # Panics
+/// If `d <= C`, since nothing would be left of the input, or with other numbers of rows.
 pub fn overlay(features: Tensor<2>, overlay: Tensor<2>) -> Tensor<2> {
     let [rows, d] = features.dims();
-    let [_, classes] = overlay.dims();
-    if d == classes {
-        return overlay;
-    }
+    let [labels, classes] = overlay.dims();
+    require(rows == labels, || {
+        Error::argument("overlay", "number of rows of the overlay", labels, format!("{rows}, as of the features"))
+    });
+    check_width("overlay", d, classes);
     Tensor::cat(vec![overlay, features.slice([0..rows, classes..d])], 1)
 }
 
 /// What distinguishes the `C` candidate labels at the input: rows `strength * e_c` padded to `width` features.
 ///
 /// # Shapes
-/// - returns `[C, width]`
+/// - returns `[C, width]`, `width > C`.
+///
+/// # Panics
+/// If `width <= C`.
 pub fn overlay_candidates(classes: usize, width: usize, strength: f64, device: &Device) -> Tensor<2> {
+    check_width("overlay_candidates", width, classes);
     let eye = Tensor::<2>::eye(classes, device) * strength;
-    if width == classes {
-        return eye;
-    }
     Tensor::cat(vec![eye, Tensor::zeros([classes, width - classes], device)], 1)
 }
 

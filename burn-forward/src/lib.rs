@@ -45,7 +45,7 @@ pub mod weights;
 
 pub use block::{Block, Trace};
 pub use denormals::flush_denormals;
-pub use error::{ConfigError, ConfigErrors, Error, Result};
+pub use error::{ConfigError, ConfigErrors, Error, Result, require};
 pub use local::{Local, LocalLoss};
 pub use projection::{CrossEntropy, ProjectedCrossEntropy};
 pub use tape::{Labels, Score, Tape};

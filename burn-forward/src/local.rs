@@ -4,6 +4,7 @@ use burn::module::{Module, ModuleDisplay};
 
 use crate::activation::Activation;
 use crate::block::{Block, Trace};
+use crate::error::InBlock;
 use crate::tape::{Score, Tape};
 
 /// A block's own objective: a module (it may own a projection, an auxiliary network, a fixed random feedback matrix)
@@ -20,7 +21,8 @@ pub trait LocalLoss<S, A: Activation>: Module {
 /// One local pass: detaches the input, runs the block forward, scores it, runs backward inside the block at once,
 /// hands the gradients to the tape, drops the graph, and returns the detached output.
 ///
-/// What is held when it returns does not depend on how many blocks came before.
+/// What is held when it returns does not depend on how many blocks came before. A block that learns several times on one
+/// tape, from several inputs or with several losses, has the sum of the gradients.
 pub fn learn<S, B, L>(
     block: &B,
     loss: &L,
@@ -33,6 +35,7 @@ where
     B: Block,
     L: LocalLoss<S, B::Output>,
 {
+    let _in_block = InBlock::new(index);
     absorb(block, loss, index, block.trace(input.detach()), signal, tape)
 }
 
@@ -50,6 +53,7 @@ where
     B: Block,
     L: LocalLoss<S, B::Output>,
 {
+    let _in_block = InBlock::new(index);
     let score = loss.score(&trace, signal);
     let Trace { output, pre_activation } = trace;
     // Nobody asks for it any more, and it is as large as the output.
@@ -108,7 +112,11 @@ impl<B: Block + ModuleDisplay, L: Module + ModuleDisplay> Local<B, L> {
         self.block.forward(input)
     }
 
-    /// One local pass with the tape's teaching signal; see [`learn`].
+    /// One local pass with the tape's teaching signal; see [`learn`]. Several passes of one layer add their gradients: one
+    /// over positive and, after [`Tape::set_signal`], one over negative samples, say. Every pass has a record of its own.
+    ///
+    /// # Panics
+    /// If the loss cannot take the block's output or the signal, or the layer is not on a device with autodiff.
     pub fn learn<S>(&self, input: B::Input, tape: &mut Tape<S>) -> B::Output
     where
         L: LocalLoss<S, B::Output>,

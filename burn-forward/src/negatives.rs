@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::random::Rng;
+use crate::{Error, label, require};
 
 /// How wrong labels are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -24,12 +25,19 @@ pub enum Negatives {
     Hard,
 }
 
+/// Checks that there is a wrong class for every label.
+fn check_classes(place: &'static str, labels: &[i64], classes: usize) {
+    require(classes >= 2, || Error::argument(place, "number of classes", classes, ">= 2, or none is wrong"));
+    label::check_values(place, labels, classes);
+}
+
 /// Labels uniform over the wrong classes.
 ///
-/// `classes` must be at least 2: a set with one class has no wrong label, and every rule that uses negatives checks that
-/// when it is built.
+/// # Panics
+/// With fewer than two classes, or a label that is none of them.
 pub fn wrong(labels: &[i64], classes: usize, rng: &mut Rng) -> Vec<i64> {
-    let c = classes.max(2) as i64;
+    check_classes("negatives::wrong", labels, classes);
+    let c = classes as i64;
     labels.iter().map(|y| (y + rng.random_range(1..c)) % c).collect()
 }
 
@@ -44,10 +52,18 @@ pub fn permuted(labels: &[i64], rng: &mut Rng) -> Vec<i64> {
 ///
 /// # Shapes
 /// - `logits`: `B * classes` values, row by row.
+///
+/// # Panics
+/// With fewer than two classes, a label that is none of them, or another number of logits.
 pub fn hard(labels: &[i64], logits: &[f32], classes: usize, rng: &mut Rng) -> Vec<i64> {
+    check_classes("negatives::hard", labels, classes);
+    require(logits.len() == labels.len() * classes, || {
+        let needed = format!("{} for {} labels of {classes} classes", labels.len() * classes, labels.len());
+        Error::argument("negatives::hard", "number of logits", logits.len(), needed)
+    });
     labels
         .iter()
-        .zip(logits.chunks_exact(classes.max(1)))
+        .zip(logits.chunks_exact(classes))
         .map(|(&y, row)| {
             let highest = (0..classes).filter(|&c| c as i64 != y).map(|c| row[c]).fold(f32::NEG_INFINITY, f32::max);
             let weight = |c: usize| if c as i64 == y { 0.0 } else { ((row[c] - highest) as f64).exp() };
@@ -61,7 +77,7 @@ pub fn hard(labels: &[i64], logits: &[f32], classes: usize, rng: &mut Rng) -> Ve
                     break;
                 }
             }
-            chosen.unwrap_or((y + 1) % classes.max(2) as i64)
+            chosen.unwrap_or((y + 1) % classes as i64)
         })
         .collect()
 }

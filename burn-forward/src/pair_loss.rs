@@ -5,29 +5,39 @@ use burn::tensor::activation::{log_sigmoid, log_softmax};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, label, require};
+
 /// Where a logistic loss places the border between positive and negative.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Threshold {
-    /// The width of the layer, Hinton's choice for `sum-squares`.
-    Named(WidthThreshold),
+    /// A number that follows from the layer.
+    Named(ThresholdName),
     /// A fixed number, on the scale of the goodness function.
     Value(f64),
 }
 
-/// The one named threshold.
+/// The thresholds with a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum WidthThreshold {
-    /// As many as the layer has units.
+pub enum ThresholdName {
+    /// The number of units, Hinton's choice for `sum-squares`; no other goodness is on that scale.
     Width,
+    /// The goodness of activities whose mean square is 1, which for `sum-squares` is the number of units.
+    UnitScale,
 }
 
 impl Threshold {
-    /// The number for a layer of `width` units.
-    pub fn of(self, width: usize) -> f64 {
+    /// The number of units.
+    pub const WIDTH: Self = Self::Named(ThresholdName::Width);
+    /// The goodness of activities whose mean square is 1.
+    pub const UNIT_SCALE: Self = Self::Named(ThresholdName::UnitScale);
+
+    /// The number for a layer whose goodness is `unit` where the mean square of its activities is 1
+    /// ([`Goodness::at_unit_scale`](crate::goodness::Goodness::at_unit_scale)).
+    pub fn of(self, unit: f64) -> f64 {
         match self {
-            Self::Named(WidthThreshold::Width) => width as f64,
+            Self::Named(ThresholdName::Width | ThresholdName::UnitScale) => unit,
             Self::Value(v) => v,
         }
     }
@@ -35,7 +45,7 @@ impl Threshold {
 
 impl Default for Threshold {
     fn default() -> Self {
-        Self::Named(WidthThreshold::Width)
+        Self::UNIT_SCALE
     }
 }
 
@@ -45,7 +55,7 @@ impl Default for Threshold {
 pub enum PairLoss {
     /// `softplus(-s (g+ - theta)) + softplus(s (g- - theta))`: both signs against a threshold (Hinton 2022).
     Logistic {
-        /// The threshold `theta`: `"width"` (default) or a number.
+        /// The threshold `theta`: `"unit-scale"` (default), `"width"` or a number.
         #[serde(default)]
         threshold: Threshold,
         /// The scale `s` of the logit; default 1.
@@ -86,12 +96,21 @@ impl PairLoss {
     ///
     /// # Shapes
     /// - `positive`, `negative`: goodness `[B]`, row `b` of both from the same sample.
-    /// - `width`: units of the layer, for the threshold `"width"`.
+    /// - `unit`: goodness of a layer whose activities have the mean square 1, for a threshold with a name; the number of its
+    ///   units for `sum-squares`.
     /// - returns `[1]`.
-    pub fn forward(self, positive: Tensor<1>, negative: Tensor<1>, width: usize) -> Tensor<1> {
+    ///
+    /// # Panics
+    /// With another number of positives than of negatives, or none.
+    pub fn forward(self, positive: Tensor<1>, negative: Tensor<1>, unit: f64) -> Tensor<1> {
+        let ([rows], [others]) = (positive.dims(), negative.dims());
+        require(rows == others && rows > 0, || {
+            let given = format!("{rows} positive and {others} negative");
+            Error::argument("PairLoss", "number of goodness values", given, "as many of each, >= 1")
+        });
         match self {
             Self::Logistic { threshold, scale } => {
-                let theta = threshold.of(width);
+                let theta = threshold.of(unit);
                 (softplus((positive - theta) * -scale) + softplus((negative - theta) * scale)).mean()
             }
             Self::Symba { alpha } => softplus((positive - negative) * -alpha).mean(),
@@ -104,7 +123,11 @@ impl PairLoss {
 ///
 /// # Shapes
 /// - `scores`: `[B, C]`; `targets`: `[B]`, each in `0..C`; returns `[1]`.
+///
+/// # Panics
+/// With another number of targets than of rows, or a target that is no class (looked at on the CPU only).
 pub fn cross_entropy(scores: Tensor<2>, targets: Tensor<1, burn::tensor::Int>) -> Tensor<1> {
+    label::check("cross_entropy", &targets, scores.dims());
     let [rows, _] = scores.dims();
     log_softmax(scores, 1).gather(1, targets.reshape([rows, 1])).mean().neg()
 }
@@ -154,7 +177,7 @@ mod tests {
         ];
         for (loss, closed) in cases {
             let (p, n) = (vector(&gp, &device).require_grad(), vector(&gn, &device).require_grad());
-            let grads = loss.forward(p.clone(), n.clone(), 7).backward();
+            let grads = loss.forward(p.clone(), n.clone(), 7.0).backward();
             let dp: Vec<f32> = p.grad(&grads).unwrap().into_data().try_to_vec().unwrap();
             let dn: Vec<f32> = n.grad(&grads).unwrap().into_data().try_to_vec().unwrap();
             for b in 0..2 {
@@ -170,8 +193,8 @@ mod tests {
         let device = Device::flex();
         let d = 8.0;
         let (p, n) = (vector(&[9.0, 3.0], &device), vector(&[2.0, 11.0], &device));
-        let sum = PairLoss::Logistic { threshold: Threshold::default(), scale: 1.0 }.forward(p.clone(), n.clone(), 8);
-        let mean = PairLoss::Logistic { threshold: Threshold::Value(1.0), scale: d }.forward(p / d, n / d, 8);
+        let sum = PairLoss::Logistic { threshold: Threshold::default(), scale: 1.0 }.forward(p.clone(), n.clone(), d);
+        let mean = PairLoss::Logistic { threshold: Threshold::Value(1.0), scale: d }.forward(p / d, n / d, 1.0);
         assert!((sum.into_scalar::<f64>() - mean.into_scalar::<f64>()).abs() < 1e-5);
     }
 
@@ -180,8 +203,8 @@ mod tests {
         let device = Device::flex();
         let (p, n) = (vector(&[0.3, 1.0], &device), vector(&[0.1, 1.4], &device));
         let loss = PairLoss::Symba { alpha: 4.0 };
-        let a = loss.forward(p.clone(), n.clone(), 1).into_scalar::<f64>();
-        let b = loss.forward(p + 5.0, n + 5.0, 1).into_scalar::<f64>();
+        let a = loss.forward(p.clone(), n.clone(), 1.0).into_scalar::<f64>();
+        let b = loss.forward(p + 5.0, n + 5.0, 1.0).into_scalar::<f64>();
         assert!((a - b).abs() < 1e-5);
     }
 
@@ -198,7 +221,7 @@ mod tests {
     #[test]
     fn stable_far_from_zero() {
         let device = Device::flex();
-        let loss = PairLoss::default().forward(vector(&[-1e4], &device), vector(&[1e4], &device), 10);
+        let loss = PairLoss::default().forward(vector(&[-1e4], &device), vector(&[1e4], &device), 10.0);
         let v = loss.into_scalar::<f64>();
         assert!(v.is_finite() && (v - 20_000.0).abs() < 1.0, "{v}");
     }

@@ -10,11 +10,13 @@ use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, require};
+
 /// Settings of peer normalisation.
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `strength` | 0.03 | >= 0 | `lambda`; calibrated for `sum-squares`, too strong for mean-type goodness |
+/// | `strength` | 0.03 | >= 0 | `lambda`; calibrated for `sum-squares`; for a flatter goodness see [`Goodness::slope`](crate::goodness::Goodness::slope) |
 /// | `momentum` | 0.9 | [0, 1) | of the running mean |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -65,8 +67,16 @@ impl PeerNormalisation {
     ///
     /// # Shapes
     /// - `pre_activation`: `z` of positive samples `[B, d]`; `activity`: `h` of the same `[B, d]`.
+    ///
+    /// # Panics
+    /// With other shapes.
     pub fn penalty(&self, pre_activation: Tensor<2>, activity: Tensor<2>) -> Tensor<1> {
         let [rows, d] = activity.dims();
+        let [units] = self.mean.value().dims();
+        require(d == units && pre_activation.dims() == [rows, d], || {
+            let given = format!("{:?} and {:?}", pre_activation.dims(), [rows, d]);
+            Error::argument("PeerNormalisation", "shapes of z and h", given, format!("[B, {units}] for both"))
+        });
         let batch_mean = activity.detach().mean_dim(0).reshape([d]);
         let mean =
             self.mean.value_sync().to_device(&batch_mean.device()) * self.momentum + batch_mean * (1.0 - self.momentum);

@@ -8,7 +8,6 @@ use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::activation::{Activation, RowShape};
 use crate::block::Trace;
 use crate::init::{self, Init};
@@ -16,6 +15,7 @@ use crate::local::LocalLoss;
 use crate::pair_loss::cross_entropy;
 use crate::random::Rng;
 use crate::tape::{Labels, Score};
+use crate::{Error, Result, require};
 
 /// How feature maps become the features that a projection reads: averaged over a grid of `p` x `p`, or as they are.
 ///
@@ -126,8 +126,17 @@ impl ProjectedCrossEntropy {
     ///
     /// # Shapes
     /// - `h`: `B` labelled rows of `d` features; returns `[B, C]`.
+    ///
+    /// # Panics
+    /// With rows of another number of features.
     pub fn scores(&self, h: &impl Activation) -> Tensor<2> {
-        self.projection.forward(self.pool.read(h))
+        let features = self.pool.read(h);
+        let ([_, width], [d, _]) = (features.dims(), self.projection.weight.dims());
+        require(width == d, || {
+            let needed = format!("{d}, as the projection was made for");
+            Error::argument("ProjectedCrossEntropy", "number of features of a row", width, needed)
+        });
+        self.projection.forward(features)
     }
 }
 

@@ -12,12 +12,20 @@ use burn::tensor::DType;
 use burn::tensor::{Int, Tensor};
 
 use crate::label::one_hot;
+use crate::{Error, require};
 
 /// `<h_i, r_k> / temperature`.
 ///
 /// # Shapes
 /// - `h`: `[B, d]`; `representatives`: `[C, d]`; returns `[B, C]`.
+///
+/// # Panics
+/// If the representatives have another width.
 pub fn scores(h: Tensor<2>, representatives: Tensor<2>, temperature: f64) -> Tensor<2> {
+    let ([_, d], [_, width]) = (h.dims(), representatives.dims());
+    require(d == width, || {
+        Error::argument("prototypes::scores", "width of representatives", width, format!("{d}, as of the rows"))
+    });
     h.matmul(representatives.transpose()) / temperature
 }
 
@@ -43,6 +51,9 @@ pub fn scores_of_last_rows(h: Tensor<2>, classes: usize, temperature: f64) -> Te
 ///
 /// # Shapes
 /// - `h`: `[B, d]`; `labels`: `[B]`, each in `0..C`; returns `[C, d]`.
+///
+/// # Panics
+/// If there is not a label, one of the classes, for every row.
 pub fn class_means(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usize) -> Tensor<2> {
     let (sums, counts) = class_sums(h, labels, classes);
     sums / counts.clamp_min(1.0)
@@ -50,6 +61,8 @@ pub fn class_means(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usize) -> Ten
 
 /// Sums and numbers of rows of every class: `[C, d]`, `[C, 1]`.
 fn class_sums(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usize) -> (Tensor<2>, Tensor<2>) {
+    let ([rows, _], [count]) = (h.dims(), labels.dims());
+    require(count == rows, || Error::argument("prototypes", "number of labels", count, format!("{rows}, one per row")));
     let members = one_hot(labels, classes).transpose();
     (members.clone().matmul(h), members.sum_dim(1))
 }
@@ -60,6 +73,9 @@ fn class_sums(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usize) -> (Tensor<
 ///
 /// # Shapes
 /// - `h`: `[B, d]`; `labels`: `[B]`, each in `0..C`; returns `[B, C]`.
+///
+/// # Panics
+/// As [`class_means`].
 pub fn leave_one_out_scores(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usize, temperature: f64) -> Tensor<2> {
     let (sums, counts) = class_sums(h.clone(), labels, classes);
     let own = one_hot(labels, classes);

@@ -2,10 +2,11 @@
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Gradients, Int, Tensor};
 use burn::train::{ClassificationOutput, TrainOutput};
 
 use crate::pair_loss::cross_entropy;
+use crate::{Error, label, require};
 
 /// Class labels `[B]`, the teaching signal of local classifiers.
 #[derive(Debug, Clone)]
@@ -19,6 +20,9 @@ impl From<Tensor<1, Int>> for Labels {
 
 impl Labels {
     /// What burn-train's metrics want of a batch with these labels: `logits` `[B, C]` and their cross-entropy.
+    ///
+    /// # Panics
+    /// As [`cross_entropy`].
     pub fn classify(self, logits: Tensor<2>) -> ClassificationOutput {
         let loss = cross_entropy(logits.clone(), self.0.clone());
         ClassificationOutput::new(loss, logits, self.0)
@@ -74,7 +78,13 @@ impl Score {
     ///
     /// # Shapes
     /// - `targets`: `[B]`, the classes of the rows.
+    ///
+    /// # Panics
+    /// If the class scores are of another number of rows, or targets name classes that they do not have.
     pub fn numbers(&self, targets: &Tensor<1, Int>) -> ScoreNumbers {
+        if let Some(logits) = &self.logits {
+            label::check("Score::numbers", targets, logits.dims());
+        }
         let goodness = match (&self.goodness_positive, &self.goodness_negative, &self.logits) {
             (Some(positive), Some(negative), _) => Some((positive.clone(), negative.clone())),
             (_, _, Some(logits)) => Some(own_and_others(logits, targets)),
@@ -168,24 +178,43 @@ impl<S> Tape<S> {
         &self.signal
     }
 
-    /// Runs `loss` backwards and keeps the gradients of `modules`' parameters; the graph behind `loss` is gone
-    /// afterwards. One backward per graph: Burn keeps none for a second.
+    /// Gives the passes that follow another teaching signal.
+    pub fn set_signal(&mut self, signal: S) {
+        self.signal = signal;
+    }
+
+    /// Runs `loss` backwards and adds the gradients of `module`'s parameters to those that are here; the graph behind `loss`
+    /// is gone afterwards. One backward per graph: Burn keeps none for a second.
+    ///
+    /// # Panics
+    /// If the loss is not one number with an autodiff graph behind it.
     pub fn backward<M: Module>(&mut self, loss: &Tensor<1>, module: &M) {
-        let mut gradients = loss.backward();
-        merge(module, GradientsParams::from_module(&mut gradients, module), &mut self.gradients);
+        let mut gradients = run_backwards(loss);
+        self.add(&mut gradients, module);
     }
 
-    /// As [`backward`](Self::backward), for a loss that two modules (a block and its head) share.
+    /// As [`backward`](Self::backward), for a loss that two modules (a block and its head) share. A parameter that is in
+    /// both counts once.
     pub fn backward_pair<M: Module, N: Module>(&mut self, loss: &Tensor<1>, first: &M, second: &N) {
-        let mut gradients = loss.backward();
-        merge(first, GradientsParams::from_module(&mut gradients, first), &mut self.gradients);
-        merge(second, GradientsParams::from_module(&mut gradients, second), &mut self.gradients);
+        let mut gradients = run_backwards(loss);
+        self.add(&mut gradients, first);
+        self.add(&mut gradients, second);
     }
 
-    /// Registers `update` as the pseudo-gradient of a parameter, for a rule whose update is a formula and not the
-    /// gradient of anything. Any optimiser then applies it. A second registration replaces the first.
+    /// Adds `update` to the gradient of a parameter, as the pseudo-gradient of a rule whose update is a formula and not the
+    /// gradient of anything. Any optimiser then applies it.
+    ///
+    /// # Panics
+    /// If its shape is not that of the gradient that is already here.
     pub fn register<const D: usize>(&mut self, id: ParamId, update: Tensor<D>) {
-        self.gradients.register(id, update);
+        // Optimisers compute without autodiff.
+        add(&mut self.gradients, id, update.without_autodiff());
+    }
+
+    /// Takes the gradients of `module`'s parameters out of those of a loss.
+    fn add<M: Module>(&mut self, gradients: &mut Gradients, module: &M) {
+        let from = GradientsParams::from_module(gradients, module);
+        module.visit(&mut Add { from, into: &mut self.gradients });
     }
 
     /// Keeps a block's score.
@@ -221,29 +250,63 @@ impl<S> Tape<S> {
 impl Tape<Labels> {
     /// Ends a step: the gradients of every block, and `logits` `[B, C]` with the mean of the blocks' losses for
     /// burn-train's metrics.
+    ///
+    /// # Panics
+    /// If no block has left a score: then there is no loss.
     pub fn finish(self, logits: Tensor<2>) -> TrainOutput<ClassificationOutput> {
-        let device = logits.device();
         let losses: Vec<Tensor<1>> = self.records.iter().map(|r| r.score.loss.clone()).collect();
-        let loss = if losses.is_empty() { Tensor::zeros([1], &device.inner()) } else { Tensor::cat(losses, 0).mean() };
+        require(!losses.is_empty(), || {
+            let needed = ">= 1: blocks learn by Local::learn, or leave a score by Tape::record";
+            Error::argument("Tape::finish", "number of scores on the tape", losses.len(), needed)
+        });
+        let loss = Tensor::cat(losses, 0).mean();
         let item = ClassificationOutput::new(loss, logits.without_autodiff(), self.signal.0.clone());
         TrainOutput { grads: self.gradients, item }
     }
 }
 
-/// Moves every gradient of `module`'s parameters from `from` to `into`.
-fn merge<M: Module>(module: &M, from: GradientsParams, into: &mut GradientsParams) {
-    struct Merge<'a> {
-        from: GradientsParams,
-        into: &'a mut GradientsParams,
-    }
-    impl ModuleVisitor for Merge<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.from.remove::<D>(param.id) {
-                self.into.register(param.id, gradient);
-            }
+/// The gradients of a loss.
+fn run_backwards(loss: &Tensor<1>) -> Gradients {
+    let refuse = |what, given, needed| Error::argument("Tape::backward", what, given, needed);
+    let [entries] = loss.dims();
+    require(entries == 1, || refuse("number of entries of the loss", entries.to_string(), "1, the mean over rows"));
+    require(loss.is_autodiff(), || {
+        refuse("device of the loss", format!("{:?}", loss.device()), "one with autodiff, as from Device::autodiff")
+    });
+    require(loss.is_tracked(), || {
+        refuse("loss", "one that depends on no parameter".into(), "one that parameters with require_grad take part in")
+    });
+    loss.backward()
+}
+
+/// Moves gradients by the ids of a module's parameters.
+struct Add<'a> {
+    from: GradientsParams,
+    into: &'a mut GradientsParams,
+}
+
+impl ModuleVisitor for Add<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.from.remove::<D>(param.id) {
+            add(self.into, param.id, gradient);
         }
     }
-    module.visit(&mut Merge { from, into });
+}
+
+/// Adds a gradient to that of the same parameter, where there is one.
+fn add<const D: usize>(gradients: &mut GradientsParams, id: ParamId, gradient: Tensor<D>) {
+    let sum = match gradients.remove::<D>(id) {
+        Some(before) => {
+            let (old, new) = (before.shape(), gradient.shape());
+            require(old == new, || {
+                let given = format!("{new} for parameter {id}");
+                Error::argument("Tape::register", "shape of a gradient", given, format!("{old}, as before"))
+            });
+            before + gradient
+        }
+        None => gradient,
+    };
+    gradients.register(id, sum);
 }
 
 #[cfg(test)]

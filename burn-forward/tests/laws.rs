@@ -5,14 +5,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod laws {
+    mod adding;
     mod closed_form;
     mod equivalence;
+    mod extreme_data;
     mod finite_difference;
     mod labels;
     mod learning;
     mod locality;
+    mod outside;
     mod state;
     mod toy;
     mod values;
     mod walk;
+    mod wrong_inputs;
 }

@@ -109,6 +109,14 @@ impl NetworkSpec for CifarResNetConfig {
         assemble::outline(&self.steps())
     }
 
+    fn normalisation(&self) -> Option<Normaliser> {
+        Some(self.normalisation)
+    }
+
+    fn saturates(&self) -> Option<bool> {
+        Some(self.activation.saturates())
+    }
+
     fn layers(&self, input: RowShape, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {
         let common = Common { resize: None, normalisation: self.normalisation };
         assemble::layers(self.steps(), common, input, seed, device)

@@ -134,6 +134,14 @@ impl NetworkSpec for ConvStackConfig {
         assemble::outline(&self.steps(usize::MAX))
     }
 
+    fn normalisation(&self) -> Option<Normaliser> {
+        Some(self.normalisation)
+    }
+
+    fn saturates(&self) -> Option<bool> {
+        Some(self.activation.saturates())
+    }
+
     fn layers(&self, input: RowShape, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {
         if self.kernel.is_multiple_of(2) {
             return Err(burn_forward::Error::argument("conv-stack", "kernel", self.kernel, "odd"));

@@ -111,6 +111,14 @@ impl NetworkSpec for MobileNetV2Config {
         assemble::outline(&self.steps())
     }
 
+    fn normalisation(&self) -> Option<Normaliser> {
+        Some(self.normalisation)
+    }
+
+    fn saturates(&self) -> Option<bool> {
+        Some(false)
+    }
+
     fn layers(&self, input: RowShape, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {
         let common = Common { resize: self.resize, normalisation: self.normalisation };
         assemble::layers(self.steps(), common, input, seed, device)

@@ -109,10 +109,10 @@ impl LocalLoss<(), AnyActivation> for GoodnessHead {
     /// The first half of the rows are positive samples, the second their negatives in the same order.
     fn score(&self, trace: &Trace<AnyActivation>, _: &()) -> Score {
         let h = trace.output.features();
-        let [rows, width] = h.dims();
+        let rows = h.rows();
         let g = Goodness::MeanSquares.of(h);
         let (positive, negative) = (g.clone().narrow(0, 0, rows / 2), g.narrow(0, rows / 2, rows / 2));
-        let loss = PairLoss::Symba { alpha: self.alpha }.forward(positive.clone(), negative.clone(), width);
+        let loss = PairLoss::Symba { alpha: self.alpha }.forward(positive.clone(), negative.clone(), 1.0);
         Score { goodness_positive: Some(positive), goodness_negative: Some(negative), ..Score::from(loss) }
     }
 }

@@ -78,16 +78,25 @@ impl Case {
 
     /// A fresh model: never a clone, since clones share running states.
     pub(crate) fn model(&self, seed: Seed) -> LocalModel {
+        self.model_for(CLASSES, seed).unwrap_or_else(|e| panic!("{self}: {e}"))
+    }
+
+    pub(crate) fn try_model(&self, classes: usize) -> burn_forward::Result<LocalModel> {
+        self.model_for(classes, seed())
+    }
+
+    fn model_for(&self, classes: usize, seed: Seed) -> burn_forward::Result<LocalModel> {
         let spec = self.spec();
-        let layers = self.network_spec().layers(spec.input(INPUT), seed, &self.device).unwrap();
-        let network = Network::new(layers, spec.partition().unwrap_or(self.network.2)).unwrap().with_input(INPUT);
-        let rule = spec.build(&network, CLASSES, seed).unwrap_or_else(|e| panic!("{self}: {e}"));
-        LocalModel::new(network, rule, seed)
+        let layers = self.network_spec().layers(spec.input(INPUT), seed, &self.device)?;
+        let network = Network::new(layers, spec.partition().unwrap_or(self.network.2))?.with_input(INPUT);
+        let rule = spec.build(&network, classes, seed)?;
+        Ok(LocalModel::new(network, rule, seed))
     }
 
     pub(crate) fn accepted(&self) -> bool {
-        let network = self.network.1.as_object().unwrap();
-        let context = Context { network, blocks: Some(3), input: Some(INPUT), classes: Some(CLASSES) };
+        let network = self.network_spec();
+        let (network_name, network) = (self.network.0, network.as_ref());
+        let context = Context { network_name, network, blocks: Some(3), input: Some(INPUT), classes: Some(CLASSES) };
         self.spec().check(&context).is_empty()
     }
 }

@@ -99,7 +99,7 @@ impl GraphLoader {
             inputs: AnyActivation::Nodes(Nodes { features, labelled, graph: task, memo: None }),
             targets,
             classes: self.shared.classes,
-            key: BatchKey::default(),
+            key: BatchKey { epoch: 0, index: 0 },
             samples: (0..rows).collect(),
         }
     }

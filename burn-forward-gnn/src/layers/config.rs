@@ -61,6 +61,18 @@ macro_rules! graph_network {
                 vec![LayerOutline::default(); self.widths.len()]
             }
 
+            fn normalisation(&self) -> Option<Normaliser> {
+                Some(self.normalisation)
+            }
+
+            fn saturates(&self) -> Option<bool> {
+                Some(self.activation.saturates())
+            }
+
+            fn widths(&self) -> Option<&[usize]> {
+                Some(&self.widths)
+            }
+
             fn layers(&self, input: RowShape, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {
                 self.layers_for(input, LayerRequest::plain(0), seed, device)
             }

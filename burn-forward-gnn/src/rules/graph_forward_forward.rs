@@ -27,6 +27,7 @@ use burn_forward::config::Context;
 use burn_forward::data::Batch;
 use burn_forward::goodness::Goodness;
 use burn_forward::network::{Chain, Companions, LayerRequest, Network};
+use burn_forward::normalise::Normaliser;
 use burn_forward::pair_loss::{PairLoss, Threshold, cross_entropy};
 use burn_forward::random::Seed;
 use burn_forward::rules::{AnyRule, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
@@ -99,7 +100,7 @@ impl Default for GraphForwardForwardConfig {
 impl RuleSpec for GraphForwardForwardConfig {
     fn check(&self, context: &Context) -> Vec<ConfigError> {
         let mut errors: Vec<ConfigError> = needs_a_graph("graph-forward-forward", context).into_iter().collect();
-        if matches!(context.network.get("normalisation").and_then(|n| n.as_str()), None | Some("none")) {
+        if context.network.normalisation() == Some(Normaliser::None) {
             errors.push(ConfigError::new(
                 "$.network.normalisation",
                 "\"none\" lets the next block read the goodness of the one before from the length of its output; \
@@ -110,13 +111,12 @@ impl RuleSpec for GraphForwardForwardConfig {
     }
 
     fn warnings(&self, context: &Context) -> Vec<ConfigError> {
-        let network = context.network_name();
-        let message = match (self.label, network) {
-            (LabelPlace::VirtualNodes, Some("gcn")) => {
+        let message = match (self.label, context.network_name) {
+            (LabelPlace::VirtualNodes, "gcn") => {
                 "\"virtual-nodes\" with graph convolutions stays near chance in the paper's own tables (28 % on Cora_ML); \
                  \"single-forward\" is the rule for \"gcn\""
             }
-            (LabelPlace::Append, Some("gcn" | "gat")) if context.blocks.is_some_and(|b| b > 1) => {
+            (LabelPlace::Append, "gcn" | "gat") if context.blocks.is_some_and(|b| b > 1) => {
                 "\"append\" loses 20 points from the second block on with \"gcn\" and \"gat\" in the paper's own tables \
                  (82 % to 64 % on Cora_ML); \"single-forward\", or \"graph-sage\" as network, does not"
             }
@@ -294,7 +294,7 @@ impl Rule for GraphForwardForward {
         let negative = goodness[1..].to_vec();
         // The positive term is the same in every pair, so the mean over pairs is the loss.
         let pairs = negative.len();
-        let loss = self.loss().forward(positive.clone().repeat_dim(0, pairs), Tensor::cat(negative.clone(), 0), 1);
+        let loss = self.loss().forward(positive.clone().repeat_dim(0, pairs), Tensor::cat(negative.clone(), 0), 1.0);
         tape.backward(&loss, block);
         let mean = negative[1..].iter().fold(negative[0].clone(), |a, b| a + b.clone()) / pairs as f64;
         tape.record(

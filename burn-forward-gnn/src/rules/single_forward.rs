@@ -126,7 +126,7 @@ impl Default for SingleForwardConfig {
 impl RuleSpec for SingleForwardConfig {
     fn check(&self, context: &Context) -> Vec<ConfigError> {
         let mut errors: Vec<ConfigError> = needs_a_graph("single-forward", context).into_iter().collect();
-        let widths = context.network.get("widths").and_then(|w| w.as_array());
+        let widths = context.network.widths();
         if self.top_down == TopDown::ToLoss && widths.is_some_and(|w| w.windows(2).any(|pair| pair[0] != pair[1])) {
             errors.push(ConfigError::new(
                 "$.network.widths",

@@ -20,9 +20,9 @@ fn forward_forward_is_refused_with_the_place() {
 fn graph_rules_refuse_images() {
     for rule in ["single-forward", "graph-forward-forward"] {
         let case = Case { rule: rule.into(), settings: json!({}), network: "gcn", widths: vec![8, 8] };
-        let network = case.network();
+        let network = case.network_spec();
         let input = Some(RowShape::Maps { channels: 1, height: 8, width: 8 });
-        let context = Context { network: network.as_object().unwrap(), blocks: None, input, classes: None };
+        let context = Context { network_name: "gcn", network: network.as_ref(), blocks: None, input, classes: None };
         let errors = case.spec().check(&context);
         assert!(errors[0].to_string().contains("nodes of a graph") && errors[0].path == "$.rule.name");
     }

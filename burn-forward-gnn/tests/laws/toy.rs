@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use burn_forward::activation::RowShape;
 use burn_forward::config::{Context, Registry};
 use burn_forward::data::{Batch, DataSplit, TrainingData};
-use burn_forward::network::{Network, Partition};
+use burn_forward::network::{Network, NetworkSpec, Partition};
 use burn_forward::random::Seed;
 use burn_forward::rules::RuleSpec;
 use burn_forward::training::LocalModel;
@@ -106,10 +106,16 @@ impl Case {
         json!({"widths": self.widths, "normalisation": "l2", "activation": "tanh"})
     }
 
+    pub(crate) fn network_spec(&self) -> Box<dyn NetworkSpec> {
+        let row = registry().networks.into_iter().find(|n| n.name == self.network).unwrap();
+        (row.parse)(&self.network()).unwrap().0
+    }
+
     pub(crate) fn refusals(&self) -> Vec<String> {
-        let network = self.network();
+        let network = self.network_spec();
         let context = Context {
-            network: network.as_object().unwrap(),
+            network_name: self.network,
+            network: network.as_ref(),
             blocks: Some(self.widths.len()),
             input: Some(RowShape::Nodes(FEATURES)),
             classes: Some(CLASSES),
@@ -118,14 +124,16 @@ impl Case {
     }
 
     pub(crate) fn model(&self, seed: Seed, classes: usize) -> LocalModel {
+        self.try_model(seed, classes).unwrap_or_else(|e| panic!("{self}: {e}"))
+    }
+
+    pub(crate) fn try_model(&self, seed: Seed, classes: usize) -> burn_forward::Result<LocalModel> {
         let spec = self.spec();
-        let row = registry().networks.into_iter().find(|n| n.name == self.network).unwrap();
-        let network = (row.parse)(&self.network()).unwrap().0;
         let input = RowShape::Nodes(FEATURES);
-        let layers = network.layers_for(input, spec.layer_request(classes), seed, &device()).unwrap();
+        let layers = self.network_spec().layers_for(input, spec.layer_request(classes), seed, &device()).unwrap();
         let network = Network::new(layers, spec.partition().unwrap_or(Partition::LAYER)).unwrap();
-        let rule = spec.build(&network, classes, seed).unwrap_or_else(|e| panic!("{self}: {e}"));
-        LocalModel::new(network, rule, seed)
+        let rule = spec.build(&network, classes, seed)?;
+        Ok(LocalModel::new(network, rule, seed))
     }
 }
 

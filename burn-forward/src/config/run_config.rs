@@ -36,21 +36,16 @@ impl Default for Registry {
 /// What a check may want to know of the rest of the config. What is `None` is not known yet.
 #[derive(Debug, Clone)]
 pub struct Context<'a> {
-    /// The network's settings, defaults filled in.
-    pub network: &'a Map<String, Value>,
+    /// Name of the architecture.
+    pub network_name: &'a str,
+    /// Its settings.
+    pub network: &'a dyn NetworkSpec,
     /// Number of blocks.
     pub blocks: Option<usize>,
     /// Shape of an input row.
     pub input: Option<RowShape>,
     /// Number of classes.
     pub classes: Option<usize>,
-}
-
-impl Context<'_> {
-    /// Name of the architecture, where it is known.
-    pub fn network_name(&self) -> Option<&str> {
-        self.network.get("name").and_then(|n| n.as_str())
-    }
 }
 
 /// Which weights a run ends with.
@@ -209,8 +204,9 @@ impl RunConfig {
     /// As [`load`](Self::load), from a parsed document.
     ///
     /// # Errors
-    /// [`Error::Config`] with all mistakes.
+    /// [`Error::Config`] with all mistakes, [`Error::Argument`] for a registry that has a name twice.
     pub fn from_value(origin: &str, mut value: Value, sets: &[String], registry: &Registry) -> Result<Self> {
+        registry.check()?;
         let fail = |errors: Vec<ConfigError>| Error::Config(ConfigErrors { origin: origin.into(), errors });
         let schema = registry.schema();
         let mut errors = Vec::new();
@@ -281,7 +277,13 @@ impl RunConfig {
             Err(other) => return Err(other),
         };
         let network_object = network_resolved.as_object().cloned().unwrap_or_default();
-        let context = Context { network: &network_object, blocks: Some(blocks), input: None, classes: None };
+        let context = Context {
+            network_name: &network_name,
+            network: network.as_ref(),
+            blocks: Some(blocks),
+            input: None,
+            classes: None,
+        };
         let mut errors = data.check();
         if let Some(name) = &fixed.name
             && (name.trim().is_empty() || name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\')))
@@ -361,9 +363,14 @@ impl RunConfig {
 
     /// What the user should know and nothing forbids.
     pub fn warnings(&self) -> Vec<ConfigError> {
-        let network = self.resolved.get("network").and_then(|n| n.as_object()).cloned().unwrap_or_default();
         let blocks = self.partition.count(&self.network.outline()).ok();
-        self.rule.warnings(&Context { network: &network, blocks, input: None, classes: None })
+        self.rule.warnings(&self.context(blocks, None))
+    }
+
+    /// What a rule's check is told; `data` is the shape of an input row and the number of classes, once they are known.
+    pub(crate) fn context(&self, blocks: Option<usize>, data: Option<(RowShape, usize)>) -> Context<'_> {
+        let (input, classes) = data.unzip();
+        Context { network_name: &self.network_name, network: self.network.as_ref(), blocks, input, classes }
     }
 
     /// The config with every default filled in; reading it back gives the same run.
@@ -384,6 +391,28 @@ fn take_name(settings: &mut Map<String, Value>) -> String {
 }
 
 impl Registry {
+    /// Checks that every rule, every network and every data set has a name of its own: a config says no more than that.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] with the first name that stands for two.
+    pub fn check(&self) -> Result<()> {
+        let kinds: [(&str, Vec<&str>); 3] = [
+            ("rules", self.rules.iter().map(|row| row.name).collect()),
+            ("networks", self.networks.iter().map(|row| row.name).collect()),
+            ("data sets", self.data.iter().map(|row| row.name).collect()),
+        ];
+        for (kind, names) in kinds {
+            for name in &names {
+                let count = names.iter().filter(|other| *other == name).count();
+                if count > 1 {
+                    let what = format!("number of {kind} called \"{name}\"");
+                    return Err(Error::argument("Registry", what, count, "1: a row is found by its name"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The JSON Schema of a config: the fixed parts, and one branch per row of the registry.
     pub fn schema(&self) -> Value {
         let mut root = schemars::schema_for!(Fixed).to_value();

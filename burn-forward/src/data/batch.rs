@@ -12,12 +12,25 @@ use crate::{Error, Result};
 
 /// The address of a batch within a run. Everything random that happens to a batch (augmentation, negatives, dropout)
 /// is drawn from streams at this address, so it does not depend on which thread made the batch, or when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchKey {
-    /// Epoch, from 1.
+    /// Epoch, from 1; 0 outside training.
     pub epoch: u64,
     /// Batch within the epoch, from 0.
     pub index: u64,
+}
+
+impl BatchKey {
+    /// The address of a batch whose maker does not know where in the run it is, as a Burn
+    /// [`Batcher`](burn::data::dataloader::batcher::Batcher) does not. A model numbers the steps it takes on such batches, and
+    /// draws from the number.
+    pub const UNKNOWN: Self = Self { epoch: 0, index: u64::MAX };
+}
+
+impl Default for BatchKey {
+    fn default() -> Self {
+        Self::UNKNOWN
+    }
 }
 
 /// One mini-batch on a device.
@@ -60,7 +73,7 @@ pub struct HostBatch {
 }
 
 impl HostBatch {
-    /// The images `samples` of `part`, normalised and not augmented, with key 0.
+    /// The images `samples` of `part`, normalised and not augmented, with an [unknown](BatchKey::UNKNOWN) key.
     ///
     /// # Errors
     /// [`Error::Argument`] for a sample that the part does not have.

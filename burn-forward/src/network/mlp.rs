@@ -7,13 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::layer::{AnyLayer, Candidates, Layer, LayerExport, repeat_rows};
-use crate::Result;
 use crate::activation::{Activation, AnyActivation, RowShape};
 use crate::block::Trace;
 use crate::init::{self, Init};
 use crate::normalise::Normaliser;
 use crate::random::Seed;
 use crate::rectifier::relu;
+use crate::{Error, Result, require};
 
 /// An activation function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +42,11 @@ impl ActivationFn {
             Self::Tanh => activation::tanh(z),
             Self::None => z,
         }
+    }
+
+    /// Whether the function is bounded on both sides.
+    pub fn saturates(self) -> bool {
+        self == Self::Tanh
     }
 
     /// Name in configs and exported files.
@@ -120,7 +125,7 @@ impl MlpConfig {
     /// The layers, with weights from the stream `init` of `seed`.
     ///
     /// # Errors
-    /// [`crate::Error::Argument`] if a width is 0.
+    /// [`Error::Argument`] if a width is 0.
     pub fn layers(&self, input: RowShape, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {
         self.layers_up_to(None, input, seed, device)
     }
@@ -168,6 +173,16 @@ impl Dense {
         self.linear.weight.lazy_shape().dims()
     }
 
+    /// What enters the product: rows of as many features as the weights have.
+    fn enter(&self, input: &AnyActivation) -> Tensor<2> {
+        let (x, [d_in, _]) = (input.features(), self.sizes());
+        let [_, given] = x.dims();
+        require(given == d_in, || {
+            Error::argument("dense layer", "number of features of an input row", given, format!("{d_in}"))
+        });
+        x
+    }
+
     fn finish(&self, z: Tensor<2>) -> Trace<AnyActivation> {
         let h = self.dropout.forward(self.activation.forward(z.clone()));
         Trace { output: AnyActivation::Features(h), pre_activation: Some(z) }
@@ -205,8 +220,13 @@ impl Layer for Dense {
     }
 
     fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let x = self.normalisation.forward(input.features());
-        let z = self.linear.forward(x);
+        let z = self.linear.forward(self.normalisation.forward(self.enter(&input)));
+        if let Some(drive) = &drive {
+            let (given, needed) = (drive.dims(), z.dims());
+            require(given == needed, || {
+                Error::argument("dense layer", "shape of a drive", format!("{given:?}"), format!("{needed:?}"))
+            });
+        }
         self.finish(match drive {
             Some(drive) => z + drive,
             None => z,
@@ -214,7 +234,7 @@ impl Layer for Dense {
     }
 
     fn forward(&self, input: AnyActivation) -> AnyActivation {
-        let z = self.linear.forward(self.normalisation.forward(input.features()));
+        let z = self.linear.forward(self.normalisation.forward(self.enter(&input)));
         AnyActivation::Features(self.dropout.forward(self.activation.forward(z)))
     }
 
@@ -222,7 +242,7 @@ impl Layer for Dense {
     /// only divides, `N(x + v_c) W = (x W + v_c W) / rho_c` with `rho_c` from the squared length
     /// `|x|^2 + 2 <x, v_c> + |v_c|^2`.
     fn trace_candidates(&self, input: &AnyActivation, candidates: &Candidates) -> Trace<AnyActivation> {
-        let x = input.features();
+        let x = self.enter(input);
         let [rows, d_in] = x.dims();
         let count = candidates.count;
         let [_, d_out] = self.sizes();

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{AnyLayer, LayerOutline, MlpConfig};
 use crate::activation::RowShape;
+use crate::normalise::Normaliser;
 use crate::random::Seed;
 use crate::{ConfigError, ConfigErrors, Error, Result};
 
@@ -52,6 +53,22 @@ pub trait NetworkSpec: Debug + Send + Sync {
     /// The layers as they will be, known before there is an input: what the number of blocks follows from.
     fn outline(&self) -> Vec<LayerOutline>;
 
+    /// Normaliser of every layer's input; `None` where the architecture does not say, and rules take it to do.
+    fn normalisation(&self) -> Option<Normaliser> {
+        None
+    }
+
+    /// Whether the activation functions saturate, as tanh does and relu does not; `None` where the architecture does not
+    /// say, and rules take them to do.
+    fn saturates(&self) -> Option<bool> {
+        None
+    }
+
+    /// Output features of every layer, where the settings give them.
+    fn widths(&self) -> Option<&[usize]> {
+        None
+    }
+
     /// The layers for inputs of shape `input`, with weights from streams of `seed`, on `device`.
     ///
     /// # Errors
@@ -75,6 +92,18 @@ pub trait NetworkSpec: Debug + Send + Sync {
 impl NetworkSpec for MlpConfig {
     fn outline(&self) -> Vec<LayerOutline> {
         vec![LayerOutline::default(); self.widths.len()]
+    }
+
+    fn normalisation(&self) -> Option<Normaliser> {
+        Some(self.normalisation)
+    }
+
+    fn saturates(&self) -> Option<bool> {
+        Some(self.activation.saturates())
+    }
+
+    fn widths(&self) -> Option<&[usize]> {
+        Some(&self.widths)
     }
 
     fn layers(&self, input: RowShape, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {

@@ -8,6 +8,7 @@ use burn::module::{Module, ModuleDisplay};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::head::head_of;
 use super::local_classifiers::{export_heads, linear_heads};
 use super::{
     AnyHead, AnyRule, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext, Teaching,
@@ -100,7 +101,7 @@ impl Rule for DeepSupervision {
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
         let labels = self.teaching(pass);
         for stream in &mut pass.streams {
-            *stream = crate::local::learn(block, &self.heads[index], index, stream.clone(), &labels, tape);
+            *stream = crate::local::learn(block, head_of(&self.heads, index), index, stream.clone(), &labels, tape);
         }
     }
 
@@ -115,9 +116,9 @@ impl Rule for DeepSupervision {
         let labels = self.teaching(&pass);
         let mut x = batch.inputs.clone();
         let mut scores: Vec<Score> = Vec::with_capacity(network.len());
-        for (block, head) in network.blocks().iter().zip(&self.heads) {
+        for (index, block) in network.blocks().iter().enumerate() {
             let trace = block.trace(x);
-            scores.push(head.score(&trace, &labels));
+            scores.push(head_of(&self.heads, index).score(&trace, &labels));
             x = trace.output;
         }
         let total = scores.iter().skip(1).fold(scores[0].loss.clone(), |sum, s| sum + s.loss.clone());
@@ -133,9 +134,9 @@ impl Rule for DeepSupervision {
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
         let mut x = inputs;
         let mut all = Vec::with_capacity(network.len());
-        for (block, head) in network.blocks().iter().zip(&self.heads) {
+        for (index, block) in network.blocks().iter().enumerate() {
             x = block.forward(x);
-            all.push(head.scores(&x));
+            all.push(head_of(&self.heads, index).scores(&x));
         }
         Scores::of_heads(all, self.readout, self.chosen)
     }

@@ -49,16 +49,14 @@ impl Default for DrtpConfig {
 
 impl RuleSpec for DrtpConfig {
     fn check(&self, context: &Context) -> Vec<ConfigError> {
-        match context.network.get("activation").and_then(|a| a.as_str()) {
-            Some("tanh") => Vec::new(),
-            given => vec![ConfigError::new(
-                "$.network.activation",
-                format!(
-                    "\"{}\" does not saturate and 'drtp' needs an activation that does; needed: \"tanh\"",
-                    given.unwrap_or("relu")
-                ),
-            )],
+        if context.network.saturates() != Some(false) {
+            return Vec::new();
         }
+        vec![ConfigError::new(
+            "$.network",
+            "has an activation function that does not saturate, and 'drtp' needs one that does; needed: \"activation\": \
+             \"tanh\", in a network that has this setting",
+        )]
     }
 
     fn greedy(&self) -> Result<(), String> {

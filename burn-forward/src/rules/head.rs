@@ -14,6 +14,7 @@ use crate::local::LocalLoss;
 use crate::pair_loss::cross_entropy;
 use crate::projection::ProjectedCrossEntropy;
 use crate::tape::{Labels, Score};
+use crate::{Error, require};
 
 /// What a head is told about a batch.
 #[derive(Debug, Clone)]
@@ -119,6 +120,17 @@ impl LocalLoss<Teaching, AnyActivation> for AnyHead {
 }
 
 erased_module!(AnyHead);
+
+/// The head of block `index`.
+///
+/// # Panics
+/// If there are fewer heads.
+pub(super) fn head_of(heads: &[AnyHead], index: usize) -> &AnyHead {
+    require(index < heads.len(), || {
+        Error::argument("rule", "number of heads", heads.len(), format!("at least {}, one per block", index + 1))
+    });
+    &heads[index]
+}
 
 #[cfg(test)]
 mod tests {

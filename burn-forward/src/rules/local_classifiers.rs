@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::module::adaptive_avg_pool2d;
 
+use super::head::head_of;
 use super::{AnyHead, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, Scores, StepContext, Teaching};
 use crate::Result;
 use crate::activation::{Activation, AnyActivation, ReadRows};
@@ -188,7 +189,7 @@ impl Rule for LocalClassifiers {
         let labels = Labels(pass.labels.clone());
         let teaching = Teaching { labels, image: image.clone(), smoothing: self.smoothing };
         let kept = self.settings.kept(&input);
-        let output = learn(block, &self.heads[index], index, input, &teaching, tape);
+        let output = learn(block, head_of(&self.heads, index), index, input, &teaching, tape);
         pass.streams = std::iter::once(self.settings.next(kept, output)).chain(image).collect();
         pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
     }
@@ -208,10 +209,10 @@ impl Rule for LocalClassifiers {
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
         let mut x = inputs;
         let mut all: Vec<Tensor<2>> = Vec::with_capacity(network.len());
-        for (block, head) in network.blocks().iter().zip(&self.heads) {
+        for (index, block) in network.blocks().iter().enumerate() {
             let kept = self.settings.kept(&x);
             let h = block.forward(x);
-            all.push(head.scores(&h));
+            all.push(head_of(&self.heads, index).scores(&h));
             x = self.settings.next(kept, h);
         }
         Scores::of_heads(all, self.settings.readout, self.chosen)

@@ -7,6 +7,8 @@ use burn::tensor::activation::softmax;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, require};
+
 /// How class scores of several blocks become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -70,13 +72,33 @@ pub struct Scores {
 
 impl Scores {
     /// The scores of the readout in force `[B, C]`.
+    ///
+    /// # Panics
+    /// If it is not among the readouts.
     pub fn primary(&self) -> Tensor<2> {
+        let readouts = self.readouts.len();
+        require(self.primary < readouts, || {
+            let needed = format!("below {readouts}, the number of readouts");
+            Error::argument("Scores::primary", "index of the readout in force", self.primary, needed)
+        });
         self.readouts[self.primary].1.clone()
     }
 
     /// Scores of classifying heads, one per block, with every readout of them; that of `chosen` blocks only where it is the
     /// one in force.
+    ///
+    /// # Panics
+    /// Without heads, or if their scores differ in shape.
     pub fn of_heads(heads: Vec<Tensor<2>>, readout: HeadReadout, chosen: BlockRange) -> Self {
+        require(!heads.is_empty(), || Error::argument("Scores::of_heads", "number of heads", 0, ">= 1"));
+        let shape = heads[0].dims();
+        if let Some((index, head)) = heads.iter().enumerate().find(|(_, head)| head.dims() != shape) {
+            require(false, || {
+                let needed = format!("{shape:?}, as of head 0");
+                let what = format!("shape of the scores of head {index}");
+                Error::argument("Scores::of_heads", what, format!("{:?}", head.dims()), needed)
+            });
+        }
         let last = heads[heads.len() - 1].clone();
         let sum = sum(&heads);
         let mean = sum.clone() / heads.len() as f64;

@@ -1,5 +1,8 @@
 //! The model that burn-train trains: a network and a rule.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor};
@@ -27,12 +30,15 @@ pub struct LocalModel {
     pub rule: AnyRule,
     #[module(skip)]
     seed: Seed,
+    /// Steps on batches of unknown address, counted over all copies of the model.
+    #[module(skip)]
+    unaddressed: Arc<AtomicU64>,
 }
 
 impl LocalModel {
     /// Pairs a network with a rule built for it.
     pub fn new(network: Network, rule: AnyRule, seed: Seed) -> Self {
-        Self { frozen: None, network, rule, seed }
+        Self { frozen: None, network, rule, seed, unaddressed: Arc::default() }
     }
 
     /// The model behind layers that do not learn.
@@ -62,9 +68,13 @@ impl LocalModel {
     }
 
     /// Where a batch is in the run. Also seeds the device for the step, so that what layers draw on the device (dropout)
-    /// depends on the step alone and a resumed run draws the same.
+    /// depends on the step alone and a resumed run draws the same. Every call for a batch of [unknown](BatchKey::UNKNOWN)
+    /// address is a new step.
     pub fn context(&self, batch: &Batch) -> StepContext {
-        let key = batch.key;
+        let key = match batch.key {
+            BatchKey::UNKNOWN => BatchKey { epoch: 0, index: self.unaddressed.fetch_add(1, Ordering::Relaxed) },
+            known => known,
+        };
         batch.targets.device().seed(self.seed.number("dropout", &[key.epoch, key.index]));
         StepContext { seed: self.seed, key }
     }
@@ -74,7 +84,7 @@ impl LocalModel {
         let context = self.context(batch);
         let mut tape = Tape::new(()).keeping_numbers(&batch.targets);
         let pass = self.rule.step(&self.network, &self.enter_batch(batch), context, &mut tape);
-        self.output(tape, pass, batch.key)
+        self.output(tape, pass, context.key)
     }
 
     /// One pass in which block `index` alone learns, from what blocks below it made of a batch.

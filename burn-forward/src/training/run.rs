@@ -91,11 +91,7 @@ impl Run {
         let mut config = config;
         config.resolve_data_path(&options.folders);
         let run = Self { config, data, device, options };
-        let (input, classes) = run.shapes();
-        let network = run.config.resolved().get("network").and_then(|n| n.as_object()).cloned().unwrap_or_default();
-        let context =
-            crate::config::Context { network: &network, blocks: None, input: Some(input), classes: Some(classes) };
-        let mut errors = run.config.rule.check(&context);
+        let mut errors = run.config.rule.check(&run.config.context(None, Some(run.shapes())));
         if let ScheduleConfig::Greedy { cache: true, .. } = run.config.schedule
             && run.data.is_augmented()
         {

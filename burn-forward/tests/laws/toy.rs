@@ -68,18 +68,32 @@ impl Case {
     }
 
     pub(crate) fn model_of(&self, mlp: &MlpConfig, partition: Partition, seed: Seed) -> LocalModel {
+        self.model_for(CLASSES, mlp, partition, seed).unwrap_or_else(|e| panic!("{self}: {e}"))
+    }
+
+    pub(crate) fn try_model(&self, classes: usize) -> burn_forward::Result<LocalModel> {
+        self.model_for(classes, &mlp(&[10, 9, 8]), Partition::LAYER, seed())
+    }
+
+    fn model_for(
+        &self,
+        classes: usize,
+        mlp: &MlpConfig,
+        partition: Partition,
+        seed: Seed,
+    ) -> burn_forward::Result<LocalModel> {
         let spec = self.spec();
-        let layers = mlp.layers_for(INPUT, spec.layer_request(CLASSES), seed, &self.device).unwrap();
-        let network = Network::new(layers, spec.partition().unwrap_or(partition)).unwrap();
-        let rule = spec.build(&network, CLASSES, seed).unwrap_or_else(|e| panic!("{self}: {e}"));
-        LocalModel::new(network, rule, seed)
+        let layers = mlp.layers_for(INPUT, spec.layer_request(classes), seed, &self.device)?;
+        let network = Network::new(layers, spec.partition().unwrap_or(partition))?;
+        let rule = spec.build(&network, classes, seed)?;
+        Ok(LocalModel::new(network, rule, seed))
     }
 
     /// Whether the rule with these settings has no objection to a network.
     pub(crate) fn accepts(&self, mlp: &MlpConfig) -> bool {
-        let network = serde_json::to_value(mlp).unwrap();
-        let (network, blocks) = (network.as_object().unwrap(), Some(mlp.widths.len()));
-        self.spec().check(&Context { network, blocks, input: Some(INPUT), classes: Some(CLASSES) }).is_empty()
+        let blocks = Some(mlp.widths.len());
+        let context = Context { network_name: "mlp", network: mlp, blocks, input: Some(INPUT), classes: Some(CLASSES) };
+        self.spec().check(&context).is_empty()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::init::{self, Init};
 use crate::label::LabelInput;
 use crate::negatives::Negatives;
 use crate::network::Network;
+use crate::normalise::Normaliser;
 use crate::optimize::{OptimizerConfig, OptimizerName};
 use crate::pair_loss::{PairLoss, Threshold};
 use crate::peer::{PeerConfig, PeerNormalisation};
@@ -51,11 +52,11 @@ pub enum EnergyReadout {
 /// |---|---|---|---|---|
 /// | `preset` | | | | which column fills in the rest; default hinton |
 /// | `goodness` | sum-squares | mean-squares | burst | see [`Goodness`] |
-/// | `loss` | logistic, width, 1 | logistic, 2, 1 | symba, 1 | see [`PairLoss`] |
+/// | `loss` | logistic, width, 1 | logistic, 2, 1 | symba, 1 | see [`PairLoss`]; under another goodness the threshold is unit-scale |
 /// | `loss-weight` | 0.5 | 1 | 1 | weight of the pair loss against the peer term |
 /// | `label` | overlay, 1 | overlay, 1 | per-layer | see [`LabelInput`] |
 /// | `negatives` | hard | permuted | hard | see [`Negatives`] |
-/// | `peer` | 0.03, 0.9 | strength 0 | strength 0 | see [`PeerConfig`]; strength 0 switches it off |
+/// | `peer` | 0.03, 0.9 | strength 0 | strength 0 | see [`PeerConfig`]; strength 0 switches it off; on the scale of sum-squares, see [`Goodness::slope`] |
 /// | `softmax-head` | true | false | true | train a softmax head; hard negatives need it |
 /// | `first-block` | 1 | 0 | 0 | first block (from 0) whose goodness counts |
 /// | `readout` | energy | energy | energy | energy or softmax |
@@ -70,7 +71,7 @@ pub struct ForwardForwardConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goodness: Option<Goodness>,
     /// Loss of a pair of goodness values; without it the preset's: logistic with threshold width, logistic with
-    /// threshold 2, symba with alpha 1.
+    /// threshold 2, symba with alpha 1; under another goodness than the preset's the threshold is unit-scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<PairLoss>,
     /// Weight of the pair loss against the peer term; without it the preset's: 0.5, 1, 1.
@@ -83,7 +84,8 @@ pub struct ForwardForwardConfig {
     /// How wrong labels are chosen; without it the preset's: hard, permuted, hard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negatives: Option<Negatives>,
-    /// Peer normalisation; without it the preset's: strength 0.03 and momentum 0.9 for hinton, none for the others.
+    /// Peer normalisation; without it the preset's: strength 0.03 and momentum 0.9 for hinton, none for the others. The
+    /// strength is that beside sum-squares: beside a goodness that is flatter it is less by as much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerConfig>,
     /// Whether to train a softmax head; without it the preset's: true, false, true.
@@ -117,7 +119,7 @@ impl ForwardForwardConfig {
         let preset = match self.preset {
             ForwardForwardPreset::Hinton => Settings {
                 goodness: Goodness::SumSquares,
-                loss: PairLoss::default(),
+                loss: PairLoss::Logistic { threshold: Threshold::WIDTH, scale: 1.0 },
                 loss_weight: 0.5,
                 label: LabelInput::default(),
                 negatives: Negatives::Hard,
@@ -149,9 +151,17 @@ impl ForwardForwardConfig {
                 readout: EnergyReadout::Energy,
             },
         };
+        let goodness = self.goodness.unwrap_or(preset.goodness);
+        // The recipe's threshold is on the scale of the recipe's goodness.
+        let loss = match preset.loss {
+            PairLoss::Logistic { scale, .. } if goodness != preset.goodness => {
+                PairLoss::Logistic { threshold: Threshold::UNIT_SCALE, scale }
+            }
+            fitting => fitting,
+        };
         Settings {
-            goodness: self.goodness.unwrap_or(preset.goodness),
-            loss: self.loss.unwrap_or(preset.loss),
+            goodness,
+            loss: self.loss.unwrap_or(loss),
             loss_weight: self.loss_weight.unwrap_or(preset.loss_weight),
             label: self.label.unwrap_or(preset.label),
             negatives: self.negatives.unwrap_or(preset.negatives),
@@ -197,11 +207,19 @@ impl RuleSpec for ForwardForwardConfig {
                  needed: \"graph-forward-forward\", or another rule",
             ));
         }
-        if matches!(context.network.get("normalisation").and_then(|n| n.as_str()), None | Some("none")) {
+        if context.network.normalisation() == Some(Normaliser::None) {
             errors.push(ConfigError::new(
                 "$.network.normalisation",
                 "\"none\" lets the next block read the goodness of the one before from the length of its output; \
                  'forward-forward' needs \"rms\", \"l2\" or \"layer-norm\"",
+            ));
+        }
+        if s.goodness != Goodness::SumSquares
+            && matches!(s.loss, PairLoss::Logistic { threshold: Threshold::WIDTH, .. })
+        {
+            errors.push(ConfigError::new(
+                "$.rule.loss.threshold",
+                "\"width\" is on the scale of the goodness \"sum-squares\" alone; needed: \"unit-scale\", or a number",
             ));
         }
         if s.negatives == Negatives::Hard && !s.softmax_head {
@@ -225,12 +243,12 @@ impl RuleSpec for ForwardForwardConfig {
             ));
         }
         if let (LabelInput::Overlay { .. }, Some(input), Some(classes)) = (s.label, context.input, context.classes)
-            && input.len() < classes
+            && input.len() <= classes
         {
             errors.push(ConfigError::new(
                 "$.rule.label",
                 format!(
-                    "an overlay of {classes} classes does not fit into {} input features; needed: \"per-layer\"",
+                    "an overlay of {classes} classes leaves nothing of {} input features; needed: \"per-layer\"",
                     input.len()
                 ),
             ));
@@ -286,12 +304,15 @@ impl RuleSpec for ForwardForwardConfig {
                     Some(Param::from_tensor(Init::Normal(1.0).draw([classes, width], rng, &device)?))
                 }
             };
-            let peer = (settings.peer.strength > 0.0)
-                .then(|| PeerNormalisation::new(block.output().len(), settings.peer, &device));
+            let width = block.output().len();
+            let unit = settings.goodness.at_unit_scale(width, &device)?;
+            let slope = settings.goodness.slope(width, unit);
+            let peer = PeerConfig { strength: settings.peer.strength * slope, ..settings.peer };
+            let peer = (peer.strength > 0.0).then(|| PeerNormalisation::new(width, peer, &device));
             heads.push(GoodnessHead {
                 label,
                 peer,
-                pieces: Pieces { goodness: settings.goodness, loss: settings.loss, weight: settings.loss_weight },
+                pieces: Pieces { goodness: settings.goodness, loss: settings.loss, weight: settings.loss_weight, unit },
             });
         }
         let first = head_start(network.len());
@@ -303,5 +324,53 @@ impl RuleSpec for ForwardForwardConfig {
             })
             .transpose()?;
         Ok(AnyRule::new(ForwardForward { heads, softmax, settings, classes, seed }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::network::MlpConfig;
+
+    const GOODNESS: [&str; 8] =
+        ["sum-squares", "mean-squares", "negative-sum-squares", "length", "mean", "top-k", "entmax", "burst"];
+
+    fn parse(settings: Value) -> ForwardForwardConfig {
+        serde_json::from_value(settings).unwrap()
+    }
+
+    fn refusals(config: &ForwardForwardConfig) -> Vec<ConfigError> {
+        let network: MlpConfig = serde_json::from_value(json!({"widths": [9, 9], "normalisation": "rms"})).unwrap();
+        config.check(&Context {
+            network_name: "mlp",
+            network: &network,
+            blocks: Some(2),
+            input: Some(RowShape::Features(20)),
+            classes: Some(10),
+        })
+    }
+
+    #[test]
+    fn a_threshold_is_on_the_scale_of_its_goodness() {
+        for (preset, own, threshold) in
+            [("hinton", "sum-squares", json!("width")), ("pezeshki", "mean-squares", json!(2.0))]
+        {
+            for goodness in GOODNESS {
+                let resolved = parse(json!({"preset": preset, "goodness": goodness})).resolved();
+                let expected = if goodness == own { threshold.clone() } else { json!("unit-scale") };
+                assert_eq!(resolved["loss"]["threshold"], expected, "{preset} with {goodness}");
+                let again = parse(resolved.clone());
+                assert_eq!((again.resolved(), refusals(&again)), (resolved, Vec::new()), "{preset} with {goodness}");
+            }
+        }
+        for goodness in GOODNESS {
+            let loss = json!({"name": "logistic", "threshold": "width"});
+            let errors = refusals(&parse(json!({"goodness": goodness, "loss": loss})));
+            let paths: Vec<&str> = errors.iter().map(|e| e.path.as_str()).collect();
+            let expected: &[&str] = if goodness == "sum-squares" { &[] } else { &["$.rule.loss.threshold"] };
+            assert_eq!(paths, expected, "{goodness}");
+        }
     }
 }

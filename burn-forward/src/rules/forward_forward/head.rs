@@ -27,6 +27,8 @@ pub(super) struct Pieces {
     pub(super) goodness: Goodness,
     pub(super) loss: PairLoss,
     pub(super) weight: f64,
+    /// Goodness of activities whose mean square is 1.
+    pub(super) unit: f64,
 }
 
 /// The first `positives` rows of a pass are positive samples, the others their negatives in the same order.
@@ -41,7 +43,8 @@ impl<A: Activation> LocalLoss<Polarity, A> for GoodnessHead {
         let b = signal.positives;
         let g = self.pieces.goodness.of(h.clone());
         let (positive, negative) = (g.clone().narrow(0, 0, b), g.narrow(0, b, rows - b));
-        let mut loss = self.pieces.loss.forward(positive.clone(), negative.clone(), width) * self.pieces.weight;
+        let mut loss =
+            self.pieces.loss.forward(positive.clone(), negative.clone(), self.pieces.unit) * self.pieces.weight;
         if let (Some(peer), Some(z)) = (&self.peer, &trace.pre_activation) {
             let [_, z_width] = z.dims();
             loss = loss + peer.penalty(z.clone().slice([0..b, 0..z_width]), h.slice([0..b, 0..width]));
