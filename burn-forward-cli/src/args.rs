@@ -107,6 +107,9 @@ pub(crate) struct TrainArgs {
     /// Run folder; default `runs/<config name>-<n>`
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+    /// Use a folder that is not empty and replace files of the same names; a run is never replaced
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
     /// Go on with a run that was stopped, exactly as if it had not been: with its own config and seed, on its device
     /// unless --device names another
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "sets", "seed", "out", "dry_run"])]
@@ -177,6 +180,9 @@ pub(crate) struct CompareArgs {
     /// Folder for the runs; default `runs/compare-<n>`
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+    /// Use a folder that is not empty and holds no part of this comparison, and replace files of the same names
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
     /// Add back-propagation with gradient checkpointing, the fair rival where memory is the topic
     #[arg(long)]
     pub(crate) checkpointing: bool,
@@ -204,6 +210,9 @@ pub(crate) struct CostsArgs {
     /// Folder for configs, figures and page; default `runs/costs-<n>`
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+    /// Use a folder that is not empty and replace files of the same names
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
     /// Print one JSON object per point on standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -215,8 +224,11 @@ pub(crate) struct ReportArgs {
     #[arg(required = true)]
     pub(crate) runs: Vec<PathBuf>,
     /// The page; default `report.html` in the first run folder
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Replace the file, if it is there
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -224,8 +236,11 @@ pub(crate) struct ExportArgs {
     /// Run folder
     pub(crate) run: PathBuf,
     /// The file; default `model.safetensors` in the run folder
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Replace the file, if it is there
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
     /// Folder with data sets
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,

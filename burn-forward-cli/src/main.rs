@@ -20,10 +20,18 @@ fn main() -> ExitCode {
     // Before anything starts a thread.
     burn_forward::flush_denormals();
     allocator::keep_small_return_large();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => {
+            // Help and version are answers; if they cannot be written, that is a failure.
+            let written = said.print();
+            return ExitCode::from(if written.is_err() { 1 } else { u8::try_from(said.exit_code()).unwrap_or(2) });
+        }
+    };
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("BURN_FORWARD_LOG"))
         .with_writer(std::io::stderr)
+        .with_ansi(false)
         .init();
     let result = match &cli.command {
         Command::Train(a) => commands::train::run(a),
@@ -50,8 +58,15 @@ fn main() -> ExitCode {
                 Some(whole) => output::note(format_args!("error: {whole}")),
                 None => output::note(format_args!("error: {error:#}")),
             }
-            let input = error.downcast_ref::<burn_forward::Error>().is_none_or(burn_forward::Error::is_input);
-            ExitCode::from(if input && error.downcast_ref::<commands::RunFailed>().is_none() { 2 } else { 1 })
+            ExitCode::from(if is_input(&error) { 2 } else { 1 })
         }
+    }
+}
+
+/// Whether the user's input is at fault and not the run, or the disk it was to be written to.
+fn is_input(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<burn_forward::Error>() {
+        Some(error) => error.is_input(),
+        None => !error.is::<commands::RunFailed>() && !error.chain().any(|cause| cause.is::<std::io::Error>()),
     }
 }

@@ -1,6 +1,8 @@
 //! Every command but `train`, on runs and configs of a second.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "commands/outputs.rs"]
+mod outputs;
 mod program;
 
 use std::fs;
@@ -290,5 +292,36 @@ fn a_bare_environment_is_enough() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(read_json(&place.file("run/run.json"))["git_revision"], Value::Null);
+}
+
+/// The revision is the program's own, wherever it is run.
+#[test]
+fn the_revision_is_the_programs() {
+    let git = |folder: &std::path::Path, arguments: &[&str]| {
+        let output = Command::new("git").current_dir(folder).args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).unwrap();
+        output.status.success().then(|| text.trim().to_string())
+    };
+    let place = Place::new();
+    place.config("c.json", &mono(json!({"training": {"epochs": 1}})));
+    // A folder of the user's under git, with a commit of its own.
+    let name = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "mine"];
+    if git(place.path(), &["init", "-q"]).and_then(|_| git(place.path(), &name)).is_none() {
+        eprintln!("SKIPPED: there is no git here");
+        return;
+    }
+    place.run(&["train", "c.json", "--out", "run", "--quiet"]).done();
+    let recorded = read_json(&place.file("run/run.json"));
+    let theirs = git(place.path(), &["rev-parse", "--short=12", "HEAD"]).unwrap();
+    assert_ne!(recorded["git_revision"], json!(theirs));
+    // Of an unchanged checkout it is known which; a changed one may have been committed since.
+    let own = recorded["git_revision"].as_str().map(|revision| revision.trim_end_matches("-dirty").to_string());
+    if let (Some(own), Some(_)) = (&own, git(&checkout(), &["rev-parse", "HEAD"])) {
+        assert!(git(&checkout(), &["cat-file", "-e", &format!("{own}^{{commit}}")]).is_some(), "{own}");
+    }
+    // Burn's version is the one that Cargo was told to take.
+    let manifest = fs::read_to_string(checkout().join("Cargo.toml")).unwrap();
+    let burn = recorded["versions"]["burn"].as_str().unwrap();
+    assert!(manifest.contains(&format!("burn = {{ version = \"={burn}\"")), "{burn}");
+    assert!(place.run(&["doctor"]).done().contains(&format!(", Burn {burn}\n")));
 }

@@ -51,7 +51,7 @@ fn tensors(path: &Path) -> Vec<String> {
 /// images in the files `images` (the program's) and `inputs` (the reader's).
 #[track_caller]
 fn assert_same_logits(place: &Place, name: &str, python: &str, reader: &[&str], samples: usize, classes: usize) {
-    assert_eq!(place.run(&["export", name, "--out", "model"]).done(), "model\n");
+    assert_eq!(place.run(&["export", name, "--out", "model", "--force"]).done(), "model\n");
     let script = checkout().join("burn-forward/tests/python").join(reader[0]);
     let output = Command::new(python)
         .current_dir(place.path())

@@ -78,9 +78,18 @@ pub enum Error {
         problem: String,
     },
 
-    /// A file could not be read or written.
+    /// A file could not be read.
     #[error("{}: {source}", path.display())]
     Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+
+    /// A file could not be written, or a folder not be made.
+    #[error("{} cannot be written: {source}", path.display())]
+    Write {
         /// The file or folder.
         path: PathBuf,
         /// The operating system's reason.
@@ -101,6 +110,11 @@ impl Error {
     /// An [`Error::Io`] for `path`.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Self::Io { path: path.as_ref().to_path_buf(), source }
+    }
+
+    /// An [`Error::Write`] for `path`.
+    pub fn write(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Write { path: path.as_ref().to_path_buf(), source }
     }
 
     /// An [`Error::Data`] for `path`.
@@ -128,9 +142,15 @@ impl Error {
         Self::RunFolder { folder: folder.as_ref().to_path_buf(), problem: problem.into() }
     }
 
-    /// Whether the user's input is at fault (exit code 2) and not the run itself (exit code 1).
+    /// Whether the user's input is at fault (exit code 2) and not the run itself (exit code 1). A file that cannot be
+    /// written is at fault where there can be none of its name, and not where a disk is full.
     pub fn is_input(&self) -> bool {
-        !matches!(self, Self::NonFinite { .. } | Self::Interrupted(_) | Self::Burn { .. })
+        use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+        match self {
+            Self::Write { source, .. } => matches!(source.kind(), IsADirectory | NotADirectory | NotFound),
+            Self::NonFinite { .. } | Self::Interrupted(_) | Self::Burn { .. } => false,
+            _ => true,
+        }
     }
 }
 

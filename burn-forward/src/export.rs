@@ -38,10 +38,10 @@ fn floats(data: &TensorData) -> Result<Vec<f32>> {
     Ok(data.iter::<f32>().collect())
 }
 
-/// Writes the inference network of `model`, [without blocks that nobody reads](LocalModel::without_unread_blocks), to `path`, under a temporary name that is then renamed.
+/// Writes the inference network of `model`, [without blocks that nobody reads](LocalModel::without_unread_blocks), to `path`, [whole](crate::files::write).
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be written, [`Error::Burn`] if it cannot be put together.
+/// [`Error::Write`] if the file cannot be written, [`Error::Burn`] if it cannot be put together.
 pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
     let model = &model.without_unread_blocks();
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
@@ -85,8 +85,5 @@ pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
         views.push((name.clone(), view));
     }
     let file = safetensors::serialize(views, Some(metadata)).map_err(|e| Error::burn("export", e))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.partial"));
-    std::fs::write(&temporary, file).map_err(|e| Error::io(&temporary, e))?;
-    std::fs::rename(&temporary, path).map_err(|e| Error::io(path, e))
+    crate::files::write(path, file)
 }

@@ -15,6 +15,7 @@ pub mod erased;
 mod error;
 pub mod export;
 pub mod feedback;
+pub mod files;
 #[cfg(feature = "flex")]
 mod flex;
 pub mod goodness;
@@ -49,3 +50,6 @@ pub use error::{ConfigError, ConfigErrors, Error, Result, require};
 pub use local::{Local, LocalLoss};
 pub use projection::{CrossEntropy, ProjectedCrossEntropy};
 pub use tape::{Labels, Score, Tape};
+
+/// The version of Burn that this crate is made for, as run folders and the program name it.
+pub const BURN_VERSION: &str = "0.22.1";

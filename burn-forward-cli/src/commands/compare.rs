@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn_forward::config::RunConfig;
 use burn_forward::report::{self, RunRecord};
 use burn_forward::training::{RunFolder, Summary};
 use serde_json::{Map, Value, json};
 
-use super::{InputWrong, RunFailed, registry};
+use super::{InputWrong, RunFailed, output_folder, registry};
 use crate::args::{ChangeArgs, CompareArgs};
 use crate::output::{note, print, print_line};
 use crate::tables::{bytes, grouped, percent, table};
@@ -27,12 +27,14 @@ pub(super) struct Arm {
 
 pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     let arms = arms(&args.configs, &args.change, args.checkpointing)?;
-    let out = folder(args.out.as_deref(), "compare")?;
+    // Begun before: the config of one of its runs is there.
+    let begun = |out: &Path| arms.iter().any(|arm| out.join(arm.file_name(arm.seed())).is_file());
+    let out = output_folder(args.out.as_deref(), "compare", |out| args.force || begun(out))?;
     let mut results: BTreeMap<usize, Vec<Summary>> = BTreeMap::new();
     let mut folders = Vec::new();
     for (i, arm) in arms.iter().enumerate() {
         for offset in 0..args.seeds {
-            let seed = arm.config.get("seed").and_then(Value::as_u64).unwrap_or(0) + offset;
+            let seed = arm.seed() + offset;
             let folder = out.join(format!("{}-seed{seed}", arm.name));
             note(format_args!("{} seed {seed}", arm.name));
             let summary = child(args, arm, seed, &folder)?;
@@ -52,17 +54,6 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
         print_line(format_args!("\nreport {}", out.join("report.html").display()))?;
     }
     Ok(())
-}
-
-/// The folder asked for, or the first of `runs/<name>-1`, `runs/<name>-2` ... that is not there yet.
-pub(super) fn folder(asked: Option<&Path>, name: &str) -> Result<PathBuf> {
-    let free = || {
-        let mut all = (1..).map(|n| PathBuf::from(format!("runs/{name}-{n}")));
-        all.find(|folder| !folder.exists())
-    };
-    let folder = asked.map(Path::to_path_buf).or_else(free).context("no folder is free")?;
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    Ok(folder)
 }
 
 /// The given configs, and the baselines on the first one's network, data and budget.
@@ -120,6 +111,16 @@ pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool
 }
 
 impl Arm {
+    /// The config's own seed.
+    fn seed(&self) -> u64 {
+        self.config.get("seed").and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// Name of the config's file for a run with `seed`.
+    fn file_name(&self, seed: u64) -> String {
+        format!("{}-seed{seed}.json", self.name)
+    }
+
     /// The config of a process that runs the arm, with another seed where one is given.
     pub(super) fn document(&self, seed: Option<u64>) -> Result<String> {
         let mut config = self.config.clone();
@@ -136,7 +137,7 @@ impl Arm {
 fn child(args: &CompareArgs, arm: &Arm, seed: u64, folder: &Path) -> Result<Summary> {
     let text = arm.document(Some(seed))?;
     let parent = folder.parent().unwrap_or(Path::new("."));
-    let file = parent.join(format!("{}-seed{seed}.json", arm.name));
+    let file = parent.join(arm.file_name(seed));
     if folder.join("config.json").is_file() && std::fs::read_to_string(&file).ok().as_ref() != Some(&text) {
         // Its results would be taken for those of the config at hand.
         return Err(InputWrong(format!(
@@ -146,7 +147,7 @@ fn child(args: &CompareArgs, arm: &Arm, seed: u64, folder: &Path) -> Result<Summ
         .into());
     }
     if !folder.join("summary.json").is_file() {
-        std::fs::write(&file, text).with_context(|| file.display().to_string())?;
+        burn_forward::files::write(&file, text)?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("train");
         if folder.join("config.json").is_file() {

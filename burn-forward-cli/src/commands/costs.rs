@@ -5,13 +5,14 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn_forward::config::RunConfig;
+use burn_forward::files;
 use burn_forward::report::{self, CostPoint};
 use serde_json::{Value, json};
 
-use super::compare::{Arm, arms, folder};
-use super::{InputWrong, RunFailed, registry};
+use super::compare::{Arm, arms};
+use super::{InputWrong, RunFailed, output_folder, registry};
 use crate::args::CostsArgs;
 use crate::output::{note, print, print_line};
 use crate::tables::{bytes, table};
@@ -26,12 +27,12 @@ pub(crate) fn run(args: &CostsArgs) -> Result<()> {
             RunConfig::from_value(&origin, arm.config.clone(), &[format!("{setting}={value}")], &registry())?;
         }
     }
-    let out = folder(args.out.as_deref(), "costs")?;
+    let out = output_folder(args.out.as_deref(), "costs", |_| args.force)?;
     let mut points = Vec::with_capacity(arms.len() * values.len());
     let mut lines = String::new();
     for arm in &arms {
         let config = out.join(format!("{}.json", arm.name));
-        std::fs::write(&config, arm.document(None)?).with_context(|| config.display().to_string())?;
+        files::write(&config, arm.document(None)?)?;
         for value in &values {
             let label = report::setting_label(&parsed(value));
             note(format_args!("{} with {setting}={label}", arm.name));
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &CostsArgs) -> Result<()> {
         }
     }
     let (figures, page) = (out.join("costs.jsonl"), out.join("report.html"));
-    std::fs::write(&figures, lines).with_context(|| figures.display().to_string())?;
+    files::write(&figures, lines)?;
     report::write_costs(&setting, &points, &page)?;
     if !args.json {
         print(render(&setting, &points))?;

@@ -9,7 +9,7 @@ use crate::args::DoctorArgs;
 use crate::output::print_line;
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
-    print_line(format_args!("burn-forward {}, Burn 0.22.1", env!("CARGO_PKG_VERSION")))?;
+    print_line(format_args!("burn-forward {}, Burn {}", super::version(), burn_forward::BURN_VERSION))?;
     let cpus = std::thread::available_parallelism()?;
     print_line(format_args!("{} {}, {cpus} cpus", std::env::consts::OS, std::env::consts::ARCH))?;
     print_line("\ndevices")?;

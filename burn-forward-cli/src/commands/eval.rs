@@ -25,6 +25,7 @@ fn open(args: &EvalArgs) -> Result<(Run, LocalModel, serde_json::Value)> {
         return Ok((run, model.valid(), known));
     }
     let (run, folder) = reopen(&args.run, Some(&args.device), args.data.as_deref())?;
+    folder.check_data(&run)?;
     let model = load_model(&run, &folder)?;
     let known = folder.read_json("summary.json").unwrap_or_else(|_| json!({}));
     Ok((run, model, known))

@@ -14,12 +14,13 @@ pub(crate) mod report;
 pub(crate) mod train;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn_forward::config::{Registry, RunConfig};
 use burn_forward::data::DataFolders;
 use burn_forward::training::{Run, RunFolder, RunOptions};
+use serde_json::json;
 
 use crate::args::{ChangeArgs, DEFAULT_DEVICE};
 
@@ -61,15 +62,48 @@ fn options(device: &str, config: Option<&Path>, data: Option<&Path>) -> RunOptio
         folders: DataFolders::new(config.and_then(Path::parent), data),
         interrupter: Default::default(),
         command: std::env::args().collect::<Vec<_>>().join(" "),
-        git_revision: git_revision(),
+        git_revision: REVISION.map(str::to_string),
     }
 }
 
-/// Revision of the checkout the program is run in, if it is one.
-fn git_revision() -> Option<String> {
-    let output = std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_string())
+/// Git revision that the program was built from, where its build script could tell; `-dirty` where sources were changed.
+const REVISION: Option<&str> = option_env!("BURN_FORWARD_REVISION");
+
+/// The program's version, with its revision where that is known.
+pub(crate) fn version() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    REVISION.map_or(version.to_string(), |revision| format!("{version} ({revision})"))
+}
+
+/// The file that was asked for, which must not be there already unless that is fine, or the command's own.
+fn output_file(asked: Option<&Path>, force: bool, own: impl FnOnce() -> PathBuf) -> Result<PathBuf> {
+    match asked {
+        None => Ok(own()),
+        // Devices and pipes are there to be written to.
+        Some(out) if out.is_file() && !force => {
+            Err(InputWrong(format!("{}: is there already; needed: another --out, or --force", out.display())).into())
+        }
+        Some(out) => Ok(out.to_path_buf()),
+    }
+}
+
+/// The folder that was asked for, made if it is not there, or the first of `runs/<name>-1`, `runs/<name>-2` ... that is not
+/// there yet. One that is not empty has to be `known` to the command.
+fn output_folder(asked: Option<&Path>, name: &str, known: impl FnOnce(&Path) -> bool) -> Result<PathBuf> {
+    let folder = match asked {
+        Some(asked) => asked.to_path_buf(),
+        None => {
+            let mut all = (1..).map(|n| PathBuf::from(format!("runs/{name}-{n}")));
+            all.find(|folder| !folder.exists()).context("no folder is free")?
+        }
+    };
+    let is_empty = || std::fs::read_dir(&folder).map_or(true, |mut entries| entries.next().is_none());
+    if !is_empty() && !known(&folder) {
+        let found = format!("{}: is not empty, and was not begun by this command", folder.display());
+        return Err(InputWrong(format!("{found}; needed: another --out, or --force")).into());
+    }
+    std::fs::create_dir_all(&folder).map_err(|e| burn_forward::Error::write(&folder, e))?;
+    Ok(folder)
 }
 
 /// Says on standard error what is known to fail.
@@ -90,12 +124,14 @@ pub(crate) fn prepare(path: &Path, change: &ChangeArgs) -> Result<Run> {
 pub(crate) fn reopen(path: &Path, device: Option<&str>, data: Option<&Path>) -> Result<(Run, RunFolder)> {
     let folder = RunFolder::open(path)?;
     let resolved = folder.read_json("config.json")?;
-    let info = folder.read_json("run.json").unwrap_or_default();
+    // Without it a run can still be used, though not gone on with; a damaged one may say anything.
+    let info = if folder.file("run.json").exists() { folder.read_json("run.json")? } else { json!({}) };
     let device = device.or(info["device"].as_str()).unwrap_or(DEFAULT_DEVICE);
     // The folder that the run was given; on another machine it may not be there, and the default is worth a look.
     let given = info["data_folder"].as_str().map(Path::new).filter(|folder| folder.is_dir());
     let origin = folder.file("config.json");
     let config = RunConfig::from_value(&origin.display().to_string(), resolved, &[], &registry())?;
+    folder.check_config(&config)?;
     let run = Run::prepare(config, options(device, Some(&origin), data.or(given)))?;
     Ok((run, folder))
 }

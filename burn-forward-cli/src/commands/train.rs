@@ -6,7 +6,7 @@ use anyhow::Result;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::{ItemLazy, TrainStep};
 use burn_forward::report::{self, RunRecord};
-use burn_forward::training::{Outcome, ProgressRenderer, Run, RunFolder, Summary, Verbosity, train};
+use burn_forward::training::{Outcome, ProgressRenderer, Run, RunFolder, Start, Summary, Verbosity};
 
 use super::{RunFailed, prepare, reopen};
 use crate::args::TrainArgs;
@@ -27,6 +27,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     }
     let folder = match (folder, &args.out) {
         (Some(folder), _) => folder,
+        (None, Some(out)) if args.force => RunFolder::create_among_others(out)?,
         (None, Some(out)) => RunFolder::create(out)?,
         (None, None) => RunFolder::create_next(Path::new("runs"), &run.config.name)?,
     };
@@ -49,19 +50,40 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         note("\nfinishing the step ... (Ctrl-C again to stop at once)");
         interrupter.stop(Some("Ctrl-C"));
     })?;
-    let outcome = train(&run, &folder, renderer(args))?;
-    let report = folder.file("report.html");
-    let finished_before = matches!(outcome, Outcome::FinishedBefore(_));
-    if !finished_before || !report.is_file() {
-        report::write(&[RunRecord::load(folder.path())?], report)?;
+    let start = Start::find(&run, &folder)?;
+    for said in start.notes() {
+        note(format_args!("warning: {}: {said}", folder.path().display()));
     }
+    let outcome = start.train(renderer(args))?;
+    let finished_before = matches!(outcome, Outcome::FinishedBefore(_));
+    write_report(&folder, finished_before)?;
     if finished_before && !args.quiet {
-        note("the run was finished before: nothing is left to train, and nothing was changed");
+        note("the run was finished before: nothing is left to train");
     }
     if !args.quiet {
         print(summary_text(outcome.summary(), &folder))?;
     }
     Ok(())
+}
+
+/// Writes the report of a run. One that was `finished_before` has a report, which stays if it is whole: it may be that of
+/// several runs.
+fn write_report(folder: &RunFolder, finished_before: bool) -> Result<()> {
+    let out = folder.file("report.html");
+    let page = report::render(&[RunRecord::load(folder.path())?])?;
+    if finished_before {
+        let there = std::fs::read_to_string(&out).unwrap_or_default();
+        if there == page {
+            return Ok(());
+        }
+        let whole = there.trim_end().ends_with("</html>");
+        let done = if whole { "`burn-forward report` writes it anew" } else { "written anew" };
+        note(format_args!("warning: {} is not the report of this run as it is; {done}", out.display()));
+        if whole {
+            return Ok(());
+        }
+    }
+    Ok(burn_forward::files::write(out, page)?)
 }
 
 fn renderer(args: &TrainArgs) -> Box<dyn MetricsRenderer> {

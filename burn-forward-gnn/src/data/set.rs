@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::tensor::{Device, Tensor};
 use burn_forward::activation::{NodeFeatures, RowShape};
-use burn_forward::data::{Batch, DataSplit, JoinedSamples, TrainingData};
+use burn_forward::data::{Batch, DataSplit, Fingerprint, JoinedSamples, TrainingData};
 use burn_forward::random::Seed;
 use burn_forward::sparse::Sparse;
 use burn_forward::{Error, Result};
@@ -319,6 +319,35 @@ impl TrainingData for GraphData {
             set.features.width(),
             self.shared.classes,
         )
+    }
+
+    fn fingerprint(&self) -> String {
+        let mut print = Fingerprint::default();
+        let GraphSet { graph, features, labels, classes, .. } = &self.shared.set;
+        let pairs = |print: &mut Fingerprint, pairs: &mut dyn Iterator<Item = (u32, u32)>| {
+            print.numbers(pairs.map(|(a, b)| u64::from(a) << 32 | u64::from(b)));
+        };
+        print.numbers([graph.nodes(), features.width(), *classes].map(|n| n as u64));
+        pairs(&mut print, &mut graph.iter());
+        print.numbers(graph.weights().unwrap_or_default().iter().map(|w| u64::from(w.to_bits())));
+        print.numbers(labels.iter().map(|label| label.map_or(u64::MAX, u64::from)));
+        print.numbers(features.offsets.iter().map(|n| *n as u64));
+        print.numbers(features.columns.iter().map(|n| u64::from(*n)));
+        print.numbers(features.values.iter().map(|v| u64::from(v.to_bits())));
+        match &self.parts {
+            Parts::Nodes(NodeSplit { train, validation, test }) => {
+                for part in [train, validation, test] {
+                    print.numbers(part.iter().map(|node| u64::from(*node)));
+                }
+            }
+            Parts::Links(links) => {
+                for part in [DataSplit::Train, DataSplit::Validation, DataSplit::Test].map(|part| links.pairs(part)) {
+                    pairs(&mut print, &mut part.edges.iter().copied());
+                    pairs(&mut print, &mut part.others.iter().flat_map(|others| others.iter().copied()));
+                }
+            }
+        }
+        print.finish()
     }
 
     fn joined(&self) -> Option<JoinedSamples> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Batch, DataConfig, DataFolders, DataName, ImageData};
+use super::{Batch, DataConfig, DataFolders, DataName, Fingerprint, ImageData, Splits};
 use crate::activation::RowShape;
 use crate::random::Seed;
 use crate::{ConfigError, ConfigErrors, Error, Result};
@@ -52,6 +52,10 @@ pub trait TrainingData: Debug + Send + Sync {
 
     /// One line for the user: sizes of the parts, shape of a sample, number of classes.
     fn describe(&self) -> String;
+
+    /// SHA-256 of everything that training and evaluation see, in hexadecimal digits: samples, labels and which part each is
+    /// in. A run that goes on refuses data with another.
+    fn fingerprint(&self) -> String;
 
     /// Whether training samples are changed at random, so that what blocks make of them cannot be kept.
     fn is_augmented(&self) -> bool {
@@ -204,6 +208,25 @@ impl TrainingData for ImageData {
 
     fn describe(&self) -> String {
         self.splits.sizes().to_string()
+    }
+
+    fn fingerprint(&self) -> String {
+        let mut print = Fingerprint::default();
+        let Splits { train, validation, test } = &self.splits;
+        for set in [train.set(), test.set()] {
+            let shape = set.shape().map(|n| n as u64);
+            print.numbers(shape.into_iter().chain([
+                set.len() as u64,
+                set.classes() as u64,
+                set.scale().to_bits().into(),
+            ]));
+            print.numbers(set.labels().iter().map(|label| u64::from(*label)));
+            print.bytes(set.pixels());
+        }
+        for part in [train, validation, test] {
+            print.numbers(part.rows().iter().map(|row| u64::from(*row)));
+        }
+        print.finish()
     }
 
     fn is_augmented(&self) -> bool {

@@ -44,11 +44,9 @@ mod run_section;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsString;
-use std::fs;
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 pub use costs::{CostPoint, setting_label};
 pub use run_files::{
@@ -68,36 +66,19 @@ pub fn render(runs: &[RunRecord]) -> Result<String> {
     page::render(runs)
 }
 
-/// Writes the report of `runs` to `out`: under a temporary name first, then renamed, so that a reader never sees half
-/// a page and a failure leaves an older report as it was.
+/// Writes the report of `runs` to `out`, [whole](files::write): a failure leaves an older report as it was.
 ///
 /// # Errors
-/// Those of [`render`], and [`Error::Io`] where the file cannot be written.
+/// Those of [`render`], and [`Error::Write`] where the file cannot be written.
 pub fn write(runs: &[RunRecord], out: impl AsRef<Path>) -> Result<()> {
-    write_page(render(runs)?, out.as_ref())
+    files::write(out, render(runs)?)
 }
 
 /// Writes the page of what steps cost along the values of `setting`, as [`write()`] does.
 ///
 /// # Errors
-/// [`Error::Argument`] where `points` is empty; [`Error::Io`] where a plot cannot be drawn or the file not be written.
+/// [`Error::Argument`] where `points` is empty; [`Error::Io`] where a plot cannot be drawn, [`Error::Write`] where the file
+/// cannot be written.
 pub fn write_costs(setting: &str, points: &[CostPoint], out: impl AsRef<Path>) -> Result<()> {
-    write_page(costs::render(setting, points)?, out.as_ref())
-}
-
-fn write_page(page: String, out: &Path) -> Result<()> {
-    let name = out.file_name().ok_or_else(|| {
-        Error::argument("report::write", "output path", out.display(), "a file name, such as report.html")
-    })?;
-    // The process id keeps two reports that are written at once out of each other's way.
-    let mut temporary = OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = out.with_file_name(temporary);
-    let written = fs::write(&temporary, page).and_then(|()| fs::rename(&temporary, out));
-    written.map_err(|source| {
-        // The write has failed already; a temporary file that cannot be removed either adds nothing to that.
-        fs::remove_file(&temporary).ok();
-        Error::io(out, source)
-    })
+    files::write(out, costs::render(setting, points)?)
 }

@@ -24,7 +24,7 @@ pub struct RunInfo {
     pub finished: Option<String>,
     /// Versions of this crate, of Burn, and of what else was recorded.
     pub versions: Option<BTreeMap<String, Value>>,
-    /// Git revision of the working tree.
+    /// Git revision of the program.
     pub git_revision: Option<String>,
     /// The seed all random streams come from.
     pub seed: Option<u64>,

@@ -52,7 +52,14 @@ impl RunRecord {
         let mut notes = Vec::new();
         let metrics = metric_rows(folder, &rows, &mut notes)?;
         let info = match json::<RunInfo>(folder, "run.json")? {
-            Some(info) => Some(RunInfo { raw: json(folder, "run.json")?.unwrap_or_default(), ..info }),
+            Some(info) => {
+                let mut raw: Value = json(folder, "run.json")?.unwrap_or_default();
+                // For programs: what a run that goes on is compared with. The config has a section of its own.
+                for key in ["config", "sums"] {
+                    raw.as_object_mut().and_then(|fields| fields.shift_remove(key));
+                }
+                Some(RunInfo { raw, ..info })
+            }
             None => None,
         };
         Ok(Self {

@@ -271,7 +271,7 @@ fn writing_replaces_the_old_report_and_leaves_nothing_else() {
     let taken = folder.path().join("taken");
     fs::create_dir(&taken).unwrap();
     fs::write(taken.join("file"), "").unwrap();
-    assert!(matches!(write(&runs, &taken), Err(Error::Io { .. })));
+    assert!(matches!(write(&runs, &taken), Err(Error::Write { .. })));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 

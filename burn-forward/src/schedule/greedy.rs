@@ -1,7 +1,6 @@
 //! The greedy schedule on burn-train: one block to the end, then the next, with the outputs of finished blocks cached.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::data::dataset::DatasetError;
@@ -22,7 +21,7 @@ use crate::data::{Batch, BatchKey};
 use crate::network::{Chain, Frozen};
 use crate::random::Seed;
 use crate::rules::{AnyRule, Pass};
-use crate::training::{LocalModel, Quantity, metric_name};
+use crate::training::{LocalModel, Quantity, RunFolder, metric_name};
 
 /// Where a greedy run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,40 +76,56 @@ pub struct GreedyStrategy {
     pub ordered: Arc<dyn DataLoader<Batch>>,
     /// State of the learning-rate schedule at the start of a block.
     pub fresh_schedule: LrSchedulerRecord,
-    /// Block and validation accuracy of every epoch that a resumed run has behind it.
-    pub history: Vec<(usize, Option<f64>)>,
-    /// Where the weights of each block's best epoch are kept, if a block is to end with those and not with its last ones.
-    pub best: Option<PathBuf>,
+    /// Block and validation accuracy of every epoch, those that a resumed run has behind it among them.
+    pub history: SharedHistory,
+    /// The run, if a block is to end with the weights of its best epoch, which is one of the checkpoints, and not with its
+    /// last ones.
+    pub best: Option<RunFolder>,
 }
 
-/// File with the model as it was when `block` was at its best.
-pub fn best_of_block(checkpoints: &Path, block: usize) -> PathBuf {
-    checkpoints.join(format!("best-of-block-{block}.bpk"))
+/// Block and validation accuracy of every epoch so far: the strategy goes by them, and so do the checkpoints that are kept.
+#[derive(Debug, Clone, Default)]
+pub struct SharedHistory(Arc<Mutex<History>>);
+
+/// Block and validation accuracy of every epoch, from epoch 1 on.
+pub type History = Vec<(usize, Option<f64>)>;
+
+impl SharedHistory {
+    /// The history that a resumed run begins with.
+    pub fn new(history: History) -> Self {
+        Self(Arc::new(Mutex::new(history)))
+    }
+
+    /// The history as it is now.
+    pub fn get(&self) -> History {
+        self.0.lock().map(|history| history.clone()).unwrap_or_default()
+    }
+
+    fn push(&self, block: usize, accuracy: Option<f64>) {
+        if let Ok(mut history) = self.0.lock() {
+            history.push((block, accuracy));
+        }
+    }
 }
 
-/// Whether the last epoch of the history is the best of its block so far.
-fn improved(history: &[(usize, Option<f64>)]) -> bool {
-    let Some((&(block, last), before)) = history.split_last() else {
-        return false;
-    };
-    let value = |a: Option<f64>| a.unwrap_or(f64::NEG_INFINITY);
-    before.iter().all(|(b, a)| *b != block || value(last) > value(*a))
+/// The epoch, from 1, with the best validation accuracy of `block`, the first of equals; its last epoch where there are no
+/// accuracies, and `None` where it has not been trained.
+pub fn best_of_block(history: &[(usize, Option<f64>)], block: usize) -> Option<usize> {
+    let of_block = || history.iter().zip(1..).filter(|((b, _), _)| *b == block);
+    let accuracies = of_block().filter_map(|((_, accuracy), epoch)| Some((epoch, (*accuracy)?)));
+    let best = accuracies.reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map(|(epoch, _)| epoch).or_else(|| of_block().last().map(|(_, epoch)| epoch))
 }
 
 impl GreedyStrategy {
-    /// Keeps the model, as the best of `block` so far; under a temporary name first, so that the file is always whole.
-    fn keep_best(&self, model: LocalModel, block: usize) -> Result<(), String> {
-        let Some(folder) = &self.best else { return Ok(()) };
-        let path = best_of_block(folder, block);
-        let partial = folder.join("partial-best.bpk");
-        model.into_record().save(&partial).map_err(|e| format!("{}: {e}", partial.display()))?;
-        std::fs::rename(&partial, &path).map_err(|e| format!("{}: {e}", path.display()))
-    }
-
-    /// Goes back to the best weights of `block`.
+    /// Goes back to the best weights of `block`, which has learned to its end.
     fn restore_best(&self, learner: &mut Learner<LocalModel>, block: usize) -> Result<(), String> {
         let Some(folder) = &self.best else { return Ok(()) };
-        let path = best_of_block(folder, block);
+        let history = self.history.get();
+        let Some(epoch) = best_of_block(&history, block).filter(|epoch| *epoch < history.len()) else {
+            return Ok(()); // The weights at hand are the best.
+        };
+        let path = folder.model_of_epoch(epoch);
         let record = ModuleRecord::load(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         learner.load_model(record);
         Ok(())
@@ -260,11 +275,10 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
         let TrainingComponents { mut event_processor, mut checkpointer, interrupter, event_store, .. } = components;
 
         let blocks = learner.model().network.len();
-        let mut history = self.history.clone();
         let mut epoch = starting_epoch;
         let mut cache: Option<(usize, Cache)> = None;
         let mut frozen = Frozen::new(0);
-        while let Some(phase) = next_phase(&history, blocks, self.epochs_per_block, self.patience) {
+        while let Some(phase) = next_phase(&self.history.get(), blocks, self.epochs_per_block, self.patience) {
             if phase.epochs == 0 && phase.block > 0 {
                 learner.load_scheduler(self.fresh_schedule.clone());
                 interrupter.fail_on_error(self.restore_best(&mut learner, phase.block - 1).map_err(failure));
@@ -339,11 +353,7 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
                 break;
             }
             let name = metric_name(Some(phase.block), Quantity::Accuracy);
-            history.push((phase.block, event_store.find_metric(&name, epoch, Aggregate::Mean, &Split::Valid)));
-            // Before the checkpoint: a run that dies in between does this epoch again and finds the same.
-            if improved(&history) {
-                interrupter.fail_on_error(self.keep_best(learner.model(), phase.block).map_err(failure));
-            }
+            self.history.push(phase.block, event_store.find_metric(&name, epoch, Aggregate::Mean, &Split::Valid));
             if let Some(checkpointer) = &mut checkpointer {
                 checkpointer.checkpoint(&learner, epoch, &event_store);
             }
@@ -374,9 +384,11 @@ mod tests {
 
     #[test]
     fn the_first_of_equals_is_the_best() {
-        assert!(!improved(&[]));
-        assert!(improved(&[(0, Some(0.5))]) && improved(&[(0, Some(0.5)), (1, Some(0.1))]));
-        assert!(improved(&[(0, None), (0, Some(0.1))]));
-        assert!(!improved(&[(0, Some(0.5)), (0, Some(0.5))]));
+        let history =
+            [(0, Some(0.4)), (0, Some(0.5)), (0, Some(0.5)), (1, Some(0.3)), (1, Some(0.1)), (2, None), (2, None)];
+        let best = [0, 1, 3].map(|block| best_of_block(&history, block));
+        assert_eq!(best, [Some(2), Some(4), None]);
+        // Nothing to choose by: the last epoch, not the first.
+        assert_eq!(best_of_block(&history, 2), Some(7));
     }
 }

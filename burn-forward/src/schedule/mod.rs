@@ -2,7 +2,7 @@
 
 mod greedy;
 
-pub use greedy::{GreedyStrategy, Phase, best_of_block, next_phase};
+pub use greedy::{GreedyStrategy, History, Phase, SharedHistory, best_of_block, next_phase};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,13 +1,14 @@
 //! The training of a run on burn-train: its loaders, metrics, checkpoints and schedule put together.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use burn::train::metric::LossMetric;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 
-use super::checkpoint::{AtomicCheckpointer, KeepCheckpoints, Patience};
-use super::logger::{JsonlLogger, SplitClock};
+use super::checkpoint::{AtomicCheckpointer, Best, KeepCheckpoints, Patience};
+use super::logger::{JsonlLogger, SplitClock, WriteProblem};
+use super::manifest::Manifests;
 use super::metrics::{BlockMetric, NonFinite, NonFiniteGuard, Quantity};
 use super::model::LocalModel;
 use super::run::Run;
@@ -16,11 +17,11 @@ use crate::config::Keep;
 use crate::data::DataSplit;
 use crate::random::Seed;
 use crate::rules::ParameterGroup;
-use crate::schedule::{GreedyStrategy, ScheduleConfig};
+use crate::schedule::{GreedyStrategy, ScheduleConfig, SharedHistory};
 use crate::{Error, Result};
 
 /// Block and its validation accuracy for every epoch of a greedy run.
-fn greedy_history(rows: &[MetricRow]) -> Vec<(usize, Option<f64>)> {
+pub(super) fn greedy_history(rows: &[MetricRow]) -> Vec<(usize, Option<f64>)> {
     let mut phases: Vec<(usize, usize)> =
         rows.iter().filter(|r| r.split == "train").filter_map(|r| Some((r.epoch, r.phase?))).collect();
     phases.sort_unstable();
@@ -89,13 +90,15 @@ pub(super) fn fit(
     let fresh_schedule = scheduler.to_record();
 
     let clock = SplitClock::default();
-    let problem = Arc::new(Mutex::new(None));
+    let problem = WriteProblem::default();
     let logger = JsonlLogger::new(folder.clone(), clock.clone(), greedy, problem.clone())?;
     let interrupter = run.options.interrupter.0.clone();
     let guard = NonFiniteGuard::new(interrupter.clone());
 
+    let manifests = Manifests::new(folder.clone());
+    let history = SharedHistory::new(if greedy { greedy_history(rows) } else { Vec::new() });
     let checkpoints = folder.checkpoints();
-    std::fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, e))?;
+    std::fs::create_dir_all(&checkpoints).map_err(|e| Error::write(&checkpoints, e))?;
     let mut builder = SupervisedTraining::new(folder.path(), train, valid)
         .with_application_logger(None)
         .with_metric_logger(logger)
@@ -104,13 +107,18 @@ pub(super) fn fit(
         .renderer(renderer)
         .num_epochs(epochs)
         .with_checkpointing_strategy(KeepCheckpoints {
-            best: training.keep == Keep::Best && !greedy,
+            best: match (training.keep, greedy) {
+                (Keep::Last, _) => Best::None,
+                (Keep::Best, false) => Best::OfNetwork,
+                (Keep::Best, true) => Best::OfBlocks(history.clone()),
+            },
             kept: folder.checkpointed_epochs(),
+            manifests: manifests.clone(),
         })
         .with_custom_checkpointers(
-            AtomicCheckpointer::new(checkpoints.clone(), "model"),
-            AtomicCheckpointer::new(checkpoints.clone(), "optim"),
-            AtomicCheckpointer::new(checkpoints, "scheduler"),
+            AtomicCheckpointer::new(checkpoints.clone(), "model", manifests.clone()),
+            AtomicCheckpointer::new(checkpoints.clone(), "optim", manifests.clone()),
+            AtomicCheckpointer::new(checkpoints, "scheduler", manifests),
         )
         .metric_train_numeric(LossMetric::new())
         .metric_valid_numeric(LossMetric::new());
@@ -143,8 +151,8 @@ pub(super) fn fit(
             seed: Seed::new(run.config.seed),
             ordered: run.data.eval_loader(DataSplit::Train, training.eval_batch_size, &run.device)?,
             fresh_schedule,
-            history: greedy_history(rows),
-            best: (training.keep == Keep::Best).then(|| folder.checkpoints()),
+            history,
+            best: (training.keep == Keep::Best).then(|| folder.clone()),
         })));
     }
     let result = builder.launch(Learner::new(model, optimizer, scheduler));
@@ -153,7 +161,7 @@ pub(super) fn fit(
     if let Some(NonFinite { block, value, epoch, step }) = guard.found() {
         // Not "go on": a resumed run would take the same steps to the same end.
         let saved = last.map_or("no epoch was finished, so nothing is saved".into(), |epoch| {
-            let file = folder.checkpoints().join(format!("model-{epoch}.bpk"));
+            let file = folder.model_of_epoch(epoch);
             format!("the last good weights are those of epoch {epoch} in {}", file.display())
         });
         let checkpoint = format!("{saved}; a lower optimizer.lr or an optimizer.clip may help");
@@ -169,8 +177,8 @@ pub(super) fn fit(
     if let Some(error) = result.error {
         return Err(Error::burn("training", error));
     }
-    if let Ok(Some(problem)) = problem.lock().map(|p| p.clone()) {
-        return Err(Error::run_folder(folder.path(), problem));
+    if let Some(problem) = problem.lock().ok().and_then(|mut problem| problem.take()) {
+        return Err(Error::write(folder.file("metrics.jsonl"), problem));
     }
     if result.interrupted.is_some() {
         // The epoch that was cut short has left rows, which would pass for those of a whole one.

@@ -58,6 +58,9 @@ impl TrainingProgressLogger for SplitClock {
     fn log_event_training(&mut self, _: String) {}
 }
 
+/// Why `metrics.jsonl` could not be written, where the logger cannot return it.
+pub type WriteProblem = Arc<Mutex<Option<std::io::Error>>>;
+
 /// Writes `metrics.jsonl` and answers burn-train's questions about past epochs from it.
 pub struct JsonlLogger {
     folder: RunFolder,
@@ -70,7 +73,7 @@ pub struct JsonlLogger {
     /// Splits of each kind written so far by this process.
     written: [usize; 2],
     /// Why a row could not be written; told at the end of the run.
-    problem: Arc<Mutex<Option<String>>>,
+    problem: WriteProblem,
 }
 
 fn split_name(split: &Split) -> &'static str {
@@ -86,12 +89,7 @@ impl JsonlLogger {
     ///
     /// # Errors
     /// [`crate::Error::RunFolder`] if the rows there are damaged.
-    pub fn new(
-        folder: RunFolder,
-        clock: SplitClock,
-        greedy: bool,
-        problem: Arc<Mutex<Option<String>>>,
-    ) -> Result<Self> {
+    pub fn new(folder: RunFolder, clock: SplitClock, greedy: bool, problem: WriteProblem) -> Result<Self> {
         let rows = folder.rows()?;
         let (definitions, running) = (HashMap::new(), BTreeMap::new());
         Ok(Self { folder, clock, greedy, definitions, running, rows, written: [0, 0], problem })
@@ -185,7 +183,7 @@ impl MetricLogger for JsonlLogger {
         if let Err(e) = self.end_of_split(summary.epoch_number, split_name(&summary.split))
             && let Ok(mut problem) = self.problem.lock()
         {
-            problem.get_or_insert(format!("metrics.jsonl could not be written: {e}"));
+            problem.get_or_insert(e);
         }
     }
 }

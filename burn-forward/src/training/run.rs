@@ -1,7 +1,6 @@
 //! A run from config to summary: data, model, burn-train, test, files.
 
-use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
@@ -10,11 +9,14 @@ use burn::train::Interrupter;
 use burn::train::renderer::MetricsRenderer;
 use serde_json::{Value, json};
 
-use super::fit::{best_epoch, fit, is_done};
+use super::fit::{best_epoch, fit, greedy_history, is_done};
+use super::manifest::check_model;
 use super::memory::peak_memory_bytes;
 use super::model::LocalModel;
 use super::plan::plan;
-use super::run_folder::RunFolder;
+use super::record::{self, Record};
+use super::run_folder::{METRICS, RunFolder};
+use super::start::{Start, State};
 use super::summary::Summary;
 use crate::activation::RowShape;
 use crate::config::{Keep, RunConfig};
@@ -22,6 +24,7 @@ use crate::data::{DataFolders, DataSplit, JoinedSamples, TrainingData};
 use crate::measure::{Evaluation, best_blocks, evaluate};
 use crate::network::Network;
 use crate::random::Seed;
+use crate::rules::BlockRange;
 use crate::schedule::{ScheduleConfig, best_of_block};
 use crate::{ConfigErrors, Error, Result};
 
@@ -164,19 +167,21 @@ impl Run {
     }
 
     /// The model with the readout's blocks chosen, where it has them chosen: those that the run in `folder` ended with, or
-    /// else the best on the validation set.
+    /// else the best on the validation set, or all where there is none.
     fn with_readout_blocks(&self, mut model: LocalModel, folder: &RunFolder) -> Result<LocalModel> {
         if model.rule.readout_blocks().is_none() {
             return Ok(model);
         }
-        let blocks = match folder.file(READOUT).is_file() {
-            true => serde_json::from_value(folder.read_json(READOUT)?)
-                .map_err(|e| Error::run_folder(folder.path(), format!("{READOUT} is damaged: {e}")))?,
-            false => {
-                let batch_size = self.config.training.eval_batch_size;
-                let loader = self.data.eval_loader(DataSplit::Validation, batch_size, &self.device)?;
-                best_blocks(&model, loader.as_ref())?
-            }
+        let blocks = if folder.file(READOUT).is_file() {
+            serde_json::from_value(folder.read_json(READOUT)?)
+                .map_err(|e| Error::run_folder(folder.path(), format!("{READOUT} is damaged: {e}")))?
+        } else if self.data.samples(DataSplit::Validation) > 0 {
+            let batch_size = self.config.training.eval_batch_size;
+            let loader = self.data.eval_loader(DataSplit::Validation, batch_size, &self.device)?;
+            best_blocks(&model, loader.as_ref())?
+        } else {
+            // There is nothing to choose by: all blocks, as while it trained.
+            BlockRange::all(model.network.len())
         };
         model.rule.set_readout_blocks(blocks);
         Ok(model)
@@ -233,145 +238,94 @@ pub fn load_model(run: &Run, folder: &RunFolder) -> Result<LocalModel> {
 }
 
 fn load_weights(run: &Run, folder: &RunFolder) -> Result<LocalModel> {
-    let model = run.model()?;
-    if run.config.schedule.is_greedy() && run.config.training.keep == Keep::Best {
-        let path = best_of_block(&folder.checkpoints(), model.network.len() - 1);
-        if path.is_file() {
-            return Ok(load_record(model, folder, &path)?.valid());
-        }
-    }
-    let epoch = final_epoch(run, folder)?;
-    Ok(load_epoch(model, folder, epoch)?.valid())
-}
-
-/// The epoch whose weights a run ends with.
-fn final_epoch(run: &Run, folder: &RunFolder) -> Result<usize> {
     let last = folder.last_checkpoint().ok_or_else(|| {
         Error::run_folder(folder.path(), "has no whole checkpoint yet; needed: at least one finished epoch")
     })?;
+    let epoch = final_epoch(run, folder, last)?;
+    check_model(folder, epoch).map_err(|fault| Error::run_folder(folder.path(), fault))?;
+    let problem = |what: String| Error::run_folder(folder.path(), format!("checkpoint/model-{epoch}.bpk {what}"));
+    let record =
+        ModuleRecord::load(folder.model_of_epoch(epoch)).map_err(|e| problem(format!("cannot be read: {e}")))?;
+    Ok(run.model()?.try_load_record(record).map_err(|e| problem(format!("does not fit: {e}")))?.valid())
+}
+
+/// The epoch whose weights a run ends with that ends with epoch `last`.
+pub(super) fn final_epoch(run: &Run, folder: &RunFolder, last: usize) -> Result<usize> {
     if run.config.training.keep == Keep::Last {
         return Ok(last);
     }
     let mut rows = folder.rows()?;
     rows.retain(|r| r.epoch <= last);
-    Ok(best_epoch(&rows).map_or(last, |(epoch, _)| epoch))
-}
-
-fn load_epoch(model: LocalModel, folder: &RunFolder, epoch: usize) -> Result<LocalModel> {
-    load_record(model, folder, &folder.checkpoints().join(format!("model-{epoch}.bpk")))
-}
-
-fn load_record(model: LocalModel, folder: &RunFolder, path: &Path) -> Result<LocalModel> {
-    let problem = |what: String| Error::run_folder(folder.path(), format!("checkpoint {} {what}", path.display()));
-    let record = ModuleRecord::load(path).map_err(|e| problem(format!("cannot be read: {e}")))?;
-    model.try_load_record(record).map_err(|e| problem(format!("does not fit: {e}")))
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
-}
-
-/// Seconds since 1970 as `2026-11-23T22:28:53Z`, by the civil-from-days algorithm.
-fn rfc3339(seconds: u64) -> String {
-    let (days, rest) = ((seconds / 86_400) as i64, seconds % 86_400);
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
-/// Writes `run.json`. What an earlier start of the run left there stays: when it began, and with which command.
-fn write_status(folder: &RunFolder, run: &Run, status: &str, resumed: &[Value]) -> Result<()> {
-    let before = folder.read_json("run.json").unwrap_or_default();
-    let kept = |key: &str, fresh: Value| before.get(key).filter(|v| !v.is_null()).cloned().unwrap_or(fresh);
-    let now = rfc3339(now());
-    let finished = (status != "running").then(|| now.clone());
-    let data_folder = run.options.folders.argument.as_deref().and_then(|f| std::path::absolute(f).ok());
-    let mut info = json!({
-        "name": run.config.name,
-        "status": status,
-        "started": kept("started", json!(now)),
-        "finished": finished,
-        "versions": {"burn-forward": env!("CARGO_PKG_VERSION"), "burn": "0.22.1"},
-        "git_revision": run.options.git_revision,
-        "seed": run.config.seed,
-        "device": run.options.device_name,
-        "host": {
-            "os": std::env::consts::OS,
-            "arch": std::env::consts::ARCH,
-            "cpus": std::thread::available_parallelism().map_or(1, |n| n.get()),
-        },
-        "command": kept("command", json!(run.options.command)),
-    });
-    if !resumed.is_empty() {
-        info["resumed"] = json!(resumed);
-    }
-    // Only a folder that was asked for: the default one is found again, on other machines too.
-    if let Some(data_folder) = data_folder {
-        info["data_folder"] = json!(data_folder);
-    }
-    folder.write_json("run.json", &info)
+    let best = match run.config.schedule.is_greedy() {
+        true => {
+            let history = greedy_history(&rows);
+            history.last().and_then(|(block, _)| best_of_block(&history, *block))
+        }
+        false => best_epoch(&rows).map(|(epoch, _)| epoch),
+    };
+    Ok(best.unwrap_or(last))
 }
 
 /// Trains a run in `folder`, from its start or, if it has checkpoints, from the newest whole one; tests it and writes its
 /// files. A run that is finished is left as it is.
 ///
 /// # Errors
-/// [`Error::NonFinite`] if a loss became NaN or infinite, [`Error::Interrupted`] if the run was stopped, and what data,
-/// device and files give; [`Error::RunFolder`] if another process is training in the folder.
+/// As [`Start::find`] and [`Start::train`].
 pub fn train(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Outcome> {
-    if let Some(summary) = finished(run, folder)? {
-        return Ok(Outcome::FinishedBefore(summary));
-    }
-    let _lock = folder.lock()?;
-    let begun = Instant::now();
-    let before = folder.read_json("run.json").ok();
-    let mut resumed = before.as_ref().and_then(|b| b["resumed"].as_array().cloned()).unwrap_or_default();
-    resumed.extend(before.map(|_| json!(rfc3339(now()))));
-    folder.write_json("config.json", run.config.resolved())?;
-    write_status(folder, run, "running", &resumed)?;
-    let result = train_and_test(run, folder, renderer);
-    let status = match &result {
-        Ok(_) => "finished",
-        Err(Error::Interrupted(_)) => "interrupted",
-        Err(_) => "failed",
-    };
-    write_status(folder, run, status, &resumed)?;
-    tracing::debug!(seconds = begun.elapsed().as_secs_f64(), status, "run ended");
-    result.map(Outcome::Trained)
+    Start::find(run, folder)?.train(renderer)
 }
 
-/// The summary of a run that is trained and tested, and has nothing left to train by its config.
-fn finished(run: &Run, folder: &RunFolder) -> Result<Option<Summary>> {
-    let Ok(info) = folder.read_json("run.json") else { return Ok(None) };
-    if info["status"] != "finished" || folder.last_checkpoint().is_none() || !folder.file(WEIGHTS).is_file() {
-        return Ok(None);
+impl Start<'_> {
+    /// Trains and tests the run and writes its files; nothing of it where it is finished.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] if a loss became NaN or infinite, [`Error::Interrupted`] if the run was stopped, and what data,
+    /// device and files give.
+    pub fn train(self, renderer: Box<dyn MetricsRenderer>) -> Result<Outcome> {
+        let Self { run, folder, state, .. } = self;
+        let (resumed, _lock) = match state {
+            State::Finished(summary) => return Ok(Outcome::FinishedBefore(*summary)),
+            State::From(epoch, lock) => (epoch, lock),
+        };
+        let begun = Instant::now();
+        folder.write_json("config.json", run.config.resolved())?;
+        let record = Record::start(run, record::read(folder)?.as_ref(), resumed);
+        record.write(folder)?;
+        let result = train_and_test(run, folder, renderer, resumed);
+        let (status, files): (_, &[&str]) = match &result {
+            Ok(_) => ("finished", &OUTPUTS),
+            Err(Error::Interrupted(_)) => ("interrupted", &[]),
+            Err(_) => ("failed", &[]),
+        };
+        let noted = record.end(folder, status, files);
+        tracing::debug!(seconds = begun.elapsed().as_secs_f64(), status, "run ended");
+        // What ended the run says more than that its end could not be noted, as on a full disk.
+        let summary = result?;
+        noted.map(|()| Outcome::Trained(summary))
     }
-    let summary = folder.read_json("summary.json").ok().and_then(|s| serde_json::from_value::<Summary>(s).ok());
-    let Some(summary) = summary else { return Ok(None) };
-    Ok(is_done(run, &folder.rows()?, summary.blocks.len()).then_some(summary))
 }
 
+/// What a finished run leaves beside its report.
+const OUTPUTS: [&str; 6] = [METRICS, WEIGHTS, "summary.json", "evaluation.json", "graph.json", READOUT];
 /// The final weights.
 const WEIGHTS: &str = "model.safetensors";
 /// The blocks that the readout reads, where they are chosen when training ends.
 const READOUT: &str = "readout.json";
 
-fn train_and_test(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Summary> {
-    folder.delete_remains()?;
-    let resumed = folder.last_checkpoint();
+fn train_and_test(
+    run: &Run,
+    folder: &RunFolder,
+    renderer: Box<dyn MetricsRenderer>,
+    resumed: Option<usize>,
+) -> Result<Summary> {
+    folder.delete_remains(resumed)?;
     let rows = folder.keep_rows(resumed.unwrap_or(0))?;
 
     let model = if resumed.is_some() { run.model()? } else { run.start_model()? };
     let blocks = plan(&model, run.data.rows_per_step(run.config.training.batch_size));
+    // Chosen anew for the weights that the run ends with.
+    folder.delete(READOUT)?;
     if !is_done(run, &rows, model.network.len()) {
-        // A choice for weights that are about to change.
-        folder.delete(READOUT)?;
         fit(run, folder, model, renderer, resumed, &rows)?;
     }
 
@@ -440,14 +394,4 @@ fn graph_picture(samples: &JoinedSamples, predictions: &[usize]) -> Value {
         })
     };
     json!({"nodes": samples.classes.iter().enumerate().map(node).collect::<Vec<_>>(), "edges": samples.edges})
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn dates() {
-        assert_eq!(super::rfc3339(0), "1970-01-01T00:00:00Z");
-        assert_eq!(super::rfc3339(951_827_696), "2000-02-29T12:34:56Z");
-        assert_eq!(super::rfc3339(1_795_472_933), "2026-11-23T22:28:53Z");
-    }
 }

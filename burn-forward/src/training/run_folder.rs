@@ -1,12 +1,16 @@
 //! The folder of a run: what is in it, and how it survives a kill at any moment.
 
 use std::fs::{self, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::manifest::{file_name, manifest_name};
+use super::record;
+use super::run::Run;
+use crate::config::RunConfig;
+use crate::files::is_remains;
 use crate::{Error, Result};
 
 /// A run's folder.
@@ -54,26 +58,56 @@ pub struct MetricRow {
 }
 
 impl RunFolder {
-    /// A new folder at `path`.
+    /// A folder for a new run at `path`: one that is not there yet, or an empty one.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] if there is a run in it already, [`Error::Io`] if it cannot be made.
+    /// [`Error::RunFolder`] if there is a run in it already or anything else, [`Error::Write`] if it cannot be made.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self> {
-        let path = path.into();
+        let run = Self::without_run(path.into())?;
+        // A run that was killed before its first file may have left its lock.
+        let mut names = entries(&run.path).into_iter().map(|(_, name)| name);
+        if let Some(name) = names.find(|name| name != LOCK && !is_remains(name)) {
+            let found = format!("is no run and not empty: \"{name}\" is in it");
+            let needed = "another `--out`, or `--force` to put the run beside it and replace files of the same names";
+            return Err(Error::run_folder(&run.path, format!("{found}; needed: {needed}")));
+        }
+        fs::create_dir_all(&run.path).map_err(|e| Error::write(&run.path, e))?;
+        Ok(run)
+    }
+
+    /// As [`create`](Self::create), in a folder with other files, too. Those with names of a run's files are deleted, so that
+    /// the run starts at its beginning; all others stay.
+    ///
+    /// # Errors
+    /// [`Error::RunFolder`] if there is a run in it already, [`Error::Write`] if it cannot be made or a file not be deleted.
+    pub fn create_among_others(path: impl Into<PathBuf>) -> Result<Self> {
+        let run = Self::without_run(path.into())?;
+        fs::create_dir_all(&run.path).map_err(|e| Error::write(&run.path, e))?;
+        for name in RUN_FILES {
+            run.delete(name)?;
+        }
+        for (path, name) in entries(&run.checkpoints()) {
+            if epoch_of(&name).is_some() {
+                fs::remove_file(&path).map_err(|e| Error::write(&path, e))?;
+            }
+        }
+        Ok(run)
+    }
+
+    fn without_run(path: PathBuf) -> Result<Self> {
         if path.join("config.json").exists() {
             return Err(Error::run_folder(
                 &path,
                 "there is a run in it already; give another `--out`, or go on with `--resume`",
             ));
         }
-        fs::create_dir_all(&path).map_err(|e| Error::io(&path, e))?;
         Ok(Self { path })
     }
 
     /// The first of `runs/<name>-1`, `runs/<name>-2` ... that is not there yet.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be made.
+    /// [`Error::Write`] if it cannot be made.
     pub fn create_next(parent: &Path, name: &str) -> Result<Self> {
         let mut n = 1;
         while parent.join(format!("{name}-{n}")).exists() {
@@ -99,15 +133,15 @@ impl RunFolder {
     /// The lock ends with the value or, however it ends, with the process. Its file `.lock` stays and says nothing.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] if another process has it, [`Error::Io`] if the file cannot be made.
+    /// [`Error::RunFolder`] if another process has it, [`Error::Write`] if the file cannot be made.
     pub fn lock(&self) -> Result<RunLock> {
-        let path = self.file(".lock");
+        let path = self.file(LOCK);
         let file = fs::File::options()
             .create(true)
             .truncate(false)
             .write(true)
             .open(&path)
-            .map_err(|e| Error::io(&path, e))?;
+            .map_err(|e| Error::write(&path, e))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -138,39 +172,32 @@ impl RunFolder {
         self.path.join("checkpoint")
     }
 
-    /// Writes a JSON file under a temporary name and renames it.
+    /// Writes a JSON file, [whole](crate::files::write).
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Write`].
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let mut text = serde_json::to_string_pretty(value).map_err(|e| Error::burn("writing JSON", e))?;
         text.push('\n');
         self.write(name, text.as_bytes())
     }
 
-    /// Writes a file under a temporary name and renames it.
+    /// Writes a file, [whole](crate::files::write).
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Write`].
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let (path, temporary) = (self.file(name), self.file(&format!(".{name}.partial")));
-        let write = || -> std::io::Result<()> {
-            let mut file = fs::File::create(&temporary)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)
-        };
-        write().map_err(|e| Error::io(&path, e))
+        crate::files::write(self.file(name), bytes)
     }
 
     /// Deletes a file, if it is there.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Write`].
     pub fn delete(&self, name: &str) -> Result<()> {
         let path = self.file(name);
         match fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, e)),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::write(path, e)),
             _ => Ok(()),
         }
     }
@@ -183,6 +210,22 @@ impl RunFolder {
         let text = fs::read_to_string(self.file(name))
             .map_err(|e| Error::run_folder(&self.path, format!("{name} cannot be read: {e}")))?;
         serde_json::from_str(&text).map_err(|e| Error::run_folder(&self.path, format!("{name} is damaged: {e}")))
+    }
+
+    /// Refuses a config that is not the one the run was begun with; more epochs are welcome.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with every setting that differs, and [`Error::RunFolder`] for damaged files.
+    pub fn check_config(&self, config: &RunConfig) -> Result<()> {
+        record::check_config(self, config)
+    }
+
+    /// Refuses data other than what the run was begun with.
+    ///
+    /// # Errors
+    /// [`Error::RunFolder`] with what the data was and is.
+    pub fn check_data(&self, run: &Run) -> Result<()> {
+        record::check_data(self, run)
     }
 
     /// The rows of `metrics.jsonl`; none if there is no such file. A torn last line, left by a kill, is dropped.
@@ -199,7 +242,7 @@ impl RunFolder {
     /// resumed run's file would differ from an uninterrupted one's.
     ///
     /// # Errors
-    /// As [`rows`](Self::rows), and [`Error::Io`] if the file cannot be written.
+    /// As [`rows`](Self::rows), and [`Error::Write`] if the file cannot be written.
     pub fn keep_rows(&self, last_epoch: usize) -> Result<Vec<MetricRow>> {
         let mut text = String::new();
         let mut rows = Vec::new();
@@ -238,51 +281,90 @@ impl RunFolder {
         Ok(rows)
     }
 
-    /// Deletes what a kill left behind: files under temporary names, and checkpoints that are not whole.
+    /// Deletes what a kill left behind: files under temporary names, checkpoints that are not whole, and those after epoch
+    /// `last`, from which a run goes on.
     ///
     /// # Errors
-    /// [`Error::Io`] if a file cannot be deleted.
-    pub fn delete_remains(&self) -> Result<()> {
-        let whole = self.checkpointed_epochs();
-        let of_torn_checkpoint = |name: &str| {
-            let epoch = CHECKPOINT_FILES.iter().find_map(|kind| {
-                name.strip_prefix(kind)?.strip_prefix('-')?.strip_suffix(".bpk")?.parse::<usize>().ok()
-            });
-            epoch.is_some_and(|epoch| !whole.contains(&epoch))
-        };
-        for (path, name) in entries(&self.checkpoints()) {
-            if name.starts_with("partial-") || of_torn_checkpoint(&name) {
-                fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
-            }
-        }
-        for (path, name) in entries(&self.path) {
-            if name.starts_with('.') && name.ends_with(".partial") {
-                fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+    /// [`Error::Write`] if a file cannot be deleted.
+    pub fn delete_remains(&self, last: Option<usize>) -> Result<()> {
+        let mut whole = self.checkpointed_epochs();
+        whole.retain(|epoch| Some(*epoch) <= last);
+        let torn = |name: &str| epoch_of(name).is_some_and(|epoch| !whole.contains(&epoch));
+        for (path, name) in entries(&self.checkpoints()).into_iter().chain(entries(&self.path)) {
+            if is_remains(&name) || torn(&name) {
+                fs::remove_file(&path).map_err(|e| Error::write(&path, e))?;
             }
         }
         Ok(())
     }
 
-    /// The newest epoch whose model, optimiser and scheduler were all saved.
+    /// The newest epoch that was saved, see [`checkpointed_epochs`](Self::checkpointed_epochs).
     pub fn last_checkpoint(&self) -> Option<usize> {
         self.checkpointed_epochs().into_iter().max()
     }
 
-    /// Epochs whose model, optimiser and scheduler were all saved, in order.
+    /// Epochs whose model, optimiser and scheduler were all saved, in order. Whether the files are still as they were saved
+    /// is known by their [sums](super::Manifest).
     pub fn checkpointed_epochs(&self) -> Vec<usize> {
         let folder = self.checkpoints();
-        let mut epochs: Vec<usize> = entries(&folder)
-            .iter()
-            .filter_map(|(_, name)| name.strip_prefix("model-")?.strip_suffix(".bpk")?.parse().ok())
-            .filter(|n| CHECKPOINT_FILES.iter().all(|kind| folder.join(format!("{kind}-{n}.bpk")).is_file()))
-            .collect();
-        epochs.sort_unstable();
+        let has_manifests = self.has_manifests();
+        let is_there = |name: String| folder.join(name).is_file();
+        let mut epochs = self.epochs_with_files();
+        epochs.retain(|epoch| {
+            let files = CHECKPOINT_FILES.iter().all(|kind| is_there(file_name(kind, *epoch)));
+            files && (!has_manifests || is_there(manifest_name(*epoch)))
+        });
         epochs
+    }
+
+    /// Epochs of which there is any file of a checkpoint, in order.
+    pub(super) fn epochs_with_files(&self) -> Vec<usize> {
+        let mut epochs: Vec<usize> =
+            entries(&self.checkpoints()).iter().filter_map(|(_, name)| epoch_of(name)).collect();
+        epochs.sort_unstable();
+        epochs.dedup();
+        epochs
+    }
+
+    /// Whether any checkpoint has a manifest; those of earlier versions have none.
+    pub(super) fn has_manifests(&self) -> bool {
+        entries(&self.checkpoints()).iter().any(|(_, name)| name.starts_with("epoch-") && epoch_of(name).is_some())
+    }
+
+    /// The weights after an epoch that was saved.
+    pub fn model_of_epoch(&self, epoch: usize) -> PathBuf {
+        self.checkpoints().join(file_name("model", epoch))
     }
 }
 
+/// The file that is locked while a run trains.
+const LOCK: &str = ".lock";
+
 /// What the files of one checkpoint begin with.
-const CHECKPOINT_FILES: [&str; 3] = ["model", "optim", "scheduler"];
+pub(super) const CHECKPOINT_FILES: [&str; 3] = ["model", "optim", "scheduler"];
+
+/// The rows of all epochs.
+pub(super) const METRICS: &str = "metrics.jsonl";
+
+/// The files of a run beside its config and its checkpoints.
+const RUN_FILES: [&str; 9] = [
+    "run.json",
+    "metrics.jsonl",
+    "summary.json",
+    "evaluation.json",
+    "model.safetensors",
+    "readout.json",
+    "graph.json",
+    "audit.json",
+    "report.html",
+];
+
+/// The epoch of a checkpoint's file.
+fn epoch_of(name: &str) -> Option<usize> {
+    let number = |kind: &&str| name.strip_prefix(*kind)?.strip_prefix('-')?.strip_suffix(".bpk")?.parse().ok();
+    let of_manifest = || name.strip_prefix("epoch-")?.strip_suffix(".json")?.parse().ok();
+    CHECKPOINT_FILES.iter().find_map(number).or_else(of_manifest)
+}
 
 /// Path and name of the files of a folder; none if there is no such folder.
 fn entries(folder: &Path) -> Vec<(PathBuf, String)> {
@@ -344,20 +426,20 @@ mod tests {
         let run = RunFolder::create(dir.path().join("r")).unwrap();
         fs::create_dir_all(run.checkpoints()).unwrap();
         let whole = ["model-1.bpk", "optim-1.bpk", "scheduler-1.bpk"];
-        let remains = ["model-2.bpk", "optim-3.bpk", "scheduler-3.bpk", "partial-model-4.bpk"];
+        let remains = ["model-2.bpk", "optim-3.bpk", "scheduler-3.bpk", "model-4.bpk.77-0.tmp"];
         for name in whole.iter().chain(&remains).chain(&["notes.txt", "best-of-block-0.bpk"]) {
             fs::write(run.checkpoints().join(name), b"x").unwrap();
         }
         run.write("summary.json", b"{}").unwrap();
-        fs::write(run.file(".summary.json.partial"), b"{").unwrap();
-        run.delete_remains().unwrap();
+        fs::write(run.file(".burn-forward-Ab12Cd"), b"{").unwrap();
+        run.delete_remains(Some(1)).unwrap();
         for name in whole.iter().chain(&["notes.txt", "best-of-block-0.bpk"]) {
             assert!(run.checkpoints().join(name).is_file(), "{name}");
         }
         for name in remains {
             assert!(!run.checkpoints().join(name).exists(), "{name}");
         }
-        assert!(run.file("summary.json").is_file() && !run.file(".summary.json.partial").exists());
+        assert!(run.file("summary.json").is_file() && !run.file(".burn-forward-Ab12Cd").exists());
     }
 
     #[test]
@@ -377,6 +459,23 @@ mod tests {
         let run = RunFolder::create(dir.path().join("r")).unwrap();
         run.write_json("config.json", &serde_json::json!({})).unwrap();
         assert!(RunFolder::create(dir.path().join("r")).is_err());
+        assert!(RunFolder::create_among_others(dir.path().join("r")).is_err());
         assert!(RunFolder::open(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_folder_with_other_files_is_asked_for_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("checkpoint")).unwrap();
+        let (stay, go) = (["notes.txt", "checkpoint/mine.bpk"], ["metrics.jsonl", "checkpoint/model-3.bpk"]);
+        for name in stay.iter().chain(&go) {
+            fs::write(dir.path().join(name), "mine").unwrap();
+        }
+        let refused = RunFolder::create(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains("is no run and not empty") && refused.contains("--force"), "{refused}");
+        assert!(go.iter().all(|name| dir.path().join(name).is_file()));
+        RunFolder::create_among_others(dir.path()).unwrap();
+        assert!(stay.iter().all(|name| dir.path().join(name).is_file()));
+        assert!(!go.iter().any(|name| dir.path().join(name).exists()));
     }
 }

@@ -1,0 +1,365 @@
+//! The law of resuming: for every file of a run's folder, cut anywhere, emptied, missing or of another run, resuming goes back
+//! to the last whole checkpoint and says so, or ends with the file's name. It never panics and never starts anew in silence.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::program::{Place, Said, config, idx_folder, merge, metrics, read_json, weights};
+use super::{copy, files, same};
+
+/// A run of which every kind of file is there, that takes a moment.
+fn small(changes: Value) -> Value {
+    let mut value = config(
+        json!({"name": "mono-forward", "readout": "sip"}),
+        json!({"network": {"widths": [8, 8]}, "training": {"epochs": 4}, "data": {"samples-per-class": 8}}),
+    );
+    merge(&mut value, changes);
+    value
+}
+
+/// What happens to a file.
+const DAMAGES: [&str; 5] = ["emptied", "cut in half", "cut by a byte", "missing", "of another run"];
+
+/// Damages a file; `other` is the same file of another run.
+fn damage(path: &Path, other: &Path, how: &str) {
+    let bytes = fs::read(path).unwrap();
+    match how {
+        "emptied" => fs::write(path, "").unwrap(),
+        "cut in half" => fs::write(path, &bytes[..bytes.len() / 2]).unwrap(),
+        "cut by a byte" => fs::write(path, &bytes[..bytes.len().saturating_sub(1)]).unwrap(),
+        "missing" => fs::remove_file(path).unwrap(),
+        _ => fs::write(path, fs::read(other).unwrap()).unwrap(),
+    }
+}
+
+/// Sets the number of epochs in a run's own config.
+fn extend(run: &Path, epochs: usize) {
+    let mut value = read_json(&run.join("config.json"));
+    value["training"]["epochs"] = json!(epochs);
+    fs::write(run.join("config.json"), value.to_string()).unwrap();
+}
+
+/// Names of all files of a run, relative to its folder.
+fn names(run: &Path) -> Vec<String> {
+    files(run).into_iter().map(|(path, _)| Path::new(&path).strip_prefix(run).unwrap().display().to_string()).collect()
+}
+
+/// Whether the file means the same as before.
+fn is_harmless(name: &str, before: &[u8], path: &Path) -> bool {
+    let value = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+    let after = fs::read(path).unwrap_or_default();
+    // The lock says nothing; a JSON file does not need its last line end.
+    name == ".lock" || before == after || (value(before).is_some() && value(before) == value(&after))
+}
+
+/// Resumes copies of `run`, each with one damaged file, and compares what comes of them with `reference`. Of damage to
+/// `unused` files nothing need be said.
+fn table(place: &Place, run: &Path, other: &Path, reference: &Path, unused: &[&str]) {
+    let mut faults = Vec::new();
+    let mut gone_back = 0;
+    for name in names(run) {
+        for how in DAMAGES {
+            let folder = place.file("damaged");
+            let _ = fs::remove_dir_all(&folder);
+            copy(run, &folder);
+            let before = fs::read(folder.join(&name)).unwrap();
+            if how == "of another run" && !other.join(&name).is_file() {
+                continue;
+            }
+            damage(&folder.join(&name), &other.join(&name), how);
+            let harmless = is_harmless(&name, &before, &folder.join(&name));
+            let Said { code, out, err } = place.run(&["train", "--resume", "damaged", "--quiet"]);
+            let file = Path::new(&name).file_name().unwrap().to_str().unwrap();
+            let said = err.lines().any(|line| line.contains("warning: ") && line.contains(file));
+            gone_back += usize::from(err.contains("going back to epoch"));
+            let well = match code {
+                Some(0) => {
+                    weights(&folder) == weights(reference)
+                        && metrics(&folder) == metrics(reference)
+                        && read_json(&folder.join("evaluation.json")) == read_json(&reference.join("evaluation.json"))
+                        && (said || harmless || unused.contains(&name.as_str()))
+                }
+                Some(2) => err.starts_with("error: ") && err.contains(file) && !harmless,
+                _ => false,
+            };
+            if !well || err.contains("panicked") {
+                faults.push(format!("{name} {how}: {code:?}\n{out}{err}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(gone_back > 0, "no damage led back to an earlier checkpoint");
+}
+
+#[test]
+fn a_damaged_file_of_a_run_that_goes_on() {
+    let place = Place::new();
+    let run = place.train("run", &small(json!({})));
+    let other = place.train("other", &small(json!({"seed": 1})));
+    let reference = place.train("reference", &small(json!({"training": {"epochs": 6}})));
+    extend(&run, 6);
+    // What the run ends with is written at its end, whatever was there; and of two whole checkpoints it goes on from the
+    // newest.
+    let unused = [
+        "summary.json",
+        "evaluation.json",
+        "model.safetensors",
+        "readout.json",
+        "report.html",
+        "checkpoint/epoch-3.json",
+        "checkpoint/model-3.bpk",
+        "checkpoint/optim-3.bpk",
+        "checkpoint/scheduler-3.bpk",
+    ];
+    table(&place, &run, &other, &reference, &unused);
+}
+
+#[test]
+fn a_damaged_file_of_a_finished_run() {
+    let place = Place::new();
+    let run = place.train("run", &small(json!({})));
+    let other = place.train("other", &small(json!({"seed": 1})));
+    let reference = place.file("reference");
+    copy(&run, &reference);
+    let mut faults = Vec::new();
+    for name in names(&run).iter().filter(|name| !name.starts_with("checkpoint/")) {
+        for how in DAMAGES {
+            let folder = place.file("damaged");
+            let _ = fs::remove_dir_all(&folder);
+            copy(&run, &folder);
+            let before = fs::read(folder.join(name)).unwrap();
+            damage(&folder.join(name), &other.join(name), how);
+            let harmless = is_harmless(name, &before, &folder.join(name));
+            let Said { code, err, .. } = place.run(&["train", "--resume", "damaged", "--quiet"]);
+            let whole = || {
+                let names = ["model.safetensors", "evaluation.json", "readout.json"];
+                let same = |name| fs::read(folder.join(name)).unwrap() == fs::read(reference.join(name)).unwrap();
+                names.into_iter().all(same) && metrics(&folder) == metrics(&reference)
+            };
+            let well = match code {
+                Some(0) => whole() && (harmless || err.contains(name.as_str())),
+                Some(2) => err.starts_with("error: ") && err.contains(name.as_str()),
+                _ => false,
+            };
+            if !well || err.contains("panicked") {
+                faults.push(format!("{name} {how}: {code:?} {err}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The best weights of a block are those of an earlier epoch, and part of what has to be whole.
+#[test]
+fn a_damaged_checkpoint_under_a_greedy_schedule_with_the_best_weights() {
+    let place = Place::new();
+    let greedy = |seed: u64| {
+        small(json!({
+            "seed": seed, "schedule": {"name": "greedy"}, "training": {"keep": "best", "epochs": 5},
+            "optimizer": {"lr": 0.05}, "rule": {"readout": "last"},
+        }))
+    };
+    let (reference, other) = (place.train("reference", &greedy(0)), place.train("other", &greedy(1)));
+    let run = place.file("run");
+    copy(&reference, &run);
+    super::rewind(&run);
+    let mut codes = Vec::new();
+    for name in names(&run).iter().filter(|name| name.starts_with("checkpoint/")) {
+        for how in DAMAGES {
+            let folder = place.file("damaged");
+            let _ = fs::remove_dir_all(&folder);
+            copy(&run, &folder);
+            if how == "of another run" && !other.join(name).is_file() {
+                continue;
+            }
+            let before = fs::read(folder.join(name)).unwrap();
+            damage(&folder.join(name), &other.join(name), how);
+            let harmless = is_harmless(name, &before, &folder.join(name));
+            let said = place.run(&["train", "--resume", "damaged", "--quiet"]);
+            codes.push(said.code);
+            let file = name.strip_prefix("checkpoint/").unwrap();
+            match said.code {
+                Some(0) => {
+                    same(&folder, &reference);
+                    // Of a kept epoch that is not gone back to, nothing but the weights is needed.
+                    assert!(harmless || said.err.is_empty() || said.err.contains(file), "{name} {how}: {}", said.err);
+                }
+                _ => assert!(said.failed(2).contains(file), "{name} {how}: {}", said.err),
+            }
+        }
+    }
+    assert!(codes.contains(&Some(0)) && codes.contains(&Some(2)), "{codes:?}");
+}
+
+#[test]
+fn checkpoints_that_are_gone_are_missed() {
+    let place = Place::new();
+    let run = place.train("run", &small(json!({})));
+    extend(&run, 6);
+    fs::remove_dir_all(run.join("checkpoint")).unwrap();
+    let said = place.run(&["train", "--resume", "run", "--quiet"]);
+    assert_eq!(
+        said.failed(2),
+        "run folder run: nothing whole is left to go on from: checkpoint/ has no checkpoint, though metrics.jsonl has rows \
+         of 4 epochs; needed: the files as they were, or a new run"
+    );
+    // Nothing was finished: there is nothing to lose, but it is said.
+    fs::remove_file(run.join("metrics.jsonl")).unwrap();
+    super::set_status(&run, "interrupted");
+    let said = place.run(&["train", "--resume", "run"]);
+    said.done();
+    assert!(said.err.contains("warning: run: no epoch was saved; starting at epoch 1"), "{}", said.err);
+    assert!(said.err.contains("epoch 1/6"), "{}", said.err);
+}
+
+/// Checkpoints from before there were manifests.
+#[test]
+fn a_checkpoint_without_sums_is_read_before_it_is_used() {
+    let place = Place::new();
+    let run = place.train("run", &small(json!({})));
+    let reference = place.train("reference", &small(json!({"training": {"epochs": 6}})));
+    extend(&run, 6);
+    for epoch in [3, 4] {
+        fs::remove_file(run.join(format!("checkpoint/epoch-{epoch}.json"))).unwrap();
+    }
+    for name in ["model-4.bpk", "optim-4.bpk", "scheduler-4.bpk"] {
+        let folder = place.file("damaged");
+        let _ = fs::remove_dir_all(&folder);
+        copy(&run, &folder);
+        damage(&folder.join("checkpoint").join(name), &run, "emptied");
+        let said = place.run(&["train", "--resume", "damaged", "--quiet"]);
+        said.done();
+        assert!(said.err.contains(name) && said.err.contains("going back to epoch 3"), "{}", said.err);
+        same(&folder, &reference);
+    }
+}
+
+#[test]
+fn a_damaged_model_is_not_evaluated() {
+    let place = Place::new();
+    let run = place.train("run", &small(json!({})));
+    for (how, said) in [("cut in half", "checkpoint/model-4.bpk is damaged"), ("missing", "checkpoint/model-4.bpk")] {
+        damage(&run.join("checkpoint/model-4.bpk"), &run, how);
+        for command in [vec!["eval", "run"], vec!["export", "run"]] {
+            let error = place.run(&command);
+            if how == "cut in half" {
+                assert!(error.failed(2).contains(said), "{how} {command:?}: {}", error.err);
+            } else {
+                assert_eq!(error.code, Some(0), "an epoch without its model is none: {}", error.err);
+            }
+        }
+    }
+}
+
+/// What is done to a data set: its name, how, and what the message then says of it.
+type Change = (&'static str, Box<dyn Fn()>, &'static str);
+
+#[test]
+fn other_data_is_refused() {
+    let place = Place::new();
+    let set = place.file("set");
+    idx_folder(&set, 60, 20);
+    let data = json!({"data": {"name": "idx", "path": "set", "samples-per-class": null}, "training": {"epochs": 2}});
+    let mut value = small(data);
+    value["data"].as_object_mut().unwrap().remove("samples-per-class");
+    let run = place.train("run", &value);
+    extend(&run, 3);
+    let (images, labels) = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte");
+    let edit = |name: &'static str, place: usize, value: u8| {
+        let set = set.clone();
+        move || {
+            let mut bytes = fs::read(set.join(name)).unwrap();
+            bytes[place] = value;
+            fs::write(set.join(name), bytes).unwrap();
+        }
+    };
+    let remake = |train: usize| {
+        let set = set.clone();
+        move || idx_folder(&set, train, 20)
+    };
+    let changes: [Change; 5] = [
+        ("another class", Box::new(edit(labels, 8, 2)), "3 classes"),
+        ("relabelled", Box::new(edit(labels, 8, 1)), ""),
+        ("another pixel", Box::new(edit(images, 16, 9)), "with another content"),
+        ("fewer", Box::new(remake(50)), "44 training"),
+        ("another test set", Box::new(edit("t10k-labels-idx1-ubyte", 8, 1)), "with another content"),
+    ];
+    for (what, change, named) in changes {
+        idx_folder(&set, 60, 20);
+        change();
+        for command in [vec!["train", "--resume", "run", "--quiet"], vec!["eval", "run"]] {
+            let said = place.run(&command);
+            let message = said.failed(2);
+            let begun =
+                "run folder run: run.json says it was begun with other data: 54 training, 6 validation, 20 test";
+            assert!(message.starts_with(begun) && message.contains(named), "{what} {command:?}: {message}");
+        }
+    }
+    // The same data in another place is the same data.
+    fs::rename(&set, place.file("moved")).unwrap();
+    idx_folder(&place.file("moved"), 60, 20);
+    let mut own = read_json(&run.join("config.json"));
+    own["data"]["path"] = json!(place.file("moved"));
+    fs::write(run.join("config.json"), own.to_string()).unwrap();
+    place.run(&["train", "--resume", "run", "--quiet"]).done();
+}
+
+#[test]
+fn another_config_is_refused() {
+    let place = Place::new();
+    let run = place.train("run", &small(json!({})));
+    let own = read_json(&run.join("config.json"));
+    let with = |changes: Value| {
+        let mut value = own.clone();
+        merge(&mut value, changes);
+        fs::write(run.join("config.json"), value.to_string()).unwrap();
+    };
+    let cases = [
+        (json!({"network": {"widths": [8, 9]}}), "$.network.widths[1]: 9, but the run was begun with 8"),
+        (json!({"network": {"widths": [8]}}), "$.network.widths: [8], but the run was begun with [8,8]"),
+        (
+            json!({"rule": {"name": "deep-supervision"}}),
+            "$.rule.name: \"deep-supervision\", but the run was begun with \"mono-forward\"",
+        ),
+        (json!({"optimizer": {"lr": 0.1}}), "$.optimizer.lr: 0.1, but the run was begun with 0.002"),
+        (json!({"seed": 5}), "$.seed: 5, but the run was begun with 0"),
+        (json!({"training": {"batch-size": 16}}), "$.training.batch-size: 16, but the run was begun with 32"),
+        (json!({"training": {"epochs": 3}}), "$.training.epochs: 3, but the run was begun with 4"),
+        (
+            json!({"schedule": {"name": "greedy"}}),
+            "$.schedule.name: \"greedy\", but the run was begun with \"simultaneous\"",
+        ),
+        (
+            json!({"optimizer": {"clip": {"norm": 1.0}}}),
+            "$.optimizer.clip: {\"norm\":1.0}, but the run was begun with not given",
+        ),
+        (json!({"data": {"samples-per-class": 7}}), "$.data.samples-per-class: 7, but the run was begun with 8"),
+    ];
+    for (changes, expected) in cases {
+        with(changes);
+        for command in [vec!["train", "--resume", "run"], vec!["eval", "run"]] {
+            let said = place.run(&command);
+            let message = said.failed(2);
+            assert!(message.contains(expected), "{command:?}: {message}");
+            assert!(message.starts_with("run/config.json, compared with run.json beside it: "), "{message}");
+        }
+    }
+    // Words and threads are free, and more epochs are welcome and recorded.
+    with(json!({"description": "longer", "training": {"epochs": 5, "workers": 0}}));
+    place.run(&["train", "--resume", "run", "--quiet"]).done();
+    let info = read_json(&run.join("run.json"));
+    assert_eq!(info["extended"], json!([{"after_epoch": 4, "epochs": [4, 5]}]));
+    assert_eq!(read_json(&run.join("summary.json"))["epochs"], 5);
+}
+
+#[test]
+fn a_greedy_run_has_more_epochs_in_its_first_block_only() {
+    let place = Place::new();
+    let run = place.train("run", &small(json!({"schedule": {"name": "greedy"}, "training": {"epochs": 2}})));
+    extend(&run, 3);
+    let said = place.run(&["train", "--resume", "run"]);
+    let expected = "$.training.epochs: 3, but blocks before block 1 have ended with at most 2; needed: 2";
+    assert!(said.failed(2).contains(expected), "{}", said.err);
+}
