@@ -59,8 +59,13 @@ pub struct ForwardForward {
     seed: Seed,
 }
 
-/// Rows times candidates that one sweep puts through the network at once; more is done in pieces.
-const SWEEP_ROWS: usize = 10_000;
+/// Bytes of the largest activation of one sweep: what is more goes through the network in pieces.
+const SWEEP_BYTES: usize = 64 << 20;
+
+/// Rows of inputs whose candidates, one per class, go through the network at once, `width` numbers each where it is widest.
+fn sweep_rows(classes: usize, width: usize) -> usize {
+    (SWEEP_BYTES / (classes * width * size_of::<f32>()).max(1)).max(1)
+}
 
 impl ForwardForward {
     /// The inputs with `labels` in them.
@@ -181,9 +186,10 @@ impl Rule for ForwardForward {
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
         let rows = inputs.rows();
-        let piece = (SWEEP_ROWS / self.classes).max(1);
         let features = inputs.features();
         let [_, width] = features.dims();
+        let outputs = network.blocks().iter().flat_map(Chain::layers).map(|layer| layer.output().len());
+        let piece = sweep_rows(self.classes, outputs.chain([width]).max().unwrap_or(width));
         let mut blocks: Vec<Vec<Tensor<2>>> = vec![Vec::new(); network.len()];
         let mut softmax = Vec::new();
         for start in (0..rows).step_by(piece) {
@@ -291,4 +297,19 @@ fn split(both: &AnyActivation, positives: usize) -> Vec<AnyActivation> {
         both.with_features(features.clone().slice([0..positives, 0..width])),
         both.with_features(features.slice([positives..rows, 0..width])),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_activations_of_a_sweep_are_bounded_in_bytes() {
+        // Digits, MNIST's 4 x 2000, 64 maps of 32 x 32, an image of 512 x 512 with a thousand classes.
+        for (classes, width) in [(10, 64), (10, 2000), (10, 64 * 32 * 32), (1000, 3 * 512 * 512), (1, 1)] {
+            let (rows, row) = (sweep_rows(classes, width), classes * width * 4);
+            assert!(rows == 1 || rows * row <= SWEEP_BYTES, "{classes} {width}: {rows} rows");
+            assert!((rows + 1) * row > SWEEP_BYTES, "{classes} {width}: {rows} rows are fewer than fit");
+        }
+    }
 }
