@@ -130,6 +130,22 @@ fn plan() {
 }
 
 #[test]
+fn a_network_that_fits_no_machine_is_planned_and_not_built() {
+    let place = Place::new();
+    for rule in ["backprop", "mono-forward", "dfa"] {
+        let changes = json!({"network": {"widths": [1_000_000, 1_000_000]}});
+        place.config("c.json", &config(json!({"name": rule}), changes));
+        // 10^12 weights of 4 bytes in the second layer, less than 10^9 elsewhere: 3.64 TiB, 3725 GiB.
+        let plan = place.run(&["plan", "c.json"]);
+        assert!(plan.done().contains("\nweights: 3.6 TiB in all\n"), "{}", plan.out);
+        for command in [&["train", "c.json"][..], &["plan", "c.json", "--steps", "1"]] {
+            let said = place.run(command);
+            assert!(said.failed(2).contains("$.network: memory for its weights alone is 372"), "{}", said.err);
+        }
+    }
+}
+
+#[test]
 fn audit() {
     let place = Place::new();
     place.config("bp.json", &config(json!({"name": "backprop"}), json!({})));

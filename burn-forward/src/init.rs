@@ -3,6 +3,8 @@
 //! Burn draws initial weights on the device, from a generator that every backend seeds in its own way. Drawn here,
 //! the same seed gives the same weights on every backend, and a comparison of two rules starts from one network.
 
+use std::cell::Cell;
+
 use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -10,6 +12,25 @@ use rand_distr::{Distribution, StandardNormal, Uniform};
 
 use crate::random::Rng;
 use crate::{Error, Result};
+
+thread_local! {
+    /// Whether [`Init::draw`] gives shapes without values on this thread.
+    static SHAPES_ONLY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `build` with weights that have shapes and no values: each tensor is one zero, seen as often as its shape says. On a
+/// backend whose `expand` makes a view (flex, GPUs) a network of any size costs nothing, so that its parameters can be counted
+/// before there is memory for them.
+pub fn shapes_only<T>(build: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            SHAPES_ONLY.set(self.0);
+        }
+    }
+    let _restore = Restore(SHAPES_ONLY.replace(true));
+    build()
+}
 
 /// A distribution of initial values.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,26 +62,31 @@ impl Init {
     /// Draws a tensor of `shape`.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the bound or deviation is not finite and non-negative.
+    /// [`Error::Argument`] if the bound or deviation is not finite and non-negative, or there is no memory for the values.
     pub fn draw<const D: usize>(self, shape: [usize; D], rng: &mut Rng, device: &Device) -> Result<Tensor<D>> {
-        let n = shape.iter().product();
-        let values: Vec<f32> = match self {
-            Self::Zeros => vec![0.0; n],
+        if SHAPES_ONLY.get() {
+            return Ok(Tensor::<D>::zeros([1; D], device).expand(shape));
+        }
+        let mut values: Vec<f32> = Vec::new();
+        let n = shape.iter().try_fold(1usize, |n, side| n.checked_mul(*side));
+        let n = n.filter(|n| values.try_reserve_exact(*n).is_ok()).ok_or_else(|| {
+            Error::argument("Init::draw", "the shape of a tensor", format!("{shape:?}"), "one that fits into memory")
+        })?;
+        match self {
+            Self::Zeros => values.resize(n, 0.0),
             Self::Uniform(bound) => {
                 let range = Uniform::new_inclusive(-bound as f32, bound as f32)
                     .map_err(|_| Error::argument("Init::draw", "bound", bound, "finite and >= 0"))?;
-                (0..n).map(|_| range.sample(rng)).collect()
+                values.extend((0..n).map(|_| range.sample(rng)));
             }
-            Self::Normal(std) if std.is_finite() && std >= 0.0 => (0..n)
-                .map(|_| {
-                    let z: f32 = StandardNormal.sample(rng);
-                    z * std as f32
-                })
-                .collect(),
+            Self::Normal(std) if std.is_finite() && std >= 0.0 => values.extend((0..n).map(|_| {
+                let z: f32 = StandardNormal.sample(rng);
+                z * std as f32
+            })),
             Self::Normal(std) => {
                 return Err(Error::argument("Init::draw", "standard deviation", std, "finite and >= 0"));
             }
-        };
+        }
         Ok(Tensor::from_data(TensorData::new(values, shape), device))
     }
 }
@@ -106,6 +132,19 @@ mod tests {
             let got = t.powi_scalar(2).mean().into_scalar::<f64>().sqrt();
             assert!(mean.abs() < 0.02 && (got / std - 1.0).abs() < 0.02, "{init:?}: mean {mean}, std {got}");
         }
+    }
+
+    #[test]
+    fn shapes_need_no_memory_and_values_that_do_not_fit_are_refused() {
+        let mut rng = Seed::new(0).stream("t", &[]);
+        let device = Device::flex();
+        let mut draw = |shape: [usize; 2]| Init::Normal(1.0).draw(shape, &mut rng, &device);
+        let wide = shapes_only(|| draw([1 << 30, 1 << 30])).unwrap();
+        assert_eq!(wide.dims(), [1 << 30, 1 << 30]);
+        let error = draw([1 << 30, 1 << 30]).unwrap_err().to_string();
+        assert!(error.contains("[1073741824, 1073741824], but needs to be one that fits into memory"), "{error}");
+        assert!(draw([1 << 40, 1 << 40]).is_err());
+        assert_eq!(draw([2, 3]).unwrap().dims(), [2, 3]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `plan`: the block table of a config.
 
 use anyhow::Result;
-use burn_forward::training::{LocalModel, Run, plan, step_cost};
+use burn_forward::training::{LocalModel, Run, plan, step_cost, weight_bytes};
 use serde_json::json;
 
 use super::prepare;
@@ -11,10 +11,9 @@ use crate::tables::{bytes, grouped, table};
 
 pub(crate) fn run(args: &PlanArgs) -> Result<()> {
     let run = prepare(&args.config.config, &args.config.change)?;
-    let model = run.model()?;
+    let model = run.outline()?;
     let blocks = plan(&model, run.data.rows_per_step(run.config.training.batch_size));
     let table = block_table(&run, &model);
-    drop(model); // its memory is not to count as the step's
     let cost = args.steps.map(|steps| step_cost(&run, steps)).transpose()?;
     match (args.json, cost) {
         (true, None) => print_line(serde_json::to_string_pretty(&blocks)?),
@@ -54,11 +53,12 @@ pub(crate) fn block_table(run: &Run, model: &LocalModel) -> String {
     );
     table(&["block", "output", "parameters", "head parameters", "MACs", "activations"], &rows)
         + &format!(
-            "\npartition {}; {} parameters for inference, {} that only teach\nactivations of a batch of {batch}: {} in the \
+            "\npartition {}; {} parameters for inference, {} that only teach\nweights: {} in all\nactivations of a batch of {batch}: {} in the \
              largest block, {} in all\n",
             run.config.partition,
             grouped(parameters),
             grouped(heads),
+            bytes(weight_bytes(model)),
             bytes(largest as u64),
             bytes(all as u64),
         )

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::fit::{best_epoch, fit, greedy_history, is_done};
 use super::manifest::check_model;
-use super::memory::peak_memory_bytes;
+use super::memory::{machine_memory_bytes, peak_memory_bytes};
 use super::model::LocalModel;
 use super::plan::plan;
 use super::record::{self, Record};
@@ -21,6 +21,7 @@ use super::summary::Summary;
 use crate::activation::RowShape;
 use crate::config::{Keep, RunConfig};
 use crate::data::{DataFolders, DataSplit, JoinedSamples, TrainingData};
+use crate::init::shapes_only;
 use crate::measure::{Evaluation, best_blocks, evaluate};
 use crate::network::Network;
 use crate::random::Seed;
@@ -135,6 +136,15 @@ impl Run {
         build_model(&self.config, input, classes, &self.training_device())
     }
 
+    /// The model in shape alone: what can be counted and described, without the memory that its weights would take.
+    ///
+    /// # Errors
+    /// As [`model`](Self::model), but for memory.
+    pub fn outline(&self) -> Result<LocalModel> {
+        let (input, classes) = self.shapes();
+        outline(&self.config, input, classes, &self.device)
+    }
+
     /// A model with the weights that the config has a run start from.
     ///
     /// # Errors
@@ -207,8 +217,37 @@ impl Run {
 /// A model from a config, with initial weights.
 ///
 /// # Errors
-/// [`Error::Argument`] if network, rule and data do not fit.
+/// [`Error::Argument`] if network, rule and data do not fit each other, or the weights do not fit this machine's memory.
 pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
+    // What the system would grant on trust it takes back by ending the program.
+    if let Some(machine) = machine_memory_bytes() {
+        let weights = weight_bytes(&outline(config, input, classes, device)?);
+        if weights > machine {
+            let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
+            let needed = format!("at most {}, the memory of this machine", gib(machine));
+            return Err(Error::argument("$.network", "memory for its weights alone", gib(weights), needed));
+        }
+    }
+    assemble(config, input, classes, device)
+}
+
+/// A model in shape alone.
+fn outline(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
+    // There a tensor can be seen through strides of 0; elsewhere it might be copied.
+    #[cfg(feature = "flex")]
+    let device = {
+        let _ = device;
+        &Device::flex()
+    };
+    shapes_only(|| assemble(config, input, classes, device))
+}
+
+/// Bytes of a model's weights.
+pub fn weight_bytes(model: &LocalModel) -> u64 {
+    (model.num_params() * size_of::<f32>()) as u64
+}
+
+fn assemble(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
     let seed = Seed::new(config.seed);
     let mut layers =
         config.network.layers_for(config.rule.input(input), config.rule.layer_request(classes), seed, device)?;
