@@ -60,7 +60,8 @@ impl fmt::Debug for Sparse {
 }
 
 impl Sparse {
-    /// From compressed rows: entries of row `i` are `offsets[i]..offsets[i + 1]`.
+    /// From compressed rows: entries of row `i` are `offsets[i]..offsets[i + 1]`. Entries of a row in the same column are
+    /// [summed](sum_repeated).
     ///
     /// # Errors
     /// [`Error::Argument`] for offsets that do not rise from 0 to the number of entries, and an entry in a column that there
@@ -83,7 +84,9 @@ impl Sparse {
         if let Some(place) = places.iter().find(|p| **p as usize >= columns) {
             return Err(Error::argument("Sparse", "column of an entry", place, format!("less than {columns}")));
         }
-        Ok(Self::of(columns, Compressed { offsets, places, values }))
+        let mut rows = Compressed { offsets, places, values };
+        sum_repeated(columns, &mut rows.offsets, &mut rows.places, &mut rows.values);
+        Ok(Self::of(columns, rows))
     }
 
     fn of(columns: usize, rows: Compressed) -> Self {
@@ -190,7 +193,7 @@ impl Sparse {
         self.rows.places[range.clone()].iter().copied().zip(self.rows.values[range].iter().copied())
     }
 
-    /// `|S_i|^2` of every row, the places of whose entries need to differ.
+    /// `|S_i|^2` of every row.
     fn squared_lengths(&self) -> &[f32] {
         let of_row = |row| self.row(row).map(|(_, v)| v * v).sum();
         self.squares.get_or_init(|| (0..self.shape()[0]).map(of_row).collect())
@@ -290,6 +293,33 @@ impl Sparse {
     fn by_column(&self) -> &Compressed {
         self.by_column.get_or_init(|| self.rows.transposed(self.columns))
     }
+}
+
+/// Sums the entries of compressed rows that share a column, at the place of the first of them: what a sparse matrix means by
+/// an entry that is given twice. Entries of row `i` are `offsets[i]..offsets[i + 1]`, before and after.
+///
+/// # Panics
+/// Like a slice, for offsets beyond the entries and a place that is not below `columns`.
+pub fn sum_repeated(columns: usize, offsets: &mut [usize], places: &mut Vec<u32>, values: &mut Vec<f32>) {
+    // Where the last entry of each column went; what lies before the row's own entries is of a row before.
+    let mut latest = vec![usize::MAX; columns];
+    let (mut start, mut kept) = (0, 0);
+    for end in offsets.iter_mut().skip(1) {
+        let first = kept;
+        for k in start..*end {
+            let place = &mut latest[places[k] as usize];
+            if (first..kept).contains(place) {
+                values[*place] += values[k];
+            } else {
+                *place = kept;
+                (places[kept], values[kept]) = (places[k], values[k]);
+                kept += 1;
+            }
+        }
+        start = std::mem::replace(end, kept);
+    }
+    places.truncate(kept);
+    values.truncate(kept);
 }
 
 impl Compressed {

@@ -97,6 +97,35 @@ proptest! {
     }
 }
 
+proptest! {
+    /// The oracle is a dense matrix to which every entry is added.
+    #[test]
+    fn entries_in_one_column_of_a_row_are_summed(
+        rows in prop::collection::vec(prop::collection::vec((0u32..4, -2.0f32..2.0), 0..9), 1..6),
+    ) {
+        let mut dense = vec![0.0f32; rows.len() * 4];
+        let (mut offsets, mut places, mut values) = (vec![0], Vec::new(), Vec::new());
+        for (i, row) in rows.iter().enumerate() {
+            for (place, value) in row {
+                dense[i * 4 + *place as usize] += value;
+                places.push(*place);
+                values.push(*value);
+            }
+            offsets.push(places.len());
+        }
+        let matrix = Arc::new(Sparse::new(4, offsets, places, values).unwrap());
+        let device = Device::flex();
+        let expected = Tensor::<2>::from_data(TensorData::new(dense, [rows.len(), 4]), &device);
+        close(matrix.dense(&device), expected.clone());
+        let x = Tensor::<2>::random([4, 3], Distribution::Default, &device);
+        close(matrix.product(&x).unwrap(), expected.clone().matmul(x));
+        close(matrix.squared_length(&device), expected.clone().square().sum_dim(1));
+        for normaliser in [Normaliser::Rms, Normaliser::L2] {
+            close(matrix.normalised(normaliser).unwrap().dense(&device), normaliser.forward(expected.clone()));
+        }
+    }
+}
+
 #[test]
 fn rows_come_below() {
     let matrix = Sparse::new(3, vec![0, 1, 1], vec![2], vec![5.0]).unwrap();
