@@ -33,7 +33,7 @@ pub enum SplitConfig {
     },
     /// So many random training nodes of every class, then so many for validation and test, in the manner of Planetoid.
     PerClass {
-        /// Training nodes of every class.
+        /// Training nodes of every class; each has to have as many with a label.
         #[serde(rename = "per-class")]
         #[schemars(range(min = 1))]
         per_class: usize,
@@ -115,6 +115,12 @@ impl SplitConfig {
                 NodeSplit { train: rest.split_off(held), validation: rest, test }
             }
             Self::PerClass { per_class, validation, test } => {
+                if let Some((class, count)) = smallest_class(set)
+                    && count < *per_class
+                {
+                    let needed = format!("at most {count}, the labelled nodes of class {class}");
+                    return Err(Error::argument("$.data.split", "per-class", per_class, needed));
+                }
                 labelled.shuffle(&mut seed.stream("folds", &[]));
                 let mut left = vec![*per_class; set.classes];
                 let (train, rest): (Vec<u32>, Vec<u32>) = labelled.into_iter().partition(|n| {
@@ -143,6 +149,13 @@ impl SplitConfig {
         }
         Ok(split)
     }
+}
+
+/// The class with the fewest labelled nodes, and how many it has.
+fn smallest_class(set: &GraphSet) -> Option<(usize, usize)> {
+    let mut counts = vec![0; set.classes];
+    set.labels.iter().flatten().for_each(|class| counts[*class as usize] += 1);
+    counts.into_iter().enumerate().min_by_key(|(_, count)| *count)
 }
 
 #[cfg(test)]
@@ -193,5 +206,25 @@ mod tests {
         assert_eq!((s.validation.len(), s.test.len()), (20, 30));
         let config = SplitConfig::PerClass { per_class: 3, validation: 60, test: 30 };
         assert!(config.split(&set, None, Seed::new(1)).unwrap_err().to_string().contains("at most 88"));
+    }
+
+    #[test]
+    fn a_class_with_too_few_nodes_is_named() {
+        // 20 nodes of class 0, 2 of class 1, 3 of class 2 without a label, 9 of class 3.
+        let labels = [vec![Some(0); 20], vec![Some(1); 2], vec![None; 3], vec![Some(3); 9]].concat();
+        let error = |labels: Vec<Option<u32>>, classes, per_class| {
+            let config = SplitConfig::PerClass { per_class, validation: 1, test: 1 };
+            config.split(&set(labels, classes), None, Seed::new(1)).map_err(|e| e.to_string())
+        };
+        assert_eq!(
+            error(labels.clone(), 4, 5).unwrap_err(),
+            "$.data.split: per-class is 5, but needs to be at most 0, the labelled nodes of class 2"
+        );
+        let labels: Vec<_> = labels.into_iter().map(|l| l.map(|c| c.min(2))).collect();
+        assert_eq!(
+            error(labels.clone(), 3, 5).unwrap_err(),
+            "$.data.split: per-class is 5, but needs to be at most 2, the labelled nodes of class 1"
+        );
+        assert_eq!(error(labels, 3, 2).unwrap().train.len(), 6);
     }
 }
