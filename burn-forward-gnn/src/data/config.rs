@@ -59,7 +59,7 @@ pub enum RowScale {
     /// Nothing.
     #[default]
     None,
-    /// Divided by its sum, so that rows sum to 1.
+    /// Divided by the sum of its absolute values, so that rows of counts sum to 1.
     Sum,
     /// Divided by its length.
     L2,
@@ -126,7 +126,7 @@ fn one() -> usize {
 /// | `split` | by name | a file's name, `{"folds": ..}` or `{"per-class": ..}` | see [`SplitConfig`] |
 /// | `binarise` | false | | make every feature above 0 a 1 and every other a 0 |
 /// | `rows` | none | none, sum, l2 | scale rows of features, after `binarise` |
-/// | `weighted` | false | | use the weights in the third column of `edges.csv` |
+/// | `weighted` | false | | use the weights of edges: column `weight` of `edges.csv`, values of an `.npz` file's adjacency |
 /// | `steps-per-epoch` | 1 | >= 1 | full-batch steps in an epoch, behind which there is one validation |
 /// | `sampling` | none | | mini-batches by neighbour sampling; none: the whole graph in every step |
 /// | `task` | nodes | nodes, links | classes of nodes, or edges |
@@ -148,7 +148,7 @@ pub struct GraphConfig {
     /// Scale rows of features.
     #[serde(default)]
     pub rows: RowScale,
-    /// Use the edges' weights.
+    /// Use the edges' weights: column `weight` of `edges.csv`, values of an `.npz` file's adjacency matrix.
     #[serde(default)]
     pub weighted: bool,
     /// Full-batch steps in an epoch.
@@ -196,7 +196,7 @@ impl GraphConfig {
         let path = self.path.as_deref().or(self.name.place().0);
         let mut set = match (self.name, path) {
             (GraphName::Karate, _) | (_, None) => karate::read(self.weighted)?,
-            (GraphName::GraphNpz, Some(path)) => npz::read(&folders.find(path, NPZ)?)?,
+            (GraphName::GraphNpz, Some(path)) => npz::read(&folders.find(path, NPZ)?, self.weighted)?,
             (_, Some(path)) => folder::read(&folders.find(path, FOLDER)?, self.weighted)?,
         };
         if self.binarise {
@@ -208,7 +208,7 @@ impl GraphConfig {
 }
 
 const FOLDER: &str = "a folder with edges.csv, labels.csv and features.tsv, gzipped or not";
-const NPZ: &str = "an .npz file with adj_matrix, attr_matrix and labels";
+const NPZ: &str = "an .npz file with an adjacency matrix, perhaps features, and labels";
 
 impl DataSpec for GraphConfig {
     fn check(&self) -> Vec<ConfigError> {

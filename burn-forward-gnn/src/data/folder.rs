@@ -1,89 +1,47 @@
 //! Graphs in folders of CSV and TSV files, gzipped or not.
 //!
-//! - `edges.csv`: header, then `source,target[,weight]`, undirected, nodes from 0;
-//! - `labels.csv`: header, then `node,label[,..]`; label -1: none;
-//! - `features.tsv`: no header; `node`, a tab, and features as `index` (value 1) or `index:value`, separated by spaces.
-//!   Without the file every node has one feature of its own;
-//! - `<split>.csv`: header, then `node,train|val|test`.
+//! - `edges.csv`: columns `source,target[,weight]`, undirected, nodes from 0;
+//! - `labels.csv`: columns `node,label`; label -1: none;
+//! - `features.tsv`: columns `node` and `features`, between them a tab, features as `index` (value 1) or `index:value`,
+//!   separated by spaces or tabs. Values of one index are summed. Without the file every node has one feature of its own;
+//! - `<split>.csv`: columns `node,split`, with `train`, `val`, `test` or `none`.
+//!
+//! With a header line columns are found by their names (see the tables below), and more of them do no harm; without one they
+//! have this order.
 
-use std::fmt::Display;
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::sync::Arc;
 
-use burn_forward::data::gzip::{decompressed, unreadable};
 use burn_forward::{Error, Result};
 
-use super::set::{Features, GraphSet};
+use super::set::{Features, GraphSet, MOST_FEATURES};
 use super::split::NodeSplit;
+use super::text::{Column, Text};
 use crate::graph::Graph;
 
-/// A text file with its lines numbered.
-pub(super) struct Text {
-    path: PathBuf,
-    text: String,
-}
-
-impl Text {
-    /// `folder/name`, or `folder/name.gz`.
-    fn open(folder: &Path, name: &str) -> Result<Option<Self>> {
-        for name in [name.to_string(), format!("{name}.gz")] {
-            let path = folder.join(name);
-            if !path.is_file() {
-                continue;
-            }
-            let file = BufReader::new(File::open(&path).map_err(|e| Error::io(&path, e))?);
-            let mut bytes = Vec::new();
-            let read = decompressed(file).and_then(|mut reader| reader.read_to_end(&mut bytes));
-            read.map_err(|e| unreadable(&path, e))?;
-            let text = String::from_utf8(bytes).map_err(|e| {
-                Error::data(&path, format!("no UTF-8 at byte {}", e.utf8_error().valid_up_to()), "a text file")
-            })?;
-            return Ok(Some(Self { path, text }));
-        }
-        Ok(None)
-    }
-
-    fn needed(folder: &Path, name: &str) -> Result<Self> {
-        Self::open(folder, name)?.ok_or_else(|| {
-            Error::data(folder, format!("neither {name} nor {name}.gz"), "a folder with edges.csv and labels.csv")
-        })
-    }
-
-    pub(super) fn embedded(name: &str, text: &str) -> Self {
-        Self { path: name.into(), text: text.into() }
-    }
-
-    /// Lines that are not empty, with their numbers from 1; without the header, if there is one.
-    fn lines(&self, header: bool) -> impl Iterator<Item = (usize, &str)> {
-        self.text
-            .lines()
-            .enumerate()
-            .map(|(i, line)| (i + 1, line.trim_end()))
-            .skip(usize::from(header))
-            .filter(|(_, l)| !l.is_empty())
-    }
-
-    fn wrong(&self, line: usize, found: impl Display, needed: impl Into<String>) -> Error {
-        Error::data(&self.path, format!("{found} in line {line}"), needed)
-    }
-
-    /// Field `i` of a line.
-    fn field<T: FromStr>(&self, line: usize, fields: &[&str], i: usize, what: &str) -> Result<T> {
-        let text = fields.get(i).copied().unwrap_or_default().trim();
-        text.parse().map_err(|_| self.wrong(line, format!("{text:?}"), format!("{what} in column {}", i + 1)))
-    }
-}
+const NODE: Column = Column::new(&["node", "node_id", "id", "new_id"], "a node's number");
+const LABEL: Column = Column::new(&["label", "class", "target", "ml_target", "y"], "a class, or -1 for none");
+const SOURCE: Column = Column::new(&["source", "src", "from", "id_1", "node_1", "node1"], "a node's number");
+const TARGET: Column = Column::new(&["target", "dst", "to", "id_2", "node_2", "node2"], "a node's number");
+const WEIGHT: Column = Column::new(&["weight", "w"], "a weight");
+const FEATURES: Column = Column::new(&["features", "attributes"], "features");
+const PART: Column = Column {
+    names: &["split", "part", "set"],
+    holds: "train, val, test or none",
+    words: &["train", "val", "validation", "test", "none"],
+};
 
 /// Reads a graph.
 ///
 /// # Errors
 /// [`Error::Data`] with file and line, [`Error::Io`].
 pub(super) fn read(folder: &Path, weighted: bool) -> Result<GraphSet> {
-    let labels = Text::needed(folder, "labels.csv")?;
-    let edges = Text::needed(folder, "edges.csv")?;
+    let needed = |name: &str| {
+        Text::open(folder, name)?.ok_or_else(|| {
+            Error::data(folder, format!("neither {name} nor {name}.gz"), "a folder with edges.csv and labels.csv")
+        })
+    };
+    let (labels, edges) = (needed("labels.csv")?, needed("edges.csv")?);
     let features = Text::open(folder, "features.tsv")?;
     let name = folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned());
     parse(&labels, &edges, features.as_ref(), weighted, &name)
@@ -108,50 +66,55 @@ pub(super) fn parse(
 }
 
 fn read_labels(text: &Text) -> Result<Vec<Option<u32>>> {
-    let mut pairs: Vec<(usize, Option<u32>)> = Vec::new();
-    for (line, content) in text.lines(true) {
-        let fields: Vec<&str> = content.split(',').collect();
-        let node = text.field(line, &fields, 0, "a node's number")?;
-        let label: i64 = text.field(line, &fields, 1, "a class, or -1 for none")?;
-        if !(-1..1 << 20).contains(&label) {
-            return Err(text.wrong(line, format!("class {label}"), "a class from 0 on, or -1 for none"));
-        }
-        pairs.push((node, (label >= 0).then_some(label as u32)));
+    let mut rows: Vec<(usize, usize, i64)> = Vec::new();
+    text.rows(b',', &[NODE, LABEL], |row| {
+        rows.push((row.line, row.value(0)?, row.value(1)?));
+        Ok(())
+    })?;
+    let nodes = rows.len();
+    if nodes == 0 {
+        return Err(Error::data(text.path(), "a header alone", "one row per node"));
     }
-    let mut labels = vec![None; pairs.len()];
-    let mut seen = vec![false; pairs.len()];
-    for (i, (node, label)) in pairs.iter().enumerate() {
-        match seen.get_mut(*node) {
+    let mut labels = vec![None; nodes];
+    let mut seen = vec![false; nodes];
+    for (line, node, label) in rows {
+        match seen.get_mut(node) {
             Some(seen) if !*seen => *seen = true,
             _ => {
-                let needed = format!("every node from 0 to {} once", pairs.len() - 1);
-                return Err(text.wrong(i + 2, format!("node {node}"), needed));
+                return Err(text.wrong(
+                    line,
+                    format!("node {node}"),
+                    format!("every node from 0 to {} once", nodes - 1),
+                ));
             }
         }
-        labels[*node] = *label;
+        // Of more classes than nodes some would have none, and one number in a file could ask for all memory there is.
+        if !(-1..nodes as i64).contains(&label) {
+            let needed = format!("a class from 0 to {}, as there are {nodes} nodes, or -1 for none", nodes - 1);
+            return Err(text.wrong(line, format!("class {label}"), needed));
+        }
+        labels[node] = u32::try_from(label).ok();
     }
     Ok(labels)
 }
 
 fn read_edges(text: &Text, nodes: usize, weighted: bool) -> Result<Graph> {
     let mut edges: Vec<(u32, u32, f32)> = Vec::new();
-    for (line, content) in text.lines(true) {
-        let fields: Vec<&str> = content.split(',').collect();
-        let ends: [u32; 2] =
-            [text.field(line, &fields, 0, "a node's number")?, text.field(line, &fields, 1, "a node's number")?];
+    let columns = [SOURCE, TARGET, WEIGHT];
+    text.rows(b',', &columns[..if weighted { 3 } else { 2 }], |row| {
+        let ends: [u32; 2] = [row.value(0)?, row.value(1)?];
         if let Some(node) = ends.iter().find(|n| **n as usize >= nodes) {
-            return Err(text.wrong(line, format!("node {node}"), format!("nodes below {nodes}, as labels.csv has")));
+            return Err(row.wrong(format!("node {node}"), format!("nodes below {nodes}, as labels.csv has")));
         }
-        let weight: f32 = if weighted { text.field(line, &fields, 2, "a weight")? } else { 1.0 };
+        let weight: f32 = if weighted { row.value(2)? } else { 1.0 };
         if !weight.is_finite() {
-            return Err(text.wrong(line, format!("weight {weight}"), "a finite weight"));
+            return Err(row.wrong(format!("weight {weight}"), "a finite weight"));
         }
         edges.push((ends[0], ends[1], weight));
-    }
+        Ok(())
+    })?;
     if weighted {
-        let both: Vec<_> =
-            edges.iter().filter(|(a, b, _)| a != b).flat_map(|&(a, b, w)| [(a, b, w), (b, a, w)]).collect();
-        return Graph::weighted(nodes, &both);
+        return Graph::undirected_weighted(nodes, &edges).map_err(|e| of_file(text.path(), e));
     }
     Graph::undirected(nodes, &edges.iter().map(|&(a, b, _)| (a, b)).collect::<Vec<_>>())
 }
@@ -159,24 +122,39 @@ fn read_edges(text: &Text, nodes: usize, weighted: bool) -> Result<Graph> {
 fn read_features(text: &Text, nodes: usize) -> Result<Features> {
     let mut rows: Vec<Vec<(u32, f32)>> = vec![Vec::new(); nodes];
     let mut width = 0;
-    for (line, content) in text.lines(false) {
-        let (node, list) = content.split_once('\t').unwrap_or((content, ""));
-        let node: usize = text.field(line, &[node], 0, "a node's number")?;
+    text.rows(b'\t', &[NODE, FEATURES], |line| {
+        let node: usize = line.value(0)?;
         let Some(row) = rows.get_mut(node) else {
-            return Err(text.wrong(line, format!("node {node}"), format!("nodes below {nodes}, as labels.csv has")));
+            return Err(line.wrong(format!("node {node}"), format!("nodes below {nodes}, as labels.csv has")));
         };
-        for entry in list.split_ascii_whitespace() {
+        for entry in line.from(1).flat_map(str::split_ascii_whitespace) {
             let (index, value) = entry.split_once(':').unwrap_or((entry, "1"));
-            let index: u32 = text.field(line, &[index], 0, "a feature's number")?;
-            let value: f32 = text.field(line, &[value], 0, "a feature's value")?;
+            let (Ok(index), Ok(value)) = (index.parse::<u32>(), value.parse::<f32>()) else {
+                return Err(line.wrong(format!("{entry:?}"), "a feature's number, or number:value"));
+            };
             if !value.is_finite() {
-                return Err(text.wrong(line, format!("value {value} of feature {index}"), "finite values"));
+                return Err(line.wrong(format!("value {value} of feature {index}"), "finite values"));
+            }
+            if index as usize >= MOST_FEATURES {
+                return Err(line.wrong(format!("feature {index}"), format!("features below {MOST_FEATURES}")));
             }
             width = width.max(index as usize + 1);
             row.push((index, value));
         }
+        Ok(())
+    })?;
+    if width == 0 {
+        return Err(Error::data(text.path(), "no feature of any node", "features, or no such file"));
     }
-    Features::sparse(rows, width)
+    Features::sparse(rows, width).map_err(|e| of_file(text.path(), e))
+}
+
+/// The mistake of an argument that came from a file, as one of the file.
+pub(super) fn of_file(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Argument { what, given, needed, .. } => Error::data(path, format!("{what} {given}"), needed),
+        other => other,
+    }
 }
 
 /// Reads a split file.
@@ -190,27 +168,28 @@ pub(super) fn read_split(folder: &Path, name: &str, set: &GraphSet) -> Result<No
     })?;
     let mut split = NodeSplit::default();
     let mut seen = vec![false; set.labels.len()];
-    for (line, content) in text.lines(true) {
-        let fields: Vec<&str> = content.split(',').collect();
-        let node: u32 = text.field(line, &fields, 0, "a node's number")?;
+    text.rows(b',', &[NODE, PART], |row| {
+        let node: u32 = row.value(0)?;
         match seen.get_mut(node as usize) {
             Some(seen) if !*seen => *seen = true,
-            _ => return Err(text.wrong(line, format!("node {node}"), format!("nodes below {} once", seen.len()))),
+            _ => return Err(row.wrong(format!("node {node}"), format!("nodes below {} once", seen.len()))),
         }
-        let part = match fields.get(1).copied().map(str::trim) {
-            Some("train") => &mut split.train,
-            Some("val" | "validation") => &mut split.validation,
-            Some("test") => &mut split.test,
-            Some("none" | "") => continue,
-            other => {
-                let found = format!("part {:?}", other.unwrap_or_default());
-                return Err(text.wrong(line, found, "train, val, test or none"));
-            }
+        let part = match row.text(1) {
+            "train" => &mut split.train,
+            "val" | "validation" => &mut split.validation,
+            "test" => &mut split.test,
+            "none" | "" => return Ok(()),
+            other => return Err(row.wrong(format!("part {other:?}"), PART.holds)),
         };
         if set.labels[node as usize].is_none() {
-            return Err(text.wrong(line, format!("node {node}, which has no label,"), "nodes with a label"));
+            return Err(row.wrong(format!("node {node}, which has no label,"), "nodes with a label"));
         }
         part.push(node);
+        Ok(())
+    })?;
+    if split.train.is_empty() || split.test.is_empty() {
+        let found = format!("{} training and {} test nodes", split.train.len(), split.test.len());
+        return Err(Error::data(text.path(), found, "at least one of both"));
     }
     Ok(split)
 }
@@ -218,6 +197,7 @@ pub(super) fn read_split(folder: &Path, name: &str, set: &GraphSet) -> Result<No
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rstest::rstest;
 
     fn parsed(labels: &str, edges: &str, features: Option<&str>) -> Result<GraphSet> {
@@ -234,7 +214,112 @@ mod tests {
         assert_eq!(set.features.dense(), [0.0, 1.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
     }
 
+    /// The same graph whichever way the files are written, so that no row is lost.
     #[rstest]
+    #[case("node,label\n0,1\n1,0\n2,-1\n", "source,target\n0,1\n1,2\n", "0\t1 3:0.5\n2\t0\n")]
+    #[case("0,1\n1,0\n2,-1\n", "0,1\n1,2\n", "0\t1 3:0.5\n2\t0\n")]
+    #[case("0,1\n1,0\n2,-1", "0,1\n1,2", "0\t1\t3:0.5\n2\t0")]
+    #[case(
+        "\u{feff}node,label\r\n0,1\r\n\r\n1,0\r\n2,-1\r\n",
+        "\u{feff}0,1\r\n1,2\r\n",
+        "\u{feff}node\tfeatures\r\n0\t1 3:0.5\r\n2\t0\r\n"
+    )]
+    #[case(
+        "id,days,mature,label\n2,7,x,-1\n1,8,y,0\n0,9,z,1\n",
+        "weight,to,from\n5,1,0\n6,2,1\n",
+        "0\t1 3:0.25 3:0.25\n1\n2\t0\n"
+    )]
+    fn every_row_is_read(#[case] labels: &str, #[case] edges: &str, #[case] features: &str) {
+        let set = parsed(labels, edges, Some(features)).unwrap();
+        assert_eq!(set.labels, [Some(1), Some(0), None]);
+        assert_eq!(set.graph.iter().collect::<Vec<_>>(), [(1, 0), (0, 1), (2, 1), (1, 2)]);
+        assert_eq!(set.features.dense(), [0.0, 1.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn weights_of_edges() {
+        let weights = |edges: &str| {
+            let text = Text::embedded("edges.csv", edges);
+            read_edges(&text, 3, true).map(|graph| graph.weights().unwrap().to_vec()).map_err(|e| e.to_string())
+        };
+        assert_eq!(weights("0,1,2\n2,1,3\n").unwrap(), [2.0, 2.0, 3.0, 3.0]);
+        assert_eq!(weights("weight,source,target\n2,0,1\n2,1,0\n3,1,2\n3,2,1\n").unwrap(), [2.0, 2.0, 3.0, 3.0]);
+        assert_eq!(
+            weights("0,1,2\n1,0,3\n").unwrap_err(),
+            "edges.csv: found edge 0 - 1 given with weights 2 and 3 for its two directions; needed given one weight"
+        );
+        assert_eq!(
+            weights("source,target,time\n0,1,2\n").unwrap_err(),
+            "edges.csv: found columns source, target, time in line 1; needed a column named weight or w"
+        );
+        assert_eq!(weights("0,1\n").unwrap_err(), "edges.csv: found \"\" in line 1; needed a weight in column 3");
+    }
+
+    #[rstest]
+    #[case(
+        "id,days,mature,views,partner,new_id\n73045350,1459,False,9528,False,2299\n",
+        "s,d\n0,1\n",
+        None,
+        "labels.csv: found columns id and new_id in line 1; needed one column for a node's number"
+    )]
+    #[case(
+        "id,days,views\n0,1459,9528\n",
+        "s,d\n0,1\n",
+        None,
+        "labels.csv: found columns id, days, views in line 1; needed a column named label or class or target or ml_target or y"
+    )]
+    #[case("", "s,d\n0,1\n", None, "labels.csv: found no line; needed rows of node, label")]
+    #[case("n,l\n", "s,d\n0,1\n", None, "labels.csv: found a header alone; needed one row per node")]
+    #[case("0,0\n1,1\n", "\n", None, "edges.csv: found no line; needed rows of source, target")]
+    #[case("0,0\n1,1\n", "0,1\n", Some(""), "features.tsv: found no line; needed rows of node, features")]
+    #[case(
+        "0,0\n1,1\n",
+        "0,1\n",
+        Some("0\t\n"),
+        "features.tsv: found no feature of any node; needed features, or no such file"
+    )]
+    #[case(
+        "0,0\n1,1\n",
+        "0,1\n",
+        Some("x\t1\n"),
+        "features.tsv: found \"x\" in line 1; needed a node's number in column 1"
+    )]
+    #[case(
+        "0,0\n1,1\n",
+        "0,1\n",
+        Some("0\t4000000000\n"),
+        "features.tsv: found feature 4000000000 in line 1; needed features below 1048576"
+    )]
+    #[case(
+        "0,0\n1,1\n",
+        "0,1\n",
+        Some("0\t1 2=3\n"),
+        "features.tsv: found \"2=3\" in line 1; needed a feature's number, or number:value"
+    )]
+    #[case(
+        "0,0\n1,1000000000\n",
+        "0,1\n",
+        None,
+        "labels.csv: found class 1000000000 in line 2; needed a class from 0 to 1, as there are 2 nodes, or -1 for none"
+    )]
+    #[case(
+        "\n\n0,0\n\n1,0.6\n",
+        "0,1\n",
+        None,
+        "labels.csv: found \"0.6\" in line 5; needed a class, or -1 for none in column 2"
+    )]
+    #[case(
+        "n,l\n\n\n0,0\n0,1\n",
+        "0,1\n",
+        None,
+        "labels.csv: found node 0 in line 5; needed every node from 0 to 1 once"
+    )]
+    #[case(
+        "0,0\n1,1\n",
+        "s,d\r\n\r\n0,1\r\n0,7\r\n",
+        None,
+        "edges.csv: found node 7 in line 4; needed nodes below 2, as labels.csv has"
+    )]
     #[case(
         "n,l\n0,0\n1,x\n",
         "s,d\n0,1\n",
@@ -276,24 +361,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_whole_text_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = |name: &str, bytes: &[u8]| {
-            std::fs::write(folder.path().join(name), bytes).unwrap();
-            let error = Text::open(folder.path(), "labels.csv").err().unwrap().to_string();
-            std::fs::remove_file(folder.path().join(name)).unwrap();
-            error
-        };
-        let mut whole = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        std::io::Write::write_all(&mut whole, b"node,label\n0,1\n").unwrap();
-        let whole = whole.finish().unwrap();
-        let broken = error("labels.csv.gz", &whole[..whole.len() / 2]);
-        assert!(broken.ends_with("labels.csv.gz: found a gzip stream that breaks off; needed a whole one"), "{broken}");
-        let binary = error("labels.csv", b"node\xff");
-        assert!(binary.ends_with("labels.csv: found no UTF-8 at byte 4; needed a text file"), "{binary}");
-    }
-
-    #[test]
     fn split_files() {
         let folder = tempfile::tempdir().unwrap();
         let set = parsed("node,label\n0,1\n1,0\n2,-1\n", "src,dst\n0,1\n", None).unwrap();
@@ -309,7 +376,49 @@ mod tests {
                 .to_string()
                 .ends_with("s.csv: found node 2, which has no label, in line 2; needed nodes with a label")
         );
+        for whole in
+            ["0,train\n1,test\n", "\u{feff}split,node\r\ntrain,0\r\n\r\ntest,1\r\n", "\n0,train\n1,test\n2,none"]
+        {
+            let split = read(whole).unwrap();
+            assert_eq!((split.train, split.test), (vec![0], vec![1]), "{whole}");
+        }
+        assert!(read("").unwrap_err().to_string().ends_with("s.csv: found no line; needed rows of node, split"));
+        let one = read("node,split\n0,train\n").unwrap_err().to_string();
+        assert!(one.ends_with("s.csv: found 1 training and 0 test nodes; needed at least one of both"), "{one}");
         assert!(read("node,split\n0,dev\n").unwrap_err().to_string().contains("part \"dev\" in line 2"));
         assert!(read("node,split\n0,val\n0,test\n").unwrap_err().to_string().contains("node 0 in line 3"));
+    }
+
+    proptest! {
+        /// Whatever becomes of the files, they are read or refused with the name of one.
+        #[test]
+        fn damage_never_panics(
+            flips in prop::collection::vec((0usize..3, any::<prop::sample::Index>(), 0u8..128), 0..6),
+            cuts in prop::collection::vec(prop::option::of(any::<prop::sample::Index>()), 3), weighted: bool,
+        ) {
+            let mut files = [
+                ("labels.csv", b"node,label\n0,1\n1,0\n2,-1\n".to_vec()),
+                ("edges.csv", b"source,target,weight\n0,1,2\n1,2,1\n2,1,1\n".to_vec()),
+                ("features.tsv", b"0\t1 3:0.5\n2\t0\n".to_vec()),
+            ];
+            for (file, at, byte) in flips {
+                let text = &mut files[file].1;
+                let at = at.index(text.len());
+                text[at] = byte;
+            }
+            for ((_, text), cut) in files.iter_mut().zip(cuts) {
+                let length = cut.map_or(text.len(), |cut| cut.index(text.len()));
+                text.truncate(length);
+            }
+            let [labels, edges, features] =
+                files.map(|(name, text)| Text::embedded(name, std::str::from_utf8(&text).unwrap()));
+            match parse(&labels, &edges, Some(&features), weighted, "t") {
+                Ok(set) => prop_assert!(set.classes <= set.graph.nodes()),
+                Err(error) => {
+                    let said = error.to_string();
+                    prop_assert!(["labels.csv: ", "edges.csv: ", "features.tsv: "].iter().any(|f| said.starts_with(f)), "{said}");
+                }
+            }
+        }
     }
 }

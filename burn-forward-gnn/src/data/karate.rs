@@ -5,9 +5,10 @@
 
 use burn_forward::Result;
 
-use super::folder::{self, Text};
+use super::folder;
 use super::set::GraphSet;
 use super::split::NodeSplit;
+use super::text::Text;
 
 const EDGES: &str = include_str!("../../assets/karate/edges.csv");
 const LABELS: &str = include_str!("../../assets/karate/labels.csv");

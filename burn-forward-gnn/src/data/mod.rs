@@ -9,9 +9,9 @@ mod npy;
 mod npz;
 mod set;
 mod split;
-mod zip;
+mod text;
 
 pub use config::{GraphConfig, GraphName, LinkConfig, RowScale, SamplingConfig, TaskName, data_entries};
 pub use loader::GraphLoader;
-pub use set::{Features, GraphData, GraphSet};
+pub use set::{Features, GraphData, GraphSet, MOST_FEATURES};
 pub use split::{NodeSplit, SplitConfig};

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use burn_forward::activation::{NodeFeatures, RowShape};
 use burn_forward::data::{Batch, DataSplit, Fingerprint, JoinedSamples, TrainingData};
 use burn_forward::random::Seed;
-use burn_forward::sparse::Sparse;
+use burn_forward::sparse::{Sparse, sum_repeated};
 use burn_forward::{Error, Result};
 
 use super::config::{LinkConfig, RowScale, SamplingConfig};
@@ -25,28 +25,45 @@ pub struct Features {
     width: usize,
 }
 
+/// Most features of a node: 2^20. A file that names a larger index is taken for damaged, since weights of that many rows would
+/// be made for it.
+pub const MOST_FEATURES: usize = 1 << 20;
+
 impl Features {
-    /// From rows of `(index, value)`.
+    /// From rows of `(index, value)`. Values of one index of a row are summed.
     ///
     /// # Errors
-    /// [`Error::Argument`] for an index that is not below `width`, or no features at all.
+    /// [`Error::Argument`] for an index that is not below `width`, a value or sum that is not finite, no features at all, or
+    /// more than [`MOST_FEATURES`].
     pub fn sparse(rows: Vec<Vec<(u32, f32)>>, width: usize) -> Result<Self> {
-        if width == 0 {
-            return Err(Error::argument("Features", "number of features", 0, ">= 1"));
-        }
-        let mut offsets = vec![0];
-        let (mut columns, mut values) = (Vec::new(), Vec::new());
-        for (i, row) in rows.into_iter().enumerate() {
-            for (column, value) in row {
-                if column as usize >= width || !value.is_finite() {
-                    let given = format!("{value} at {column}");
-                    let needed = format!("finite, at an index below {width}");
-                    return Err(Error::argument("Features", format!("a feature of node {i}"), given, needed));
-                }
-                columns.push(column);
-                values.push(value);
-            }
+        let (mut offsets, mut columns, mut values) = (vec![0], Vec::new(), Vec::new());
+        for row in rows {
+            columns.extend(row.iter().map(|(column, _)| *column));
+            values.extend(row.iter().map(|(_, value)| *value));
             offsets.push(columns.len());
+        }
+        Self::compressed(width, offsets, columns, values)
+    }
+
+    /// From compressed rows: those of node `i` are `offsets[i]..offsets[i + 1]`.
+    pub(super) fn compressed(
+        width: usize,
+        mut offsets: Vec<usize>,
+        mut columns: Vec<u32>,
+        mut values: Vec<f32>,
+    ) -> Result<Self> {
+        if !(1..=MOST_FEATURES).contains(&width) {
+            let needed = format!("from 1 to {MOST_FEATURES}");
+            return Err(Error::argument("Features", "number of features", width, needed));
+        }
+        if let Some(column) = columns.iter().find(|c| **c as usize >= width) {
+            return Err(Error::argument("Features", "a feature's index", column, format!("below {width}")));
+        }
+        sum_repeated(width, &mut offsets, &mut columns, &mut values);
+        if let Some(k) = values.iter().position(|v| !v.is_finite()) {
+            let node = offsets.partition_point(|end| *end <= k) - 1;
+            let what = format!("feature {} of node {node}", columns[k]);
+            return Err(Error::argument("Features", what, values[k], "finite"));
         }
         Ok(Self { offsets, columns, values, width })
     }
@@ -77,7 +94,7 @@ impl Features {
         let mut dense = vec![0.0; self.rows() * self.width];
         for (row, ends) in self.offsets.windows(2).enumerate() {
             for k in ends[0]..ends[1] {
-                dense[row * self.width + self.columns[k] as usize] = self.values[k];
+                dense[row * self.width + self.columns[k] as usize] += self.values[k];
             }
         }
         dense
@@ -94,7 +111,7 @@ impl Features {
             let values = &mut self.values[row[0]..row[1]];
             let divisor = match how {
                 RowScale::None => 1.0,
-                RowScale::Sum => values.iter().sum(),
+                RowScale::Sum => values.iter().map(|v| v.abs()).sum(),
                 RowScale::L2 => values.iter().map(|v| v * v).sum::<f32>().sqrt(),
             };
             if divisor != 0.0 {
@@ -420,7 +437,46 @@ mod tests {
         f.binarise();
         f.scale(RowScale::Sum);
         assert_eq!(f.dense(), [0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
-        assert!(Features::sparse(vec![vec![(3, 1.0)]], 3).is_err());
-        assert!(Features::sparse(vec![vec![(0, f32::INFINITY)]], 3).is_err());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error =
+            |row: &[(u32, f32)], width| Features::sparse(vec![vec![], row.to_vec()], width).unwrap_err().to_string();
+        assert_eq!(error(&[(3, 1.0)], 3), "Features: a feature's index is 3, but needs to be below 3");
+        assert_eq!(error(&[(0, f32::INFINITY)], 3), "Features: feature 0 of node 1 is inf, but needs to be finite");
+        assert_eq!(
+            error(&[(2, f32::MAX), (2, f32::MAX)], 3),
+            "Features: feature 2 of node 1 is inf, but needs to be finite"
+        );
+        assert!(error(&[], 0).contains("number of features is 0, but needs to be from 1 to 1048576"));
+        assert!(error(&[], 1 << 21).contains("number of features is 2097152"));
+    }
+
+    /// Whatever is done to rows, values of one feature are summed first, on the host and on a device.
+    #[rstest::rstest]
+    #[case(false, RowScale::None, [5.0, -2.0, 1.0])]
+    #[case(false, RowScale::Sum, [0.625, -0.25, 0.125])]
+    #[case(false, RowScale::L2, [5.0 / 30f32.sqrt(), -2.0 / 30f32.sqrt(), 1.0 / 30f32.sqrt()])]
+    #[case(true, RowScale::None, [1.0, 0.0, 1.0])]
+    #[case(true, RowScale::Sum, [0.5, 0.0, 0.5])]
+    #[case(true, RowScale::L2, [0.5f32.sqrt(), 0.0, 0.5f32.sqrt()])]
+    fn repeated_features_are_summed(#[case] binarise: bool, #[case] how: RowScale, #[case] expected: [f32; 3]) {
+        // 1 + 4, 1 - 3, -1 + 2.
+        let row = vec![(0, 1.0), (1, 1.0), (2, -1.0), (0, 4.0), (1, -3.0), (2, 2.0)];
+        let mut features = Features::sparse(vec![row], 3).unwrap();
+        if binarise {
+            features.binarise();
+        }
+        features.scale(how);
+        let graph = Arc::new(Graph::directed(1, &[]).unwrap());
+        let dense = features.dense();
+        let set = GraphSet::new(graph, features, vec![Some(0)], 1, "t").unwrap();
+        let shared = Shared::new(set, Seed::new(0), 1).unwrap();
+        let device = Device::flex();
+        let on_device: Vec<f32> = shared.dense(&device).into_data().iter::<f32>().collect();
+        for values in [dense, on_device] {
+            assert!(values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{values:?}, {expected:?}");
+        }
     }
 }

@@ -123,6 +123,32 @@ impl Graph {
         Ok(Self::sorted(nodes, &pairs, Some(weights)))
     }
 
+    /// A graph in which both ends of every edge `(a, b, weight)` send to each other with its weight. An edge that is given in
+    /// both directions with one weight counts once; one from a node to itself is dropped.
+    ///
+    /// # Errors
+    /// As [`weighted`](Self::weighted), and for an edge whose two directions have different weights.
+    pub fn undirected_weighted(nodes: usize, edges: &[(u32, u32, f32)]) -> Result<Self> {
+        // By ends, the direction that is given with the smaller node first in front.
+        let mut sorted: Vec<(u32, u32, f32)> = edges.iter().copied().filter(|(a, b, _)| a != b).collect();
+        sorted.sort_unstable_by_key(|&(a, b, _)| (a.min(b), a.max(b), a));
+        let mut both = Vec::with_capacity(2 * sorted.len());
+        for (i, &(a, b, weight)) in sorted.iter().enumerate() {
+            if let Some(&(c, d, other)) = i.checked_sub(1).and_then(|before| sorted.get(before))
+                && (c, d) == (b, a)
+            {
+                if weight != other {
+                    let given = format!("given with weights {other} and {weight} for its two directions");
+                    return Err(Error::argument("Graph", format!("edge {c} - {d}"), given, "given one weight"));
+                }
+                continue;
+            }
+            both.extend([(a, b, weight), (b, a, weight)]);
+        }
+        check(nodes, &edges.iter().map(|&(a, b, _)| (a, b)).collect::<Vec<_>>())?;
+        Self::weighted(nodes, &both)
+    }
+
     /// From `(target, source)` pairs in ascending order, without repetitions.
     fn sorted(nodes: usize, by_target: &[(u32, u32)], weights: Option<Vec<f32>>) -> Self {
         let mut by_source: Vec<(u32, u32)> = by_target.iter().map(|&(t, s)| (s, t)).collect();
@@ -259,6 +285,29 @@ mod tests {
         );
         assert!(error(Graph::weighted(3, &[(0, 1, 1.0), (0, 1, 2.0)])).contains("edge 0 -> 1 is given twice"));
         assert!(error(Graph::undirected(2, &[(5, 5)])).contains("5"));
+    }
+
+    #[test]
+    fn an_edge_with_one_weight_may_be_given_in_both_directions() {
+        let graph = |edges: &[(u32, u32, f32)]| Graph::undirected_weighted(3, edges);
+        let given = [
+            graph(&[(0, 1, 2.0), (2, 1, 3.0)]),
+            graph(&[(0, 1, 2.0), (2, 1, 3.0), (1, 0, 2.0), (1, 2, 3.0)]),
+            graph(&[(1, 0, 2.0), (1, 1, 7.0), (1, 2, 3.0), (0, 1, 2.0)]),
+        ];
+        for graph in given.map(Result::unwrap) {
+            assert_eq!(graph.iter().collect::<Vec<_>>(), [(1, 0), (0, 1), (2, 1), (1, 2)]);
+            assert_eq!(graph.weights().unwrap(), [2.0, 2.0, 3.0, 3.0]);
+        }
+        let error = |edges: &[(u32, u32, f32)]| graph(edges).unwrap_err().to_string();
+        assert_eq!(
+            error(&[(1, 0, 2.5), (0, 1, 2.0)]),
+            "Graph: edge 0 - 1 is given with weights 2 and 2.5 for its two directions, but needs to be given one weight"
+        );
+        assert!(error(&[(0, 1, 2.0), (0, 1, 2.0)]).contains("given twice"));
+        assert!(error(&[(0, 1, 2.0), (1, 0, 2.0), (1, 0, 2.0)]).contains("given twice"));
+        assert!(error(&[(3, 3, 2.0)]).contains("less than 3"));
+        assert!(error(&[(0, 1, f32::NAN), (1, 0, f32::NAN)]).contains("NaN"));
     }
 
     #[test]
