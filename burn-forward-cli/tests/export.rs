@@ -74,7 +74,8 @@ fn assert_same_logits(place: &Place, name: &str, python: &str, reader: &[&str], 
         .collect();
     assert_eq!(scores.len(), logits.len());
     let size = scores.iter().fold(1.0f64, |size, s| size.max(s.abs()));
-    let worst = scores.iter().zip(&logits).map(|(s, l)| (s - f64::from(*l)).abs()).fold(0.0, f64::max);
+    // In the order of `total_cmp`, in which NaN is the largest: the maximum of floats would pass over it.
+    let worst = scores.iter().zip(&logits).map(|(s, l)| (s - f64::from(*l)).abs()).max_by(f64::total_cmp).unwrap();
     // Relative to the largest score: sums of squares over hundreds of units are far from 1.
     assert!(worst <= 1e-4 * size, "{name}: the scores differ by {worst}, the largest is {size}");
     let (low, high) = scores.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), s| (a.min(*s), b.max(*s)));

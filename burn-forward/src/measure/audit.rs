@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::data::Batch;
-use crate::rules::{BackpropConfig, RuleSpec};
+use crate::rules::BackpropConfig;
 use crate::tape::Tape;
 use crate::training::LocalModel;
 
@@ -46,7 +46,6 @@ pub fn audit(model: &LocalModel, batch: &Batch, seed: crate::random::Seed) -> Re
             crate::ProjectedCrossEntropy::new(width, batch.classes, bias, &mut seed.stream("output", &[]), &device)?
         }
     };
-    debug_assert!(BackpropConfig::default().partition().is_some());
     let output = model.network.forward(batch.inputs.clone());
     let loss = crate::pair_loss::cross_entropy(teacher.scores(&output), batch.targets.clone());
     let mut gradients = loss.backward();
@@ -61,7 +60,8 @@ pub fn audit(model: &LocalModel, batch: &Batch, seed: crate::random::Seed) -> Re
             let mut products = Products { local: &local, global: &global, dot: 0.0, local2: 0.0, global2: 0.0 };
             block.visit(&mut products);
             let (l, g) = (products.local2.sqrt(), products.global2.sqrt());
-            let cosine = if l > 0.0 && g > 0.0 { (products.dot / (l * g)).clamp(-1.0, 1.0) } else { 0.0 };
+            // NaN stays NaN: unrelated would be a finding.
+            let cosine = if l == 0.0 || g == 0.0 { 0.0 } else { (products.dot / (l * g)).clamp(-1.0, 1.0) };
             Alignment {
                 index,
                 angle_degrees: cosine.acos().to_degrees(),
