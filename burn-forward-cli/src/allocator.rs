@@ -61,23 +61,26 @@ pub(crate) mod large_pages {
     #[allow(unsafe_code, reason = "what an allocator is")]
     unsafe impl GlobalAlloc for LargePages {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            // SAFETY: the caller's promises are those that `System` needs; so below.
+            // SAFETY: the caller's promises are those that `System` needs.
             let block = unsafe { System.alloc(layout) };
             advise(block, layout.size());
             block
         }
 
         unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: the caller's promises are those that `System` needs.
             let block = unsafe { System.alloc_zeroed(layout) };
             advise(block, layout.size());
             block
         }
 
         unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+            // SAFETY: every block is one of `System`, of this layout by the caller's promise.
             unsafe { System.dealloc(block, layout) }
         }
 
         unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            // SAFETY: every block is one of `System`, of this layout by the caller's promise, which holds for `size`, too.
             unsafe { System.realloc(block, layout, size) }
         }
     }

@@ -9,7 +9,6 @@ pub mod affine;
 pub mod block;
 pub mod config;
 pub mod data;
-mod denormals;
 pub mod device;
 pub mod erased;
 mod error;
@@ -45,7 +44,6 @@ pub mod training;
 pub mod weights;
 
 pub use block::{Block, Trace};
-pub use denormals::flush_denormals;
 pub use error::{ConfigError, ConfigErrors, Error, Result, require};
 pub use local::{Local, LocalLoss};
 pub use projection::{CrossEntropy, ProjectedCrossEntropy};

@@ -24,7 +24,8 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
-#[allow(unsafe_code)] // The trait asks for it; every call goes straight to the system's allocator.
+// SAFETY: every call goes straight to the system's allocator.
+#[allow(unsafe_code, reason = "the trait asks for it")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();

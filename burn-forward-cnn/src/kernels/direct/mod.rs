@@ -9,17 +9,15 @@
 //! - gradient of the input, at step 1: an output with the kernel turned round.
 //!
 //! Maps with channels as lanes are transposed in square tiles on their way in and out. Everything is written once for any
-//! [`Register`] and compiled for each.
+//! kind of [`Registers`] and compiled for each.
 
 mod loops;
 mod register;
 
-use std::arch::x86_64::{__m256, __m512};
-
 use rayon::prelude::*;
 
 use self::loops::{Work, add_taps, transpose};
-use self::register::Register;
+use self::register::{Avx2, Avx512, Registers};
 use super::columns::{self, Padded, Space, of_length, pad, parts};
 use super::geometry::Sizes;
 
@@ -34,19 +32,13 @@ const MOST_CHANNEL_PAIRS_AVX2: usize = 64 * 64;
 /// The widest registers of this processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Widest {
-    Avx512,
-    Avx2,
+    Avx512(Avx512),
+    Avx2(Avx2),
 }
 
 impl Widest {
     fn here() -> Option<Self> {
-        if __m512::on_this_processor() {
-            Some(Self::Avx512)
-        } else if __m256::on_this_processor() {
-            Some(Self::Avx2)
-        } else {
-            None
-        }
+        Avx512::detect().map(Self::Avx512).or_else(|| Avx2::detect().map(Self::Avx2))
     }
 }
 
@@ -54,8 +46,8 @@ impl Widest {
 macro_rules! with_widest {
     ($f:ident($($argument:expr),*), else $otherwise:expr) => {
         match Widest::here() {
-            Some(Widest::Avx512) => $f::<__m512>($($argument),*),
-            Some(Widest::Avx2) => $f::<__m256>($($argument),*),
+            Some(Widest::Avx512(registers)) => $f(registers, $($argument),*),
+            Some(Widest::Avx2(registers)) => $f(registers, $($argument),*),
             None => $otherwise,
         }
     };
@@ -84,7 +76,7 @@ pub(super) fn fits_input_gradient(sizes: &Sizes) -> bool {
 /// maps of 8 x 8, 43 and 51 on maps of 32 x 32).
 pub(super) fn fits_weight_gradient(sizes: &Sizes) -> bool {
     let few = sizes.channels[0] * sizes.channels[1] <= MOST_CHANNEL_PAIRS_AVX2;
-    fits(sizes) && (few || Widest::here() == Some(Widest::Avx512))
+    fits(sizes) && (few || matches!(Widest::here(), Some(Widest::Avx512(_))))
 }
 
 /// The convolution of an output's gradient, with the kernel turned round, that is the input's gradient.
@@ -100,12 +92,12 @@ fn turned(sizes: &Sizes) -> Sizes {
 }
 
 /// Channels, filled up to whole registers.
-fn wide<L: Register>(channels: usize) -> usize {
+fn wide<L: Registers>(channels: usize) -> usize {
     channels.next_multiple_of(L::LANES)
 }
 
 /// Registers of channels that are worked on together, as `(first lane, number of registers)`.
-fn blocks<L: Register>(channels: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+fn blocks<L: Registers>(channels: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     let registers = wide::<L>(channels) / L::LANES;
     let mut done = 0;
     std::iter::from_fn(move || {
@@ -117,8 +109,8 @@ fn blocks<L: Register>(channels: usize, most: usize) -> impl Iterator<Item = (us
 }
 
 /// Most registers of channels at a time for maps of this width: fewer pixels of a row leave more registers for channels.
-fn most_registers<L: Register>(width: usize) -> usize {
-    match (L::REGISTERS, width) {
+fn most_registers<L: Registers>(width: usize) -> usize {
+    match (L::COUNT, width) {
         (32.., w) if w.is_multiple_of(8) || w.is_multiple_of(7) => 2,
         (32.., _) => 4,
         (_, w) if w.is_multiple_of(4) => 2,
@@ -128,11 +120,15 @@ fn most_registers<L: Register>(width: usize) -> usize {
 
 /// `weight(channel read, channel made, tap)` in the order in which it is used: by block of made channels, then by tap of
 /// every read channel, then by lane.
-fn packed<L: Register>([read, made]: [usize; 2], most: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
+fn packed<L: Registers>(
+    [read, made]: [usize; 2],
+    most: usize,
+    weight: impl Fn(usize, usize, usize) -> f32,
+) -> Vec<f32> {
     let mut out = vec![0.0; read * TAPS * wide::<L>(made)];
-    for (first, registers) in blocks::<L>(made, most) {
-        let block = &mut out[first * read * TAPS..][..registers * L::LANES * read * TAPS];
-        for (k, lanes) in block.chunks_exact_mut(registers * L::LANES).enumerate() {
+    for (first, count) in blocks::<L>(made, most) {
+        let block = &mut out[first * read * TAPS..][..count * L::LANES * read * TAPS];
+        for (k, lanes) in block.chunks_exact_mut(count * L::LANES).enumerate() {
             for (lane, value) in lanes.iter_mut().enumerate().take(made.saturating_sub(first)) {
                 *value = weight(k / TAPS, first + lane, k % TAPS);
             }
@@ -161,7 +157,12 @@ pub(super) fn input_gradient(sizes: &Sizes, w: &[f32], dy: &[f32]) -> Vec<f32> {
 }
 
 /// `weight` is called with a channel read, a channel made, and a tap.
-fn convolve<L: Register>(sizes: &Sizes, x: &[f32], weight: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
+fn convolve<L: Registers>(
+    registers: L,
+    sizes: &Sizes,
+    x: &[f32],
+    weight: impl Fn(usize, usize, usize) -> f32,
+) -> Vec<f32> {
     let most = most_registers::<L>(sizes.output[1]);
     let weights = &packed::<L>(sizes.channels, most, weight);
     let mut y = vec![0.0; sizes.batch * sizes.sample_out()];
@@ -173,12 +174,12 @@ fn convolve<L: Register>(sizes: &Sizes, x: &[f32], weight: impl Fn(usize, usize,
     tasks.for_each_init(Space::default, |space, (y, x)| {
         let x = pad(sizes, x, &mut space.padded);
         let work = Work { sizes, x, taps: &taps, weights, row: padded.sides[1] };
-        for (first, registers) in blocks::<L>(made, most) {
-            let lanes = registers * L::LANES;
+        for (first, count) in blocks::<L>(made, most) {
+            let lanes = count * L::LANES;
             let out = of_length(&mut space.rows, positions * lanes);
             let y = &mut y[first * positions..];
-            work.run::<L>(first, registers, out);
-            transpose::<L>(out, [positions, lanes.min(made - first)], lanes, y, positions);
+            work.run(registers, first, count, out);
+            transpose(registers, out, [positions, lanes.min(made - first)], lanes, y, positions);
         }
     });
     y
@@ -190,11 +191,11 @@ pub(super) fn weight_gradient(sizes: &Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> 
     with_widest!(gradient_of_weights(sizes, x, dy), else columns::weight_gradient(sizes, x, dy))
 }
 
-fn gradient_of_weights<L: Register>(sizes: &Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
+fn gradient_of_weights<L: Registers>(registers: L, sizes: &Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let ([read, made], positions) = (sizes.channels, sizes.positions());
     let (lanes, per_task) = (wide::<L>(made), sizes.samples_per_task());
     // Nine sums for each: two of the narrower registers would not leave one to read into.
-    let most = if L::REGISTERS >= 32 { 2 } else { 1 };
+    let most = if L::COUNT >= 32 { 2 } else { 1 };
     let per_part = sizes.batch.div_ceil(per_task).div_ceil(parts(sizes)) * per_task;
     let chunks = x.par_chunks(per_part * sizes.sample_in()).zip(dy.par_chunks(per_part * sizes.sample_out()));
     let sums: Vec<Vec<f32>> = chunks
@@ -204,15 +205,15 @@ fn gradient_of_weights<L: Register>(sizes: &Sizes, x: &[f32], dy: &[f32]) -> Vec
             for (x, dy) in tasks {
                 let samples = dy.len() / sizes.sample_out();
                 let x = pad(sizes, x, &mut space.padded);
-                for (first, registers) in blocks::<L>(made, most) {
-                    let lanes = registers * L::LANES;
+                for (first, count) in blocks::<L>(made, most) {
+                    let lanes = count * L::LANES;
                     let gradient = of_length(&mut space.rows, samples * positions * lanes);
                     // Lanes beyond the last channel hold what was there before, and what is made of them is never read.
                     let maps = lanes.min(made - first);
                     for (to, from) in gradient.chunks_exact_mut(positions * lanes).zip(dy.chunks(sizes.sample_out())) {
-                        transpose::<L>(&from[first * positions..], [maps, positions], positions, to, lanes);
+                        transpose(registers, &from[first * positions..], [maps, positions], positions, to, lanes);
                     }
-                    add_taps::<L>(sizes, samples, x, gradient, &mut sum, first, registers);
+                    add_taps(registers, sizes, samples, x, gradient, &mut sum, first, count);
                 }
             }
             sum
@@ -264,25 +265,23 @@ mod tests {
             let shape = [5, channels[0], side[0], side[1]];
             let sizes = Sizes::new(shape, [channels[1], channels[0], 3, 3], Geometry { stride, padding, groups: 1 });
             assert!(fits(&sizes) || Widest::here().is_none(), "{sizes:?}");
-            same_as_columns::<__m512>(&sizes);
-            same_as_columns::<__m256>(&sizes);
+            same_as_columns::<Avx512>(&sizes);
+            same_as_columns::<Avx2>(&sizes);
         }
     }
 
     /// On processors with wider registers the narrower ones are tested, too.
-    fn same_as_columns<L: Register>(sizes: &Sizes) {
-        if !L::on_this_processor() {
-            return;
-        }
+    fn same_as_columns<L: Registers>(sizes: &Sizes) {
+        let Some(registers) = L::detect() else { return };
         let [read, made] = sizes.channels;
         let x = numbers(sizes.batch * sizes.sample_in(), 5);
         let w = numbers(read * made * TAPS, 3);
         let dy = numbers(sizes.batch * sizes.sample_out(), 7);
         let what = |part: &str| format!("{part} with {} lanes of {sizes:?}", L::LANES);
-        let y = convolve::<L>(sizes, &x, |from, to, tap| w[(to * read + from) * TAPS + tap]);
+        let y = convolve(registers, sizes, &x, |from, to, tap| w[(to * read + from) * TAPS + tap]);
         close(&what("output"), &y, &columns::forward(sizes, &x, &w));
         let dw = columns::weight_gradient(sizes, &x, &dy);
-        close(&what("gradient of the weights"), &gradient_of_weights::<L>(sizes, &x, &dy), &dw);
+        close(&what("gradient of the weights"), &gradient_of_weights(registers, sizes, &x, &dy), &dw);
         if fits_input_gradient(sizes) {
             let dx = columns::input_gradient(sizes, &w, &dy);
             close(&what("gradient of the input"), &input_gradient(sizes, &w, &dy), &dx);

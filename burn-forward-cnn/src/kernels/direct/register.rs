@@ -8,145 +8,182 @@ use std::arch::x86_64::{
     _mm512_unpacklo_ps,
 };
 
-/// A register of numbers.
+/// Vector registers of one kind, whose value is the proof that this processor has them: there is none to be had but by
+/// [`detect`](Self::detect). So only what goes through pointers is left to the caller's care.
 ///
-/// # Safety
-/// Everything but [`on_this_processor`](Self::on_this_processor) needs a processor that has such registers, and is to be
-/// called inside [`vectorised`](Self::vectorised), where it is compiled to single instructions.
-#[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
-pub(super) trait Register: Copy {
+/// Everything is to be called inside [`vectorised`](Self::vectorised), where it is compiled to single instructions.
+pub(super) trait Registers: Copy + Send + Sync {
+    /// What a register holds.
+    type Vector: Copy;
     /// Numbers in a register.
     const LANES: usize;
     /// Registers that the processor has.
-    const REGISTERS: usize;
+    const COUNT: usize;
 
-    /// Whether this processor has them.
-    fn on_this_processor() -> bool;
+    /// The registers, where this processor has them.
+    fn detect() -> Option<Self>;
     /// Calls `f`, compiled for such a processor as far as it is inlined here.
-    unsafe fn vectorised<T>(f: impl FnOnce() -> T) -> T;
-    unsafe fn zero() -> Self;
+    fn vectorised<T>(self, f: impl FnOnce() -> T) -> T;
+    fn zero(self) -> Self::Vector;
     /// The same number in all lanes.
-    unsafe fn splat(value: f32) -> Self;
+    fn splat(self, value: f32) -> Self::Vector;
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a b + sum`.
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, sum: Self::Vector) -> Self::Vector;
     /// `LANES` numbers from `from` on.
-    unsafe fn load(from: *const f32) -> Self;
-    unsafe fn store(self, to: *mut f32);
-    unsafe fn add(self, other: Self) -> Self;
-    /// `self * factor + sum`.
-    unsafe fn mul_add(self, factor: Self, sum: Self) -> Self;
+    ///
+    /// # Safety
+    /// They can be read.
+    #[allow(unsafe_code, reason = "through a pointer")]
+    unsafe fn load(self, from: *const f32) -> Self::Vector;
+    /// Writes `LANES` numbers from `to` on.
+    ///
+    /// # Safety
+    /// They can be written.
+    #[allow(unsafe_code, reason = "through a pointer")]
+    unsafe fn store(self, vector: Self::Vector, to: *mut f32);
     /// `to[j][i] = from[i][j]` of a tile of `LANES` x `LANES`, whose rows are `apart` and `apart_to` from each other.
-    unsafe fn transpose_tile(from: *const f32, apart: usize, to: *mut f32, apart_to: usize);
+    ///
+    /// # Safety
+    /// `LANES` rows of `LANES` numbers can be read at `from`, and written at `to`.
+    #[allow(unsafe_code, reason = "through pointers")]
+    unsafe fn transpose_tile(self, from: *const f32, apart: usize, to: *mut f32, apart_to: usize);
 }
 
-#[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
-impl Register for __m512 {
-    const LANES: usize = 16;
-    const REGISTERS: usize = 32;
+/// Registers of 16 numbers, of processors with AVX-512.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Avx512(());
 
-    fn on_this_processor() -> bool {
-        std::arch::is_x86_feature_detected!("avx512f")
+#[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
+impl Registers for Avx512 {
+    type Vector = __m512;
+    const LANES: usize = 16;
+    const COUNT: usize = 32;
+
+    fn detect() -> Option<Self> {
+        (std::arch::is_x86_feature_detected!("avx512f")).then_some(Self(()))
     }
 
     #[inline]
-    unsafe fn vectorised<T>(f: impl FnOnce() -> T) -> T {
+    fn vectorised<T>(self, f: impl FnOnce() -> T) -> T {
         #[target_feature(enable = "avx512f")]
         #[inline]
         fn inside<T>(f: impl FnOnce() -> T) -> T {
             f()
         }
-        // SAFETY: the caller has such a processor.
+        // SAFETY: `self` exists, so `detect` has found avx512f here.
         unsafe { inside(f) }
     }
 
     #[inline(always)]
-    unsafe fn zero() -> Self {
-        // SAFETY: as above; so everywhere below.
+    fn zero(self) -> __m512 {
+        // SAFETY: `self` exists, so `detect` has found avx512f here.
         unsafe { _mm512_setzero_ps() }
     }
 
     #[inline(always)]
-    unsafe fn splat(value: f32) -> Self {
+    fn splat(self, value: f32) -> __m512 {
+        // SAFETY: `self` exists, so `detect` has found avx512f here.
         unsafe { _mm512_set1_ps(value) }
     }
 
     #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` exists, so `detect` has found avx512f here.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, sum: __m512) -> __m512 {
+        // SAFETY: `self` exists, so `detect` has found avx512f here.
+        unsafe { _mm512_fmadd_ps(a, b, sum) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> __m512 {
+        // SAFETY: `self` exists, so `detect` has found avx512f here; the caller promises 16 numbers at `from`, at any address.
         unsafe { _mm512_loadu_ps(from) }
     }
 
     #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        unsafe { _mm512_storeu_ps(to, self) }
+    unsafe fn store(self, vector: __m512, to: *mut f32) {
+        // SAFETY: `self` exists, so `detect` has found avx512f here; the caller promises room for 16 numbers at `to`, at any
+        // address.
+        unsafe { _mm512_storeu_ps(to, vector) }
     }
 
     #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        unsafe { _mm512_add_ps(self, other) }
-    }
-
-    #[inline(always)]
-    unsafe fn mul_add(self, factor: Self, sum: Self) -> Self {
-        unsafe { _mm512_fmadd_ps(self, factor, sum) }
-    }
-
-    #[inline(always)]
-    unsafe fn transpose_tile(from: *const f32, apart: usize, to: *mut f32, apart_to: usize) {
+    unsafe fn transpose_tile(self, from: *const f32, apart: usize, to: *mut f32, apart_to: usize) {
+        // SAFETY: `self` exists, so `detect` has found avx512f here; the caller promises 16 rows of 16 numbers at both ends.
         unsafe { transpose_16(from, apart, to, apart_to) }
     }
 }
 
-#[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
-impl Register for __m256 {
-    const LANES: usize = 8;
-    const REGISTERS: usize = 16;
+/// Registers of 8 numbers, of processors with AVX2 and fused multiplication and addition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Avx2(());
 
-    fn on_this_processor() -> bool {
-        std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
+#[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
+impl Registers for Avx2 {
+    type Vector = __m256;
+    const LANES: usize = 8;
+    const COUNT: usize = 16;
+
+    fn detect() -> Option<Self> {
+        (std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")).then_some(Self(()))
     }
 
     #[inline]
-    unsafe fn vectorised<T>(f: impl FnOnce() -> T) -> T {
+    fn vectorised<T>(self, f: impl FnOnce() -> T) -> T {
         #[target_feature(enable = "avx2,fma")]
         #[inline]
         fn inside<T>(f: impl FnOnce() -> T) -> T {
             f()
         }
-        // SAFETY: the caller has such a processor.
+        // SAFETY: `self` exists, so `detect` has found avx2,fma here.
         unsafe { inside(f) }
     }
 
     #[inline(always)]
-    unsafe fn zero() -> Self {
-        // SAFETY: as above; so everywhere below.
+    fn zero(self) -> __m256 {
+        // SAFETY: `self` exists, so `detect` has found avx2,fma here.
         unsafe { _mm256_setzero_ps() }
     }
 
     #[inline(always)]
-    unsafe fn splat(value: f32) -> Self {
+    fn splat(self, value: f32) -> __m256 {
+        // SAFETY: `self` exists, so `detect` has found avx2,fma here.
         unsafe { _mm256_set1_ps(value) }
     }
 
     #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: `self` exists, so `detect` has found avx2,fma here.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m256, b: __m256, sum: __m256) -> __m256 {
+        // SAFETY: `self` exists, so `detect` has found avx2,fma here.
+        unsafe { _mm256_fmadd_ps(a, b, sum) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> __m256 {
+        // SAFETY: `self` exists, so `detect` has found avx2,fma here; the caller promises 8 numbers at `from`, at any address.
         unsafe { _mm256_loadu_ps(from) }
     }
 
     #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        unsafe { _mm256_storeu_ps(to, self) }
+    unsafe fn store(self, vector: __m256, to: *mut f32) {
+        // SAFETY: `self` exists, so `detect` has found avx2,fma here; the caller promises room for 8 numbers at `to`, at any
+        // address.
+        unsafe { _mm256_storeu_ps(to, vector) }
     }
 
     #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        unsafe { _mm256_add_ps(self, other) }
-    }
-
-    #[inline(always)]
-    unsafe fn mul_add(self, factor: Self, sum: Self) -> Self {
-        unsafe { _mm256_fmadd_ps(self, factor, sum) }
-    }
-
-    #[inline(always)]
-    unsafe fn transpose_tile(from: *const f32, apart: usize, to: *mut f32, apart_to: usize) {
+    unsafe fn transpose_tile(self, from: *const f32, apart: usize, to: *mut f32, apart_to: usize) {
+        // SAFETY: `self` exists, so `detect` has found avx2,fma here; the caller promises 8 rows of 8 numbers at both ends.
         unsafe { transpose_8(from, apart, to, apart_to) }
     }
 }
@@ -233,15 +270,13 @@ mod tests {
     use super::*;
 
     #[allow(unsafe_code, reason = "as above")]
-    fn transposes<L: Register>() {
-        if !L::on_this_processor() {
-            return;
-        }
+    fn transposes<L: Registers>() {
+        let Some(registers) = L::detect() else { return };
         let (apart, apart_to) = (L::LANES + 3, L::LANES + 5);
         let from: Vec<f32> = (0..L::LANES * apart).map(|i| i as f32).collect();
         let mut to = vec![-1.0; L::LANES * apart_to];
-        // SAFETY: the processor has been asked; both matrices hold all rows.
-        unsafe { L::vectorised(|| L::transpose_tile(from.as_ptr(), apart, to.as_mut_ptr(), apart_to)) };
+        // SAFETY: both matrices hold all rows.
+        registers.vectorised(|| unsafe { registers.transpose_tile(from.as_ptr(), apart, to.as_mut_ptr(), apart_to) });
         for (j, row) in to.chunks_exact(apart_to).enumerate() {
             for (i, value) in row.iter().enumerate() {
                 assert_eq!(*value, if i < L::LANES { (i * apart + j) as f32 } else { -1.0 }, "{i} {j}");
@@ -251,7 +286,7 @@ mod tests {
 
     #[test]
     fn tiles_are_transposed() {
-        transposes::<__m512>();
-        transposes::<__m256>();
+        transposes::<Avx512>();
+        transposes::<Avx2>();
     }
 }
