@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::nn::BatchNorm;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Tensor, activation};
-use burn_forward::Result;
 use burn_forward::activation::RowShape;
+use burn_forward::{Result, shape};
 
 use crate::draw::{ConvInit, ConvShape, Draw, NormSetting};
 use crate::kernels::{batch_norm, conv2d, global_average_pool};
@@ -111,7 +111,14 @@ impl ConvUnit {
     /// # Shapes
     /// - `x`: `[B, C_in, H, W]`; returns `[B, C, H', W']`
     /// - `drive`: `[B, C]`, added to the pre-activation at every position.
+    ///
+    /// # Panics
+    /// With other shapes.
     pub fn forward(&self, x: Tensor<4>, drive: Option<Tensor<2>>) -> Tensor<4> {
+        if let Some(drive) = &drive {
+            let [rows, ..] = x.dims();
+            shape::check("convolutional unit", "drive", drive.dims(), [Some(rows), Some(self.spec.shape.output)]);
+        }
         let mut z = conv2d(&self.conv, x);
         // What is added to the pre-activation comes between normalisation and activation, which are one otherwise.
         let behind_norm = if drive.is_some() { Nonlinearity::Identity } else { self.activation };
@@ -188,7 +195,13 @@ impl SqueezeExcite {
         [channels, squeezed]
     }
 
-    /// The gated maps `[B, C, H, W]`.
+    /// The gated maps.
+    ///
+    /// # Shapes
+    /// - `h`: `[B, C, H, W]`; returns the same.
+    ///
+    /// # Panics
+    /// With other channels.
     pub fn forward(&self, h: Tensor<4>) -> Tensor<4> {
         let mean = global_average_pool(h.clone());
         let gate = conv2d(&self.expand, activation::relu(conv2d(&self.reduce, mean)));

@@ -10,10 +10,17 @@ use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_forward::network::ActivationFn;
 use burn_forward::random::Seed;
+use burn_forward_cnn::conv::{ConvUnit, SqueezeExcite, UnitNames, UnitSpec};
+use burn_forward_cnn::draw::{ConvShape, Draw};
 use burn_forward_cnn::kernels::{average_pool, batch_norm, conv2d, global_average_pool};
 use burn_forward_cnn::nonlinearity::Nonlinearity;
 use rand::RngExt;
 use rstest::rstest;
+
+use self::panics::{assert_refused, panic_of, wrong_shapes};
+
+#[path = "../../burn-forward/tests/laws/panics.rs"]
+mod panics;
 
 /// Sizes of a convolution: batch, channels in and out, groups, height, width, kernel, stride, padding.
 #[derive(Debug, Clone, Copy)]
@@ -257,4 +264,103 @@ fn average_pools(#[case] window: usize, #[case] side: [usize; 2]) {
     let ((y, dx), (expected, gradient)) = (run(&global_average_pool), run(&|x| adaptive_avg_pool2d(x, [1, 1])));
     close("mean", &y, &numbers(&expected));
     close("gradient of the mean", &dx, &numbers(&gradient));
+}
+
+/// Plain, with autodiff, and with checkpointing.
+fn kinds_of_autodiff() -> [Device; 3] {
+    [Device::flex(), Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing()]
+}
+
+#[test]
+fn a_convolution_refuses_every_wrong_shape() {
+    // By columns, straight from the maps, channel by channel, and in groups.
+    for (channels, groups, kernel) in [([4, 6], 1, 5), ([4, 6], 1, 3), ([6, 6], 6, 3), ([6, 9], 3, 3)] {
+        let case = Case { batch: 2, channels, groups, side: [8, 8], kernel, stride: 1, padding: 0 };
+        for device in kinds_of_autodiff() {
+            let zeros = |shape| Tensor::<4>::zeros(shape, &device);
+            let bias = |length| Some(Param::from_tensor(Tensor::<1>::zeros([length], &device)));
+            let right = Conv2d { bias: bias(channels[1]), ..case.conv(&device) };
+            assert_eq!(panic_of(|| drop(conv2d(&right, case.input(&device)))), None, "{case:?}");
+            for shape in wrong_shapes(case.input_shape(), &[0, 2, 3]) {
+                assert_refused(&format!("{case:?} of {shape:?}"), || drop(conv2d(&right, zeros(shape))));
+            }
+            for side in [[kernel - 1, 8], [8, kernel - 1], [0, 8], [1, 1]] {
+                let shape = [2, channels[0], side[0], side[1]];
+                assert_refused(&format!("{case:?} of {shape:?}"), || drop(conv2d(&right, zeros(shape))));
+            }
+            for length in [1, channels[1] - 1, channels[1] + 1] {
+                let conv = Conv2d { bias: bias(length), ..case.conv(&device) };
+                assert_refused(&format!("{case:?}, bias {length}"), || drop(conv2d(&conv, case.input(&device))));
+            }
+            let [made, read, ..] = case.weight_shape();
+            for shape in [[made, read + 1, kernel, kernel], [made + 1, read, kernel, kernel]] {
+                let weight = Param::from_tensor(zeros(shape));
+                let conv = Conv2d { weight, bias: bias(made), ..case.conv(&device) };
+                assert_refused(&format!("{case:?}, weights {shape:?}"), || drop(conv2d(&conv, case.input(&device))));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_normalisation_refuses_every_wrong_shape() {
+    for device in kinds_of_autodiff() {
+        let norm = BatchNormConfig::new(3).init(&device);
+        let normalise = |norm: &BatchNorm, shape| {
+            drop(batch_norm(norm, Tensor::<4>::ones(shape, &device), Nonlinearity::RELU));
+        };
+        assert_eq!(panic_of(|| normalise(&norm, [2, 3, 4, 4])), None);
+        for shape in wrong_shapes([2, 3, 4, 4], &[0, 2, 3]) {
+            assert_refused(&format!("{shape:?}"), || normalise(&norm, shape));
+        }
+        for length in [1, 2, 4] {
+            let vector = || Tensor::<1>::ones([length], &device);
+            let running = || burn::module::RunningState::new(vector());
+            let wrong = [
+                BatchNorm { gamma: Param::from_tensor(vector()), ..BatchNormConfig::new(3).init(&device) },
+                BatchNorm { beta: Param::from_tensor(vector()), ..BatchNormConfig::new(3).init(&device) },
+                BatchNorm { running_mean: running(), ..BatchNormConfig::new(3).init(&device) },
+                BatchNorm { running_var: running(), ..BatchNormConfig::new(3).init(&device) },
+            ];
+            for norm in wrong {
+                assert_refused(&format!("{length} channels of {norm:?}"), || normalise(&norm, [2, 3, 4, 4]));
+            }
+        }
+    }
+}
+
+#[test]
+fn units_refuse_every_wrong_shape() {
+    for device in kinds_of_autodiff() {
+        let mut draw = Draw::new(Seed::new(0), "test", &device);
+        let spec = UnitSpec::new(ConvShape::same(3, 5, 3, 1), Nonlinearity::RELU, UnitNames::default());
+        let unit = ConvUnit::new(UnitSpec { squeeze: Some(2), ..spec }, [3, 8, 8], &mut draw).unwrap();
+        let forward = |x: [usize; 4], drive: [usize; 2]| {
+            drop(unit.forward(Tensor::ones(x, &device), Some(Tensor::ones(drive, &device))));
+        };
+        assert_eq!(panic_of(|| forward([2, 3, 8, 8], [2, 5])), None);
+        for shape in wrong_shapes([2, 3, 8, 8], &[2, 3]) {
+            assert_refused(&format!("input {shape:?}"), || forward(shape, [2, 5]));
+        }
+        for shape in wrong_shapes([2, 5], &[]) {
+            assert_refused(&format!("drive {shape:?}"), || forward([2, 3, 8, 8], shape));
+        }
+        let gate = SqueezeExcite::new(6, 2, &mut draw).unwrap();
+        for shape in wrong_shapes([2, 6, 8, 8], &[0, 2, 3]) {
+            assert_refused(&format!("gate {shape:?}"), || drop(gate.forward(Tensor::ones(shape, &device))));
+        }
+    }
+}
+
+/// Maps smaller than a window: as Burn, whatever that is.
+#[test]
+fn pools_of_maps_that_are_too_small_are_burns() {
+    let pool = AvgPool2dConfig::new([3, 3]).with_strides([3, 3]).init();
+    for device in kinds_of_autodiff() {
+        for side in [[2, 3], [3, 2], [1, 1]] {
+            let x = || Tensor::<4>::ones([2, 3, side[0], side[1]], &device);
+            let burns = panic_of(|| drop(pool.forward(x())));
+            assert_eq!(panic_of(|| drop(average_pool(&pool, x()))).is_some(), burns.is_some(), "{side:?}: {burns:?}");
+        }
+    }
 }

@@ -38,6 +38,7 @@ pub mod rectifier;
 pub mod report;
 pub mod rules;
 pub mod schedule;
+pub mod shape;
 pub mod sparse;
 pub mod tape;
 pub mod training;

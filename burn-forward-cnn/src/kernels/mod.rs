@@ -23,11 +23,12 @@ mod norm;
 #[cfg(feature = "flex")]
 mod pool;
 
-use burn::nn::BatchNorm;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::AvgPool2d;
+use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::Tensor;
 use burn::tensor::module::adaptive_avg_pool2d;
+use burn_forward::shape;
 
 use crate::nonlinearity::Nonlinearity;
 
@@ -37,7 +38,11 @@ use crate::nonlinearity::Nonlinearity;
 ///
 /// # Shapes
 /// - `x`: `[B, C_in, H, W]`; returns `[B, C_out, H', W']`.
+///
+/// # Panics
+/// With other channels than those of the weights, a bias of another length, and maps that the kernel is larger than.
 pub fn conv2d(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+    check_convolution(conv, &x);
     #[cfg(feature = "flex")]
     if let Some(geometry) = flex::geometry(conv, &x) {
         let y = flex::convolve(x, conv.weight.val(), geometry);
@@ -49,13 +54,43 @@ pub fn conv2d(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     conv.forward(x)
 }
 
+fn check_convolution(conv: &Conv2d, x: &Tensor<4>) {
+    const PLACE: &str = "conv2d";
+    let [made, read, kernel @ ..] = conv.weight.dims();
+    let [_, _, sides @ ..] = x.dims();
+    shape::check(PLACE, "input", x.dims(), [None, Some(read * conv.groups), None, None]);
+    shape::ensure(made.is_multiple_of(conv.groups), PLACE, || {
+        format!("The output channels need to be a multiple of the groups. got: {made}, groups: {}", conv.groups)
+    });
+    if let Some(bias) = &conv.bias {
+        shape::check(PLACE, "bias", bias.dims(), [Some(made)]);
+    }
+    let zeros = match conv.padding {
+        PaddingConfig2d::Valid => [0; 2],
+        PaddingConfig2d::Explicit(top, left, bottom, right) => [top + bottom, left + right],
+        PaddingConfig2d::Same => return,
+    };
+    let reach = |axis: usize| conv.dilation[axis] * kernel[axis].saturating_sub(1) + 1;
+    shape::ensure((0..2).all(|axis| sides[axis] + zeros[axis] >= reach(axis)), PLACE, || {
+        let padded = [sides[0] + zeros[0], sides[1] + zeros[1]];
+        format!(
+            "The kernel is larger than the padded maps. got: {padded:?}, expected at least: {:?}",
+            [reach(0), reach(1)]
+        )
+    });
+}
+
 /// The forward pass of a Burn batch normalisation of maps, with its update of the running statistics, and an activation.
 ///
 /// Equal to [`BatchNorm::forward`] and [`Nonlinearity::forward`] up to rounding.
 ///
 /// # Shapes
 /// - `x`: `[B, C, H, W]`; returns the same.
+///
+/// # Panics
+/// With other channels than those of the normalisation.
 pub fn batch_norm(norm: &BatchNorm, x: Tensor<4>, then: Nonlinearity) -> Tensor<4> {
+    check_normalisation(norm, &x);
     #[cfg(feature = "flex")]
     if flex::trains(norm, &x) {
         let device = x.device();
@@ -68,6 +103,16 @@ pub fn batch_norm(norm: &BatchNorm, x: Tensor<4>, then: Nonlinearity) -> Tensor<
         return if fused.is_some() { y } else { then.forward(y) };
     }
     then.forward(norm.forward(x))
+}
+
+fn check_normalisation(norm: &BatchNorm, x: &Tensor<4>) {
+    const PLACE: &str = "batch_norm";
+    let [channels] = norm.gamma.dims();
+    shape::check(PLACE, "input", x.dims(), [None, Some(channels), None, None]);
+    let vectors = [norm.beta.dims(), norm.running_mean.value().dims(), norm.running_var.value().dims()];
+    for (name, given) in ["shift", "running mean", "running variance"].into_iter().zip(vectors) {
+        shape::check(PLACE, name, given, [Some(channels)]);
+    }
 }
 
 /// The forward pass of a Burn average pool.

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn_forward::shape;
 use burn_forward::sparse::Sparse;
 
 use super::{Graph, Matrices};
@@ -89,10 +90,25 @@ impl Edges {
         self.len() == 0
     }
 
+    fn check_nodes(&self, operation: &str, tensor: &str, x: &Tensor<2>) {
+        let [nodes, _] = self.inverse_degree.dims();
+        shape::check(operation, tensor, x.dims(), [Some(nodes), None]);
+    }
+
+    /// Messages `[E, d]` and what they are added to `[N, d]`.
+    fn check_messages(&self, operation: &str, messages: &Tensor<2>, into: &Tensor<2>) {
+        self.check_nodes(operation, "tensor of nodes", into);
+        let [_, width] = into.dims();
+        shape::check(operation, "tensor of edges", messages.dims(), [Some(self.len()), Some(width)]);
+    }
+
     /// One of the aggregations below.
     ///
     /// # Shapes
     /// - `x`: `[N, d]`; returns `[N, d]`.
+    ///
+    /// # Panics
+    /// With another number of rows; so do all below, with other shapes than theirs.
     pub fn aggregate(&self, how: Aggregation, x: Tensor<2>) -> Tensor<2> {
         match how {
             Aggregation::Sum => self.sum(x),
@@ -118,6 +134,8 @@ impl Edges {
     /// # Shapes
     /// - `x`, `into`: `[N, d]`; returns `[N, d]`.
     pub fn sum_into(&self, x: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
+        self.check_nodes("sum over neighbours", "features", &x);
+        shape::check("sum over neighbours", "tensor that is added to", into.dims(), x.dims().map(Some));
         match self.matrix(Aggregation::Sum).and_then(|sum| sum.product(&x)) {
             Some(sum) => into + sum,
             None => self.add_messages(x, into),
@@ -154,6 +172,7 @@ impl Edges {
     /// # Shapes
     /// - `x`: `[N, d]`; returns `[N, d]`.
     pub fn propagate(&self, x: Tensor<2>) -> Tensor<2> {
+        self.check_nodes("propagation", "features", &x);
         if let Some(propagated) = self.matrix(Aggregation::Propagation).and_then(|m| m.product(&x)) {
             return propagated;
         }
@@ -167,6 +186,7 @@ impl Edges {
     /// # Shapes
     /// - `x`: `[N, d]`; returns `[N, d]`.
     pub fn mean(&self, x: Tensor<2>) -> Tensor<2> {
+        self.check_nodes("mean over neighbours", "features", &x);
         if let Some(mean) = self.matrix(Aggregation::Mean).and_then(|m| m.product(&x)) {
             return mean;
         }
@@ -179,6 +199,7 @@ impl Edges {
     /// # Shapes
     /// - `x`: `[N, d]`; returns `[N, d]`.
     pub fn max(&self, x: Tensor<2>) -> Tensor<2> {
+        self.check_nodes("maximum over neighbours", "features", &x);
         let zeros = x.zeros_like();
         let messages = x.select(0, self.sources.clone());
         // Burn's own gradient of a maximum by index compares every value with what was there before and not with the
@@ -199,6 +220,7 @@ impl Edges {
     /// # Shapes
     /// - `scores`: `[E, h]`; `own`: `[N, h]`; returns `[N, h]`.
     pub fn highest(&self, scores: Tensor<2>, own: Tensor<2>) -> Tensor<2> {
+        self.check_messages("highest scores", &scores, &own);
         own.detach().select_assign(0, self.targets.clone(), scores.detach(), IndexingUpdateOp::Max)
     }
 
@@ -207,6 +229,7 @@ impl Edges {
     /// # Shapes
     /// - `messages`: `[E, d]`; `into`: `[N, d]`; returns `[N, d]`.
     pub fn gather_into(&self, messages: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
+        self.check_messages("sum of messages", &messages, &into);
         into.select_assign(0, self.targets.clone(), messages, IndexingUpdateOp::Add)
     }
 
@@ -230,7 +253,14 @@ impl Edges {
     /// # Shapes
     /// - `weights`: `[E, h]`; `x`, `into`: `[N, h d]`; returns `[N, h d]`.
     pub fn weighted_sum_into(&self, weights: Tensor<2>, x: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
+        const PLACE: &str = "weighted sum over neighbours";
         let ([edges, heads], [_, width]) = (weights.dims(), x.dims());
+        self.check_nodes(PLACE, "features", &x);
+        shape::check(PLACE, "tensor that is added to", into.dims(), x.dims().map(Some));
+        shape::check(PLACE, "weights", weights.dims(), [Some(self.len()), None]);
+        shape::ensure(heads > 0 && width.is_multiple_of(heads), PLACE, || {
+            format!("The features need to be a multiple of the heads. got: {width}, heads: {heads}")
+        });
         let messages = x.select(0, self.sources.clone()).reshape([edges, heads, width / heads]);
         let messages = messages * weights.reshape([edges, heads, 1]);
         self.gather_into(messages.reshape([edges, width]), into)

@@ -25,6 +25,7 @@ use burn_forward::affine::{affine, shift};
 use burn_forward::block::Trace;
 use burn_forward::network::{ActivationFn, LayerExport};
 use burn_forward::normalise::Normaliser;
+use burn_forward::shape;
 use burn_forward::sparse::Sparse;
 
 use crate::graph::{Aggregation, Edges, GraphTask};
@@ -57,10 +58,16 @@ pub(crate) struct Received<'a> {
 
 impl Frame {
     /// The input taken apart.
+    ///
+    /// # Panics
+    /// With other nodes than those of the graph.
     pub(crate) fn enter(&self, input: AnyActivation) -> (Sent<'_>, Received<'_>) {
         let device = input.device();
         let edges = match GraphTask::behind(&input) {
-            Some(task) => task.graph.on(&device),
+            Some(task) => {
+                shape::check("graph layer", "nodes", [input.rows()], [Some(task.graph.nodes())]);
+                task.graph.on(&device)
+            }
             None => Arc::new(Edges::none(input.rows(), &device)),
         };
         let memo = input.nodes().and_then(|nodes| nodes.memo.clone());

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use burn::module::Param;
 use burn::nn::{DropoutConfig, LinearConfig};
 use burn::tensor::{Device, Distribution, Int, TensorData, activation};
-use burn_forward::activation::{Labelled, Memo, Nodes, ReadRows};
+use burn_forward::activation::{Labelled, Memo, NodeFeatures, Nodes, ReadRows};
 use burn_forward::network::Layer;
 use burn_forward::sparse::Sparse;
 
 use super::*;
 use crate::graph::Graph;
+
+#[path = "../../../burn-forward/tests/laws/panics.rs"]
+mod panics;
+mod shapes;
 
 const NODES: usize = 7;
 

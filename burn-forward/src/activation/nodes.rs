@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::normalise::Normaliser;
+use crate::shape;
 use crate::sparse::Sparse;
 
 /// Node features with the graph they live on.
@@ -217,7 +218,11 @@ impl NodeFeatures {
     ///
     /// # Shapes
     /// - `weight`: `[d, w]`; returns `[N, w]`.
+    ///
+    /// # Panics
+    /// With weights for another number of features.
     pub fn normalised_product(&self, normaliser: Normaliser, weight: Tensor<2>) -> Tensor<2> {
+        shape::check("product of features", "weights", weight.dims(), [Some(self.width()), None]);
         let dense = || normaliser.forward(self.dense()).matmul(weight.clone());
         let Self::Sparse { front, behind, device } = self else { return dense() };
         if behind.is_none()
@@ -268,7 +273,11 @@ impl NodeFeatures {
     ///
     /// # Shapes
     /// - `columns`: `[N, w]`.
+    ///
+    /// # Panics
+    /// With another number of rows.
     pub fn with_columns(&self, columns: Tensor<2>) -> Self {
+        shape::check("columns behind features", "columns", columns.dims(), [Some(self.rows()), None]);
         match self {
             Self::Dense(x) => Self::Dense(Tensor::cat(vec![x.clone(), columns], 1)),
             Self::Sparse { front, behind, device } => {
@@ -285,7 +294,11 @@ impl NodeFeatures {
     ///
     /// # Shapes
     /// - `rows`: `[n, d]`.
+    ///
+    /// # Panics
+    /// With another number of features.
     pub fn with_rows(&self, rows: Tensor<2>) -> Self {
+        shape::check("rows below features", "rows", rows.dims(), [None, Some(self.width())]);
         if let Self::Sparse { front, behind: None, device } = self {
             let values: Vec<f32> = rows.to_data().iter::<f32>().collect();
             if let Ok(front) = front.with_rows_once(values) {

@@ -15,12 +15,21 @@ use std::ops::ControlFlow;
 use burn::tensor::Tensor;
 
 use crate::network::ActivationFn;
+use crate::shape;
 
 /// `f(x W + b)`.
 ///
 /// # Shapes
 /// - `x`: `[N, k]`; `weight`: `[k, m]`; `bias`: `[m]`; returns `[N, m]`.
+///
+/// # Panics
+/// With other shapes.
 pub fn affine(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, then: ActivationFn) -> Tensor<2> {
+    let [k, m] = weight.dims();
+    shape::check("affine map", "input", x.dims(), [None, Some(k)]);
+    if let Some(bias) = &bias {
+        shape::check("affine map", "bias", bias.dims(), [Some(m)]);
+    }
     #[cfg(feature = "flex")]
     if let Some(h) = flex::affine(&x, &weight, bias.as_ref(), then == ActivationFn::Relu) {
         return if then == ActivationFn::Relu { h } else { then.forward(h) };
@@ -32,8 +41,13 @@ pub fn affine(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, then: Ac
 ///
 /// # Shapes
 /// - `z`: `[N, m]`; `bias`: `[m]`; returns `[N, m]`.
+///
+/// # Panics
+/// With other shapes.
 pub fn shift(z: Tensor<2>, bias: Option<Tensor<1>>, then: ActivationFn) -> Tensor<2> {
     let Some(bias) = bias else { return then.forward(z) };
+    let [_, m] = z.dims();
+    shape::check("shift by a bias", "bias", bias.dims(), [Some(m)]);
     #[cfg(feature = "flex")]
     let z = match flex::shift(z, &bias, then == ActivationFn::Relu) {
         ControlFlow::Break(h) => return if then == ActivationFn::Relu { h } else { then.forward(h) },

@@ -23,7 +23,7 @@ use burn::tensor::DType;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::normalise::Normaliser;
-use crate::{Error, Result};
+use crate::{Error, Result, shape};
 
 /// A constant sparse matrix `S` `[N, M]` in compressed rows.
 pub struct Sparse {
@@ -127,7 +127,11 @@ impl Sparse {
     ///
     /// # Shapes
     /// - `x`: `[M, d]`; returns `[N, d]`.
+    ///
+    /// # Panics
+    /// With another number of rows.
     pub fn product(self: &Arc<Self>, x: &Tensor<2>) -> Option<Tensor<2>> {
+        shape::check("sparse product", "dense factor", x.dims(), [Some(self.columns), None]);
         #[cfg(feature = "flex")]
         return if x.dtype() == DType::F32 { flex::product(self, x) } else { None };
         #[cfg(not(feature = "flex"))]
@@ -142,11 +146,14 @@ impl Sparse {
     /// `alpha_st` the softmax of `e_st` over `t` itself and the columns `s` of row `t`, `h_t = sum_s alpha_st g_s`.
     ///
     /// Nothing of the size of the entries is held between the passes, and `g` becomes its own gradient where nobody else holds
-    /// it. `Break` with the output; `Continue` with `g` on a backend for which there is no such operation, and for a matrix
-    /// that is not square.
+    /// it. `Break` with the output; `Continue` with `g` on a backend, or for a number type, for which there is no such operation,
+    /// and where there are no nodes or no features.
     ///
     /// # Shapes
     /// - `g`: `[N, h d]`, heads side by side; `source`, `target`: `[h, d]`; returns `[N, h d]`.
+    ///
+    /// # Panics
+    /// With other shapes, and with a matrix that is not square.
     pub fn attention(
         self: &Arc<Self>,
         g: Tensor<2>,
@@ -154,12 +161,16 @@ impl Sparse {
         target: &Tensor<2>,
         slope: f32,
     ) -> ControlFlow<Tensor<2>, Tensor<2>> {
+        let ([_, nodes], [heads, of_head]) = (self.shape(), source.dims());
+        shape::check("graph attention", "matrix", self.shape(), [Some(nodes); 2]);
+        shape::check("graph attention", "node features", g.dims(), [Some(nodes), Some(heads * of_head)]);
+        shape::check("graph attention", "vectors of the targets", target.dims(), [Some(heads), Some(of_head)]);
         #[cfg(feature = "flex")]
-        if self.shape() == [g.dims()[0]; 2] && [g.dtype(), source.dtype(), target.dtype()] == [DType::F32; 3] {
+        if [g.dtype(), source.dtype(), target.dtype()] == [DType::F32; 3] {
             return attention::attention(self, g, source, target, slope);
         }
         #[cfg(not(feature = "flex"))]
-        let _ = (source, target, slope);
+        let _ = slope;
         ControlFlow::Continue(g)
     }
 

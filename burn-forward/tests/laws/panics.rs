@@ -1,0 +1,32 @@
+//! What panics say.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The message of a panic in `run`; `None` without one.
+pub(crate) fn panic_of(run: impl FnOnce()) -> Option<String> {
+    let payload = catch_unwind(AssertUnwindSafe(run)).err()?;
+    let text = payload.downcast_ref::<String>().cloned();
+    Some(text.or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).into())).unwrap_or_default())
+}
+
+/// Asserts that `run` refuses the shapes it is given, as Burn's operations do.
+pub(crate) fn assert_refused(what: &str, run: impl FnOnce()) {
+    let message = panic_of(run);
+    let refused = message.as_deref().is_some_and(|m| m.contains("Tensor Operation Error"));
+    assert!(refused, "{what}: {message:?}");
+}
+
+/// `shape` with every axis that is not `free` of every wrong size in turn; a size of 1 is among them, which Burn's own
+/// operations would spread over an axis without a word.
+pub(crate) fn wrong_shapes<const D: usize>(shape: [usize; D], free: &[usize]) -> Vec<[usize; D]> {
+    let axes = (0..D).filter(|axis| !free.contains(axis));
+    axes.flat_map(|axis| {
+        let right = shape[axis];
+        [right + 1, 2 * right, 1].into_iter().filter(move |wrong| *wrong != right).map(move |wrong| {
+            let mut shape = shape;
+            shape[axis] = wrong;
+            shape
+        })
+    })
+    .collect()
+}
