@@ -59,7 +59,7 @@ const EPSILON: f64 = 1e-8;
 const DRAWN: usize = 1 << 16;
 
 impl Goodness {
-    /// Goodness of every row.
+    /// Goodness of every row; of a row with a number that is not finite, none that is finite.
     ///
     /// # Shapes
     /// - `h`: `[B, d]`
@@ -76,7 +76,11 @@ impl Goodness {
             Self::NegativeSumSquares => h.square().sum_dim(1).neg(),
             Self::Length => (h.square().sum_dim(1) + EPSILON * EPSILON).sqrt(),
             Self::Mean => h.mean_dim(1),
-            Self::TopK => h.topk(top_k(d), 1).mean_dim(1),
+            Self::TopK => {
+                // In the order by which Burn sorts, NaN lies at either end and may not be among the largest.
+                let finite = (h.clone().detach() * 0.0).sum_dim(1);
+                h.topk(top_k(d), 1).mean_dim(1) + finite
+            }
             Self::Entmax => entmax_energy(h),
             Self::Burst => burst(h),
         };
@@ -180,7 +184,8 @@ fn entmax15(h: Tensor<2>) -> Tensor<2> {
     let spread = (mean_squares - mean.clone().square()) * k.clone();
     let delta = ((spread.neg() + 1.0) / k).clamp_min(0.0);
     let tau = mean - delta.sqrt();
-    let support = tau.clone().lower_equal(sorted).int().sum_dim(1) - 1;
+    // The largest entry is always in the support, but for rows that are not finite: their result is NaN whatever the index.
+    let support = (tau.clone().lower_equal(sorted).int().sum_dim(1) - 1).clamp_min(0);
     let threshold = tau.gather(1, support);
     (v - threshold).clamp_min(0.0).square()
 }
@@ -336,6 +341,27 @@ mod tests {
         ] {
             for (got, want) in autodiff(g).iter().zip(&closed) {
                 assert!((*got as f64 - want).abs() < 1e-4, "{g:?}: {got} {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_seen_in_its_row_and_in_no_other() {
+        let row = [0.9f32, 0.2, 1.4, 0.7, 2.1, 0.05, 1.1, 0.33];
+        for device in [Device::flex(), Device::flex().autodiff()] {
+            for g in ALL {
+                // The NaN that a processor makes of 0 * infinity is negative, and sorted below all numbers.
+                for broken in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    for place in 0..row.len() {
+                        let mut wrong = row;
+                        wrong[place] = broken;
+                        let h = Tensor::<2>::from_floats([row, wrong, row], &device);
+                        let found: Vec<f32> = g.of(h).into_data().try_to_vec().unwrap();
+                        let finite = found.iter().map(|v| v.is_finite()).collect::<Vec<_>>();
+                        assert_eq!(finite, [true, false, true], "{g:?} with {broken} at {place}: {found:?}");
+                        assert_eq!(found[0], found[2], "{g:?}");
+                    }
+                }
             }
         }
     }

@@ -60,7 +60,9 @@ impl RangeHits {
                     let of_row = &of_block[row * classes..][..classes];
                     sum.iter_mut().zip(of_row).for_each(|(sum, score)| *sum += score);
                     let predicted = (0..classes).fold(0, |best, c| if sum[c] > sum[best] { c } else { best });
-                    self.hits[last * self.blocks + first] += usize::from(predicted == *target);
+                    // Scores that are no numbers predict nothing, least of all the first class.
+                    let right = predicted == *target && !sum.iter().any(|score| score.is_nan());
+                    self.hits[last * self.blocks + first] += usize::from(right);
                 }
             }
         }
@@ -95,6 +97,13 @@ mod tests {
         let wrong: &[[f64; 2]] = &[[0.0, 5.0]; 3];
         let (one, two): (&[_], &[_]) = (&[[2.0, 0.0], [1.0, 0.0], [0.0, 1.0]], &[[0.0, 1.0], [1.0, 0.0], [2.0, 0.0]]);
         assert_eq!(best(&[wrong, one, two, wrong], &[0; 3]), BlockRange { first: 1, last: 2 });
+    }
+
+    #[test]
+    fn scores_that_are_no_numbers_predict_nothing() {
+        let broken: &[[f64; 2]] = &[[f64::NAN, 1.0], [1.0, f64::NAN], [f64::NAN; 2]];
+        let half: &[[f64; 2]] = &[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]];
+        assert_eq!(best(&[broken, half], &[0; 3]), BlockRange { first: 1, last: 1 });
     }
 
     #[test]

@@ -240,7 +240,8 @@ fn histogram(positive: &[f64], negative: &[f64]) -> GoodnessHistogram {
         negative: count(negative),
         mean_positive,
         mean_negative,
-        d_prime: if spread > 0.0 { (mean_positive - mean_negative) / spread } else { 0.0 },
+        // Not "above 0": of numbers that are none there is no difference, and 0 would be one.
+        d_prime: if spread == 0.0 { 0.0 } else { (mean_positive - mean_negative) / spread },
     }
 }
 
@@ -257,5 +258,17 @@ mod tests {
         let expected = 1.25 / ((2.0 / 3.0 + 9.0 / 16.0) / 2.0f64).sqrt();
         assert!((h.d_prime - expected).abs() < 1e-12);
         assert_eq!(histogram(&[1.0], &[1.0]).positive.iter().sum::<usize>(), 1);
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_in_no_bin_and_hide_no_difference() {
+        for broken in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let h = histogram(&[0.0, broken], &[1.0, 3.0]);
+            assert_eq!((h.positive.iter().sum::<usize>(), h.negative.iter().sum::<usize>()), (1, 2));
+            assert_eq!((h.edges[0], h.edges[BINS]), (0.0, 3.0));
+            assert!(!h.mean_positive.is_finite() && h.d_prime.is_nan());
+            let h = histogram(&[broken], &[broken]);
+            assert_eq!((h.positive.iter().sum::<usize>(), h.edges[0], h.edges[BINS]), (0, 0.0, 1.0));
+        }
     }
 }
