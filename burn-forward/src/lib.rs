@@ -27,6 +27,7 @@ pub mod network;
 pub mod normalise;
 pub mod optimize;
 pub mod pair_loss;
+pub mod parameters;
 pub mod peer;
 #[cfg(feature = "flex")]
 pub mod product;

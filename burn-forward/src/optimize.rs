@@ -1,5 +1,7 @@
 //! Optimisers and learning-rate schedules from a config, all of them Burn's own.
 
+mod muon;
+
 use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
@@ -12,6 +14,7 @@ use burn::optim::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::muon::MatrixMuon;
 use crate::rules::ParameterGroup;
 use crate::{ConfigError, Error, Result};
 
@@ -29,8 +32,8 @@ pub enum OptimizerName {
     /// RMSprop (Tieleman and Hinton 2012).
     #[serde(rename = "rmsprop")]
     RmsProp,
-    /// Muon on the weight matrices of the network, AdamW on everything else (Jordan 2024); the rate is scaled to that of
-    /// AdamW.
+    /// Muon on the weight matrices of the network and on its kernels as matrices `[C_out, C_in k_h k_w]`, AdamW on everything
+    /// else (Jordan 2024); the rate is scaled to that of AdamW.
     Muon,
     /// Adafactor (Shazeer and Stern 2018).
     Adafactor,
@@ -92,6 +95,23 @@ fn third() -> f64 {
 
 fn tenth() -> f64 {
     0.1
+}
+
+impl OptimizerName {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Sgd, Self::Adam, Self::AdamW, Self::RmsProp, Self::Muon, Self::Adafactor];
+
+    /// Its name in a config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::Adam => "adam",
+            Self::AdamW => "adamw",
+            Self::RmsProp => "rmsprop",
+            Self::Muon => "muon",
+            Self::Adafactor => "adafactor",
+        }
+    }
 }
 
 impl LrSchedule {
@@ -189,6 +209,9 @@ fn block_paths(block: usize) -> Result<ParamGroup> {
     group(&format!(r"^network\.blocks\.{block}\.|^rule\.(heads|feedback)\.{block}\."))
 }
 
+/// Paths of the parameters that Muon updates.
+const MATRICES: &str = r"^network\..*\.weight$";
+
 fn group(pattern: &str) -> Result<ParamGroup> {
     ParamGroup::from_regex(pattern).map_err(|e| Error::burn("parameter group", format!("{e:?}")))
 }
@@ -243,6 +266,14 @@ impl OptimizerConfig {
         errors
     }
 
+    /// The optimiser of a block's parameter, by its path behind `network.blocks.<k>`.
+    pub(crate) fn of_network(&self, path: &[String]) -> OptimizerName {
+        match self.name {
+            OptimizerName::Muon if path.last().is_none_or(|name| name != "weight") => OptimizerName::AdamW,
+            name => name,
+        }
+    }
+
     fn clipping(&self) -> Option<GradientClipping> {
         let clip = self.clip?;
         let config = match (clip.norm, clip.value) {
@@ -271,7 +302,6 @@ impl OptimizerConfig {
     fn add_to(&self, optimizer: ModuleOptimizer, prefix: &str) -> Result<ModuleOptimizer> {
         let everything = group(prefix)?;
         let biases = group(&format!(r"{prefix}.*\.bias$"))?;
-        let matrices = group(r"^network\..*\.weight$")?;
         let clip = self.clipping();
         let momentum = |default: f64| MomentumConfig {
             momentum: self.momentum.unwrap_or(default),
@@ -324,7 +354,9 @@ impl OptimizerConfig {
         if self.weight_decay > 0.0 && !self.decay_bias {
             optimizer = with(optimizer, biases, 0.0);
         }
-        if self.name == OptimizerName::Muon {
+        // A rule's own parameters are none of the network's.
+        if self.name == OptimizerName::Muon && prefix.is_empty() {
+            let matrices = group(MATRICES)?;
             let penalty = (self.weight_decay > 0.0).then_some(WeightDecayConfig { penalty: self.weight_decay as f32 });
             let built = MuonConfig::new()
                 .with_momentum(MomentumConfig {
@@ -335,7 +367,7 @@ impl OptimizerConfig {
                 .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
                 .with_weight_decay(penalty)
                 .build();
-            optimizer = optimizer.with_group(matrices, built, clip.clone());
+            optimizer = optimizer.with_group(matrices, MatrixMuon(built), clip.clone());
         }
         Ok(optimizer)
     }
@@ -416,6 +448,13 @@ mod tests {
         let mut b = LrPlan { step: 0, ..a.clone() };
         b.load_record(a.to_record());
         assert_eq!(a.step(), b.step());
+    }
+
+    #[test]
+    fn names_are_those_of_configs() {
+        for name in OptimizerName::ALL {
+            assert_eq!(serde_json::to_value(name).unwrap(), name.name());
+        }
     }
 
     #[test]

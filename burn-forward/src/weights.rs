@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::data::DataFolders;
+use crate::parameters::is_running_statistic;
 use crate::public_names::{self, PublicTensor};
 use crate::training::LocalModel;
 use crate::{Error, Result};
@@ -120,7 +121,7 @@ pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(Local
             wrong.push(format!("{} is {:?} and not {:?}", tensor.name, found.shape.to_vec(), tensor.shape()));
             continue;
         }
-        if !tensor.name.contains(".running_") {
+        if !is_running_statistic(&tensor.name) {
             parameters += tensor.value.num_elements();
         }
         let (shape, dtype) = (found.shape.to_vec(), found.dtype);

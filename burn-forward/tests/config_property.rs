@@ -257,7 +257,7 @@ fn is_small(config: &Map<String, Value>) -> bool {
 /// Builds, plans and takes one step, as `train` does.
 fn step(run: &Run) -> Result<LocalModel, Error> {
     let model = run.model()?;
-    plan(&model, run.config.training.batch_size);
+    plan(&model, &run.config.optimizer, run.config.training.batch_size);
     Run::parameter_counts(&model);
     let groups = run.config.rule.parameter_groups();
     let optimizer = run.config.optimizer.optimizer(&groups)?;

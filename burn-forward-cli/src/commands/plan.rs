@@ -1,7 +1,7 @@
 //! `plan`: the block table of a config.
 
 use anyhow::Result;
-use burn_forward::training::{LocalModel, Run, plan, step_cost, weight_bytes};
+use burn_forward::training::{BlockPlan, LocalModel, Run, plan, step_cost, weight_bytes};
 use serde_json::json;
 
 use super::prepare;
@@ -12,7 +12,7 @@ use crate::tables::{bytes, grouped, table};
 pub(crate) fn run(args: &PlanArgs) -> Result<()> {
     let run = prepare(&args.config.config, &args.config.change)?;
     let model = run.outline()?;
-    let blocks = plan(&model, run.data.rows_per_step(run.config.training.batch_size));
+    let blocks = plan(&model, &run.config.optimizer, run.data.rows_per_step(run.config.training.batch_size));
     let table = block_table(&run, &model);
     let cost = args.steps.map(|steps| step_cost(&run, steps)).transpose()?;
     match (args.json, cost) {
@@ -29,21 +29,30 @@ pub(crate) fn run(args: &PlanArgs) -> Result<()> {
     }
 }
 
+/// `adamw 256, muon 36,864`.
+fn by_optimizer(block: &BlockPlan) -> String {
+    let parts = block.optimizers.iter().map(|(name, parameters)| format!("{name} {}", grouped(*parameters)));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
 /// Shape, parameters, head parameters and activation bytes of every block.
 pub(crate) fn block_table(run: &Run, model: &LocalModel) -> String {
     let batch = run.data.rows_per_step(run.config.training.batch_size);
-    let blocks = plan(model, batch);
+    let blocks = plan(model, &run.config.optimizer, batch);
+    let several = blocks.iter().any(|b| !b.optimizers.is_empty());
     let rows: Vec<Vec<String>> = blocks
         .iter()
         .map(|b| {
-            vec![
+            let mut row = vec![
                 format!("{}  {}", b.index, b.name),
                 b.output.clone(),
                 grouped(b.parameters),
                 grouped(b.head_parameters),
                 grouped(b.macs),
                 bytes(b.activation_bytes as u64),
-            ]
+            ];
+            row.extend(several.then(|| by_optimizer(b)));
+            row
         })
         .collect();
     let (parameters, heads) = Run::parameter_counts(model);
@@ -51,7 +60,9 @@ pub(crate) fn block_table(run: &Run, model: &LocalModel) -> String {
         blocks.iter().map(|b| b.activation_bytes).max().unwrap_or(0),
         blocks.iter().map(|b| b.activation_bytes).sum::<usize>(),
     );
-    table(&["block", "output", "parameters", "head parameters", "MACs", "activations"], &rows)
+    let mut head = vec!["block", "output", "parameters", "head parameters", "MACs", "activations"];
+    head.extend(several.then_some("parameters by optimizer"));
+    table(&head, &rows)
         + &format!(
             "\npartition {}; {} parameters for inference, {} that only teach\nweights: {} in all\nactivations of a batch of {batch}: {} in the \
              largest block, {} in all\n",

@@ -8,7 +8,8 @@ use burn_forward::training::LocalModel;
 use burn_forward_gnn::data::{GraphData, LinkConfig};
 use serde_json::json;
 
-use super::toy::{CLASSES, Case, batch, cases, device, node_data, seed, toy};
+use super::toy::{CLASSES, Case, NETWORKS, batch, cases, device, node_data, seed, toy};
+use super::values::parameters;
 
 /// A model after some steps of Adam.
 pub(crate) fn trained(case: &Case, data: &GraphData, seed: Seed, steps: usize, classes: usize) -> LocalModel {
@@ -55,6 +56,31 @@ fn nodes_of_the_test_set_are_classified() {
         }
     }
     assert!(failures.is_empty(), "chance is {:.2}:\n{}", 1.0 / CLASSES as f64, failures.join("\n"));
+}
+
+#[test]
+fn every_optimizer_steps_every_network() {
+    let data = node_data(None);
+    let batch = batch(&data, DataSplit::Train);
+    for network in NETWORKS {
+        let case = Case { rule: "mono-forward".into(), settings: json!({}), network, widths: vec![8, 8] };
+        for name in OptimizerName::ALL {
+            let mut optimizer = OptimizerConfig::new(name, 1e-2).optimizer(&case.spec().parameter_groups()).unwrap();
+            let mut model = case.model(seed(), CLASSES);
+            // Checks on the way that every number is finite.
+            let before = parameters(&model);
+            for _ in 0..3 {
+                let output = model.learn(&batch);
+                model = optimizer.step(1e-2, model, output.grads);
+            }
+            let still: Vec<String> = parameters(&model)
+                .into_iter()
+                .filter(|(path, now)| before[path] == *now)
+                .map(|(path, _)| path)
+                .collect();
+            assert!(still.is_empty(), "{case}: {} leaves {still:?} as they were", name.name());
+        }
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::data::Batch;
 use crate::local::learn;
 use crate::network::{Chain, Network};
 use crate::normalise::Normaliser;
+use crate::parameters::parameters;
 use crate::projection::{HeadPool, ProjectedCrossEntropy};
 use crate::random::Seed;
 use crate::tape::{Labels, Tape};
@@ -300,6 +301,6 @@ pub(super) fn export_heads(heads: &[AnyHead], readout: HeadReadout, chosen: Bloc
         (_, None) => (serde_json::json!({"kind": "none"}), Vec::new()),
     };
     let read = if readout == HeadReadout::Last { &heads[heads.len() - 1..] } else { heads };
-    let unwritten = if linears.is_empty() { read.iter().map(Module::num_params).sum() } else { 0 };
+    let unwritten = if linears.is_empty() { read.iter().map(parameters).sum() } else { 0 };
     ReadoutExport { description, linears, matrices: Vec::new(), unwritten }
 }

@@ -1,10 +1,13 @@
 //! The block table: what a config's network looks like before it is trained.
 
+use std::collections::BTreeMap;
+
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use super::model::LocalModel;
-use crate::erased::ErasedModule;
+use crate::optimize::{OptimizerConfig, OptimizerName};
+use crate::parameters::{each_parameter, parameters};
 
 /// One block of the table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +20,9 @@ pub struct BlockPlan {
     pub output: String,
     /// Parameters of the block.
     pub parameters: usize,
+    /// The same by the optimiser that updates them, where there are several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub optimizers: BTreeMap<String, usize>,
     /// Parameters of the rule that belong to this block.
     pub head_parameters: usize,
     /// Multiplications and additions of one sample's forward pass, counted as pairs.
@@ -26,7 +32,7 @@ pub struct BlockPlan {
 }
 
 /// The table for batches of `batch_size`.
-pub fn plan(model: &LocalModel, batch_size: usize) -> Vec<BlockPlan> {
+pub fn plan(model: &LocalModel, optimizer: &OptimizerConfig, batch_size: usize) -> Vec<BlockPlan> {
     let heads = head_parameters(model);
     model
         .network
@@ -37,7 +43,8 @@ pub fn plan(model: &LocalModel, batch_size: usize) -> Vec<BlockPlan> {
             index,
             name: block.describe(),
             output: block.output().to_string(),
-            parameters: block.num_params(),
+            parameters: parameters(block),
+            optimizers: optimizers(block, optimizer),
             head_parameters: heads.get(index).copied().unwrap_or(0),
             macs: block.macs_per_row(),
             activation_bytes: block.activation_bytes_per_row() * batch_size,
@@ -45,32 +52,28 @@ pub fn plan(model: &LocalModel, batch_size: usize) -> Vec<BlockPlan> {
         .collect()
 }
 
+/// Parameters of a block by optimiser; empty if there is one for all.
+fn optimizers(block: &impl Module, optimizer: &OptimizerConfig) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    if optimizer.name == OptimizerName::Muon {
+        each_parameter(block, |path, elements| {
+            *found.entry(optimizer.of_network(path).name().to_string()).or_default() += elements;
+        });
+    }
+    found
+}
+
 /// Parameters of a rule by block: those under `heads.<k>` and `feedback.<k>`; what belongs to no block (an output layer)
 /// counts for the last.
 fn head_parameters(model: &LocalModel) -> Vec<usize> {
-    use burn::module::{ModuleVisitor, Param};
-    use burn::tensor::Tensor;
-    struct Count {
-        path: Vec<String>,
-        blocks: Vec<usize>,
-    }
-    impl ModuleVisitor for Count {
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.push(name.into());
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let of_block = match self.path.first().map(String::as_str) {
-                Some("heads" | "feedback") => self.path.get(1).and_then(|k| k.parse::<usize>().ok()),
-                _ => None,
-            };
-            let last = self.blocks.len() - 1;
-            self.blocks[of_block.unwrap_or(last).min(last)] += param.lazy_shape().num_elements();
-        }
-    }
-    let mut count = Count { path: Vec::new(), blocks: vec![0; model.network.len()] };
-    model.rule.erased_visit(&mut crate::erased::GenericVisitor(&mut count));
-    count.blocks
+    let mut blocks = vec![0; model.network.len()];
+    let last = blocks.len() - 1;
+    each_parameter(&model.rule, |path, elements| {
+        let of_block = match path {
+            [part, block, ..] if ["heads", "feedback"].contains(&part.as_str()) => block.parse().ok(),
+            _ => None,
+        };
+        blocks[of_block.unwrap_or(last).min(last)] += elements;
+    });
+    blocks
 }

@@ -24,6 +24,7 @@ use crate::data::{DataFolders, DataSplit, JoinedSamples, TrainingData};
 use crate::init::shapes_only;
 use crate::measure::{Evaluation, best_blocks, evaluate};
 use crate::network::Network;
+use crate::parameters::parameters;
 use crate::random::Seed;
 use crate::rules::BlockRange;
 use crate::schedule::{ScheduleConfig, best_of_block};
@@ -199,7 +200,7 @@ impl Run {
 
     /// Parameters that inference needs (network and readout), and those that only teach.
     pub fn parameter_counts(model: &LocalModel) -> (usize, usize) {
-        let all = model.num_params();
+        let all = parameters(model);
         let model = model.without_unread_blocks();
         let export = model.rule.export(&model.network);
         let elements = |d: &burn::tensor::TensorData| d.num_elements();
@@ -209,7 +210,7 @@ impl Run {
             .map(|(_, w, b)| elements(w) + b.as_ref().map_or(0, elements))
             .chain(export.matrices.iter().map(|(_, m)| elements(m)))
             .sum();
-        let inference = model.frozen.num_params() + model.network.num_params() + readout + export.unwritten;
+        let inference = parameters(&model.frozen) + parameters(&model.network) + readout + export.unwritten;
         (inference, all.saturating_sub(inference))
     }
 }
@@ -361,7 +362,7 @@ fn train_and_test(
     let rows = folder.keep_rows(resumed.unwrap_or(0))?;
 
     let model = if resumed.is_some() { run.model()? } else { run.start_model()? };
-    let blocks = plan(&model, run.data.rows_per_step(run.config.training.batch_size));
+    let blocks = plan(&model, &run.config.optimizer, run.data.rows_per_step(run.config.training.batch_size));
     // Chosen anew for the weights that the run ends with.
     folder.delete(READOUT)?;
     if !is_done(run, &rows, model.network.len()) {
