@@ -1,5 +1,7 @@
 //! Evaluation of a trained network on one part of a data set.
 
+use std::cmp::Ordering;
+
 use burn::data::dataloader::DataLoader;
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
@@ -218,7 +220,12 @@ fn right_rows(prediction: &[usize], targets: &[usize], like: &Tensor<1, Int>) ->
 fn histogram(positive: &[f64], negative: &[f64]) -> GoodnessHistogram {
     let all = || positive.iter().chain(negative).copied().filter(|v| v.is_finite());
     let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
-    let (low, high) = if low < high { (low, high) } else { (low.min(0.0), low.max(0.0) + 1.0) };
+    let (low, high) = match low.partial_cmp(&high) {
+        Some(Ordering::Less) => (low, high),
+        Some(Ordering::Equal) => (low.min(0.0), low.max(0.0) + 1.0),
+        // None of them is finite.
+        _ => (0.0, 1.0),
+    };
     let count = |values: &[f64]| {
         let mut bins = vec![0; BINS];
         for v in values.iter().filter(|v| v.is_finite()) {
