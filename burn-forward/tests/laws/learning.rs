@@ -73,7 +73,9 @@ fn what_is_no_number_shows_in_a_loss_and_stops_nothing_before() {
             let output = model.learn(&batch(16, 0, &case.device));
             let item = output.item.sync().unwrap();
             let losses: Vec<f64> = item.numbers().blocks.iter().filter_map(|(_, numbers)| numbers.loss).collect();
-            assert!(losses.iter().any(|loss| !loss.is_finite()), "{case} with weights of {broken}: {losses:?}");
+            // Of infinite weights tanh makes finite activities, and rightly so.
+            let shows = losses.iter().any(|loss| !loss.is_finite());
+            assert!(shows || broken.is_infinite(), "{case} with weights of {broken}: {losses:?}");
         }
     }
 }
