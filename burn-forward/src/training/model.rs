@@ -18,6 +18,7 @@ use crate::pair_loss::cross_entropy;
 use crate::random::Seed;
 use crate::rules::{AnyRule, Pass, Scores, StepContext};
 use crate::tape::{BlockRecord, Score, ScoreNumbers, Tape, accuracy};
+use crate::{Error, require};
 
 /// A network with the rule that teaches it.
 #[derive(Module, Debug)]
@@ -179,10 +180,11 @@ pub struct StepOutput {
 impl StepOutput {
     fn new(blocks: Vec<BlockRecord>, logits: Option<Tensor<2>>, targets: Tensor<1, Int>, key: BatchKey) -> Self {
         let losses: Vec<Tensor<1>> = blocks.iter().map(|b| b.score.loss.clone()).collect();
-        let loss = match losses.len() {
-            0 => Tensor::zeros([1], &targets.device().inner()),
-            _ => Tensor::cat(losses, 0).mean(),
-        };
+        require(!losses.is_empty(), || {
+            let needed = ">= 1: a rule leaves one for every block by learn, absorb or Tape::record";
+            Error::argument("LocalModel", "number of scores after a step", losses.len(), needed)
+        });
+        let loss = Tensor::cat(losses, 0).mean();
         let logits = logits.map(Tensor::without_autodiff);
         Self { blocks, logits, targets: targets.without_autodiff(), loss, key, numbers: StepNumbers::default() }
     }

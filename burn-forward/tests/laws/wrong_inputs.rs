@@ -9,6 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::{ClassificationOutput, TrainOutput};
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
+use burn_forward::data::Batch;
 use burn_forward::feedback::{OutputSignal, ProjectedFeedback};
 use burn_forward::goodness::Goodness;
 use burn_forward::local::{LocalLoss, learn};
@@ -18,7 +19,8 @@ use burn_forward::peer::{PeerConfig, PeerNormalisation};
 use burn_forward::projection::HeadPool;
 use burn_forward::random::Rng;
 use burn_forward::rules::{
-    AnyHead, AnyRule, BlockRange, ClassifierSettings, DeepSupervision, HeadReadout, LocalClassifiers, Scores, Teaching,
+    AnyHead, AnyRule, BlockRange, ClassifierSettings, DeepSupervision, HeadReadout, LocalClassifiers, Pass,
+    ReadoutExport, Rule, Scores, StepContext, Teaching,
 };
 use burn_forward::tape::{Labels, Score, Tape};
 use burn_forward::training::LocalModel;
@@ -249,11 +251,37 @@ fn steps() -> Vec<Operation> {
             |d| -> TrainOutput<ClassificationOutput> { Tape::new(Labels(ints([0], d))).finish(matrix([1, 2], d)) },
             &["Tape::finish", "is 0", "Local::learn"],
         ),
+        case(
+            "a rule without scores",
+            |d| learn_with(AnyRule::new(Silent), d),
+            &["LocalModel", "scores", "is 0", ">= 1"],
+        ),
         case("fewer heads than blocks", |d| learn_with(few_heads(d), d), &["heads", "is 1", "at least 2"]),
         case("fewer heads than blocks, scores", |d| score_with(few_heads(d), d), &["heads", "is 1", "at least 2"]),
         case("deep supervision", |d| learn_with(few_deep_heads(d), d), &["heads", "is 1", "at least 2"]),
         case("deep supervision, scores", |d| score_with(few_deep_heads(d), d), &["heads", "is 1", "at least 2"]),
     ]
+}
+
+/// A rule that learns nothing and says nothing.
+#[derive(Module, Debug)]
+struct Silent;
+
+impl Rule for Silent {
+    fn clone_rule(&self) -> Box<dyn Rule> {
+        Box::new(Self)
+    }
+    fn begin(&self, _: &Network, batch: &Batch, _: StepContext, _: &mut Tape) -> Pass {
+        Pass::of(batch)
+    }
+    fn learn_block(&self, _: usize, _: &Chain, _: &mut Pass, _: &mut Tape) {}
+    fn advance(&self, _: usize, _: &Chain, _: &mut Pass) {}
+    fn scores(&self, _: &Network, inputs: AnyActivation) -> Scores {
+        Scores { blocks: Vec::new(), readouts: vec![("nothing", inputs.features())], primary: 0 }
+    }
+    fn export(&self, _: &Network) -> ReadoutExport {
+        ReadoutExport::default()
+    }
 }
 
 fn heads(device: &Device) -> Vec<AnyHead> {
