@@ -36,7 +36,7 @@ fn losses(rule: &str, device: &str) -> Result<Losses, Box<dyn std::error::Error>
     let groups = run.config.rule.parameter_groups();
     let mut optimizer = run.config.optimizer.optimizer(&groups)?;
     let mut model = run.model()?;
-    let loader = run.data.train_loader(run.config.training.batch_size, 1, 0, &run.training_device())?;
+    let loader = run.data.train_loader(run.config.training.batching(), 1, 0, &run.training_device())?;
     let mut losses = Vec::new();
     for batch in loader.iter().take(STEPS) {
         let output = TrainStep::step(&model, batch?);

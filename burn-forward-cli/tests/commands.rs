@@ -171,6 +171,10 @@ fn audit() {
 fn doctor_and_completions() {
     let place = Place::new();
     fs::create_dir_all(place.file("sets/mnist")).unwrap();
+    // A folder that has what was downloaded, but not what is in it.
+    fs::create_dir_all(place.file("sets/cifar100")).unwrap();
+    fs::write(place.file("sets/cifar100/cifar-100-binary.tar.gz"), "").unwrap();
+    program::idx_folder(&place.file("sets/fashion-mnist"), 4, 4);
     let said = place.run(&["doctor", "--data", "sets"]);
     let has =
         |line: &str| said.done().lines().any(|l| l.split_whitespace().collect::<Vec<_>>().join(" ").starts_with(line));
@@ -178,7 +182,10 @@ fn doctor_and_completions() {
         "flex works",
         "ndarray works",
         "digits embedded",
-        "mnist found in sets/mnist",
+        "mnist not whole: sets/mnist: found no file of train images; needed train-images-idx3-ubyte, with or without .gz",
+        "fashion-mnist found in sets/fashion-mnist",
+        "cifar100 not whole: sets/cifar100: found no file train.bin, but the archive cifar-100-binary.tar.gz, which has to \
+         be unpacked there; needed train.bin",
         "cifar10 not in sets/cifar10; public files: ",
     ] {
         assert!(has(line), "{line}: {}", said.out);

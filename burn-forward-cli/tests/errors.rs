@@ -2,6 +2,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod program;
+mod errors {
+    mod samples;
+
+    use super::program;
+}
 
 use std::fs;
 
@@ -43,7 +48,7 @@ fn misspelt_key() {
             "$.network.droput: unknown key; did you mean \"dropout\"? valid: \"widths\", \"activation\", \"dropout\", \
              \"normalisation\", \"init\", \"name\", \"partition\"",
             "$.training.gradient_checkpoint: unknown key; did you mean \"gradient-checkpointing\"? valid: \"epochs\", \"batch-size\", \
-             \"eval-batch-size\", \"workers\", \"keep\", \"patience\", \
+             \"last-batch\", \"eval-batch-size\", \"workers\", \"keep\", \"patience\", \
          \"label-smoothing\", \"gradient-checkpointing\"",
         ],
     );

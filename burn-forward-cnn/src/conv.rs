@@ -137,6 +137,12 @@ impl ConvUnit {
         }
     }
 
+    /// Values per channel that one row gives to the batch normalisation; `None`: the unit has none.
+    pub fn normalised_values_per_row(&self) -> Option<usize> {
+        let [_, height, width] = self.output;
+        self.norm.as_ref().map(|_| height * width)
+    }
+
     /// Multiplications and additions of one row, counted as pairs.
     pub fn macs(&self) -> usize {
         let ConvShape { input, kernel, groups, .. } = self.spec.shape;

@@ -19,6 +19,7 @@ pub mod files;
 mod flex;
 pub mod goodness;
 pub mod init;
+pub mod input;
 pub mod label;
 pub mod local;
 pub mod measure;

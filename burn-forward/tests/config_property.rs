@@ -264,7 +264,7 @@ fn step(run: &Run) -> Result<LocalModel, Error> {
     let scheduler = run.config.optimizer.scheduler(&groups, 2 * run.config.training.epochs)?;
     let mut learner: Learner<LocalModel> = Learner::new(model, optimizer, scheduler);
     learner.fork(&run.training_device());
-    let loader = run.data.train_loader(run.config.training.batch_size, 1, 1, &run.training_device())?;
+    let loader = run.data.train_loader(run.config.training.batching(), 1, 1, &run.training_device())?;
     for batch in loader.iter().take(2) {
         let output = learner.train_step(batch.unwrap());
         learner.lr_step();

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &AuditArgs) -> Result<()> {
         Some(path) => load_model(&run, &RunFolder::open(path)?)?.train(),
         None => run.model()?,
     };
-    let loader = run.data.train_loader(run.config.training.batch_size, 1, 1, &run.training_device())?;
+    let loader = run.data.train_loader(run.config.training.batching(), 1, 1, &run.training_device())?;
     let batch = loader.iter().next().context("the training set is empty")?.map_err(|e| anyhow::anyhow!("{e}"))?;
     let blocks = audit(&model, &batch, Seed::new(run.config.seed))?;
     if let Some(path) = &args.run {

@@ -13,7 +13,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<()> {
     for path in &args.configs {
         match RunConfig::load(path, &args.sets, &registry) {
             Ok(config) => {
-                super::warn(&config);
+                super::warn(config.warnings());
                 print_line(format_args!("{}: ok ({} on {})", path.display(), config.rule_name, config.network_name))?;
             }
             Err(error) => {

@@ -10,10 +10,10 @@ use std::process::Command;
 use anyhow::Result;
 use burn_forward::config::RunConfig;
 use burn_forward::report::{self, RunRecord};
-use burn_forward::training::{RunFolder, Summary};
+use burn_forward::training::{Run, RunFolder, Summary};
 use serde_json::{Map, Value, json};
 
-use super::{InputWrong, RunFailed, output_folder, registry};
+use super::{InputWrong, RunFailed, options, output_folder, registry};
 use crate::args::{ChangeArgs, CompareArgs};
 use crate::output::{note, print, print_line};
 use crate::tables::{bytes, grouped, percent, table};
@@ -27,6 +27,9 @@ pub(super) struct Arm {
 
 pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     let arms = arms(&args.configs, &args.change, args.checkpointing)?;
+    for arm in &arms {
+        arm.check(&args.change)?;
+    }
     // Begun before: the config of one of its runs is there.
     let begun = |out: &Path| arms.iter().any(|arm| out.join(arm.file_name(arm.seed())).is_file());
     let out = output_folder(args.out.as_deref(), "compare", |out| args.force || begun(out))?;
@@ -119,6 +122,13 @@ impl Arm {
     /// Name of the config's file for a run with `seed`.
     fn file_name(&self, seed: u64) -> String {
         format!("{}-seed{seed}.json", self.name)
+    }
+
+    /// Refuses what `train` would refuse, before the first arm is trained.
+    fn check(&self, change: &ChangeArgs) -> Result<()> {
+        let config = RunConfig::from_value(&format!("arm '{}'", self.name), self.config.clone(), &[], &registry())?;
+        let run = Run::prepare(config, options(change.device(), Some(&self.base), change.data.as_deref()))?;
+        Ok(run.check_training()?)
     }
 
     /// The config of a process that runs the arm, with another seed where one is given.

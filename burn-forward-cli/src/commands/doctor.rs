@@ -35,9 +35,12 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
     let folders = DataFolders::new(None, args.data.as_deref());
     print_line(format_args!("  {:<16} embedded", "digits"))?;
     for name in [DataName::Mnist, DataName::FashionMnist, DataName::Cifar10, DataName::Cifar100] {
-        let state = match folders.resolve(&DataConfig::new(name)) {
-            Ok(folder) => format!("found in {}", folder.display()),
-            Err(_) => format!("not in {}; {}", folders.root()?.join(name.name()).display(), name.origin()),
+        let config = DataConfig::new(name);
+        let state = match (folders.resolve(&config), config.find_files(&folders)) {
+            (Ok(folder), Ok(())) => format!("found in {}", folder.display()),
+            // A folder that a download has left half done, or that is for other files.
+            (Ok(_), Err(error)) => format!("not whole: {error}"),
+            (Err(_), _) => format!("not in {}; {}", folders.root()?.join(name.name()).display(), name.origin()),
         };
         print_line(format_args!("  {:<16} {state}", name.name()))?;
     }

@@ -17,6 +17,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use burn_forward::ConfigError;
 use burn_forward::config::{Registry, RunConfig};
 use burn_forward::data::DataFolders;
 use burn_forward::training::{Run, RunFolder, RunOptions};
@@ -107,8 +108,8 @@ fn output_folder(asked: Option<&Path>, name: &str, known: impl FnOnce(&Path) -> 
 }
 
 /// Says on standard error what is known to fail.
-pub(crate) fn warn(config: &RunConfig) {
-    for warning in config.warnings() {
+pub(crate) fn warn(warnings: Vec<ConfigError>) {
+    for warning in warnings {
         crate::output::note(format_args!("warning: {warning}"));
     }
 }
@@ -116,8 +117,10 @@ pub(crate) fn warn(config: &RunConfig) {
 /// A config from a file, with its data.
 pub(crate) fn prepare(path: &Path, change: &ChangeArgs) -> Result<Run> {
     let config = RunConfig::load(path, &change.assignments(), &registry())?;
-    warn(&config);
-    Ok(Run::prepare(config, options(change.device(), Some(path), change.data.as_deref()))?)
+    warn(config.warnings());
+    let run = Run::prepare(config, options(change.device(), Some(path), change.data.as_deref()))?;
+    warn(run.data.warnings());
+    Ok(run)
 }
 
 /// A run that is there already, with its data; on the device it was started on where `device` is `None`.

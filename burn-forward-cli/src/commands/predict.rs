@@ -15,7 +15,8 @@ use crate::output::print;
 pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     let (run, folder) = reopen(&args.run, Some(&args.device), args.data.as_deref())?;
     let model = load_model(&run, &folder)?.without_unread_blocks();
-    let images = idx::read_images(&args.images)?;
+    let layout = serde_json::from_value(run.config.resolved()["data"]["layout"].clone()).unwrap_or_default();
+    let images = idx::read_images(&args.images, layout)?;
     let Some(data) = run.data.images() else {
         let found = format!("a run on \"{}\"", run.config.data_name);
         return Err(burn_forward::Error::run_folder(&args.run, format!("{found}; needed: a run on images")).into());

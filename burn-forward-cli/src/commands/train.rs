@@ -25,6 +25,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     if args.dry_run {
         return dry_run(&run);
     }
+    if folder.is_none() {
+        // Before there is a folder for it.
+        run.check_training()?;
+    }
     let folder = match (folder, &args.out) {
         (Some(folder), _) => folder,
         (None, Some(out)) if args.force => RunFolder::create_among_others(out)?,
@@ -120,9 +124,10 @@ fn summary_text(s: &Summary, folder: &RunFolder) -> String {
 
 /// Builds, prints the block table, runs two batches, stops.
 fn dry_run(run: &Run) -> Result<()> {
+    run.check_training()?;
     let model = run.start_model()?;
     print(super::plan::block_table(run, &model))?;
-    let loader = run.data.train_loader(run.config.training.batch_size, 1, 1, &run.training_device())?;
+    let loader = run.data.train_loader(run.config.training.batching(), 1, 1, &run.training_device())?;
     // A graph is one batch per epoch.
     for (i, batch) in (0..2).flat_map(|_| loader.iter()).take(2).enumerate() {
         let batch = batch.map_err(|e| RunFailed(format!("batch {}: {e}", i + 1)))?;

@@ -126,6 +126,11 @@ impl Head for AuxiliaryNetwork {
         }
         self.classifier.forward(x)
     }
+
+    fn normalised_values_per_row(&self) -> Option<usize> {
+        let dense = self.dense.first().map(|_| 1);
+        self.convolutions.iter().filter_map(ConvUnit::normalised_values_per_row).chain(dense).min()
+    }
 }
 
 /// Means over a grid of at most `side` x `side`.

@@ -32,4 +32,9 @@ impl Head for Behind {
     fn scores(&self, h: &AnyActivation) -> Tensor<2> {
         self.head.scores(&self.layers.forward(h.clone()))
     }
+
+    fn normalised_values_per_row(&self) -> Option<usize> {
+        let of_both = [self.layers.normalised_values_per_row(), self.head.normalised_values_per_row()];
+        of_both.into_iter().flatten().min()
+    }
 }

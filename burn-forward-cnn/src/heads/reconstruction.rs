@@ -91,4 +91,9 @@ impl Head for Reconstruction {
     fn scores(&self, h: &AnyActivation) -> Tensor<2> {
         self.classifier.scores(h)
     }
+
+    fn normalised_values_per_row(&self) -> Option<usize> {
+        let of_both = [self.hidden.normalised_values_per_row(), self.classifier.normalised_values_per_row()];
+        of_both.into_iter().flatten().min()
+    }
 }

@@ -185,6 +185,10 @@ impl Layer for ConvLayer {
         (self.site.kept(self.input) + self.unit.kept() + pooled + dropped) * size_of::<f32>()
     }
 
+    fn normalised_values_per_row(&self) -> Option<usize> {
+        self.unit.normalised_values_per_row()
+    }
+
     fn drive_width(&self) -> Option<usize> {
         Some(self.unit.spec().shape.output)
     }

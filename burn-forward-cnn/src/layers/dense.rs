@@ -93,6 +93,10 @@ impl Layer for DenseLayer {
             * size_of::<f32>()
     }
 
+    fn normalised_values_per_row(&self) -> Option<usize> {
+        self.norm.as_ref().map(|_| 1)
+    }
+
     fn drive_width(&self) -> Option<usize> {
         Some(self.sizes()[1])
     }

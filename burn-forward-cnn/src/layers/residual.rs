@@ -170,6 +170,10 @@ impl Layer for Residual {
         (self.site.kept(self.input) + units + sum + padded + out) * size_of::<f32>()
     }
 
+    fn normalised_values_per_row(&self) -> Option<usize> {
+        self.branch.iter().chain(&self.projection).filter_map(ConvUnit::normalised_values_per_row).min()
+    }
+
     fn drive_width(&self) -> Option<usize> {
         self.branch.first().map(|u| u.spec().shape.output)
     }

@@ -63,6 +63,12 @@ impl fmt::Display for Case {
 }
 
 impl Case {
+    /// The same on another network.
+    pub(crate) fn on(&self, network: (&'static str, Value, Partition)) -> Self {
+        let (rule, settings, device) = (self.rule.clone(), self.settings.clone(), self.device.clone());
+        Self { rule, settings, network, device, on: self.on }
+    }
+
     fn row(&self) -> RuleEntry {
         registry().rules.into_iter().find(|row| row.name == self.rule).unwrap()
     }

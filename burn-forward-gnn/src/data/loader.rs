@@ -7,7 +7,7 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_forward::activation::{AnyActivation, Labelled, NodeFeatures, Nodes};
-use burn_forward::data::{Batch, BatchKey};
+use burn_forward::data::{Batch, BatchKey, Batching};
 use rand::seq::SliceRandom;
 
 use super::links::{Pairs, no_edges};
@@ -20,7 +20,7 @@ pub(super) enum Portions {
     /// So many times the whole graph, with the labels of these nodes.
     Nodes { asked: Arc<[u32]>, steps: usize },
     /// The neighbourhoods of so many of these nodes at a time.
-    Sampled { asked: Arc<[u32]>, sampler: Sampler, batch_size: usize },
+    Sampled { asked: Arc<[u32]>, sampler: Sampler, batching: Batching },
     /// So many times the whole graph, with pairs that are edges and pairs that are none.
     Links { pairs: Pairs, steps: usize },
 }
@@ -31,14 +31,14 @@ impl Portions {
             Self::Nodes { asked, .. } if asked.is_empty() => 0,
             Self::Links { pairs, .. } if pairs.edges.is_empty() => 0,
             Self::Nodes { steps, .. } | Self::Links { steps, .. } => *steps,
-            Self::Sampled { asked, batch_size, .. } => asked.len().div_ceil(*batch_size),
+            Self::Sampled { asked, batching, .. } => batching.count(asked.len()),
         }
     }
 
     fn items(&self) -> usize {
         match self {
             Self::Nodes { asked, steps } => asked.len() * steps,
-            Self::Sampled { asked, .. } => asked.len(),
+            Self::Sampled { asked, batching, .. } => batching.used(asked.len()),
             Self::Links { pairs, steps } => 2 * pairs.edges.len() * steps,
         }
     }
@@ -146,8 +146,8 @@ impl GraphLoader {
                 let mut rng = self.shared.seed.stream("negatives", &[key.epoch, key.index]);
                 self.links(edges, &no_edges(graph, edges.len(), &mut rng))
             }
-            Portions::Sampled { sampler, batch_size, .. } => {
-                let nodes = &order[i * batch_size..order.len().min((i + 1) * batch_size)];
+            Portions::Sampled { sampler, batching, .. } => {
+                let nodes = &order[batching.range(i, order.len())];
                 self.around(nodes, sampler, key).map_err(|e| DatasetError::new(std::io::Error::other(e.to_string())))?
             }
         };
@@ -182,8 +182,10 @@ impl DataLoader<Batch> for GraphLoader {
         let cut = |n: usize, steps: usize| (start / steps).min(n)..(end / steps).min(n).max((start / steps).min(n));
         let portions = match self.portions.clone() {
             Portions::Nodes { asked, steps } => Portions::Nodes { asked: asked[cut(asked.len(), steps)].into(), steps },
-            Portions::Sampled { asked, sampler, batch_size } => {
-                Portions::Sampled { asked: asked[cut(asked.len(), 1)].into(), sampler, batch_size }
+            Portions::Sampled { asked, sampler, batching } => {
+                // The last slice also has the nodes that do not fill a batch of the whole.
+                let end = if end >= batching.used(asked.len()) { asked.len() } else { end };
+                Portions::Sampled { asked: asked[start.min(end)..end].into(), sampler, batching }
             }
             Portions::Links { pairs, steps } => {
                 let range = cut(pairs.edges.len(), 2 * steps);

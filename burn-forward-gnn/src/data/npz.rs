@@ -9,8 +9,7 @@
 //! Either matrix may be a dense array `adj_matrix` or `attr_matrix` instead. Where `data` is missing, all entries are 1; entries
 //! at one place are summed. Edges are undirected: an entry that is not 0 joins its row and its column.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -192,8 +191,7 @@ fn damaged(error: ZipError) -> String {
 /// # Errors
 /// [`Error::Data`] for arrays that are missing or do not fit together, [`Error::Io`].
 pub(super) fn read(path: &Path, weighted: bool) -> Result<GraphSet> {
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    parse(path, BufReader::new(file), weighted)
+    parse(path, burn_forward::input::open(path)?, weighted)
 }
 
 fn parse(path: &Path, reader: impl Read + Seek, weighted: bool) -> Result<GraphSet> {

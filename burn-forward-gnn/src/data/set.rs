@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::tensor::{Device, Tensor};
 use burn_forward::activation::{NodeFeatures, RowShape};
-use burn_forward::data::{Batch, DataSplit, Fingerprint, JoinedSamples, TrainingData};
+use burn_forward::data::{Batch, Batching, DataSplit, Fingerprint, JoinedSamples, TrainingData};
 use burn_forward::random::Seed;
 use burn_forward::sparse::{Sparse, sum_repeated};
 use burn_forward::{Error, Result};
@@ -281,10 +281,8 @@ impl GraphData {
         }
     }
 
-    fn portions(&self, split: DataSplit, batch_size: usize, training: bool) -> Result<Portions> {
-        if batch_size == 0 {
-            return Err(Error::argument("GraphLoader", "batch size", 0, "at least 1"));
-        }
+    fn portions(&self, split: DataSplit, batching: Batching, training: bool) -> Result<Portions> {
+        let batching = batching.checked("GraphLoader")?;
         let steps = if training { self.steps } else { 1 };
         Ok(match &self.parts {
             Parts::Nodes(nodes) => {
@@ -295,7 +293,7 @@ impl GraphData {
                 }
                 .into();
                 match &self.sampler {
-                    Some(sampler) if training => Portions::Sampled { asked, sampler: sampler.clone(), batch_size },
+                    Some(sampler) if training => Portions::Sampled { asked, sampler: sampler.clone(), batching },
                     _ => Portions::Nodes { asked, steps },
                 }
             }
@@ -393,16 +391,16 @@ impl TrainingData for GraphData {
         if self.sampler.is_some() { batch_size.min(nodes) } else { nodes }
     }
 
-    fn steps_per_epoch(&self, batch_size: usize) -> usize {
+    fn steps_per_epoch(&self, batching: Batching) -> usize {
         match self.sampler {
-            Some(_) => self.samples(DataSplit::Train).div_ceil(batch_size.max(1)),
+            Some(_) => batching.count(self.samples(DataSplit::Train)),
             None => self.steps,
         }
     }
 
     fn train_loader(
         &self,
-        batch_size: usize,
+        batching: Batching,
         first_epoch: u64,
         _workers: usize,
         device: &Device,
@@ -410,12 +408,12 @@ impl TrainingData for GraphData {
         if first_epoch == 0 {
             return Err(Error::argument("GraphLoader", "first epoch", 0, "at least 1"));
         }
-        let portions = self.portions(DataSplit::Train, batch_size, true)?;
+        let portions = self.portions(DataSplit::Train, batching, true)?;
         Ok(Arc::new(GraphLoader::new(self.shared.clone(), self.tasks[0].clone(), portions, device, Some(first_epoch))))
     }
 
     fn eval_loader(&self, split: DataSplit, batch_size: usize, device: &Device) -> Result<Arc<dyn DataLoader<Batch>>> {
-        let portions = self.portions(split, batch_size, false)?;
+        let portions = self.portions(split, batch_size.into(), false)?;
         let task = self.tasks[place(split)].clone();
         Ok(Arc::new(GraphLoader::new(self.shared.clone(), task, portions, device, None)))
     }

@@ -41,7 +41,7 @@ fn after_training(case: &Case, data: &GraphData) -> Result<(), String> {
     let mut optimizer =
         OptimizerConfig::new(OptimizerName::Adam, 1e-2).optimizer(&case.spec().parameter_groups()).unwrap();
     let mut model = case.try_model(seed(), classes).map_err(|e| e.to_string())?;
-    let loader = data.train_loader(8, 1, 0, &device()).unwrap();
+    let loader = data.train_loader(8.into(), 1, 0, &device()).unwrap();
     for _ in 0..3 {
         let output = model.learn(&loader.iter().next().unwrap().unwrap());
         // Both panic at numbers that are not finite.

@@ -16,7 +16,7 @@ pub(crate) fn trained(case: &Case, data: &GraphData, seed: Seed, steps: usize, c
     let config = OptimizerConfig::new(OptimizerName::Adam, 1e-2);
     let mut optimizer = config.optimizer(&case.spec().parameter_groups()).unwrap();
     let mut model = case.model(seed, classes);
-    let loader = data.train_loader(8, 1, 0, &device()).unwrap();
+    let loader = data.train_loader(8.into(), 1, 0, &device()).unwrap();
     for _ in 0..steps {
         let batch = loader.iter().next().unwrap().unwrap();
         let output = model.learn(&batch);

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn_forward::activation::{Activation, RowShape};
-use burn_forward::data::{DataSplit, TrainingData};
+use burn_forward::data::{Batching, DataSplit, LastBatch, TrainingData};
 use burn_forward::network::{Network, Partition};
 use burn_forward_gnn::data::{GraphData, SamplingConfig};
 use serde_json::json;
@@ -22,7 +22,7 @@ fn sampling_whole_neighbourhoods_gives_the_full_batchs_scores() {
     let network = Network::new(layers, Partition::LAYER).unwrap();
     let on_whole = network.forward(batch(&whole, DataSplit::Train).inputs).features();
     let classes_whole: Vec<Option<u32>> = whole.set().labels.clone();
-    let loader = sampled.train_loader(4, 1, 0, &device()).unwrap();
+    let loader = sampled.train_loader(4.into(), 1, 0, &device()).unwrap();
     assert_eq!(loader.iter().count(), split().train.len().div_ceil(4));
     let keys: Vec<_> = loader.iter().map(|b| b.unwrap().key.epoch).collect();
     assert!(keys.iter().all(|e| *e == 2), "{keys:?}");
@@ -43,6 +43,26 @@ fn sampling_whole_neighbourhoods_gives_the_full_batchs_scores() {
         }
     }
     assert_eq!(seen, split().train.len());
+}
+
+/// What the schedule of the learning rate and the plan count is what the loader gives.
+#[test]
+fn steps_are_batches() {
+    let nodes = split().train.len();
+    for size in 1..=nodes + 1 {
+        for last in [LastBatch::Keep, LastBatch::Drop] {
+            let batching = Batching { size, last };
+            for sampling in [None, Some(SamplingConfig { fan_outs: vec![2, 2] })] {
+                let data = GraphData::nodes(toy(None), split(), 3, sampling.clone(), seed()).unwrap();
+                let loader = data.train_loader(batching, 1, 0, &device()).unwrap();
+                let batches: Vec<_> = loader.iter().map(|b| b.unwrap().targets.dims()[0]).collect();
+                assert_eq!(batches.len(), data.steps_per_epoch(batching), "{batching:?} {sampling:?}");
+                assert_eq!(batches.iter().sum::<usize>(), loader.num_items(), "{batching:?} {sampling:?}");
+                let whole = sampling.is_none() || last == LastBatch::Keep;
+                assert!(loader.num_items() % nodes == 0 || !whole, "{batching:?} {sampling:?}");
+            }
+        }
+    }
 }
 
 fn rows_of(t: Tensor<2>) -> Vec<Vec<f32>> {

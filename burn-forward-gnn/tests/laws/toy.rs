@@ -74,7 +74,7 @@ pub(crate) fn node_data(relabelled: Option<u32>) -> GraphData {
 
 pub(crate) fn batch(data: &GraphData, split: DataSplit) -> Batch {
     let loader = match split {
-        DataSplit::Train => data.train_loader(8, 1, 0, &device()).unwrap(),
+        DataSplit::Train => data.train_loader(8.into(), 1, 0, &device()).unwrap(),
         other => data.eval_loader(other, 8, &device()).unwrap(),
     };
     loader.iter().next().unwrap().unwrap()

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{document, overrides, schema};
 use crate::activation::RowShape;
-use crate::data::{DataEntry, DataFolders, DataSpec, data_entries};
+use crate::data::{Batching, DataEntry, DataFolders, DataSpec, LastBatch, data_entries};
 use crate::network::{NetworkEntry, NetworkSpec, Partition, network_entries};
 use crate::optimize::OptimizerConfig;
 use crate::rules::{RuleEntry, RuleSpec, rule_entries};
@@ -48,6 +48,9 @@ pub struct Context<'a> {
     pub classes: Option<usize>,
 }
 
+/// Most bytes of a config: far more than anyone writes, and little enough to be read at once.
+const LARGEST_CONFIG: u64 = 16 << 20;
+
 /// Which weights a run ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -65,12 +68,19 @@ pub enum Keep {
 /// |---|---|---|---|
 /// | `epochs` | required | >= 1 | passes over the training set; per block under a greedy schedule |
 /// | `batch-size` | 128 | >= 1 | samples per step |
+/// | `last-batch` | keep | keep, drop | what becomes of the samples at the end of an epoch that do not fill a batch |
 /// | `eval-batch-size` | 500 | >= 1 | samples per evaluation step |
 /// | `workers` | 1 | 0 to 64 | threads that assemble batches |
 /// | `keep` | last | last, best | the weights the run, or each block under a greedy schedule, ends with; best needs a validation set |
 /// | `patience` | none | >= 1 | stop after so many epochs without a better validation accuracy |
 /// | `label-smoothing` | 0 | [0, 1) | probability that a target spreads over all classes alike; for rules with classifiers |
 /// | `gradient-checkpointing` | false | | recompute cheap activations in the backward pass (Burn's) |
+///
+/// With `"last-batch": "keep"` every sample is learned from in every epoch, and the step of a small last batch weighs as
+/// much as that of a full one: its gradient is as noisy as the batch is small, and a rule that sets a sample against others
+/// of its batch has few to set it against. A tail of one sample can undo much of an epoch. `"drop"` leaves the tail out,
+/// other samples in every epoch. Batch normalisation has no variance of one value per channel: a run that would form such
+/// a batch is refused before it begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TrainingConfig {
@@ -81,6 +91,9 @@ pub struct TrainingConfig {
     #[serde(default = "batch_size")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub batch_size: usize,
+    /// What becomes of the samples at the end of an epoch that do not fill a batch.
+    #[serde(default)]
+    pub last_batch: LastBatch,
     /// Samples per evaluation step.
     #[serde(default = "eval_batch_size")]
     #[schemars(range(min = 1, max = 10_000_000))]
@@ -103,6 +116,13 @@ pub struct TrainingConfig {
     /// Recompute cheap activations in the backward pass.
     #[serde(default)]
     pub gradient_checkpointing: bool,
+}
+
+impl TrainingConfig {
+    /// How the samples of an epoch are cut into batches.
+    pub fn batching(&self) -> Batching {
+        Batching { size: self.batch_size, last: self.last_batch }
+    }
 }
 
 fn batch_size() -> usize {
@@ -189,7 +209,7 @@ impl RunConfig {
     /// # Errors
     /// [`Error::Io`] if the file cannot be read, [`Error::Config`] with all mistakes.
     pub fn load(path: &Path, sets: &[String], registry: &Registry) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let text = crate::input::read_text(path, LARGEST_CONFIG, "a config")?;
         let origin = path.display().to_string();
         let mut value = document::parse_document(&origin, &text).map_err(Error::Config)?;
         if let Some(object) = value.as_object_mut()
@@ -297,21 +317,12 @@ impl RunConfig {
         {
             errors.push(ConfigError::new("$.schedule.name", format!("\"greedy\" is not possible: {reason}")));
         }
-        let validates = data.validates();
-        if !validates && fixed.training.keep == Keep::Best {
-            errors.push(ConfigError::new("$.training.keep", "\"best\" needs a validation set; $.data.validation is 0"));
-        }
-        // Every rule whose heads can be read in several ways calls the setting so.
-        if !validates && rule_resolved["readout"] == "sip" {
-            errors.push(ConfigError::new(
-                "$.rule.readout",
-                "\"sip\" chooses blocks by a validation set; $.data.validation is 0",
-            ));
-        }
-        let patience =
-            [("$.training.patience", fixed.training.patience), ("$.schedule.patience", fixed.schedule.patience())];
-        for (path, _) in patience.iter().filter(|(_, patience)| patience.is_some() && !validates) {
-            errors.push(ConfigError::new(*path, "needs a validation set; $.data.validation is 0"));
+        if !data.validates() {
+            let why = match data_resolved.get("validation") {
+                Some(_) => "$.data.validation is 0",
+                None => "$.data holds nothing out for one",
+            };
+            errors.extend(need_validation(&fixed.training, fixed.schedule, &rule_resolved, why));
         }
         if fixed.schedule.is_greedy() && fixed.training.patience.is_some() {
             errors.push(ConfigError::new(
@@ -361,6 +372,12 @@ impl RunConfig {
         }
     }
 
+    /// Mistakes in training without validation samples: an error for every setting that chooses by them. `why` says what
+    /// became of the samples that the settings promised.
+    pub fn without_validation(&self, why: &str) -> Vec<ConfigError> {
+        need_validation(&self.training, self.schedule, &self.resolved["rule"], why)
+    }
+
     /// What the user should know and nothing forbids.
     pub fn warnings(&self) -> Vec<ConfigError> {
         let blocks = self.partition.count(&self.network.outline()).ok();
@@ -377,6 +394,22 @@ impl RunConfig {
     pub fn resolved(&self) -> &Value {
         &self.resolved
     }
+}
+
+/// An error for every setting that chooses by a validation set, of which `why` says that it is not there.
+fn need_validation(training: &TrainingConfig, schedule: ScheduleConfig, rule: &Value, why: &str) -> Vec<ConfigError> {
+    // Every rule whose heads can be read in several ways calls the setting so.
+    let sip = rule["readout"] == "sip";
+    [
+        ("$.training.keep", training.keep == Keep::Best, "\"best\" needs a validation set"),
+        ("$.rule.readout", sip, "\"sip\" chooses blocks by a validation set"),
+        ("$.training.patience", training.patience.is_some(), "needs a validation set"),
+        ("$.schedule.patience", schedule.patience().is_some(), "needs a validation set"),
+    ]
+    .into_iter()
+    .filter(|(_, asked, _)| *asked)
+    .map(|(path, _, needs)| ConfigError::new(path, format!("{needs}; {why}")))
+    .collect()
 }
 
 fn take_object(from: &mut Map<String, Value>, key: &str) -> Map<String, Value> {

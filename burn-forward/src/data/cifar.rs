@@ -2,11 +2,13 @@
 //!
 //! A file is a row of records: one label byte (CIFAR-10) or two (CIFAR-100: coarse, fine), then 3,072 pixel bytes
 //! `[3, 32, 32]`. The public files hold 10,000 (CIFAR-10; 5 training files) or 50,000 records; any number is read, so
-//! that a set cut down to a few images works too. Labels of CIFAR-100 are the fine ones.
+//! that a set cut down to a few images works too. Labels of CIFAR-100 are the fine ones. Files may be gzipped, one by one.
 
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use super::ImageSet;
+use super::gzip::{decompressed, unreadable};
+use super::{ImageSet, idx};
 use crate::{Error, Result};
 
 const SHAPE: [usize; 3] = [3, 32, 32];
@@ -59,18 +61,33 @@ impl Cifar {
     }
 }
 
-/// Reads the training and the test set of `folder`, or of the archive's own folder (`cifar-10-batches-bin`,
-/// `cifar-100-binary`) in it. `origin` says in errors where the files can be had.
+/// The files of the training and of the test set in `folder`, or in the archive's own folder (`cifar-10-batches-bin`,
+/// `cifar-100-binary`) in it; each may have `.gz` behind its name. `origin` says in errors where the files can be had.
 ///
 /// # Errors
-/// [`Error::Data`] for a missing or damaged file, [`Error::Io`] for one that cannot be read.
-pub fn read_folder(folder: &Path, which: Cifar, origin: &str) -> Result<(ImageSet, ImageSet)> {
+/// [`Error::Data`] for a missing file.
+pub fn find_files(folder: &Path, which: Cifar, origin: &str) -> Result<[Vec<PathBuf>; 2]> {
     let inner = folder.join(which.archive_folder());
     let folder = if inner.is_dir() { &inner } else { folder };
-    Ok((
-        read_files(folder, which, which.train_files(), origin)?,
-        read_files(folder, which, which.test_files(), origin)?,
-    ))
+    let find = |names: &[&str]| names.iter().map(|name| find(folder, name, names, origin)).collect::<Result<_>>();
+    Ok([find(which.train_files())?, find(which.test_files())?])
+}
+
+fn find(folder: &Path, name: &str, names: &[&str], origin: &str) -> Result<PathBuf> {
+    let paths = [name.to_string(), format!("{name}.gz")].map(|name| folder.join(name));
+    paths.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        let needed = format!("{}, with or without .gz; {origin}", names.join(", "));
+        Error::data(folder, format!("no file {name}{}", idx::packed(folder)), needed)
+    })
+}
+
+/// Finds and reads the training and the test set of `folder`.
+///
+/// # Errors
+/// As [`find_files`], and [`Error::Data`] for a damaged file, [`Error::Io`] for one that cannot be read.
+pub fn read_folder(folder: &Path, which: Cifar, origin: &str) -> Result<(ImageSet, ImageSet)> {
+    let [train, test] = find_files(folder, which, origin)?;
+    Ok((read_files(&train, which)?, read_files(&test, which)?))
 }
 
 /// Images from the `bytes` of one file; `origin` is named in errors.
@@ -83,16 +100,14 @@ pub fn decode(bytes: &[u8], which: Cifar, origin: &Path) -> Result<ImageSet> {
     records.finish(which)
 }
 
-fn read_files(folder: &Path, which: Cifar, names: &[&str], origin: &str) -> Result<ImageSet> {
+fn read_files(paths: &[PathBuf], which: Cifar) -> Result<ImageSet> {
     let mut records = Records::default();
-    for name in names {
-        let path = folder.join(name);
-        if !path.is_file() {
-            let needed = format!("{}; {origin}", names.join(", "));
-            return Err(Error::data(folder, format!("no file {name}"), needed));
-        }
-        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        records.append(&bytes, which, &path)?;
+    for path in paths {
+        let mut bytes = Vec::new();
+        let file = crate::input::open(path)?;
+        let read = decompressed(file).and_then(|mut reader| reader.read_to_end(&mut bytes));
+        read.map_err(|e| unreadable(path, e))?;
+        records.append(&bytes, which, path)?;
     }
     records.finish(which)
 }
@@ -173,13 +188,25 @@ mod tests {
         let error = read_folder(folder.path(), Cifar::Ten, "public files: here").unwrap_err().to_string();
         let names = Cifar::Ten.train_files().join(", ");
         let path = folder.path().display();
-        assert_eq!(error, format!("{path}: found no file data_batch_1.bin; needed {names}; public files: here"));
+        assert_eq!(
+            error,
+            format!("{path}: found no file data_batch_1.bin; needed {names}, with or without .gz; public files: here")
+        );
         let inner = folder.path().join("cifar-10-batches-bin");
         std::fs::create_dir(&inner).unwrap();
         for (i, name) in Cifar::Ten.train_files().iter().chain(Cifar::Ten.test_files()).enumerate() {
             let mut bytes = file(Cifar::Ten, 1);
             bytes[0] = i as u8;
-            std::fs::write(inner.join(name), bytes).unwrap();
+            // Every other one is gzipped.
+            match i % 2 {
+                0 => std::fs::write(inner.join(name), bytes).unwrap(),
+                _ => {
+                    let gz = std::fs::File::create(inner.join(format!("{name}.gz"))).unwrap();
+                    let mut encoder = flate2::write::GzEncoder::new(gz, flate2::Compression::fast());
+                    std::io::Write::write_all(&mut encoder, &bytes).unwrap();
+                    encoder.finish().unwrap();
+                }
+            }
         }
         let (train, test) = read_folder(folder.path(), Cifar::Ten, "").unwrap();
         assert_eq!((train.labels(), test.labels()), (&[0, 1, 2, 3, 4][..], &[5][..]));

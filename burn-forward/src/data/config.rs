@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Augment, Normalise};
-use crate::{ConfigError, Error};
+use super::cifar::{self, Cifar};
+use super::idx::{IdxFiles, IdxSettings};
+use super::{Augment, DataFolders, Layout, Normalise};
+use crate::{ConfigError, Error, Result};
 
 /// The data sets that can be named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +49,16 @@ impl DataName {
         }
     }
 
+    /// What a pixel of the set is divided by to lie in `[0, 1]`.
+    fn scale(self) -> f64 {
+        if self == Self::Digits { 16.0 } else { 255.0 }
+    }
+
+    /// Whether the set is in IDX files.
+    fn is_idx(self) -> bool {
+        matches!(self, Self::Mnist | Self::FashionMnist | Self::Idx)
+    }
+
     /// Where the files can be had, for error messages.
     pub fn origin(self) -> &'static str {
         match self {
@@ -66,6 +78,9 @@ impl DataName {
 /// |---|---|---|---|
 /// | `name` | required | digits, mnist, fashion-mnist, cifar10, cifar100, idx | the data set |
 /// | `path` | the set's folder in the data folder | absolute, or relative to the config's folder or the current one | folder with the set's files; required for idx, not for digits |
+/// | `prefix` | none | | what the files' names begin with, in a folder with several sets (`emnist-letters`); for IDX files |
+/// | `first-label` | 0 | 0 to 255 | label of the first class; 1 for EMNIST's letters; for IDX files |
+/// | `layout` | as evident | channels-first, channels-last | order of the sizes of images with channels, see [`Layout`]; for IDX files |
 /// | `validation` | 0.1 | 0 to 0.9 | fraction of every class held out of the training set |
 /// | `samples-per-class` | all | >= 1 | keep so many training images of every class, after validation was held out |
 /// | `normalise` | unit | unit, standardise, or `{"mean": [..], "std": [..]}` | see [`Normalise`] |
@@ -78,6 +93,16 @@ pub struct DataConfig {
     /// Folder with the set's files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// What the files' names begin with, in a folder with the IDX files of several sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// Label of the first class in IDX files. Classes are counted from 0 everywhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_label: Option<u8>,
+    /// Order of the sizes of images with channels in IDX files; left out, it is channels first, and refused where the sizes
+    /// leave a doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
     /// Fraction of every class held out of the training set.
     #[serde(default = "validation")]
     #[schemars(range(min = 0.0, max = 0.9))]
@@ -104,10 +129,36 @@ impl DataConfig {
         Self {
             name,
             path: None,
+            prefix: None,
+            first_label: None,
+            layout: None,
             validation: validation(),
             samples_per_class: None,
             normalise: Normalise::default(),
             augment: Vec::new(),
+        }
+    }
+
+    /// What the config says of IDX files.
+    pub(super) fn idx(&self) -> IdxSettings<'_> {
+        let first_label = self.first_label.unwrap_or(0);
+        IdxSettings { prefix: self.prefix.as_deref(), layout: self.layout, first_label }
+    }
+
+    /// Looks for all files of the set, without reading them.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the folder or one of the files is missing, [`Error::Io`] if the folder cannot be read.
+    pub fn find_files(&self, folders: &DataFolders) -> Result<()> {
+        let origin = self.name.origin();
+        let cifar = |which| cifar::find_files(&folders.resolve(self)?, which, origin).map(drop);
+        match self.name {
+            DataName::Digits => Ok(()),
+            DataName::Mnist | DataName::FashionMnist | DataName::Idx => {
+                IdxFiles::find(&folders.resolve(self)?, self.prefix.as_deref(), origin).map(drop)
+            }
+            DataName::Cifar10 => cifar(Cifar::Ten),
+            DataName::Cifar100 => cifar(Cifar::Hundred),
         }
     }
 
@@ -123,6 +174,17 @@ impl DataConfig {
             (Some(path), _) if path.is_empty() => add("path", "\"\" is empty; needed: a folder".into()),
             _ => {}
         }
+        let of_idx = [
+            ("prefix", self.prefix.is_some()),
+            ("first-label", self.first_label.is_some()),
+            ("layout", self.layout.is_some()),
+        ];
+        for (setting, _) in of_idx.into_iter().filter(|(_, given)| *given && !self.name.is_idx()) {
+            add(setting, format!("is for IDX files, and \"{}\" is none of them; leave it out", self.name.name()));
+        }
+        if self.prefix.as_deref() == Some("") {
+            add("prefix", "\"\" is empty; needed: what the files' names begin with".into());
+        }
         if !(0.0..=0.9).contains(&self.validation) {
             add("validation", format!("{} is out of range; needed: 0 to 0.9", self.validation));
         }
@@ -136,7 +198,10 @@ impl DataConfig {
     /// Settings that do not fit images of `[C, H, W]`, or any images where that is not known.
     pub(super) fn misfits(&self, shape: Option<[usize; 3]>) -> Vec<ConfigError> {
         let statistics = match &self.normalise {
-            Normalise::Channels(statistics) => statistics.misfit(shape.map(|[channels, ..]| channels)),
+            Normalise::Channels(statistics) => {
+                let channels = shape.map(|[channels, ..]| channels);
+                statistics.misfit(channels).or_else(|| statistics.off_scale(self.name.scale()))
+            }
             Normalise::Preset(_) => None,
         };
         let normalise = statistics.map(|Misfit { what, given, needed }| {
@@ -217,6 +282,25 @@ mod tests {
         &["$.data.normalise: number of means and stds is 1 and 1; needed: 3 each"])]
     #[case(json!({"name": "mnist", "normalise": {"mean": [0], "std": [0]}}),
         &["$.data.normalise: a std is 0; needed: finite and > 0"])]
+    #[case(json!({"name": "cifar10", "normalise": {"mean": [125.3, 123.0, 113.9], "std": [63.0, 62.1, 66.7]}}), &[
+        "$.data.normalise: a mean is 125.3; needed: 0 to 1, since pixels are divided by their largest value first: \
+         125.3 / 255 is 0.4914",
+    ])]
+    #[case(json!({"name": "digits", "normalise": {"mean": [4.9], "std": [6.0]}}), &[
+        "$.data.normalise: a mean is 4.9; needed: 0 to 1, since pixels are divided by their largest value first: 4.9 / 16 \
+         is 0.3063",
+    ])]
+    #[case(json!({"name": "mnist", "normalise": {"mean": [0.13], "std": [78.6]}}), &[
+        "$.data.normalise: a std is 78.6; needed: 0 to 1, since pixels are divided by their largest value first: 78.6 / 255 \
+         is 0.3082",
+    ])]
+    #[case(json!({"name": "mnist", "normalise": {"mean": [-0.4], "std": [1]}}),
+        &["$.data.normalise: a mean is -0.4; needed: 0 to 1, since pixels are divided by their largest value first"])]
+    #[case(json!({"name": "cifar10", "prefix": "a", "first-label": 1, "layout": "channels-last"}), &[
+        "$.data.prefix: is for IDX files, and \"cifar10\" is none of them; leave it out",
+        "$.data.first-label: is for IDX files, and \"cifar10\" is none of them; leave it out",
+        "$.data.layout: is for IDX files, and \"cifar10\" is none of them; leave it out",
+    ])]
     #[case(json!({"name": "digits", "augment": [{"name": "flip"}, {"name": "shift", "pixels": 8}]}),
         &["$.data.augment[1].pixels: 8 is out of range; needed: from 1 to 7 for images of 8x8"])]
     #[case(json!({"name": "digits", "augment": [{"name": "cutout", "size": 8}]}), &[])]

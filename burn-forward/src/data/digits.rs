@@ -19,9 +19,8 @@ const LABELS: &[u8] = include_bytes!("../../assets/digits/digits-labels-idx1-uby
 /// # Errors
 /// [`Error::Data`](crate::Error::Data) if the program's own copy is damaged.
 pub fn images() -> Result<ImageSet> {
-    let images = idx::decode_images(IMAGES, Path::new("embedded digits, images"))?;
+    let images = idx::decode_images(IMAGES, Path::new("embedded digits, images"), None)?;
     let labels = idx::decode_labels(LABELS, Path::new("embedded digits, labels"))?;
-    let labels = labels.into_iter().map(u16::from).collect();
     ImageSet::new(images.pixels, labels, images.shape, 10, 16.0)
 }
 

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
 use super::prefetch::Prefetch;
-use super::{Augment, Batch, BatchKey, HostBatch, Normaliser, Part};
+use super::{Augment, Batch, BatchKey, Batching, HostBatch, Normaliser, Part};
 use crate::random::Seed;
 use crate::{Error, Result};
 
@@ -25,7 +25,7 @@ pub struct Training {
     pub augment: Vec<Augment>,
 }
 
-/// Batches of a part on a device. The last one may be smaller.
+/// Batches of a part on a device. The last one may be smaller, where [`Batching`] keeps it.
 ///
 /// The loader has no random state. The order of epoch `e` is a function of `(seed, e)`, the augmentation of a batch one
 /// of `(seed, e, index)`: a run resumed at epoch `e` sees what the uninterrupted one sees, and the number of workers
@@ -44,7 +44,7 @@ pub struct ImageLoader {
 struct Recipe {
     part: Part,
     normaliser: Arc<Normaliser>,
-    batch_size: usize,
+    batching: Batching,
     /// Images of the part that are loaded: all of them, or a slice.
     range: Range<usize>,
     training: Option<(Seed, Vec<Augment>)>,
@@ -58,7 +58,7 @@ impl ImageLoader {
     pub fn training(
         part: Part,
         normaliser: Arc<Normaliser>,
-        batch_size: usize,
+        batching: impl Into<Batching>,
         device: &Device,
         training: Training,
     ) -> Result<Self> {
@@ -70,7 +70,7 @@ impl ImageLoader {
         if let Some(misfit) = augment.iter().find_map(|a| a.misfit(Some([height, width]))) {
             return Err(misfit.argument("ImageLoader, augment"));
         }
-        Self::new(part, normaliser, batch_size, device, Some((seed, augment)), first_epoch)
+        Self::new(part, normaliser, batching.into(), device, Some((seed, augment)), first_epoch)
     }
 
     /// A loader that goes through the part in its order, with one worker.
@@ -78,27 +78,25 @@ impl ImageLoader {
     /// # Errors
     /// [`Error::Argument`] for a batch size of 0.
     pub fn evaluation(part: Part, normaliser: Arc<Normaliser>, batch_size: usize, device: &Device) -> Result<Self> {
-        Self::new(part, normaliser, batch_size, device, None, 0)
+        Self::new(part, normaliser, batch_size.into(), device, None, 0)
     }
 
     fn new(
         part: Part,
         normaliser: Arc<Normaliser>,
-        batch_size: usize,
+        batching: Batching,
         device: &Device,
         training: Option<(Seed, Vec<Augment>)>,
         epoch: u64,
     ) -> Result<Self> {
-        if batch_size == 0 {
-            return Err(Error::argument("ImageLoader", "batch size", 0, "at least 1"));
-        }
+        let batching = batching.checked("ImageLoader")?;
         let channels = (normaliser.statistics().mean.len(), part.set().shape()[0]);
         if channels.0 != channels.1 {
             let needed = format!("{}, as the images have", channels.1);
             return Err(Error::argument("ImageLoader", "channels of the normaliser", channels.0, needed));
         }
         let range = 0..part.len();
-        let recipe = Arc::new(Recipe { part, normaliser, batch_size, range, training });
+        let recipe = Arc::new(Recipe { part, normaliser, batching, range, training });
         Ok(Self { recipe, device: device.clone(), workers: 1, epoch: AtomicU64::new(epoch) })
     }
 
@@ -133,7 +131,12 @@ impl ImageLoader {
 
 impl Recipe {
     fn batches(&self) -> usize {
-        self.range.len().div_ceil(self.batch_size)
+        self.batching.count(self.range.len())
+    }
+
+    /// Images of a pass.
+    fn items(&self) -> usize {
+        self.batching.used(self.range.len())
     }
 
     /// Samples of the pass, in order.
@@ -147,12 +150,11 @@ impl Recipe {
 
     /// Batch `i` of the pass in that `order`.
     fn batch(&self, epoch: u64, order: &[u32], i: usize) -> HostBatch {
-        let start = i * self.batch_size;
-        let samples = &order[start..order.len().min(start + self.batch_size)];
+        let places = self.batching.range(i, order.len());
         // A slice counts its batches from its first image on, so that the devices of a distributed run, which have a
         // slice each, draw from streams of their own.
         let key = BatchKey { epoch, index: (self.range.start + i) as u64 };
-        let mut batch = HostBatch::assemble(&self.part, samples.into(), &self.normaliser, key);
+        let mut batch = HostBatch::assemble(&self.part, order[places].into(), &self.normaliser, key);
         if let Some((seed, augment)) = &self.training {
             batch.augment(augment, &self.normaliser, &mut seed.stream("augment", &[key.epoch, key.index]));
         }
@@ -167,7 +169,7 @@ impl DataLoader<Batch> for ImageLoader {
             Some(_) => self.epoch.fetch_add(1, Ordering::SeqCst),
             None => 0,
         };
-        let (batches, items) = (recipe.batches(), recipe.range.len());
+        let (batches, items) = (recipe.batches(), recipe.items());
         let order = recipe.order(epoch);
         let make = Arc::new(move |i| recipe.batch(epoch, &order, i));
         // Workers fill host memory only. The tensor is made by the thread that uses it: GPU backends keep a stream and
@@ -184,8 +186,9 @@ impl DataLoader<Batch> for ImageLoader {
         Box::new(Pass { source, device: self.device.clone(), next: 0, batches, seen: 0, items })
     }
 
+    /// Images of a pass; those of a last batch that is dropped are none of them.
     fn num_items(&self) -> usize {
-        self.recipe.range.len()
+        self.recipe.items()
     }
 
     /// The new loader goes on at this one's next epoch. burn-train moves a loader once, before the first pass.
@@ -196,7 +199,8 @@ impl DataLoader<Batch> for ImageLoader {
     /// Always the same images, whatever the epoch; they are shuffled among themselves.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Batch>> {
         let whole = &self.recipe.range;
-        let end = (whole.start + end).min(whole.end);
+        // The last slice also has the images that do not fill a batch of the whole, which `num_items` leaves out.
+        let end = if end >= self.num_items() { whole.end } else { whole.start + end };
         let range = (whole.start + start).min(end)..end;
         self.with(Arc::new(Recipe { range, ..(*self.recipe).clone() }), &self.device)
     }

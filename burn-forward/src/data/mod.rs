@@ -7,6 +7,7 @@
 
 mod augment;
 mod batch;
+mod batching;
 pub mod cifar;
 mod config;
 pub mod digits;
@@ -15,6 +16,7 @@ mod folder;
 pub mod gzip;
 pub mod idx;
 mod image;
+mod layout;
 mod loader;
 mod normalise;
 mod prefetch;
@@ -24,10 +26,12 @@ mod split;
 
 pub use augment::Augment;
 pub use batch::{Batch, BatchKey, HostBatch};
+pub use batching::{Batching, LastBatch};
 pub use config::{DataConfig, DataName};
 pub use fingerprint::Fingerprint;
 pub use folder::DataFolders;
 pub use image::ImageSet;
+pub use layout::Layout;
 pub use loader::{ImageLoader, Training};
 pub use normalise::{ChannelStatistics, Normalise, Normaliser, Preset};
 pub use registry::{DataEntry, DataSpec, DataSplit, JoinedSamples, ParseData, TrainingData, data_entries, data_entry};

@@ -40,8 +40,8 @@ pub enum Preset {
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `mean` | required | finite, one per channel | what is subtracted |
-/// | `std` | required | > 0, one per channel | what is divided by |
+/// | `mean` | required | finite, one per channel; 0 to 1 in a config | what is subtracted |
+/// | `std` | required | > 0, one per channel; at most 1 in a config | what is divided by |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelStatistics {
@@ -92,6 +92,18 @@ impl ChannelStatistics {
         }
         let std = std.iter().find(|s| !(s.is_finite() && **s > 0.0))?;
         Some(Misfit { what: "a std", given: std.to_string(), needed: "finite and > 0".into() })
+    }
+
+    /// What cannot have been measured on pixels in `[0, 1]`: constants of pixels that have not been divided by `scale` yet.
+    /// A standard deviation of 1 leaves the scale as it is.
+    pub(super) fn off_scale(&self, scale: f64) -> Option<Misfit> {
+        let mean = self.mean.iter().find(|m| !(0.0..=1.0).contains(*m)).map(|m| ("a mean", *m));
+        let (what, given) = mean.or_else(|| self.std.iter().find(|s| **s > 1.0).map(|s| ("a std", *s)))?;
+        let mut needed = "0 to 1, since pixels are divided by their largest value first".to_string();
+        if (0.0..=scale).contains(&given) {
+            needed += &format!(": {given} / {scale} is {:.4}", given / scale);
+        }
+        Some(Misfit { what, given: given.to_string(), needed })
     }
 }
 

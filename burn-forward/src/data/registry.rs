@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Batch, DataConfig, DataFolders, DataName, Fingerprint, ImageData, Splits};
+use super::{Batch, Batching, DataConfig, DataFolders, DataName, Fingerprint, ImageData, Splits};
 use crate::activation::RowShape;
 use crate::random::Seed;
 use crate::{ConfigError, ConfigErrors, Error, Result};
@@ -62,14 +62,27 @@ pub trait TrainingData: Debug + Send + Sync {
         false
     }
 
-    /// Rows that flow through the network in a step of so many samples: on a graph all its nodes.
-    fn rows_per_step(&self, batch_size: usize) -> usize {
-        batch_size
+    /// What the user should know of the data and nothing forbids, with the setting that would change it.
+    fn warnings(&self) -> Vec<ConfigError> {
+        Vec::new()
     }
 
-    /// Steps of an epoch.
-    fn steps_per_epoch(&self, batch_size: usize) -> usize {
-        self.samples(DataSplit::Train).div_ceil(batch_size.max(1))
+    /// Rows that flow through the network in a step of so many samples: on a graph all its nodes.
+    fn rows_per_step(&self, batch_size: usize) -> usize {
+        batch_size.min(self.samples(DataSplit::Train))
+    }
+
+    /// Rows that flow through the network in the smallest step of an epoch; 0 if an epoch has no step.
+    fn smallest_step(&self, batching: Batching) -> usize {
+        match self.steps_per_epoch(batching) {
+            0 => 0,
+            _ => self.rows_per_step(batching.smallest(self.samples(DataSplit::Train))),
+        }
+    }
+
+    /// Steps of an epoch: as many as the [loader](Self::train_loader) has batches.
+    fn steps_per_epoch(&self, batching: Batching) -> usize {
+        batching.count(self.samples(DataSplit::Train))
     }
 
     /// Training batches from `first_epoch` (from 1) on, in an order that is a function of the seed and the epoch, with
@@ -79,7 +92,7 @@ pub trait TrainingData: Debug + Send + Sync {
     /// [`Error::Argument`] for a batch size or first epoch of 0.
     fn train_loader(
         &self,
-        batch_size: usize,
+        batching: Batching,
         first_epoch: u64,
         workers: usize,
         device: &Device,
@@ -233,14 +246,18 @@ impl TrainingData for ImageData {
         !self.augment.is_empty()
     }
 
+    fn warnings(&self) -> Vec<ConfigError> {
+        self.empty_classes().into_iter().collect()
+    }
+
     fn train_loader(
         &self,
-        batch_size: usize,
+        batching: Batching,
         first_epoch: u64,
         workers: usize,
         device: &Device,
     ) -> Result<Arc<dyn DataLoader<Batch>>> {
-        Ok(Arc::new(ImageData::train_loader(self, batch_size, first_epoch, device)?.with_workers(workers)))
+        Ok(Arc::new(ImageData::train_loader(self, batching, first_epoch, device)?.with_workers(workers)))
     }
 
     fn eval_loader(&self, split: DataSplit, batch_size: usize, device: &Device) -> Result<Arc<dyn DataLoader<Batch>>> {

@@ -6,7 +6,8 @@ use burn::tensor::Device;
 
 use super::cifar::{self, Cifar};
 use super::{
-    Augment, DataConfig, DataFolders, DataName, DataSplit, ImageLoader, Normaliser, Part, Splits, Training, digits, idx,
+    Augment, Batching, DataConfig, DataFolders, DataName, DataSplit, ImageLoader, Normaliser, Part, Splits, Training,
+    digits, idx,
 };
 use crate::random::Seed;
 use crate::{ConfigError, ConfigErrors, Error, Result};
@@ -64,13 +65,37 @@ impl ImageData {
         }
     }
 
+    /// What to say of classes that no training image belongs to.
+    pub(super) fn empty_classes(&self) -> Option<ConfigError> {
+        let counts = self.splits.train.class_counts();
+        let empty: Vec<String> = (0..counts.len()).filter(|c| counts[*c] == 0).map(|c| c.to_string()).collect();
+        let which = match empty.len() {
+            0 => return None,
+            1 => format!("class {} has", empty[0]),
+            2..=10 => format!("classes {} have", empty.join(", ")),
+            n => format!("{n} classes, {} ... among them, have", empty[..10].join(", ")),
+        };
+        let all = counts.len();
+        // A set whose labels start at 1 has no image of class 0, and one class more than it should.
+        let (path, advice) = match counts[0] {
+            0 => ("$.data.first-label", "; labels that do not start at 0 need the first one here"),
+            _ => ("$.data", ""),
+        };
+        Some(ConfigError::new(path, format!("{which} no training image, of {all} classes{advice}")))
+    }
+
     /// A loader of the training part: shuffled, augmented, from `first_epoch` (from 1) on.
     ///
     /// # Errors
     /// [`Error::Argument`] for a batch size or first epoch of 0.
-    pub fn train_loader(&self, batch_size: usize, first_epoch: u64, device: &Device) -> Result<ImageLoader> {
+    pub fn train_loader(
+        &self,
+        batching: impl Into<Batching>,
+        first_epoch: u64,
+        device: &Device,
+    ) -> Result<ImageLoader> {
         let training = Training { seed: self.seed, first_epoch, augment: self.augment.clone() };
-        ImageLoader::training(self.splits.train.clone(), self.normaliser.clone(), batch_size, device, training)
+        ImageLoader::training(self.splits.train.clone(), self.normaliser.clone(), batching, device, training)
     }
 
     /// A loader of `part` (one of the [`splits`](Self::splits)) in its order, without augmentation.
@@ -88,7 +113,7 @@ fn parts(config: &DataConfig, folders: &DataFolders) -> Result<(Part, Part)> {
     let (train, test) = match config.name {
         DataName::Digits => return digits::parts(),
         DataName::Mnist | DataName::FashionMnist | DataName::Idx => {
-            idx::read_folder(&folders.resolve(config)?, origin)?
+            idx::read_folder(&folders.resolve(config)?, config.idx(), origin)?
         }
         DataName::Cifar10 => cifar::read_folder(&folders.resolve(config)?, Cifar::Ten, origin)?,
         DataName::Cifar100 => cifar::read_folder(&folders.resolve(config)?, Cifar::Hundred, origin)?,

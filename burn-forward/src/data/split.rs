@@ -167,6 +167,10 @@ fn subset(set: &ImageSet, rows: &[u32], n: usize, seed: Seed) -> Result<Vec<u32>
     let mut chosen = Vec::new();
     for (c, class) in shuffled_classes(set, rows, seed, "subset").iter().enumerate() {
         let Some(first) = class.get(..n).filter(|_| n > 0) else {
+            if class.is_empty() {
+                let needed = format!("left out, since class {c} has no training image");
+                return Err(Error::argument("Splits", "samples-per-class", n, needed));
+            }
             let needed = format!("from 1 to {}, the training images of class {c}", class.len());
             return Err(Error::argument("Splits", "samples-per-class", n, needed));
         };

@@ -49,6 +49,12 @@ pub trait Layer: ErasedModule {
         self.output().len() * size_of::<f32>() * 2
     }
 
+    /// Values per channel that one row gives to a batch normalisation in training, of the one with the fewest; `None` if
+    /// this layer has no batch normalisation. Maps give one value per position, features one.
+    fn normalised_values_per_row(&self) -> Option<usize> {
+        None
+    }
+
     /// Width of the pre-activation that a drive can be added to; `None` if this layer takes no drive.
     fn drive_width(&self) -> Option<usize> {
         None

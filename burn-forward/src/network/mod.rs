@@ -95,6 +95,12 @@ impl Chain {
         self.layers.iter().map(|l| l.macs_per_row()).sum()
     }
 
+    /// Values per channel that one row gives to the batch normalisation with the fewest, see
+    /// [`Layer::normalised_values_per_row`].
+    pub fn normalised_values_per_row(&self) -> Option<usize> {
+        self.layers.iter().filter_map(|l| l.normalised_values_per_row()).min()
+    }
+
     /// One line for tables.
     pub fn describe(&self) -> String {
         self.layers.iter().map(|l| l.describe()).collect::<Vec<_>>().join(", ")

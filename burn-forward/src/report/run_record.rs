@@ -1,7 +1,6 @@
 //! A run folder, read into memory.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -188,10 +187,10 @@ impl RunRecord {
 /// The bytes of a file of the folder, none where it is missing.
 fn read(folder: &Path, file: &str) -> Result<Option<Vec<u8>>> {
     let path = folder.join(file);
-    match fs::read(&path) {
+    match crate::input::read(&path) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(path, error)),
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

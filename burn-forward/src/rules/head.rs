@@ -58,6 +58,12 @@ pub trait Head: ErasedModule {
     /// Class scores `[B, C]` of a block's output.
     fn scores(&self, h: &AnyActivation) -> Tensor<2>;
 
+    /// Values per channel that one row of the block's output gives to a batch normalisation of this head in training, of the
+    /// one with the fewest; `None` if it has no batch normalisation.
+    fn normalised_values_per_row(&self) -> Option<usize> {
+        None
+    }
+
     /// The head itself, if it is a linear classifier: what an exported file can hold.
     fn linear(&self) -> Option<ProjectedCrossEntropy> {
         None

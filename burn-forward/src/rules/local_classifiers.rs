@@ -244,6 +244,10 @@ impl Rule for LocalClassifiers {
         self.chosen = blocks.within(self.heads.len());
     }
 
+    fn normalised_values_per_row(&self) -> Option<usize> {
+        self.heads.iter().filter_map(|head| head.normalised_values_per_row()).min()
+    }
+
     fn output_head(&self) -> Option<ProjectedCrossEntropy> {
         self.heads.last().and_then(|head| head.linear())
     }

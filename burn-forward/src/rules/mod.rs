@@ -148,6 +148,12 @@ pub trait Rule: ErasedModule {
         let _ = blocks;
     }
 
+    /// Values per channel that one row gives to a batch normalisation of this rule's heads in training, of the one with the
+    /// fewest; `None` if they have no batch normalisation.
+    fn normalised_values_per_row(&self) -> Option<usize> {
+        None
+    }
+
     /// The classifier on the last block, for rules that have one.
     fn output_head(&self) -> Option<crate::ProjectedCrossEntropy> {
         None

@@ -17,7 +17,7 @@ use burn::train::{
 use rand::seq::SliceRandom;
 
 use crate::activation::{Activation, AnyActivation, Memo};
-use crate::data::{Batch, BatchKey};
+use crate::data::{Batch, BatchKey, Batching};
 use crate::network::{Chain, Frozen};
 use crate::random::Seed;
 use crate::rules::{AnyRule, Pass};
@@ -68,8 +68,8 @@ pub struct GreedyStrategy {
     pub patience: Option<usize>,
     /// Whether the outputs of finished blocks are kept.
     pub cache: bool,
-    /// Samples per step, for batches from the cache.
-    pub batch_size: usize,
+    /// How the samples of an epoch are cut into batches, for those from the cache.
+    pub batching: Batching,
     /// Root of the run's streams.
     pub seed: Seed,
     /// The training set in its own order, without augmentation, to fill the cache from.
@@ -174,9 +174,10 @@ impl GreedyStrategy {
         };
         let mut order: Vec<i64> = (0..cache.rows as i64).collect();
         order.shuffle(&mut self.seed.stream("order", &[epoch as u64]));
-        let chunks: Vec<Vec<i64>> = order.chunks(self.batch_size.max(1)).map(<[i64]>::to_vec).collect();
-        Box::new(chunks.into_iter().enumerate().map(move |(i, rows)| {
-            Ok(Work::Cached(Box::new(cache.pass(&rows)), BatchKey { epoch: epoch as u64, index: i as u64 }))
+        let batching = self.batching;
+        Box::new((0..batching.count(cache.rows)).map(move |i| {
+            let rows = &order[batching.range(i, order.len())];
+            Ok(Work::Cached(Box::new(cache.pass(rows)), BatchKey { epoch: epoch as u64, index: i as u64 }))
         }))
     }
 }
@@ -313,7 +314,7 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
                 };
                 learner.lr_step();
                 learner.optimizer_step(output.grads);
-                let done = (iteration * self.batch_size).min(items);
+                let done = (iteration * self.batching.size).min(items);
                 let progress = Progress::new(done, items, Some("items".into()));
                 let item = TrainingItem::new(output.item, progress, Some(iteration), Some(learner.lr_current()));
                 interrupter.fail_on_error(event_processor.process_train(LearnerEvent::ProcessedItem(item)));

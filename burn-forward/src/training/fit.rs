@@ -77,8 +77,8 @@ pub(super) fn fit(
     let training = &run.config.training;
     let device = run.training_device();
     let first_epoch = resumed.unwrap_or(0) as u64 + 1;
-    let train = run.data.train_loader(training.batch_size, first_epoch, training.workers, &device)?;
-    let steps = run.data.steps_per_epoch(training.batch_size);
+    let train = run.data.train_loader(training.batching(), first_epoch, training.workers, &device)?;
+    let steps = run.data.steps_per_epoch(training.batching());
     let valid = run.data.eval_loader(DataSplit::Validation, training.eval_batch_size, &run.device)?;
     let blocks = model.network.len();
     let greedy = run.config.schedule.is_greedy();
@@ -147,7 +147,7 @@ pub(super) fn fit(
             epochs_per_block: training.epochs,
             patience,
             cache,
-            batch_size: training.batch_size,
+            batching: training.batching(),
             seed: Seed::new(run.config.seed),
             ordered: run.data.eval_loader(DataSplit::Train, training.eval_batch_size, &run.device)?,
             fresh_schedule,

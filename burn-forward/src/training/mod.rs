@@ -12,6 +12,7 @@ mod record;
 mod renderer;
 mod run;
 mod run_folder;
+mod samples;
 mod start;
 mod step_cost;
 mod summary;

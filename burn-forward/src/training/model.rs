@@ -53,6 +53,13 @@ impl LocalModel {
         frozen.chain(self.network.blocks().iter().flat_map(|block| block.layers()))
     }
 
+    /// Values per channel that one row gives to a batch normalisation in training, of the one with the fewest; `None` if
+    /// nothing that learns has one.
+    pub fn normalised_values_per_row(&self) -> Option<usize> {
+        let blocks = self.network.blocks().iter().filter_map(|block| block.normalised_values_per_row());
+        blocks.chain(self.rule.normalised_values_per_row()).min()
+    }
+
     /// What enters the network: inputs after the layers that do not learn. Batch normalisation uses its running
     /// statistics there and nothing is kept for a backward pass, whatever device the inputs are on.
     pub fn enter(&self, inputs: AnyActivation) -> AnyActivation {

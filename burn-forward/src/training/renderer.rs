@@ -94,6 +94,10 @@ impl ProgressRenderer {
         let MetricState::Numeric(entry, Some(value)) = state else { return };
         let Some((_, quantity)) = self.names.iter().find(|(id, _)| *id == entry.metric_id) else { return };
         let value = value.current();
+        if *quantity == Quantity::Accuracy && value.is_nan() {
+            // Of no samples, or of a rule that has none: it is not shown.
+            return;
+        }
         match (quantity, training) {
             (Quantity::Loss, true) => self.shown.loss = Some(value),
             (Quantity::Accuracy, true) => self.shown.train = Some(value),

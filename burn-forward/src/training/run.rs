@@ -28,7 +28,7 @@ use crate::parameters::parameters;
 use crate::random::Seed;
 use crate::rules::BlockRange;
 use crate::schedule::{ScheduleConfig, best_of_block};
-use crate::{ConfigErrors, Error, Result};
+use crate::{ConfigError, ConfigErrors, Error, Result};
 
 /// How to run, beside what the config says.
 #[derive(Debug, Clone)]
@@ -100,7 +100,7 @@ impl Run {
         if let ScheduleConfig::Greedy { cache: true, .. } = run.config.schedule
             && run.data.is_augmented()
         {
-            errors.push(crate::ConfigError::new(
+            errors.push(ConfigError::new(
                 "$.schedule.cache",
                 "true, but the training batches (augmented images, sampled graphs) differ in every epoch; needed: \"cache\": \
                  false, or no augmentation and no sampling",
@@ -319,7 +319,8 @@ impl Start<'_> {
     /// Trains and tests the run and writes its files; nothing of it where it is finished.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] if a loss became NaN or infinite, [`Error::Interrupted`] if the run was stopped, and what data,
+    /// As [`Run::check_training`] for a run that begins, before anything is written; [`Error::NonFinite`] if a loss became
+    /// NaN or infinite, [`Error::Interrupted`] if the run was stopped, and what data,
     /// device and files give.
     pub fn train(self, renderer: Box<dyn MetricsRenderer>) -> Result<Outcome> {
         let Self { run, folder, state, .. } = self;
@@ -327,6 +328,9 @@ impl Start<'_> {
             State::Finished(summary) => return Ok(Outcome::FinishedBefore(*summary)),
             State::From(epoch, lock) => (epoch, lock),
         };
+        if resumed.is_none() {
+            run.check_training()?;
+        }
         let begun = Instant::now();
         folder.write_json("config.json", run.config.resolved())?;
         let record = Record::start(run, record::read(folder)?.as_ref(), resumed);

@@ -207,9 +207,14 @@ impl RunFolder {
     /// # Errors
     /// [`Error::RunFolder`] if it is missing or no JSON.
     pub fn read_json(&self, name: &str) -> Result<Value> {
-        let text = fs::read_to_string(self.file(name))
-            .map_err(|e| Error::run_folder(&self.path, format!("{name} cannot be read: {e}")))?;
-        serde_json::from_str(&text).map_err(|e| Error::run_folder(&self.path, format!("{name} is damaged: {e}")))
+        let bytes = crate::input::read(&self.file(name)).map_err(|e| {
+            let problem = match e {
+                Error::Io { source, .. } => format!("{name} cannot be read: {source}"),
+                other => other.to_string(),
+            };
+            Error::run_folder(&self.path, problem)
+        })?;
+        serde_json::from_slice(&bytes).map_err(|e| Error::run_folder(&self.path, format!("{name} is damaged: {e}")))
     }
 
     /// Refuses a config that is not the one the run was begun with; more epochs are welcome.
@@ -264,7 +269,7 @@ impl RunFolder {
             return Ok(Vec::new());
         }
         // Not as text at once: a kill may tear a line anywhere, and a damaged disk may leave no UTF-8.
-        let bytes = fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        let bytes = crate::input::read(&path)?;
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().collect();
         let mut rows = Vec::with_capacity(lines.len());

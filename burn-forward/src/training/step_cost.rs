@@ -54,10 +54,11 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
     if steps == 0 {
         return Err(Error::argument(place, "number of steps", 0, ">= 1"));
     }
+    run.check_batches()?;
     let mut model = run.start_model()?;
     let mut optimizer = run.config.optimizer.optimizer(&run.config.rule.parameter_groups())?;
     let training = &run.config.training;
-    let loader = run.data.train_loader(training.batch_size, 1, 0, &run.training_device())?;
+    let loader = run.data.train_loader(training.batching(), 1, 0, &run.training_device())?;
     let batches = (0..).flat_map(|_| loader.iter()).take(steps);
 
     let base_bytes = resident_memory_bytes();

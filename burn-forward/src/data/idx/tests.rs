@@ -28,12 +28,12 @@ fn two_images() -> Vec<u8> {
 
 #[test]
 fn images_and_labels_by_hand() {
-    let images = decode_images(&two_images(), Path::new("x")).unwrap();
+    let images = decode_images(&two_images(), Path::new("x"), None).unwrap();
     assert_eq!((images.count(), images.shape), (2, [1, 2, 3]));
     assert_eq!(images.pixels, (0..12).collect::<Vec<u8>>());
-    assert_eq!(decode_images(&gz(&two_images()), Path::new("x")).unwrap(), images);
-    let four = decode_images(&file(0x804, &[1, 3, 2, 2], &[7; 12]), Path::new("x")).unwrap();
-    assert_eq!((four.count(), four.shape), (1, [3, 2, 2]));
+    assert_eq!(decode_images(&gz(&two_images()), Path::new("x"), None).unwrap(), images);
+    let four = decode_images(&file(0x804, &[1, 3, 5, 5], &[7; 75]), Path::new("x"), None).unwrap();
+    assert_eq!((four.count(), four.shape), (1, [3, 5, 5]));
     let labels = [0, 0, 8, 1, 0, 0, 0, 3, 9, 8, 7];
     assert_eq!(decode_labels(&labels, Path::new("x")).unwrap(), [9, 8, 7]);
     assert_eq!(decode_labels(&gz(&labels), Path::new("x")).unwrap(), [9, 8, 7]);
@@ -50,13 +50,13 @@ fn images_and_labels_by_hand() {
 #[case::huge(file(0x803, &[u32::MAX; 3], &[]), "x: found a header that announces 4294967295 x 4294967295 x 4294967295 elements; needed as many as fit memory")]
 #[case::large(file(0x803, &[u32::MAX, 1 << 15, 1 << 15], &[0; 5]), "x: found 5 bytes of 4294967295 x 32768 x 32768 elements; needed 4611686017353646080 bytes")]
 fn damage_is_named(#[case] bytes: Vec<u8>, #[case] message: &str) {
-    assert_eq!(decode_images(&bytes, Path::new("x")).unwrap_err().to_string(), message);
-    assert_eq!(decode_images(&gz(&bytes), Path::new("x")).unwrap_err().to_string(), message);
+    assert_eq!(decode_images(&bytes, Path::new("x"), None).unwrap_err().to_string(), message);
+    assert_eq!(decode_images(&gz(&bytes), Path::new("x"), None).unwrap_err().to_string(), message);
 }
 
 #[test]
 fn damaged_gzip_is_named() {
-    let error = |bytes: &[u8]| decode_images(bytes, Path::new("x")).unwrap_err().to_string();
+    let error = |bytes: &[u8]| decode_images(bytes, Path::new("x"), None).unwrap_err().to_string();
     let whole = gz(&two_images());
     let broken_off = "x: found a gzip stream that breaks off; needed a whole one";
     assert_eq!(error(&whole[..whole.len() - 1]), broken_off);
@@ -85,7 +85,7 @@ fn a_gzip_bomb_is_not_unpacked() {
     let read = std::cell::Cell::new(0);
     let reader = BufReader::with_capacity(256, Counted(&bytes, &read));
     assert_eq!(
-        images(reader, Path::new("x")).unwrap_err().to_string(),
+        images(reader, Path::new("x"), None).unwrap_err().to_string(),
         "x: found bytes after the last of 1 x 1 x 1 elements; needed the end of the file there"
     );
     // The decompressor works in windows of 32 kB, far less than the whole.
@@ -114,7 +114,7 @@ fn a_folder_is_read_whatever_the_spelling() {
         [["t10k-images.idx3-ubyte", "t10k-labels-idx1-ubyte"], ["test-images-idx3-ubyte.gz", "test-labels.idx1-ubyte"]]
     {
         let folder = folder(|files| (files[2].0, files[3].0) = (test[0], test[1]));
-        let (train, test) = read_folder(folder.path(), "").unwrap();
+        let (train, test) = read_folder(folder.path(), IdxSettings::default(), "").unwrap();
         assert_eq!((train.len(), train.classes(), train.shape()), (3, 5, [1, 1, 2]));
         assert_eq!((test.len(), test.classes(), test.image(1)), (2, 5, &[9, 10][..]));
     }
@@ -124,7 +124,7 @@ fn a_folder_is_read_whatever_the_spelling() {
 fn files_at_odds_are_named() {
     let error = |change: fn(&mut [(&'static str, Vec<u8>); 4])| {
         let folder = folder(change);
-        let text = read_folder(folder.path(), "public files: here").unwrap_err().to_string();
+        let text = read_folder(folder.path(), IdxSettings::default(), "public files: here").unwrap_err().to_string();
         text.replace(&folder.path().display().to_string(), "F")
     };
     assert_eq!(
@@ -146,6 +146,121 @@ fn files_at_odds_are_named() {
     );
 }
 
+/// Two images of 1x2 with three channels: the same pixels in both layouts.
+#[test]
+fn the_layout_says_what_sizes_do_not() {
+    let first = file(0x804, &[2, 3, 1, 2], &[1, 4, 2, 5, 3, 6, 11, 14, 12, 15, 13, 16]);
+    let last = file(0x804, &[2, 1, 2, 3], &[1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16]);
+    let read = |bytes: &[u8], layout| decode_images(bytes, Path::new("x"), Some(layout)).unwrap();
+    let images = read(&first, Layout::ChannelsFirst);
+    assert_eq!((images.count(), images.shape), (2, [3, 1, 2]));
+    assert_eq!(read(&last, Layout::ChannelsLast), images);
+    // A file without channels has no layout.
+    assert_eq!(read(&two_images(), Layout::ChannelsLast).shape, [1, 2, 3]);
+    assert_eq!(
+        decode_images(&file(0x804, &[1, 8, 8, 3], &[0; 192]), Path::new("x"), None).unwrap_err().to_string(),
+        "x: found images of 8 x 8 x 3, which do not say where the channels are; needed $.data.layout, \"channels-first\" for \
+         8 channels of 8x3 or \"channels-last\" for 3 channels of 8x8"
+    );
+}
+
+/// The same set under its plain names and under those of EMNIST's and QMNIST's public files.
+#[test]
+fn public_sets_have_their_own_names() {
+    let (train, test) = {
+        let folder = folder(|_| {});
+        read_folder(folder.path(), IdxSettings::default(), "").unwrap()
+    };
+    let qmnist = |labels: &[u32]| {
+        let rows = labels.iter().flat_map(|l| [*l, 4, 7, 1000, 3, u32::MAX, 0, 9]);
+        file(0xc02, &[labels.len() as u32, 8], &rows.flat_map(u32::to_be_bytes).collect::<Vec<u8>>())
+    };
+    type Change<'a> = &'a dyn Fn(&mut [(&'static str, Vec<u8>); 4]);
+    let named = |names: [&'static str; 4]| {
+        move |files: &mut [(&'static str, Vec<u8>); 4]| files.iter_mut().zip(names).for_each(|(f, name)| f.0 = name)
+    };
+    let emnist = named([
+        "emnist-letters-train-images-idx3-ubyte.gz",
+        "emnist-letters-train-labels-idx1-ubyte",
+        "emnist-letters-test-images-idx3-ubyte",
+        "emnist-letters-test-labels-idx1-ubyte.gz",
+    ]);
+    let qmnist_files = named([
+        "qmnist-train-images-idx3-ubyte",
+        "qmnist-train-labels-idx2-int.gz",
+        "qmnist-test-images-idx3-ubyte.gz",
+        "qmnist-test-labels-idx2-int",
+    ]);
+    let with_integers = |files: &mut [(&'static str, Vec<u8>); 4]| {
+        qmnist_files(files);
+        (files[1].1, files[3].1) = (gz(&qmnist(&[0, 1, 2])), qmnist(&[4, 0]));
+    };
+    let changes: [Change<'_>; 2] = [&emnist, &with_integers];
+    for change in changes {
+        let folder = folder(change);
+        let (a, b) = read_folder(folder.path(), IdxSettings::default(), "").unwrap();
+        assert!(a == train && b == test, "{a:?} {b:?}");
+    }
+
+    // EMNIST's own archive has six sets in one folder.
+    let several = folder(emnist);
+    std::fs::write(several.path().join("emnist-digits-train-images-idx3-ubyte.gz"), "").unwrap();
+    let read = |prefix| {
+        let settings = IdxSettings { prefix, ..IdxSettings::default() };
+        let error = read_folder(several.path(), settings, "public files: here").map_err(|e| e.to_string());
+        error.map_err(|e| e.replace(&several.path().display().to_string(), "F"))
+    };
+    assert_eq!(
+        read(None).unwrap_err(),
+        "F: found the files of several sets; needed $.data.prefix, one of \"emnist-digits\", \"emnist-letters\""
+    );
+    assert_eq!(
+        read(Some("emnist")).unwrap_err(),
+        "F: found no files that begin with \"emnist\"; needed $.data.prefix among \"emnist-digits\", \"emnist-letters\""
+    );
+    assert_eq!(read(Some("emnist-letters")).unwrap().0, train);
+    assert_eq!(
+        read(Some("emnist-digits")).unwrap_err(),
+        "F: found no file of train labels; needed emnist-digits-train-labels-idx1-ubyte, with or without .gz; public files: \
+         here"
+    );
+
+    let error = |bytes: &[u8]| decode_labels(bytes, Path::new("x")).unwrap_err().to_string();
+    assert_eq!(error(&qmnist(&[0, 256])), "x: found class 256 of image 1; needed 0 to 255");
+    assert_eq!(error(&qmnist(&[u32::MAX])), "x: found class -1 of image 0; needed 0 to 255");
+    assert_eq!(
+        error(&file(0xc02, &[1, 2], &[0; 8])),
+        "x: found rows of 2 integers; needed 8, of which the first is the class"
+    );
+    assert_eq!(error(&file(0xc02, &[2, 8], &[0; 63])), "x: found 63 bytes of 2 x 8 elements; needed 64 bytes");
+}
+
+#[test]
+fn classes_count_from_the_first_label() {
+    let folder = folder(|files| {
+        files[1].1 = file(0x801, &[3], &[1, 3, 2]);
+        files[3].1 = file(0x801, &[2], &[4, 1]);
+    });
+    let read = |first_label| read_folder(folder.path(), IdxSettings { first_label, ..IdxSettings::default() }, "");
+    let (train, test) = read(1).unwrap();
+    assert_eq!((train.classes(), train.labels(), test.labels()), (4, &[0, 2, 1][..], &[3, 0][..]));
+    assert_eq!(read(0).unwrap().0.classes(), 5);
+    assert_eq!(
+        read(2).unwrap_err().to_string().replace(&folder.path().display().to_string(), "F"),
+        "F/train-labels.idx1-ubyte.gz: found label 1 of image 0; needed at least 2, which $.data.first-label says"
+    );
+}
+
+/// A folder with nothing but what was downloaded.
+#[test]
+fn an_archive_is_not_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gzip.zip"), "PK").unwrap();
+    let error = IdxFiles::find(folder.path(), None, "here").unwrap_err().to_string();
+    let found = "found no file of train images, but the archive gzip.zip, which has to be unpacked there; needed ";
+    assert!(error.contains(found), "{error}");
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read(
@@ -155,11 +270,13 @@ proptest! {
         zip: bool,
     ) {
         let pack = |bytes: Vec<u8>| if zip { gz(&bytes) } else { bytes };
-        let images = decode_images(&pack(file(0x804, &sizes, &pixels)), Path::new("x")).unwrap();
+        let layout = Some(Layout::ChannelsFirst);
+        let images = decode_images(&pack(file(0x804, &sizes, &pixels)), Path::new("x"), layout).unwrap();
         prop_assert_eq!(images.count(), sizes[0] as usize);
         prop_assert_eq!(images.shape, [sizes[1], sizes[2], sizes[3]].map(|s| s as usize));
         prop_assert_eq!(images.pixels, pixels);
         let bytes = pack(file(0x801, &[labels.len() as u32], &labels));
+        let labels: Vec<u16> = labels.into_iter().map(u16::from).collect();
         prop_assert_eq!(decode_labels(&bytes, Path::new("x")).unwrap(), labels);
     }
 
@@ -187,7 +304,7 @@ proptest! {
 
 /// No panic; what is read is as large as it says; what is refused is the file's fault.
 fn survives(bytes: &[u8]) -> Result<(), TestCaseError> {
-    match decode_images(bytes, Path::new("x")) {
+    match decode_images(bytes, Path::new("x"), None) {
         Ok(images) => prop_assert_eq!(images.pixels.len(), images.count() * images.shape.iter().product::<usize>()),
         Err(error) => prop_assert!(matches!(error, Error::Data { .. }), "{}", error),
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::activation::AnyActivation;
-use crate::data::{ImageSet, Normalise, digits};
+use crate::data::{ImageSet, LastBatch, Normalise, digits};
 use proptest::prelude::*;
 
 fn digits_part() -> Part {
@@ -143,6 +143,24 @@ fn progress_counts_images() {
 }
 
 #[test]
+fn a_dropped_last_batch_is_part_of_no_count() {
+    let part = digits_part();
+    let training = Training { seed: Seed::new(5), first_epoch: 1, augment: vec![] };
+    let batching = Batching { size: 100, last: LastBatch::Drop };
+    let loader = ImageLoader::training(part.clone(), unit(&part), batching, &Device::default(), training).unwrap();
+    assert_eq!((loader.num_batches(), loader.num_items()), (14, 1400));
+    let left_out = || {
+        let mut batches = loader.iter();
+        let seen: Vec<u32> = batches.by_ref().flat_map(|b| b.unwrap().samples.to_vec()).collect();
+        assert_eq!((batches.progress().items_processed, batches.progress().items_total), (1400, 1400));
+        (0..1438).filter(|s| !seen.contains(s)).collect::<Vec<u32>>()
+    };
+    let (first, second) = (left_out(), left_out());
+    assert_eq!((first.len(), second.len()), (38, 38));
+    assert_ne!(first, second);
+}
+
+#[test]
 fn an_empty_part_has_no_batches() {
     let part = Part::new(Arc::new(digits_part().set().clone()), vec![]).unwrap();
     let loader = ImageLoader::evaluation(part.clone(), unit(&part), 10, &Device::default()).unwrap();
@@ -173,20 +191,34 @@ fn what_cannot_be_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Whatever the sizes: all images once, in batches of the size that was asked for but for the last.
+    /// Whatever the sizes: all images once, in batches of the size that was asked for but for the last; without that one, all
+    /// but those that do not fill a batch, others in every epoch.
     #[test]
-    fn a_pass_is_complete(images in 0usize..40, batch_size in 1usize..50, workers in 0usize..5, seed: u64) {
+    fn a_pass_is_complete(
+        images in 0usize..40, batch_size in 1usize..50, workers in 0usize..5, seed: u64, drop: bool,
+    ) {
         let set = ImageSet::new(vec![0; images], vec![0; images], [1, 1, 1], 1, 255.0).unwrap();
         let part = Part::whole(set);
         let training = Training { seed: Seed::new(seed), first_epoch: 1, augment: vec![] };
-        let loader = ImageLoader::training(part.clone(), unit(&part), batch_size, &Device::default(), training).unwrap();
+        let batching = Batching { size: batch_size, last: if drop { LastBatch::Drop } else { LastBatch::Keep } };
+        let loader = ImageLoader::training(part.clone(), unit(&part), batching, &Device::default(), training).unwrap();
         let loader = loader.with_workers(workers);
         let batches: Vec<_> = loader.iter().map(|b| b.unwrap().samples).collect();
         prop_assert_eq!(batches.len(), loader.num_batches());
-        prop_assert!(batches.iter().rev().skip(1).all(|b| b.len() == batch_size));
+        prop_assert!(batches.iter().rev().skip(usize::from(!drop)).all(|b| b.len() == batch_size));
         let mut samples = batches.concat();
+        prop_assert_eq!(samples.len(), loader.num_items());
         samples.sort_unstable();
-        prop_assert_eq!(samples, (0..images as u32).collect::<Vec<_>>());
+        samples.dedup();
+        let all = if drop { images / batch_size * batch_size } else { images };
+        prop_assert_eq!(samples.len(), all, "no image twice");
+        prop_assert!(samples.iter().all(|s| (*s as usize) < images));
+        // Slices share all images out, those behind the last full batch of the whole among them.
+        let middle = loader.num_items() / 2;
+        let slices = [loader.slice(0, middle), loader.slice(middle, loader.num_items())];
+        let sliced: usize = slices.iter().map(|slice| slice.num_items()).sum();
+        let lost = if drop { 2 * batch_size } else { 1 };
+        prop_assert!(sliced <= images && images - sliced < lost, "{} of {}", sliced, images);
     }
 }
 
