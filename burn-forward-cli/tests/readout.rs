@@ -5,7 +5,7 @@ mod program;
 
 use std::fs;
 
-use program::{Place, config, merge, metrics, read_json, weights};
+use program::{Place, config, idx_folder, merge, metrics, read_json, weights};
 use serde_json::{Value, json};
 
 /// Four narrow blocks, of which the last ones know less.
@@ -112,6 +112,36 @@ fn every_rule_with_heads_has_the_readout() {
         let summary = read_json(&run.join("summary.json"));
         assert_eq!(summary["readout_blocks"], read_json(&run.join("readout.json")), "{name}");
     }
+}
+
+/// A run of an earlier version, which trained without validation samples: 0.01 of 30 samples of a class is none.
+#[test]
+fn a_run_without_validation_samples_is_read_from_all_blocks() {
+    let place = Place::new();
+    idx_folder(&place.file("set"), 60, 20);
+    let run = place.train("run", &sip(json!({"data": {"name": "idx", "path": "set"}, "training": {"epochs": 2}})));
+    let edit = |name: &str, change: &dyn Fn(&mut Value)| {
+        let mut value = read_json(&run.join(name));
+        change(&mut value);
+        fs::write(run.join(name), value.to_string()).unwrap();
+    };
+    edit("config.json", &|config| config["data"]["validation"] = json!(0.01));
+    edit("run.json", &|info| {
+        info["status"] = json!("failed");
+        ["config", "data", "sums"].iter().for_each(|key| drop(info.as_object_mut().unwrap().remove(*key)));
+    });
+    for name in ["readout.json", "summary.json", "evaluation.json", "model.safetensors"] {
+        fs::remove_file(run.join(name)).unwrap();
+    }
+    for epoch in [1, 2] {
+        fs::remove_file(run.join(format!("checkpoint/epoch-{epoch}.json"))).unwrap();
+    }
+    assert!(place.run(&["eval", "run"]).done().contains("read from     blocks 0 to 3 of 0 to 3\n"));
+    assert_eq!(place.run(&["predict", "run", "set/t10k-images-idx3-ubyte"]).done().lines().count(), 20);
+    place.run(&["export", "run"]).done();
+    // It is trained; what is left is its test.
+    place.run(&["train", "--resume", "run", "--quiet"]).done();
+    assert_eq!(read_json(&run.join("summary.json"))["readout_blocks"], json!({"first": 0, "last": 3}));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub enum HeadReadout {
     /// The mean of the blocks' class probabilities, in which block `l` (from 1) counts `l` times.
     Weighted,
     /// The mean over the consecutive blocks that are best on the validation set when training ends, over all blocks until
-    /// then; inference drops the blocks above them (SIP of DeeperForward: Sun et al., ICLR 2025).
+    /// then and where there are no validation samples; inference drops the blocks above them (SIP of DeeperForward: Sun et al., ICLR 2025).
     Sip,
 }
 
