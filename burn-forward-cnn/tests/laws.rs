@@ -17,6 +17,7 @@ mod laws {
     #[path = "../../../burn-forward/tests/laws/walk.rs"]
     mod walk;
 
+    mod batches;
     mod coverage;
     mod learning;
     mod overlap;
