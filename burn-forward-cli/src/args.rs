@@ -275,9 +275,8 @@ pub(crate) struct CheckArgs {
     /// Config files
     #[arg(required = true)]
     pub(crate) configs: Vec<PathBuf>,
-    /// Override a setting in all of them
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) sets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
 }
 
 #[derive(Debug, Args)]

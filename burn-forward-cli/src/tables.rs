@@ -76,6 +76,14 @@ pub(crate) fn bytes(n: u64) -> String {
     if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
+/// Seconds with three significant digits: `0.00712 s`, `1.23 s`, `124 s`.
+pub(crate) fn seconds(s: f64) -> String {
+    // Rounding first: 0.9996 is 1.00, not 1.000.
+    let rounded: f64 = format!("{s:.2e}").parse().unwrap_or(s);
+    let digits = if rounded > 0.0 { 2 - rounded.log10().floor() as i32 } else { 0 };
+    format!("{rounded:.*} s", digits.clamp(0, 12) as usize)
+}
+
 /// `98.43 %`.
 pub(crate) fn percent(fraction: f64) -> String {
     format!("{:.2} %", 100.0 * fraction)
@@ -92,6 +100,9 @@ mod tests {
         assert_eq!(bytes(512), "512 B");
         assert_eq!(bytes(3 << 20), "3.0 MiB");
         assert_eq!(percent(0.98431), "98.43 %");
+        let timed = [0.007_123, 0.000_712_3, 0.9996, 1.2345, 12.345, 123.5, 1234.0, 0.0];
+        let words = ["0.00712 s", "0.000712 s", "1.00 s", "1.23 s", "12.3 s", "124 s", "1230 s", "0 s"];
+        assert_eq!(timed.map(seconds), words);
     }
 
     #[test]

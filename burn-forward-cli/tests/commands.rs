@@ -94,7 +94,8 @@ fn list_is_readable() {
     assert!(mlp.contains("\ndropout\n    number, >= 0 and <= 0.99; default 0.0\n"), "{mlp}");
     assert!(mlp.contains("\npartition") && mlp.contains("every"), "{mlp}");
     let optimizer = place.run(&["list", "optimizer"]).out;
-    assert!(optimizer.contains("default [0.9,0.999]\n"), "{optimizer}");
+    let words = optimizer.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("default [0.9, 0.999]."), "{optimizer}");
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn plan() {
     let place = Place::new();
     let mut value = mono(json!({"network": {"widths": [100, 50, 20], "partition": {"every": 2}}}));
     place.config("c.json", &value);
-    let blocks = place.run(&["plan", "c.json", "--json"]).json();
+    let blocks = place.run(&["plan", "c.json", "--json"]).json()["blocks"].take();
     // Heads of 50 x 10 and 20 x 10.
     let expected = [(64 * 100 + 100 + 100 * 50 + 50, 500), (50 * 20 + 20, 200)];
     assert_eq!(blocks.as_array().unwrap().len(), 2);
@@ -125,7 +126,7 @@ fn plan() {
     assert!(text.out.contains(sums), "{}", text.out);
     merge(&mut value, json!({"rule": {"name": "backprop"}}));
     place.config("c.json", &value);
-    assert_eq!(place.run(&["plan", "c.json", "--json"]).json().as_array().unwrap().len(), 1);
+    assert_eq!(place.run(&["plan", "c.json", "--json"]).json()["blocks"].as_array().unwrap().len(), 1);
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "plan leaves nothing");
 }
 
@@ -140,7 +141,7 @@ fn a_network_that_fits_no_machine_is_planned_and_not_built() {
         assert!(plan.done().contains("\nweights: 3.6 TiB in all\n"), "{}", plan.out);
         for command in [&["train", "c.json"][..], &["plan", "c.json", "--steps", "1"]] {
             let said = place.run(command);
-            assert!(said.failed(2).contains("$.network: memory for its weights alone is 372"), "{}", said.err);
+            assert!(said.failed(2).contains("$.network: its weights alone take 372"), "{}", said.err);
         }
     }
 }

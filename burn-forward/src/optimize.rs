@@ -138,9 +138,9 @@ impl LrSchedule {
 /// | `dampening` | 0 | [0, 1] | sgd: the gradient enters the velocity times `1 - dampening` |
 /// | `nesterov` | false | | sgd |
 /// | `betas` | [0.9, 0.999] | [0, 1) | adam, adamw, muon's companion |
-/// | `epsilon` | 1e-8 | > 0 | adam, adamw, rmsprop |
+/// | `epsilon` | 1e-8 | > 0 | adam, adamw, rmsprop, muon's companion |
 /// | `weight-decay` | 0 | >= 0 | decoupled for adamw, muon and adafactor; in the gradient for the others |
-/// | `decay-bias` | true | | whether biases decay too |
+/// | `decay-bias` | true | | whether biases decay too; needs a `weight-decay` above 0 |
 /// | `clip` | none | | `{"norm": x}` or `{"value": x}`, per parameter |
 /// | `schedule` | constant | | see [`LrSchedule`] |
 /// | `block-lr` | none | one > 0 per block | learning rate of every block and its head |
@@ -152,33 +152,34 @@ pub struct OptimizerConfig {
     /// Learning rate.
     #[schemars(range(min = 1e-12, max = 1e3))]
     pub lr: f64,
-    /// Momentum.
+    /// Momentum, for sgd, rmsprop (default 0.9) and muon (default 0.95).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 0.999999))]
     pub momentum: Option<f64>,
-    /// Dampening of the gradient on its way into the velocity.
+    /// Dampening of the gradient on its way into the velocity, for sgd; default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub dampening: Option<f64>,
-    /// Nesterov momentum.
-    #[serde(default)]
-    pub nesterov: bool,
-    /// Decay rates of the running means of gradients and their squares.
-    #[serde(default = "betas")]
+    /// Nesterov momentum, for sgd; default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nesterov: Option<bool>,
+    /// Decay rates of the running means of gradients and their squares, for adam, adamw and muon's companion; default
+    /// [0.9, 0.999].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     // Nearer to 1 is 1 in single precision, and the mean is never corrected.
     #[schemars(inner(range(min = 0.0, max = 0.999999)))]
-    pub betas: [f64; 2],
-    /// Guard against division by zero.
-    #[serde(default = "epsilon")]
+    pub betas: Option<[f64; 2]>,
+    /// Guard against division by zero, for adam, adamw, rmsprop and muon's companion; default 1e-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1e-30, max = 1.0))]
-    pub epsilon: f64,
+    pub epsilon: Option<f64>,
     /// Weight decay.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub weight_decay: f64,
-    /// Whether biases decay too.
-    #[serde(default = "yes")]
-    pub decay_bias: bool,
+    /// Whether biases decay too; default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decay_bias: Option<bool>,
     /// Gradient clipping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<ClipConfig>,
@@ -191,17 +192,8 @@ pub struct OptimizerConfig {
     pub block_lr: Option<Vec<f64>>,
 }
 
-fn betas() -> [f64; 2] {
-    [0.9, 0.999]
-}
-
-fn epsilon() -> f64 {
-    1e-8
-}
-
-fn yes() -> bool {
-    true
-}
+const BETAS: [f64; 2] = [0.9, 0.999];
+const EPSILON: f64 = 1e-8;
 
 /// Paths of a block's own parameters and of its head's, by the conventions of [`LocalModel`](crate::training::LocalModel)
 /// and of the rules.
@@ -224,14 +216,41 @@ impl OptimizerConfig {
             lr,
             momentum: None,
             dampening: None,
-            nesterov: false,
-            betas: betas(),
-            epsilon: epsilon(),
+            nesterov: None,
+            betas: None,
+            epsilon: None,
             weight_decay: 0.0,
-            decay_bias: true,
+            decay_bias: None,
             clip: None,
             schedule: LrSchedule::Constant,
             block_lr: None,
+        }
+    }
+
+    /// The settings in force: every default of this optimiser filled in, and nothing that has no effect on it.
+    #[must_use]
+    pub fn resolved(&self) -> Self {
+        use OptimizerName as N;
+        let is = |names: &[N]| names.contains(&self.name);
+        let momentum = self.momentum.or_else(|| self.default_momentum());
+        Self {
+            momentum,
+            // They say how the gradient enters the velocity, and without momentum there is none.
+            dampening: (is(&[N::Sgd]) && momentum != Some(0.0)).then(|| self.dampening.unwrap_or(0.0)),
+            nesterov: (is(&[N::Sgd]) && momentum != Some(0.0)).then(|| self.nesterov.unwrap_or(false)),
+            betas: is(&[N::Adam, N::AdamW, N::Muon]).then(|| self.betas.unwrap_or(BETAS)),
+            epsilon: is(&[N::Adam, N::AdamW, N::Muon, N::RmsProp]).then(|| self.epsilon.unwrap_or(EPSILON)),
+            decay_bias: (self.weight_decay > 0.0).then(|| self.decay_bias.unwrap_or(true)),
+            ..self.clone()
+        }
+    }
+
+    /// Momentum where the config names none; `None` for optimisers without one.
+    fn default_momentum(&self) -> Option<f64> {
+        match self.name {
+            OptimizerName::Sgd | OptimizerName::RmsProp => Some(0.9),
+            OptimizerName::Muon => Some(0.95),
+            OptimizerName::Adam | OptimizerName::AdamW | OptimizerName::Adafactor => None,
         }
     }
 
@@ -249,7 +268,11 @@ impl OptimizerConfig {
         use OptimizerName as N;
         only(&mut errors, self.momentum.is_some(), "momentum", &[N::Sgd, N::RmsProp, N::Muon], "sgd, rmsprop and muon");
         only(&mut errors, self.dampening.is_some(), "dampening", &[N::Sgd], "sgd");
-        only(&mut errors, self.nesterov, "nesterov", &[N::Sgd], "sgd");
+        only(&mut errors, self.nesterov.is_some(), "nesterov", &[N::Sgd], "sgd");
+        let adaptive = "adam, adamw and muon";
+        only(&mut errors, self.betas.is_some(), "betas", &[N::Adam, N::AdamW, N::Muon], adaptive);
+        let guarded = "adam, adamw, rmsprop and muon";
+        only(&mut errors, self.epsilon.is_some(), "epsilon", &[N::Adam, N::AdamW, N::Muon, N::RmsProp], guarded);
         if let Some(clip) = &self.clip
             && clip.norm.is_some() == clip.value.is_some()
         {
@@ -303,26 +326,27 @@ impl OptimizerConfig {
         let everything = group(prefix)?;
         let biases = group(&format!(r"{prefix}.*\.bias$"))?;
         let clip = self.clipping();
-        let momentum = |default: f64| MomentumConfig {
-            momentum: self.momentum.unwrap_or(default),
+        let momentum = self.momentum.or_else(|| self.default_momentum()).unwrap_or(0.0);
+        let velocity = MomentumConfig {
+            momentum,
             dampening: self.dampening.unwrap_or(0.0),
-            nesterov: self.nesterov,
+            nesterov: self.nesterov.unwrap_or(false),
         };
-        let [beta_1, beta_2] = self.betas.map(|b| b as f32);
+        let [beta_1, beta_2] = self.betas.unwrap_or(BETAS).map(|b| b as f32);
+        let epsilon = self.epsilon.unwrap_or(EPSILON) as f32;
         let with = |optimizer: ModuleOptimizer, at: ParamGroup, decay: f64| {
             let penalty = (decay > 0.0).then_some(WeightDecayConfig { penalty: decay as f32 });
             match self.name {
                 OptimizerName::Sgd => {
-                    let momentum = momentum(0.9);
-                    let momentum = (momentum.momentum > 0.0).then_some(momentum);
-                    let built = SgdConfig::new().with_momentum(momentum).with_weight_decay(penalty).build();
+                    let velocity = (momentum > 0.0).then(|| velocity.clone());
+                    let built = SgdConfig::new().with_momentum(velocity).with_weight_decay(penalty).build();
                     optimizer.with_group(at, built, clip.clone())
                 }
                 OptimizerName::Adam => {
                     let built = AdamConfig::new()
                         .with_beta_1(beta_1)
                         .with_beta_2(beta_2)
-                        .with_epsilon(self.epsilon as f32)
+                        .with_epsilon(epsilon)
                         .with_weight_decay(penalty)
                         .build();
                     optimizer.with_group(at, built, clip.clone())
@@ -331,15 +355,15 @@ impl OptimizerConfig {
                     let built = AdamWConfig::new()
                         .with_beta_1(beta_1)
                         .with_beta_2(beta_2)
-                        .with_epsilon(self.epsilon as f32)
+                        .with_epsilon(epsilon)
                         .with_weight_decay(decay as f32)
                         .build();
                     optimizer.with_group(at, built, clip.clone())
                 }
                 OptimizerName::RmsProp => {
                     let built = RmsPropConfig::new()
-                        .with_momentum(self.momentum.unwrap_or(0.9) as f32)
-                        .with_epsilon(self.epsilon as f32)
+                        .with_momentum(momentum as f32)
+                        .with_epsilon(epsilon)
                         .with_weight_decay(penalty)
                         .build();
                     optimizer.with_group(at, built, clip.clone())
@@ -351,7 +375,7 @@ impl OptimizerConfig {
             }
         };
         let mut optimizer = with(optimizer, everything, self.weight_decay);
-        if self.weight_decay > 0.0 && !self.decay_bias {
+        if self.weight_decay > 0.0 && self.decay_bias == Some(false) {
             optimizer = with(optimizer, biases, 0.0);
         }
         // A rule's own parameters are none of the network's.
@@ -359,11 +383,7 @@ impl OptimizerConfig {
             let matrices = group(MATRICES)?;
             let penalty = (self.weight_decay > 0.0).then_some(WeightDecayConfig { penalty: self.weight_decay as f32 });
             let built = MuonConfig::new()
-                .with_momentum(MomentumConfig {
-                    momentum: self.momentum.unwrap_or(0.95),
-                    dampening: 0.0,
-                    nesterov: true,
-                })
+                .with_momentum(MomentumConfig { momentum, dampening: 0.0, nesterov: true })
                 .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
                 .with_weight_decay(penalty)
                 .build();
@@ -463,5 +483,54 @@ mod tests {
         assert_eq!(c.check(None)[0].path, "$.optimizer.momentum");
         let c = OptimizerConfig { block_lr: Some(vec![0.1]), ..OptimizerConfig::new(OptimizerName::Adam, 1e-3) };
         assert_eq!(c.check(Some(2)).len(), 1);
+        let c = OptimizerConfig { betas: Some(BETAS), ..OptimizerConfig::new(OptimizerName::Sgd, 1e-3) };
+        assert_eq!(c.check(None)[0].path, "$.optimizer.betas");
+    }
+
+    /// What the table above says of every optimiser: its own settings with their defaults, and no others.
+    #[test]
+    fn resolved_settings_are_those_in_force() {
+        use serde_json::json;
+        let of = |given: serde_json::Value| {
+            let config: OptimizerConfig = serde_json::from_value(given).unwrap();
+            let resolved = config.resolved();
+            assert_eq!(resolved.resolved(), resolved);
+            assert_eq!(resolved.check(None), [], "what is resolved can be read back");
+            serde_json::to_value(resolved).unwrap()
+        };
+        let constant = json!({"name": "constant"});
+        for (given, expected) in [
+            (
+                json!({"name": "sgd", "lr": 0.1}),
+                json!({"name": "sgd", "lr": 0.1, "momentum": 0.9, "dampening": 0.0, "nesterov": false, "weight-decay": 0.0,
+                    "schedule": constant}),
+            ),
+            (
+                json!({"name": "sgd", "lr": 0.1, "momentum": 0, "weight-decay": 0.1}),
+                json!({"name": "sgd", "lr": 0.1, "momentum": 0.0, "weight-decay": 0.1, "decay-bias": true,
+                    "schedule": constant}),
+            ),
+            (
+                json!({"name": "adam", "lr": 0.1}),
+                json!({"name": "adam", "lr": 0.1, "betas": [0.9, 0.999], "epsilon": 1e-8, "weight-decay": 0.0,
+                    "schedule": constant}),
+            ),
+            (
+                json!({"name": "muon", "lr": 0.1}),
+                json!({"name": "muon", "lr": 0.1, "momentum": 0.95, "betas": [0.9, 0.999], "epsilon": 1e-8,
+                    "weight-decay": 0.0, "schedule": constant}),
+            ),
+            (
+                json!({"name": "rmsprop", "lr": 0.1}),
+                json!({"name": "rmsprop", "lr": 0.1, "momentum": 0.9, "epsilon": 1e-8, "weight-decay": 0.0,
+                    "schedule": constant}),
+            ),
+            (
+                json!({"name": "adafactor", "lr": 0.1}),
+                json!({"name": "adafactor", "lr": 0.1, "weight-decay": 0.0, "schedule": constant}),
+            ),
+        ] {
+            assert_eq!(of(given), expected);
+        }
     }
 }

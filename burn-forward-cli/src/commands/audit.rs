@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use burn::module::Module;
-use burn_forward::measure::audit;
+use burn_forward::measure::{Alignment, audit};
 use burn_forward::random::Seed;
 use burn_forward::training::{RunFolder, load_model};
 use serde_json::json;
@@ -21,15 +21,20 @@ pub(crate) fn run(args: &AuditArgs) -> Result<()> {
     let loader = run.data.train_loader(run.config.training.batching(), 1, 1, &run.training_device())?;
     let batch = loader.iter().next().context("the training set is empty")?.map_err(|e| anyhow::anyhow!("{e}"))?;
     let blocks = audit(&model, &batch, Seed::new(run.config.seed))?;
+    // Printed first: a run folder that cannot be written to is no reason to keep the result back.
+    show(&run.config.rule_name, &blocks, args.json)?;
     if let Some(path) = &args.run {
         RunFolder::open(path)?.write_json("audit.json", &json!({"blocks": blocks}))?;
     }
-    if args.json {
+    Ok(())
+}
+
+fn show(rule: &str, blocks: &[Alignment], as_json: bool) -> Result<()> {
+    if as_json {
         return print_line(json!({"blocks": blocks}));
     }
     print_line(format_args!(
-        "angle between the update of '{}' and the back-propagation gradient of the same batch",
-        run.config.rule_name
+        "angle between the update of '{rule}' and the back-propagation gradient of the same batch"
     ))?;
     let rows: Vec<Vec<String>> = blocks
         .iter()

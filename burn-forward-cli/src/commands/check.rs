@@ -1,21 +1,20 @@
 //! `check`: every mistake of configs, before anything runs.
 
+use std::path::Path;
+
 use anyhow::Result;
 use burn_forward::config::RunConfig;
+use burn_forward::training::{self, Checked};
 
-use super::{InputWrong, registry};
-use crate::args::CheckArgs;
+use super::{InputWrong, options, registry};
+use crate::args::{ChangeArgs, CheckArgs};
 use crate::output::{note, print_line};
 
 pub(crate) fn run(args: &CheckArgs) -> Result<()> {
-    let registry = registry();
     let mut failed = 0;
     for path in &args.configs {
-        match RunConfig::load(path, &args.sets, &registry) {
-            Ok(config) => {
-                super::warn(config.warnings());
-                print_line(format_args!("{}: ok ({} on {})", path.display(), config.rule_name, config.network_name))?;
-            }
+        match check(path, &args.change) {
+            Ok(words) => print_line(format_args!("{}: ok ({words})", path.display()))?,
             Err(error) => {
                 note(format_args!("error: {error}"));
                 failed += 1;
@@ -26,4 +25,18 @@ pub(crate) fn run(args: &CheckArgs) -> Result<()> {
         0 => Ok(()),
         n => Err(InputWrong(format!("{n} of {} configs cannot be used", args.configs.len())).into()),
     }
+}
+
+/// What `train` would refuse, this refuses; says what the config trains on what.
+pub(super) fn check(path: &Path, change: &ChangeArgs) -> burn_forward::Result<String> {
+    let config = RunConfig::load(path, &change.assignments(), &registry())?;
+    super::warn(config.warnings());
+    let words = format!("{} on {}", config.rule_name, config.network_name);
+    let data = config.data_name.clone();
+    let checked = training::check(config, options(change.device(), Some(path), change.data.as_deref()))?;
+    Ok(match checked {
+        Checked::WithData => words,
+        Checked::WithShape => format!("{words}; \"{data}\" is not there: checked for its shape alone"),
+        Checked::Alone => format!("{words}; \"{data}\" is not there: not checked for its shape"),
+    })
 }

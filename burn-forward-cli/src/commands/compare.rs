@@ -27,6 +27,14 @@ pub(super) struct Arm {
 
 pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     let arms = arms(&args.configs, &args.change, args.checkpointing)?;
+    if arms[0].config["schedule"]["name"] == "greedy" {
+        note(format_args!(
+            "budget: epochs. The greedy arm '{}' trains every block for up to {} epochs; baselines train for {}",
+            arms[0].name,
+            arms[0].config["training"]["epochs"],
+            budget(&args.configs[0], &args.change)?
+        ));
+    }
     for arm in &arms {
         arm.check(&args.change)?;
     }
@@ -37,7 +45,9 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     let mut folders = Vec::new();
     for (i, arm) in arms.iter().enumerate() {
         for offset in 0..args.seeds {
-            let seed = arm.seed() + offset;
+            let seed = arm.seed().checked_add(offset).ok_or_else(|| {
+                InputWrong(format!("--seeds {}: seeds from {} on end at {}", args.seeds, arm.seed(), u64::MAX))
+            })?;
             let folder = out.join(format!("{}-seed{seed}", arm.name));
             note(format_args!("{} seed {seed}", arm.name));
             let summary = child(args, arm, seed, &folder)?;
@@ -71,12 +81,14 @@ pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool
         arms.push(Arm { name, config: config.resolved().clone(), base: path.clone() });
     }
     let first = arms[0].config.clone();
+    let epochs = budget(&configs[0], change)?;
     let base = arms[0].base.clone();
     let has = |arms: &[Arm], rule: &str| arms.iter().any(|a| a.config["rule"]["name"] == rule);
     let baseline = |name: &str, rule: &str, checkpointing: bool| {
         let mut config = first.clone();
         config["rule"] = json!({"name": rule});
         config["schedule"] = json!({"name": "simultaneous"});
+        config["training"]["epochs"] = json!(epochs);
         if let Some(optimizer) = config["optimizer"].as_object_mut() {
             // Rates per block have no meaning for one block.
             optimizer.shift_remove("block-lr");
@@ -111,6 +123,14 @@ pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool
         arms.push(baseline("backprop-checkpointing", "backprop", true));
     }
     Ok(arms)
+}
+
+/// Epochs of a baseline: as many passes over the training set as the first config may make. A greedy schedule has its
+/// epochs for each block.
+fn budget(path: &Path, change: &ChangeArgs) -> Result<usize> {
+    let config = RunConfig::load(path, &change.assignments(), &registry())?;
+    let blocks = if config.schedule.is_greedy() { config.blocks() } else { 1 };
+    Ok(config.training.epochs * blocks)
 }
 
 impl Arm {

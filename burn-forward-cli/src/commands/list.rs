@@ -32,12 +32,15 @@ pub(crate) fn run(args: &ListArgs) -> Result<()> {
 }
 
 fn overview(registry: &Registry) -> String {
+    let names = registry.rules.iter().map(|r| r.name).chain(registry.networks.iter().map(|n| n.name));
+    let names = names.chain(registry.data.iter().map(|d| d.name)).chain(PARTS.iter().map(|(name, _)| *name));
+    let longest = names.map(|name| name.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     let mut section = |head: &str, rows: Vec<(&str, String)>| {
         text += &format!("{head}\n");
         for (name, about) in rows {
-            let line = format!("{name:<17} {about}");
-            text += &wrapped(&line, 2, 20, COLUMNS);
+            let line = format!("{name:<longest$} {about}");
+            text += &wrapped(&line, 2, 3 + longest, COLUMNS);
         }
         text.push('\n');
     };
@@ -189,6 +192,22 @@ mod tests {
             ("augment[].padding".into(), "augment[].name is \"crop\"".into())
         );
         assert_eq!(of("augment[].size"), ("augment[].size".into(), String::new()));
+    }
+
+    #[test]
+    fn every_description_of_the_overview_starts_in_one_column() {
+        let registry = registry();
+        let text = overview(&registry);
+        let names: Vec<&str> =
+            registry.rules.iter().map(|r| r.name).chain(registry.data.iter().map(|d| d.name)).collect();
+        let starts: Vec<usize> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("  "))
+            .filter_map(|line| Some((line, *names.iter().find(|n| line.starts_with(&format!("{n} ")))?)))
+            .map(|(line, name)| line.len() - line[name.len()..].trim_start().len())
+            .collect();
+        assert_eq!(starts.len(), names.len());
+        assert!(starts.iter().all(|start| *start == starts[0]), "{text}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::prepare;
 use crate::args::PlanArgs;
 use crate::output::{print, print_line};
-use crate::tables::{bytes, grouped, table};
+use crate::tables::{bytes, grouped, seconds, table};
 
 pub(crate) fn run(args: &PlanArgs) -> Result<()> {
     let run = prepare(&args.config.config, &args.config.change)?;
@@ -16,14 +16,21 @@ pub(crate) fn run(args: &PlanArgs) -> Result<()> {
     let table = block_table(&run, &model);
     let cost = args.steps.map(|steps| step_cost(&run, steps)).transpose()?;
     match (args.json, cost) {
-        (true, None) => print_line(serde_json::to_string_pretty(&blocks)?),
-        (true, Some(cost)) => print_line(json!({"blocks": blocks, "measured": cost})),
+        (true, cost) => {
+            let mut plan = json!({"blocks": blocks});
+            if let Some(cost) = cost {
+                plan["measured"] = serde_json::to_value(cost)?;
+            }
+            print_line(serde_json::to_string_pretty(&plan)?)
+        }
         (false, None) => print(table),
         (false, Some(cost)) => {
             let memory = cost.peak_above_base_bytes.map_or("unknown".into(), bytes);
             print(format_args!(
-                "{table}measured over {} steps: {:.3} s each (fastest {:.3} s), peak memory {memory} above the base\n",
-                cost.steps, cost.seconds_per_step, cost.fastest_step,
+                "{table}measured over {} steps: {} each (fastest {}), peak memory {memory} above the base\n",
+                cost.steps,
+                seconds(cost.seconds_per_step),
+                seconds(cost.fastest_step),
             ))
         }
     }
@@ -35,6 +42,16 @@ fn by_optimizer(block: &BlockPlan) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
+/// The first and last layer of a block of many; `--json` names them all.
+fn shortened(layers: &str) -> String {
+    const MOST: usize = 3;
+    let names: Vec<&str> = layers.split(", ").collect();
+    match names[..] {
+        [first, .., last] if names.len() > MOST => format!("{first}, ... {} more ..., {last}", names.len() - 2),
+        _ => layers.to_string(),
+    }
+}
+
 /// Shape, parameters, head parameters and activation bytes of every block.
 pub(crate) fn block_table(run: &Run, model: &LocalModel) -> String {
     let batch = run.data.rows_per_step(run.config.training.batch_size);
@@ -44,7 +61,7 @@ pub(crate) fn block_table(run: &Run, model: &LocalModel) -> String {
         .iter()
         .map(|b| {
             let mut row = vec![
-                format!("{}  {}", b.index, b.name),
+                format!("{}  {}", b.index, shortened(&b.name)),
                 b.output.clone(),
                 grouped(b.parameters),
                 grouped(b.head_parameters),

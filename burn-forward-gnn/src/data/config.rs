@@ -264,6 +264,13 @@ impl DataSpec for GraphConfig {
         }
     }
 
+    fn is_there(&self, folders: &DataFolders) -> bool {
+        match self.path.as_deref().or(self.name.place().0) {
+            Some(path) => folders.find(path, FOLDER).is_ok(),
+            None => true,
+        }
+    }
+
     fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn TrainingData>> {
         let set = self.read(folders)?;
         let folder = match (self.name, self.path.as_deref().or(self.name.place().0)) {

@@ -213,7 +213,7 @@ impl RunConfig {
         let origin = path.display().to_string();
         let mut value = document::parse_document(&origin, &text).map_err(Error::Config)?;
         if let Some(object) = value.as_object_mut()
-            && !object.contains_key("name")
+            && object.get("name").is_none_or(Value::is_null)
             && let Some(stem) = path.file_stem().and_then(|s| s.to_str())
         {
             object.insert("name".into(), json!(stem));
@@ -280,7 +280,7 @@ impl RunConfig {
         let (data, data_resolved) = (data_row.parse)(&Value::Object(data_settings))?;
         let (network, network_resolved) = (network_row.parse)(&Value::Object(network))?;
         let (rule, rule_resolved) = (rule_row.parse)(&Value::Object(rule_settings))?;
-        let fixed: Fixed = super::document::parse(origin, &Value::Object(object)).map_err(Error::Config)?;
+        let mut fixed: Fixed = super::document::parse(origin, &Value::Object(object)).map_err(Error::Config)?;
 
         let partition = rule.partition().unwrap_or(partition);
         let mut outline = network.outline();
@@ -334,6 +334,8 @@ impl RunConfig {
             return Err(Error::Config(ConfigErrors { origin: origin.into(), errors }));
         }
 
+        // Momentum 0 with Nesterov, say, is read back without what has no effect, so the resolved form is what is kept.
+        fixed.optimizer = fixed.optimizer.resolved();
         let mut resolved = serde_json::to_value(&fixed).map_err(|e| Error::burn("config", e))?;
         if let Some(o) = resolved.as_object_mut() {
             o.insert("data".into(), data_resolved);
@@ -361,6 +363,41 @@ impl RunConfig {
             optimizer: fixed.optimizer,
             resolved,
         })
+    }
+
+    /// Number of blocks that learn.
+    pub fn blocks(&self) -> usize {
+        let mut outline = self.network.outline();
+        let freeze = self.weights.as_ref().map_or(0, |w| w.freeze).min(outline.len());
+        self.partition.count(&outline.split_off(freeze)).unwrap_or(1)
+    }
+
+    /// Mistakes that show once the shape of an input row and the number of classes are known.
+    pub fn misfits(&self, input: RowShape, classes: usize) -> Vec<ConfigError> {
+        self.rule.check(&self.context(None, Some((input, classes))))
+    }
+
+    /// An error of this config.
+    pub fn refusal(&self, errors: Vec<ConfigError>) -> Error {
+        Error::Config(ConfigErrors { origin: self.name.clone(), errors })
+    }
+
+    /// Refuses the config if there are mistakes.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with all of them.
+    pub fn refuse(&self, errors: Vec<ConfigError>) -> Result<()> {
+        if errors.is_empty() { Ok(()) } else { Err(self.refusal(errors)) }
+    }
+
+    /// An argument that the part of the config at `path` led to, as a mistake there; any other error as it is.
+    pub fn located(&self, path: &str, error: Error) -> Error {
+        match error {
+            Error::Argument { place, what, given, needed } => {
+                self.refusal(vec![ConfigError::new(path, format!("{place}: {what} is {given}; needed: {needed}"))])
+            }
+            other => other,
+        }
     }
 
     /// Makes a data path that is relative to the config's folder or the current one absolute in the

@@ -59,6 +59,15 @@ impl DataName {
         matches!(self, Self::Mnist | Self::FashionMnist | Self::Idx)
     }
 
+    /// Number of classes, where the name says it.
+    pub fn classes(self) -> Option<usize> {
+        match self {
+            Self::Digits | Self::Mnist | Self::FashionMnist | Self::Cifar10 => Some(10),
+            Self::Cifar100 => Some(100),
+            Self::Idx => None,
+        }
+    }
+
     /// Where the files can be had, for error messages.
     pub fn origin(self) -> &'static str {
         match self {

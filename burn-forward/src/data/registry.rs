@@ -125,6 +125,14 @@ pub trait DataSpec: Debug + Send + Sync {
     /// Whether there will be a validation part.
     fn validates(&self) -> bool;
 
+    /// Shape of an input row and number of classes, where the settings alone say them.
+    fn shape(&self) -> Option<(RowShape, usize)> {
+        None
+    }
+
+    /// Whether the folder or file of the set is where it is looked for; says nothing about what is in it.
+    fn is_there(&self, folders: &DataFolders) -> bool;
+
     /// Reads, splits and measures the set.
     ///
     /// # Errors
@@ -198,6 +206,15 @@ impl DataSpec for DataConfig {
 
     fn validates(&self) -> bool {
         self.validation > 0.0
+    }
+
+    fn shape(&self) -> Option<(RowShape, usize)> {
+        let [channels, height, width] = self.name.shape()?;
+        Some((RowShape::Maps { channels, height, width }, self.name.classes()?))
+    }
+
+    fn is_there(&self, folders: &DataFolders) -> bool {
+        self.name == DataName::Digits || folders.resolve(self).is_ok()
     }
 
     fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn TrainingData>> {

@@ -30,11 +30,28 @@ struct Spread {
     n: usize,
 }
 
+/// A word about a run, with the heading of its column.
+type Trait = (&'static str, fn(&RunRecord) -> Option<String>);
+
+/// What has a column only where the runs differ in it: the table would be wider than the page.
+const TRAITS: [Trait; 3] =
+    [("Rule", RunRecord::rule), ("Network", RunRecord::network), ("Schedule", RunRecord::schedule)];
+
+fn is_shared(runs: &[RunRecord], of: fn(&RunRecord) -> Option<String>) -> bool {
+    runs.windows(2).all(|pair| of(&pair[0]) == of(&pair[1]))
+}
+
 /// The table sorted by test accuracy, and the validation curves over one another.
 pub(super) fn render(runs: &[RunRecord]) -> Result<Html> {
     let groups = groups(runs);
     let mut body = cautions(runs);
-    body.push(Html::markup(format!("<div class=\"ranking\">{}</div>\n", ranking(&groups))));
+    let (same, differing): (Vec<Trait>, Vec<Trait>) = TRAITS.into_iter().partition(|(_, of)| is_shared(runs, *of));
+    let same: Vec<String> =
+        same.iter().filter_map(|(name, of)| Some(format!("{name}: {}.", of(runs.first()?)?))).collect();
+    if !same.is_empty() {
+        body.push(Html::hint(format!("The same in all: {}", same.join(" "))));
+    }
+    body.push(Html::markup(format!("<div class=\"ranking\">{}</div>\n", ranking(&groups, &differing))));
     if groups.iter().any(|group| group.runs.len() > 1) {
         body.push(Html::hint("Runs that share everything but the seed are one row: mean ± sample standard deviation."));
     }
@@ -64,20 +81,17 @@ fn cautions(runs: &[RunRecord]) -> Html {
 }
 
 /// One row per group. The figures stand next to the names, where a phone shows them without scrolling.
-fn ranking(groups: &[Group<'_>]) -> Html {
-    let columns = [
+fn ranking(groups: &[Group<'_>], traits: &[Trait]) -> Html {
+    let mut columns = vec![
         Column::Words("Run"),
-        Column::Words("Rule"),
         Column::Figures("Test accuracy"),
         Column::Figures("Validation"),
-        Column::Figures("Per epoch"),
+        Column::Figures("Median epoch"),
         Column::Figures("Peak memory"),
         Column::Figures("Parameters"),
         Column::Figures("With heads"),
-        Column::Words("Network"),
-        Column::Words("Schedule"),
-        Column::Words("Seeds"),
     ];
+    columns.extend(traits.iter().map(|(name, _)| Column::Words(name)));
     let test: Vec<_> = groups.iter().map(|group| group.spread(RunRecord::test_accuracy)).collect();
     let pace: Vec<_> = groups.iter().map(|group| group.spread(RunRecord::seconds_per_epoch)).collect();
     let memory: Vec<_> = groups.iter().map(|group| group.spread(peak_memory)).collect();
@@ -100,24 +114,21 @@ fn ranking(groups: &[Group<'_>]) -> Html {
             let first = group.runs.first().and_then(|(_, run)| of(run));
             Html::text(first.unwrap_or_else(|| UNKNOWN.to_owned()))
         };
-        let seeds: Vec<String> = group.runs.iter().map(|(_, run)| known(run.seed(), |seed| seed.to_string())).collect();
         let validation = group.spread(|run| Some(run.validation_accuracy()?.0));
         let summed_up = |of: fn(&RunRecord) -> Option<u64>| {
             Html::text(known(group.runs.iter().find_map(|(_, run)| of(run)), count))
         };
-        vec![
+        let mut row = vec![
             Html::markup(format!("<i class=\"dot {}\"></i>{}", Ink::series(i).class(), group.links())),
-            words(RunRecord::rule),
             cell(test[i], most_accurate, &|spread| accuracy(spread, group.runs.len())),
             cell(validation, None, &|spread| accuracy(spread, group.runs.len())),
             cell(pace[i], fastest, &|spread| seconds(spread.mean)),
             cell(memory[i], smallest, &|spread| bytes(spread.mean.round() as u64)),
             summed_up(|run| run.summary.as_ref()?.parameters),
             summed_up(with_heads),
-            words(RunRecord::network),
-            words(RunRecord::schedule),
-            Html::text(seeds.join(", ")),
-        ]
+        ];
+        row.extend(traits.iter().map(|(_, of)| words(*of)));
+        row
     };
     table(&columns, (0..groups.len()).map(row))
 }
@@ -180,10 +191,24 @@ impl Group<'_> {
         Spread::of(&values)
     }
 
-    /// The names of the runs, each a link to its section.
+    /// The names of the runs and, of several, their seeds, each a link to the run's section.
     fn links(&self) -> Html {
-        let link = |(i, run): &(usize, &RunRecord)| format!("<a href=\"#run-{i}\">{}</a>", Html::text(run.name()));
-        Html::markup(self.runs.iter().map(link).collect::<Vec<_>>().join(", "))
+        let links = |of: fn(&RunRecord) -> String| {
+            let mut links: Vec<(String, String)> = Vec::new();
+            for (i, run) in &self.runs {
+                let text = of(run);
+                if links.iter().all(|(other, _)| *other != text) {
+                    let link = format!("<a href=\"#run-{i}\">{}</a>", Html::text(&text));
+                    links.push((text, link));
+                }
+            }
+            links.into_iter().map(|(_, link)| link).collect::<Vec<_>>().join(", ")
+        };
+        let names = links(RunRecord::name);
+        if self.runs.len() == 1 {
+            return Html::markup(names);
+        }
+        Html::markup(format!("{names} (seeds {})", links(|run| known(run.seed(), |seed| seed.to_string()))))
     }
 }
 

@@ -16,24 +16,31 @@ pub(super) fn learning(run: &RunRecord) -> Result<Html> {
         return Ok(Html::missing("metrics.jsonl has no rows: no epoch was finished."));
     }
     let phases = phases(run);
-    let quantities: [(&str, Kind, Quantity); 2] =
-        [("Accuracy", Kind::Percent, |row| row.accuracy), ("Loss", Kind::Plain, |row| row.loss)];
-    let splits = [(Split::Train, "training"), (Split::Validation, "validation")];
-    let drawn = quantities.map(|(.., quantity)| splits.map(|(split, _)| lines(run, split, quantity)));
-    let mut body = key_of(&drawn.iter().flatten().flatten().cloned().collect::<Vec<_>>(), run.blocks());
+    let accuracy = |split| lines(run, split, |row| row.accuracy);
+    // In training a block's loss is its own, which may be no cross-entropy at all; everything else is one.
+    let of_blocks: Quantity = |row| row.loss.filter(|_| row.block.is_some());
+    let of_network: Quantity = |row| row.loss.filter(|_| row.block.is_none());
+    let figures = [
+        ("Accuracy, training", Kind::Percent, accuracy(Split::Train)),
+        ("Accuracy, validation", Kind::Percent, accuracy(Split::Validation)),
+        ("Cross-entropy, training", Kind::Plain, lines(run, Split::Train, of_network)),
+        ("Cross-entropy, validation", Kind::Plain, lines(run, Split::Validation, |row| row.loss)),
+        ("Local losses of the blocks, training", Kind::Plain, lines(run, Split::Train, of_blocks)),
+    ];
+    let drawn: Vec<Line> = figures.iter().flat_map(|(.., lines)| lines.clone()).collect();
+    let mut body = key_of(&drawn, run.blocks());
     if !phases.is_empty() {
         body.push(Html::hint("The greedy schedule trained one block after the other: the bands say which, and when."));
     }
-    for ((name, kind, _), lines) in quantities.into_iter().zip(&drawn) {
-        // Both plots of a quantity share one axis, so that a gap between them is a gap between the numbers.
-        let alike = lines.concat();
+    // Plots of one quantity share an axis, so that a gap between them is a gap between the numbers.
+    for alike in [&figures[..2], &figures[2..4], &figures[4..]] {
+        let axis: Vec<Line> = alike.iter().flat_map(|(.., lines)| lines.clone()).collect();
         let mut plots = Vec::new();
-        for ((_, samples), lines) in splits.iter().zip(lines) {
-            let title = format!("{name}, {samples}");
+        for (title, kind, lines) in alike {
             if lines.is_empty() {
                 body.push(Html::missing(format!("{title}: metrics.jsonl has none.")));
             } else {
-                plots.push(figure(&title, &plot::curves(&title, (Kind::Epochs, kind), lines, &alike, &phases)?));
+                plots.push(figure(title, &plot::curves(title, (Kind::Epochs, *kind), lines, &axis, &phases)?));
             }
         }
         body.push(grid(plots));
@@ -59,7 +66,7 @@ pub(super) fn goodness(run: &RunRecord) -> Result<Html> {
         plots.push(figure(&title, &plot::curves(&title, (Kind::Epochs, Kind::FromZero), sides, sides, &[])?));
     }
     if !separations.is_empty() {
-        let title = format!("Separation of positive and negative, {samples}");
+        let title = format!("Mean goodness of positives minus negatives, {samples}");
         let svg = plot::curves(&title, (Kind::Epochs, Kind::FromZero), &separations, &separations, &phases)?;
         plots.push(figure_with_key(&title, key_of(&separations, run.blocks()), &svg));
     }

@@ -73,7 +73,7 @@ pub struct MetricRow {
     /// Mean goodness of negative samples.
     #[serde(default)]
     pub goodness_negative: Option<f64>,
-    /// How far the two goodness distributions lie apart (d').
+    /// Mean goodness of positive samples minus that of negative ones.
     #[serde(default)]
     pub separation: Option<f64>,
     /// Learning rate.
@@ -115,7 +115,7 @@ pub struct Summary {
     pub readout_blocks: Option<BlockRange>,
     /// Seconds of the whole training.
     pub train_seconds: Option<f64>,
-    /// Mean seconds of an epoch.
+    /// Median seconds of an epoch.
     pub seconds_per_epoch: Option<f64>,
     /// Highest memory use.
     pub peak_memory_bytes: Option<u64>,

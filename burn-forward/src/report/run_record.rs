@@ -144,12 +144,13 @@ impl RunRecord {
         self.summary.as_ref().and_then(|summary| summary.epochs).or(seen)
     }
 
-    /// Mean seconds of an epoch: as summed up, else of the network's training rows.
+    /// Median seconds of an epoch: as summed up, else of the network's training rows.
     pub fn seconds_per_epoch(&self) -> Option<f64> {
         self.summary.as_ref().and_then(|summary| summary.seconds_per_epoch).or_else(|| {
             let of_network = self.metrics.iter().filter(|row| row.split == Split::Train && row.block.is_none());
-            let seconds: Vec<f64> = of_network.filter_map(|row| row.seconds).collect();
-            (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>() / seconds.len() as f64)
+            let mut seconds: Vec<f64> = of_network.filter_map(|row| row.seconds).collect();
+            seconds.sort_by(f64::total_cmp);
+            seconds.get(seconds.len() / 2).copied()
         })
     }
 

@@ -64,7 +64,7 @@ pub(super) fn key_figures(run: &RunRecord) -> Html {
         ),
         ("Epochs", known(run.epochs(), exact), None),
         (
-            "Per epoch",
+            "Median epoch",
             known(run.seconds_per_epoch(), seconds),
             summary.train_seconds.map(|s| format!("{} in all", seconds(s))),
         ),
@@ -161,7 +161,7 @@ fn timing(run: &RunRecord) -> Result<Html> {
     let mut add = |name: &str, value: Option<String>| rows.extend(value.map(|value| (name.to_owned(), value)));
     let summary = run.summary.as_ref();
     add("Training", summary.and_then(|summary| summary.train_seconds).map(seconds));
-    add("Per epoch", run.seconds_per_epoch().map(seconds));
+    add("Median epoch", run.seconds_per_epoch().map(seconds));
     let exactly = |n: u64| format!("{} ({} bytes)", bytes(n), exact(n));
     add("Peak memory", summary.and_then(|summary| summary.peak_memory_bytes).map(exactly));
     let kept = summary.map(|summary| summary.blocks.iter().filter_map(|block| block.activation_bytes));

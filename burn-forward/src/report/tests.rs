@@ -182,10 +182,26 @@ fn runs_that_differ_in_the_seed_are_one_row() {
     runs.extend(seeds.iter().map(|(_, run)| run.as_ref().unwrap().clone()));
     let page = render(&runs).unwrap();
     let ranking = page.split("<section id=\"run-0\"").next().unwrap();
-    assert_contains(ranking, &["84.51 ± 0.20 %", "0, 1, 2", "Not finished: mf-mlp."]);
+    let seeds: Vec<String> = (0..3).map(|seed| format!("<a href=\"#run-{}\">{seed}</a>", seed + 1)).collect();
+    assert_contains(ranking, &["84.51 ± 0.20 %", &seeds.join(", "), "Not finished: mf-mlp."]);
     // A heading row, the three seeds, and the run that has no test yet and so comes last.
     assert_eq!(ranking.matches("<tr>").count(), 3);
     assert!(ranking.find("ff-mlp-greedy-0").unwrap() < ranking.find("href=\"#run-0\">mf-mlp</a></td>").unwrap());
+}
+
+#[test]
+fn seeds_of_one_name_are_named_once_and_what_all_runs_share_has_no_column() {
+    let run = |seed: u64| {
+        let mut run = load("finished");
+        run.config["seed"] = seed.into();
+        run.summary.as_mut().unwrap().seed = Some(seed);
+        run.info.as_mut().unwrap().seed = Some(seed);
+        run
+    };
+    let page = render(&[run(0), run(1)]).unwrap();
+    let ranking = page.split("class=\"ranking\"").nth(1).unwrap().split("</table>").next().unwrap();
+    assert_eq!(ranking.matches("ff-mlp-greedy").count(), 1, "{ranking}");
+    assert!(!ranking.contains("Schedule") && page.contains("Schedule: greedy."), "{ranking}");
 }
 
 #[test]
@@ -254,7 +270,7 @@ fn odd_numbers_and_unfitting_lists_do_not_break_the_page() {
     run.metrics.iter_mut().for_each(|row| row.loss = None);
     let page = render(&[run]).unwrap();
     assert_contains(&page, &["Block 0 is not drawn: 24 edges do not fit 24 positive and 24 negative bins."]);
-    assert_contains(&page, &["Loss, training: metrics.jsonl has none."]);
+    assert_contains(&page, &["Cross-entropy, training: metrics.jsonl has none."]);
     assert!(!page.contains("NaN"));
 }
 

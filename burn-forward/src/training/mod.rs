@@ -25,7 +25,7 @@ pub use metrics::{BlockMetric, NonFinite, NonFiniteGuard, Quantity, metric_name,
 pub use model::{BlockNumbers, EvalOutput, LocalModel, StepNumbers, StepOutput};
 pub use plan::{BlockPlan, plan};
 pub use renderer::{ProgressRenderer, Verbosity};
-pub use run::{Outcome, Run, RunOptions, build_model, load_model, train, weight_bytes};
+pub use run::{Checked, Outcome, Run, RunOptions, build_model, check, load_model, train, weight_bytes};
 pub use run_folder::{MetricRow, RunFolder, RunLock};
 pub use start::Start;
 pub use step_cost::{StepCost, step_cost};

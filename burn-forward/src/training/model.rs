@@ -145,7 +145,8 @@ impl InferenceStep for LocalModel {
 /// Numbers about one block, or the whole network, in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct BlockNumbers {
-    /// Mean loss over the rows.
+    /// Mean loss over the rows: a block's own in training; cross-entropy of the scores for the whole network and in
+    /// evaluation.
     pub loss: Option<f64>,
     /// Fraction of rows whose class has the highest score.
     pub accuracy: Option<f64>,
@@ -170,6 +171,12 @@ impl StepNumbers {
     /// The numbers of a block; `None` asks for the whole network.
     pub fn of(&self, block: Option<usize>) -> Option<&BlockNumbers> {
         self.blocks.iter().find(|(b, _)| *b == block).map(|(_, n)| n)
+    }
+
+    /// Mean of the blocks' own losses: what the step minimises.
+    pub fn objective(&self) -> Option<f64> {
+        let losses: Vec<f64> = self.blocks.iter().filter(|(b, _)| b.is_some()).filter_map(|(_, n)| n.loss).collect();
+        (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
     }
 }
 
@@ -211,10 +218,20 @@ struct Gather {
 }
 
 impl Gather {
-    /// Adds the numbers of a block; `None`: of the whole network.
-    fn add(&mut self, block: Option<usize>, numbers: ScoreNumbers) {
+    /// Adds the numbers of a block.
+    fn add_block(&mut self, block: usize, numbers: ScoreNumbers) {
         let ScoreNumbers { loss, accuracy, positive, negative } = numbers;
-        let places = [Some(loss), accuracy, positive, negative].map(|value| {
+        self.add(Some(block), [Some(loss), accuracy, positive, negative]);
+    }
+
+    /// Adds accuracy and cross-entropy `loss` of the network's prediction `logits`, where there is one.
+    fn add_network(&mut self, prediction: Option<(&Tensor<2>, Tensor<1>)>, targets: &Tensor<1, Int>) {
+        let (loss, accuracy) = prediction.map(|(logits, loss)| (loss, accuracy(logits, targets))).unzip();
+        self.add(None, [loss, accuracy, None, None]);
+    }
+
+    fn add(&mut self, block: Option<usize>, values: [Option<Tensor<1>>; 4]) {
+        let places = values.map(|value| {
             self.parts.push(value?);
             Some(self.parts.len() - 1)
         });
@@ -235,19 +252,14 @@ impl Gather {
     }
 }
 
-/// What the whole network's loss and scores come to.
-fn of_network(loss: &Tensor<1>, logits: Option<&Tensor<2>>, targets: &Tensor<1, Int>) -> ScoreNumbers {
-    let accuracy = logits.map(|logits| accuracy(logits, targets));
-    ScoreNumbers { loss: loss.clone(), accuracy, positive: None, negative: None }
-}
-
 impl ItemLazy for StepOutput {
     fn sync(mut self) -> Result<Self, ExecutionError> {
         let mut gather = Gather::default();
         for record in &self.blocks {
-            gather.add(Some(record.block), record.numbers(&self.targets));
+            gather.add_block(record.block, record.numbers(&self.targets));
         }
-        gather.add(None, of_network(&self.loss, self.logits.as_ref(), &self.targets));
+        let prediction = self.logits.as_ref().map(|l| (l, cross_entropy(l.clone(), self.targets.clone())));
+        gather.add_network(prediction, &self.targets);
         self.numbers = StepNumbers { rows: self.targets.dims()[0], key: self.key, blocks: gather.read()? };
         // Activations are of no more use; only the loss stays for burn-train's own metric.
         self.blocks.clear();
@@ -303,10 +315,10 @@ impl Adaptor<StepNumbers> for EvalOutput {
             if let Some(logits) = logits {
                 let loss = cross_entropy(logits.clone(), self.targets.clone());
                 let score = Score { logits: Some(logits.clone()), ..Score::from(loss) };
-                gather.add(Some(i), score.numbers(&self.targets));
+                gather.add_block(i, score.numbers(&self.targets));
             }
         }
-        gather.add(None, of_network(&self.loss, Some(&self.scores.primary()), &self.targets));
+        gather.add_network(Some((&self.scores.primary(), self.loss.clone())), &self.targets);
         let blocks = gather.read().unwrap_or_default();
         StepNumbers { rows: self.targets.dims()[0], key: BatchKey::default(), blocks }
     }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
-use burn::train::metric::{MetricDefinition, MetricId};
+use burn::train::metric::{LossMetric, Metric, MetricDefinition, MetricId};
 use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
 };
@@ -213,11 +213,11 @@ impl MetricsRenderer for ProgressRenderer {
     fn manual_close(&mut self) {}
 
     fn register_metric(&mut self, definition: MetricDefinition) {
-        for quantity in Quantity::ALL {
-            if definition.name.as_str() == metric_name(None, quantity) {
-                self.names.push((definition.metric_id.clone(), quantity));
-            }
-        }
+        let name = definition.name.as_str();
+        // Burn's own metric, the mean of the block losses: rules without a prediction in training have no other.
+        let objective = (name == *LossMetric::new().name()).then_some(Quantity::Loss);
+        let accuracy = (name == metric_name(None, Quantity::Accuracy)).then_some(Quantity::Accuracy);
+        self.names.extend(objective.or(accuracy).map(|quantity| (definition.metric_id.clone(), quantity)));
     }
 }
 

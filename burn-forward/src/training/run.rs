@@ -28,7 +28,7 @@ use crate::parameters::parameters;
 use crate::random::Seed;
 use crate::rules::BlockRange;
 use crate::schedule::{ScheduleConfig, best_of_block};
-use crate::{ConfigError, ConfigErrors, Error, Result};
+use crate::{ConfigError, Error, Result};
 
 /// How to run, beside what the config says.
 #[derive(Debug, Clone)]
@@ -96,7 +96,8 @@ impl Run {
         let mut config = config;
         config.resolve_data_path(&options.folders);
         let run = Self { config, data, device, options };
-        let mut errors = run.config.rule.check(&run.config.context(None, Some(run.shapes())));
+        let (input, classes) = run.shapes();
+        let mut errors = run.config.misfits(input, classes);
         if let ScheduleConfig::Greedy { cache: true, .. } = run.config.schedule
             && run.data.is_augmented()
         {
@@ -106,9 +107,7 @@ impl Run {
                  false, or no augmentation and no sampling",
             ));
         }
-        if !errors.is_empty() {
-            return Err(Error::Config(ConfigErrors { origin: run.config.name.clone(), errors }));
-        }
+        run.config.refuse(errors)?;
         Ok(run)
     }
 
@@ -218,18 +217,29 @@ impl Run {
 /// A model from a config, with initial weights.
 ///
 /// # Errors
-/// [`Error::Argument`] if network, rule and data do not fit each other, or the weights do not fit this machine's memory.
+/// [`Error::Config`], with its place, if network, rule and data do not fit each other, or the weights do not fit this
+/// machine's memory.
 pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
-    // What the system would grant on trust it takes back by ending the program.
-    if let Some(machine) = machine_memory_bytes() {
-        let weights = weight_bytes(&outline(config, input, classes, device)?);
-        if weights > machine {
-            let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
-            let needed = format!("at most {}, the memory of this machine", gib(machine));
-            return Err(Error::argument("$.network", "memory for its weights alone", gib(weights), needed));
-        }
-    }
+    check_fit(config, input, classes, device)?;
     assemble(config, input, classes, device)
+}
+
+/// Whether network, rule and data fit each other and this machine, without the memory that the weights would take.
+pub(super) fn check_fit(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<()> {
+    let weights = weight_bytes(&outline(config, input, classes, device)?);
+    // What the system would grant on trust it takes back by ending the program.
+    match machine_memory_bytes() {
+        Some(machine) if weights > machine => {
+            let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
+            let message = format!(
+                "its weights alone take {}; needed: at most {}, the memory of this machine",
+                gib(weights),
+                gib(machine)
+            );
+            Err(config.refusal(vec![ConfigError::new("$.network", message)]))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A model in shape alone.
@@ -249,24 +259,57 @@ pub fn weight_bytes(model: &LocalModel) -> u64 {
 }
 
 fn assemble(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
+    let at = |path: &'static str| move |error| config.located(path, error);
     let seed = Seed::new(config.seed);
-    let mut layers =
-        config.network.layers_for(config.rule.input(input), config.rule.layer_request(classes), seed, device)?;
+    let request = config.rule.layer_request(classes);
+    let entering = config.rule.input(input);
+    let mut layers = config.network.layers_for(entering, request, seed, device).map_err(at("$.network"))?;
     let freeze = config.weights.as_ref().map_or(0, |w| w.freeze).min(layers.len());
     let learning = layers.split_off(freeze);
     let entering = layers.last().map_or(input, |layer| layer.output());
-    let network = Network::new(learning, config.partition)?.with_input(entering).built_on(device);
-    let mut rule = config.rule.build(&network, classes, seed)?;
+    let network = Network::new(learning, config.partition).map_err(at("$.network.partition"))?;
+    let network = network.with_input(entering).built_on(device);
+    let mut rule = config.rule.build(&network, classes, seed).map_err(at("$.rule"))?;
     let smoothing = config.training.label_smoothing;
     if smoothing > 0.0 && !rule.set_label_smoothing(smoothing) {
-        return Err(Error::argument(
-            "training",
-            "label-smoothing",
-            format!("{smoothing} under the rule '{}'", config.rule_name),
-            "0, or a rule whose blocks have classifiers",
-        ));
+        return Err(config.refusal(vec![ConfigError::new(
+            "$.training.label-smoothing",
+            format!(
+                "{smoothing} under the rule \"{}\"; needed: 0, or a rule whose blocks have classifiers",
+                config.rule_name
+            ),
+        )]));
     }
     Ok(LocalModel::new(network, rule, seed).with_frozen(layers))
+}
+
+/// How far [`check`] could look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checked {
+    /// The data was read, and the model laid out for it.
+    WithData,
+    /// The data is not on this machine; the model was laid out for the shape that the data set's name says.
+    WithShape,
+    /// Neither is known.
+    Alone,
+}
+
+/// Everything about a config that can be wrong before the first step: what `train` would refuse, this refuses.
+///
+/// # Errors
+/// [`Error::Config`] with all mistakes, and what reading the data gives.
+pub fn check(config: RunConfig, options: RunOptions) -> Result<Checked> {
+    let device = Device::default();
+    if !config.data.is_there(&options.folders) {
+        let Some((input, classes)) = config.data.shape() else { return Ok(Checked::Alone) };
+        config.refuse(config.misfits(input, classes))?;
+        check_fit(&config, input, classes, &device)?;
+        return Ok(Checked::WithShape);
+    }
+    let run = Run::prepare(config, options)?;
+    let (input, classes) = run.shapes();
+    check_fit(&run.config, input, classes, &device)?;
+    Ok(Checked::WithData)
 }
 
 /// The model of a run, from its newest checkpoint, for inference.

@@ -1,23 +1,26 @@
 //! What a run needs of the samples at hand, before it trains: a validation set for what is chosen by one, and batches that
 //! a network can learn from.
 
-use super::run::Run;
+use super::run::{Run, check_fit};
 use crate::data::DataSplit;
-use crate::{ConfigError, ConfigErrors, Error, Result};
+use crate::{ConfigError, Result};
 
 impl Run {
-    /// Fails where the data at hand cannot be trained on as the config says: no validation samples for settings that choose
-    /// by them, no batch at all, or a batch that gives a batch normalisation a single value per channel.
+    /// Fails where the data at hand cannot be trained on as the config says: a network or a rule that does not fit it, no
+    /// validation samples for settings that choose by them, no batch at all, or a batch that gives a batch normalisation a
+    /// single value per channel.
     ///
     /// # Errors
-    /// [`Error::Config`] with every setting that cannot be kept, and what [`model`](Self::model) gives.
+    /// [`Error::Config`](crate::Error::Config) with every setting that cannot be kept.
     pub fn check_training(&self) -> Result<()> {
+        let (input, classes) = self.shapes();
+        check_fit(&self.config, input, classes, &self.device)?;
         let mut errors = Vec::new();
         if self.data.samples(DataSplit::Validation) == 0 {
             errors.extend(self.config.without_validation(&format!("it is empty: {}", self.data.describe())));
         }
         errors.extend(self.batch_mistake()?);
-        self.refuse(errors)
+        self.config.refuse(errors)
     }
 
     /// The part of [`check_training`](Self::check_training) that a single step needs too.
@@ -25,14 +28,7 @@ impl Run {
     /// # Errors
     /// As there.
     pub(super) fn check_batches(&self) -> Result<()> {
-        self.refuse(self.batch_mistake()?.into_iter().collect())
-    }
-
-    fn refuse(&self, errors: Vec<ConfigError>) -> Result<()> {
-        if errors.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Config(ConfigErrors { origin: self.config.name.clone(), errors }))
+        self.config.refuse(self.batch_mistake()?.into_iter().collect())
     }
 
     /// What is wrong with the batches of an epoch.

@@ -275,7 +275,7 @@ impl RuleSpec for ForwardForwardConfig {
                 momentum: Some(HEAD_MOMENTUM),
                 dampening: Some(HEAD_MOMENTUM),
                 weight_decay: HEAD_DECAY,
-                decay_bias: false,
+                decay_bias: Some(false),
                 ..OptimizerConfig::new(OptimizerName::Sgd, HEAD_LR)
             },
         }]

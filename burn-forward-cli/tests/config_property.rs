@@ -1,5 +1,5 @@
-//! Whatever a config says, it is either refused with the place of the mistake, or it trains: never a panic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! Whatever a config says, `check` either refuses it with the place of the mistake, or it trains: never a panic.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::cell::Cell;
 
@@ -7,14 +7,77 @@ use burn::train::{ItemLazy, Learner};
 use burn_forward::Error;
 use burn_forward::config::{Registry, RunConfig};
 use burn_forward::data::DataFolders;
-use burn_forward::training::{LocalModel, Run, RunOptions, plan};
+use burn_forward::training::{self, Checked, LocalModel, Run, RunOptions, plan};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-/// Valid configs, with most settings spelt out so that there is something to break.
+/// Every rule, network and data set of the program.
+fn registry() -> Registry {
+    let mut registry = Registry::default();
+    burn_forward_cnn::register(&mut registry);
+    burn_forward_gnn::register(&mut registry);
+    registry
+}
+
+/// Valid configs of every rule, with most settings spelt out so that there is something to break.
 fn valid() -> Vec<Value> {
+    let mut all = dense();
+    all.extend(convolutional());
+    all.extend(graphs());
+    all
+}
+
+fn convolutional() -> Vec<Value> {
+    let rules = [
+        json!({"name": "mono-forward", "readout": "sum", "bias": true}),
+        json!({"name": "deep-supervision"}),
+        json!({"name": "scalable-forward-forward", "kernel": 3}),
+        json!({"name": "channel-wise", "loss": "cross-entropy"}),
+        json!({"name": "decoupled-greedy"}),
+        json!({"name": "aug-local"}),
+        json!({"name": "info-pro"}),
+        json!({"name": "predsim"}),
+        json!({"name": "trifecta"}),
+    ];
+    let config = |rule: &Value| {
+        json!({
+            "name": "property", "seed": 3, "rule": rule,
+            "network": {
+                "name": "conv-stack", "channels": [10, 10], "pool": 2, "pool-kind": "average", "batch-norm": true,
+                "partition": "layer",
+            },
+            "optimizer": {"name": "adam", "lr": 0.001, "betas": [0.9, 0.999], "epsilon": 1e-8, "weight-decay": 0.1},
+            "schedule": {"name": "simultaneous"},
+            "data": {"name": "digits", "validation": 0.1, "samples-per-class": 4, "normalise": "unit", "augment": []},
+            "training": {"epochs": 2, "batch-size": 16, "eval-batch-size": 20, "workers": 0, "label-smoothing": 0.0},
+        })
+    };
+    rules.iter().map(config).collect()
+}
+
+fn graphs() -> Vec<Value> {
+    let config = |rule: Value, network: Value| {
+        json!({
+            "name": "property", "seed": 3, "rule": rule, "network": network,
+            "optimizer": {"name": "adam", "lr": 0.01, "betas": [0.9, 0.999]},
+            "schedule": {"name": "simultaneous"}, "data": {"name": "karate", "binarise": false, "rows": "none"},
+            "training": {"epochs": 2, "batch-size": 16},
+        })
+    };
+    vec![
+        config(json!({"name": "single-forward"}), json!({"name": "gcn", "widths": [8, 8], "normalisation": "l2"})),
+        config(
+            json!({"name": "graph-forward-forward"}),
+            json!({"name": "gin", "widths": [8, 8], "normalisation": "l2"}),
+        ),
+        config(json!({"name": "backprop"}), json!({"name": "gat", "widths": [8, 8], "heads": 2})),
+        config(json!({"name": "mono-forward"}), json!({"name": "graph-sage", "widths": [8, 8], "normalisation": "l2"})),
+    ]
+}
+
+fn dense() -> Vec<Value> {
     let network = |more: Value| {
         let mut network = json!({
             "name": "mlp", "widths": [12, 9, 10], "activation": "relu", "dropout": 0.1, "normalisation": "rms",
@@ -72,7 +135,20 @@ fn valid() -> Vec<Value> {
 }
 
 /// Names that stand somewhere in a config, and some that stand nowhere.
-const NAMES: [&str; 46] = [
+const NAMES: [&str; 59] = [
+    "trifecta",
+    "predsim",
+    "channel-wise",
+    "scalable-forward-forward",
+    "single-forward",
+    "graph-forward-forward",
+    "conv-stack",
+    "gcn",
+    "gat",
+    "karate",
+    "average",
+    "max",
+    "cross-entropy",
     "mono-forward",
     "forward-forward",
     "dfa",
@@ -248,10 +324,14 @@ fn apply(config: &mut Value, change: &Change) {
     }
 }
 
-/// Whether the network is small enough to be run here.
-fn is_small(config: &Map<String, Value>) -> bool {
-    let widths = config["network"]["widths"].as_array().unwrap();
-    widths.len() <= 8 && widths.iter().all(|w| w.as_u64().is_some_and(|w| w <= 64))
+/// Whether network and rule are small enough to be run here.
+fn is_small(value: &Value) -> bool {
+    match value {
+        Value::Number(n) => n.as_f64().is_some_and(|n| n <= 64.0),
+        Value::Array(items) => items.len() <= 8 && items.iter().all(is_small),
+        Value::Object(fields) => fields.values().all(is_small),
+        _ => true,
+    }
 }
 
 /// Builds, plans and takes one step, as `train` does.
@@ -298,41 +378,42 @@ fn check(config: &Value) -> Result<bool, TestCaseError> {
         Error::Data { .. } => Ok(false),
         other => Err(TestCaseError::fail(format!("no place is named: {other}"))),
     };
-    let config = match RunConfig::from_value("generated", config.clone(), &[], &Registry::default()) {
+    let registry = registry();
+    let config = match RunConfig::from_value("generated", config.clone(), &[], &registry) {
         Err(error) => return refused(&error),
         Ok(config) => config,
     };
-    if !is_small(config.resolved().as_object().unwrap()) {
+    if !is_small(&config.resolved()["network"]) || !is_small(&config.resolved()["rule"]) {
         return Ok(false);
     }
-    let again = RunConfig::from_value("resolved", config.resolved().clone(), &[], &Registry::default());
-    match again {
-        Ok(again) => prop_assert_eq!(again.resolved(), config.resolved(), "resolved twice is resolved once"),
+    let again = match RunConfig::from_value("resolved", config.resolved().clone(), &[], &registry) {
+        Ok(again) => again,
         Err(error) => return Err(TestCaseError::fail(format!("its own resolved form is refused: {error}"))),
-    }
-    let run = match Run::prepare(config, options()) {
-        Err(error) => return refused(&error),
-        Ok(run) => run,
     };
-    match step(&run) {
-        Err(error) => refused(&error),
-        Ok(_) => Ok(true),
+    prop_assert_eq!(again.resolved(), config.resolved(), "resolved twice is resolved once");
+    match training::check(config, options()) {
+        Err(error) => return refused(&error),
+        Ok(Checked::WithData) => {}
+        Ok(_) => return Ok(false),
     }
+    let trained = Run::prepare(again, options()).and_then(|run| step(&run));
+    prop_assert!(trained.is_ok(), "`check` passes what `train` refuses: {}", trained.unwrap_err());
+    Ok(true)
 }
 
 #[test]
 fn the_configs_to_start_from_are_valid_and_train() {
     for config in valid() {
-        let config = RunConfig::from_value("valid", config, &[], &Registry::default()).unwrap();
+        let config = RunConfig::from_value("valid", config, &[], &registry()).unwrap();
         step(&Run::prepare(config, options()).unwrap()).unwrap();
     }
 }
 
-/// So many generated configs, a few seconds.
+/// So many generated configs, some ten seconds.
 const CASES: u32 = 1_500;
 
 #[test]
-fn a_config_is_refused_with_its_place_or_it_trains() {
+fn a_config_that_check_passes_trains_and_every_other_is_refused_with_its_place() {
     let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
     let trained = Cell::new(0);
     let bases = valid();
