@@ -9,6 +9,7 @@ mod args;
 mod commands;
 mod denormals;
 mod output;
+mod signals;
 mod tables;
 
 use std::process::ExitCode;

@@ -1,8 +1,13 @@
 //! Every command but `train`, on runs and configs of a second.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "commands/arms.rs"]
+mod arms;
 #[path = "commands/outputs.rs"]
 mod outputs;
+#[cfg(unix)]
+#[path = "commands/paths.rs"]
+mod paths;
 mod program;
 
 use std::fs;

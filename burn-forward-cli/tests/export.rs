@@ -99,6 +99,25 @@ fn write_digits(place: &Place) {
     write_tensor(&place.file("inputs"), "inputs", &[SAMPLES, 64], &inputs);
 }
 
+/// The constants that normalise pixels are in the file: a reader gets along with the images as they are.
+#[test]
+fn the_export_says_how_pixels_become_inputs() {
+    let Some(python) = python_or_skip() else { return };
+    let place = Place::new();
+    let pixels = images(SAMPLES);
+    fs::write(place.file("images"), idx(&[SAMPLES, 8, 8], &pixels)).unwrap();
+    let pixels: Vec<f32> = pixels.iter().map(|p| f32::from(*p)).collect();
+    write_tensor(&place.file("inputs"), "pixels", &[SAMPLES, 1, 8, 8], &pixels);
+    for (name, normalise) in [
+        ("unit", json!("unit")),
+        ("standardise", json!("standardise")),
+        ("given", json!({"mean": [0.25], "std": [0.125]})),
+    ] {
+        place.train(name, &config(json!({"name": "mono-forward"}), json!({"data": {"normalise": normalise}})));
+        assert_same_logits(&place, name, &python, &["forward_from_safetensors.py"], SAMPLES, 10);
+    }
+}
+
 #[test]
 fn the_export_means_what_the_network_does() {
     let Some(python) = python_or_skip() else { return };

@@ -1,7 +1,12 @@
 //! A run that was stopped and resumed equals one that was not: the same weights and metrics, bit for bit.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "resume/moved.rs"]
+mod moved;
 mod program;
+#[cfg(unix)]
+#[path = "resume/signals.rs"]
+mod signals;
 
 #[path = "resume/damage.rs"]
 mod damage;

@@ -37,6 +37,7 @@ fn a_run_leaves_its_folder() {
         "config.json",
         "evaluation.json",
         "metrics.jsonl",
+        "model.json",
         "model.safetensors",
         "report.html",
         "run.json",
@@ -277,5 +278,5 @@ fn ctrl_c_in_the_first_epoch() {
     let said = Place::end(child);
     assert_eq!(said.code, Some(1), "{}", said.err);
     assert!(said.err.contains("finishing the step ..."), "{}", said.err);
-    assert!(said.err.contains("error: stopped; no epoch was finished, so nothing is saved"), "{}", said.err);
+    assert!(said.err.contains("error: stopped by SIGINT; no epoch was finished, so nothing is saved"), "{}", said.err);
 }

@@ -1,6 +1,9 @@
 //! Import of public weights and export under public names.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "weights/pickle.rs"]
+mod pickle;
+
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -12,6 +15,7 @@ use burn_forward::network::{Network, Partition};
 use burn_forward::random::Seed;
 use burn_forward::training::LocalModel;
 use burn_forward::{export, weights};
+use pickle::{Value as Pickled, checkpoint};
 use serde_json::{Value, json};
 
 fn registry() -> Registry {
@@ -143,5 +147,150 @@ fn exported_weights_have_public_names_and_give_the_same_logits() {
         let (loaded, _) = weights::import(model(name, &settings, 10, 32, Partition::WHOLE, 2), &file, true).unwrap();
         let x = images(2, 32);
         assert_eq!(logits(&original, x.clone()), logits(&loaded, x), "{name}");
+    }
+}
+
+/// A small network and the tensors of its exported file: name, shape, values.
+fn small(seed: u64) -> LocalModel {
+    model("cifar-resnet", &json!({"depth": 8}), 10, 32, Partition::WHOLE, seed)
+}
+
+type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
+
+fn exported(model: &LocalModel) -> (Vec<u8>, Tensors) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w");
+    export::write(model, &file).unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let length = usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
+    let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let tensors = header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__").map(|(name, t)| {
+        let at = |i: usize| 8 + length + t["data_offsets"][i].as_u64().unwrap() as usize;
+        let values = bytes[at(0)..at(1)].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        let shape = t["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();
+        (name.clone(), shape, values)
+    });
+    let tensors = tensors.collect();
+    (bytes, tensors)
+}
+
+/// The tensors as a dictionary, with `prefix` in front of every name and `scale` times every value.
+fn dict(tensors: &Tensors, prefix: &str, scale: f32) -> Pickled {
+    let item = |(name, shape, values): &(String, Vec<usize>, Vec<f32>)| {
+        let values = values.iter().map(|v| scale * v).collect();
+        (format!("{prefix}{name}"), Pickled::Tensor { shape: shape.clone(), values })
+    };
+    Pickled::Dict(tensors.iter().map(item).collect())
+}
+
+/// Whatever wrappers put around a state dict, the weights are the same.
+#[test]
+fn checkpoints_are_read_as_people_save_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let original = small(1);
+    let (safetensors, tensors) = exported(&original);
+    let plain = |prefix: &str| dict(&tensors, prefix, 1.0);
+    let adam = || {
+        let moments = dict(&tensors, "", 0.5);
+        Pickled::dict([("state", Pickled::dict([("0", moments)])), ("lr", Pickled::Float(0.1))])
+    };
+    // A part that was compiled alone.
+    let mut part = tensors.clone();
+    part.iter_mut().for_each(|(name, ..)| *name = name.replacen("layer1.", "layer1._orig_mod.", 1));
+    let other = |scale: f32| dict(&tensors, "module.", scale);
+    let (acc, epoch) = (|| Pickled::Float(93.62), || Pickled::Int(199));
+    let cases = [
+        ("bare", plain("")),
+        ("DataParallel", plain("module.")),
+        ("compiled", plain("_orig_mod.")),
+        ("compiled and parallel", plain("_orig_mod.module.")),
+        ("a part compiled", dict(&part, "", 1.0)),
+        ("net.", plain("net.")),
+        ("module.model.", plain("module.model.")),
+        ("model.", plain("model.")),
+        ("net, acc, epoch", Pickled::dict([("net", plain("module.")), ("acc", acc()), ("epoch", epoch())])),
+        (
+            "model_state_dict",
+            Pickled::dict([
+                ("epoch", epoch()),
+                ("model_state_dict", plain("")),
+                ("optimizer_state_dict", adam()),
+                ("loss", acc()),
+            ]),
+        ),
+        ("state_dict, optimizer", Pickled::dict([("state_dict", plain("module.")), ("optimizer", adam())])),
+        (
+            "state_dict_ema beside",
+            Pickled::dict([("state_dict_ema", other(0.5)), ("state_dict", other(1.0)), ("epoch", epoch())]),
+        ),
+        ("model_ema beside", Pickled::dict([("ema", other(0.5)), ("model", other(1.0))])),
+        ("state_dict_ema alone", Pickled::dict([("state_dict_ema", other(1.0)), ("epoch", epoch())])),
+        ("lightning", Pickled::dict([("epoch", epoch()), ("state_dict", plain("model.")), ("callbacks", adam())])),
+    ];
+    let files = cases.into_iter().map(|(what, root)| (what, checkpoint(&root)));
+    let x = images(2, 32);
+    let expected = logits(&original, x.clone());
+    for (what, bytes) in files.chain([("safetensors", safetensors)]) {
+        // Known by content: no ending, and a wrong one.
+        for name in ["weights", "weights.pth", "weights.safetensors"] {
+            let file = folder.path().join(name);
+            std::fs::write(&file, &bytes).unwrap();
+            let (loaded, imported) = weights::import(small(2), &file, true).unwrap_or_else(|e| panic!("{what}: {e}"));
+            assert_eq!(logits(&loaded, x.clone()), expected, "{what} as {name}");
+            assert_eq!(imported.tensors, tensors.len(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_checkpoint_of_the_network_says_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w.pth");
+    let refused = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        weights::import(small(0), &file, true).unwrap_err().to_string()
+    };
+    let tensor = || Pickled::Tensor { shape: vec![2], values: vec![1.0, 2.0] };
+    let foreign = Pickled::dict([
+        ("encoder", Pickled::dict([("a", tensor()), ("b", tensor())])),
+        ("mean", tensor()),
+        ("epoch", Pickled::Int(3)),
+    ]);
+    let error = refused(&checkpoint(&foreign));
+    assert!(
+        error.contains("no tensor of the network in 2 of encoder (encoder.a [2], ..), mean [2]; needed"),
+        "{error}"
+    );
+    assert!(error.contains("such as conv1.weight [16, 3, 3, 3]"), "{error}");
+    let error = refused(&checkpoint(&Pickled::dict([("epoch", Pickled::Int(3))])));
+    assert!(error.contains("found no tensors"), "{error}");
+    assert!(refused(b"").contains("found an empty file"));
+    assert!(refused(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n").contains("found a Git LFS pointer"));
+    assert!(refused(b"\n<!DOCTYPE html><html>").contains("found a page of HTML"));
+    assert!(refused(b"hello").contains("needed a PyTorch checkpoint or a safetensors file"));
+    // Only a part fits: what is missing, where it was looked for, and what else there is.
+    let mut part = exported(&small(1)).1;
+    part.retain(|(name, ..)| !name.starts_with("linear."));
+    let error = refused(&checkpoint(&Pickled::dict([("net", dict(&part, "", 1.0)), ("head", tensor())])));
+    assert!(error.contains("linear.weight [10, 64] is missing"), "{error}");
+    assert!(error.contains(" under \"net.\"; beside it there is head [2]; needed"), "{error}");
+}
+
+/// NaN and infinities are no weights, whatever tensor they are in and however the file came to be.
+#[test]
+fn values_that_are_no_numbers_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w");
+    let tensors = exported(&small(1)).1;
+    for (spoilt, value, said) in [
+        ("conv1.weight", f32::NAN, "conv1.weight holds NaN at element 5"),
+        ("layer2.0.bn1.running_var", f32::INFINITY, "layer2.0.bn1.running_var holds inf at element 5"),
+        ("linear.bias", f32::NEG_INFINITY, "linear.bias holds -inf at element 5"),
+    ] {
+        let mut tensors = tensors.clone();
+        tensors.iter_mut().find(|(name, ..)| name == spoilt).unwrap().2[5] = value;
+        std::fs::write(&file, checkpoint(&dict(&tensors, "", 1.0))).unwrap();
+        let error = weights::import(small(0), &file, true).unwrap_err().to_string();
+        assert!(error.contains(&format!("found {said}; needed")), "{error}");
     }
 }

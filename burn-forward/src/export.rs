@@ -5,13 +5,15 @@
 //! in a layer of several matrices), `head.weight` `[C, d]` (or `heads.<k>.weight`, one per block that is read, for a summed
 //! readout) for the classifier, `labels.<k>` `[C, d]`, one per block, for
 //! label embeddings. The entry `burn_forward` of the file's metadata describes in JSON what to do with them: `layers` in
-//! order, `blocks` (how many layers form each), and the `readout`. Dropout is for training alone and left out.
+//! order, `blocks` (how many layers form each), and the `readout`. Dropout is for training alone and left out. The entry
+//! `burn_forward_model` says what goes in and comes out ([`ModelSignature`](crate::training::ModelSignature)): the shape of
+//! an input row, the number and names of the classes, and the constants that make an input of a pixel.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::TensorData;
 use safetensors::tensor::{Dtype, TensorView};
+use serde_json::{Map, Value};
 
 use crate::public_names::{self, PublicTensor};
 use crate::training::LocalModel;
@@ -36,6 +38,21 @@ fn transposed(data: &TensorData) -> Result<(Vec<usize>, Vec<f32>)> {
 
 fn floats(data: &TensorData) -> Result<Vec<f32>> {
     Ok(data.iter::<f32>().collect())
+}
+
+/// A safetensors file with metadata in their order; the crate's own are in that of a hash map, another one in every process.
+fn with_metadata(file: Vec<u8>, metadata: &Value) -> Result<Vec<u8>> {
+    let broken = || Error::burn("export", "the serialised file has no header");
+    let (length, rest) = file.split_first_chunk::<8>().ok_or_else(broken)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|e| Error::burn("export", e))?;
+    let (header, data) = rest.split_at_checked(length).ok_or_else(broken)?;
+    let tensors: Map<String, Value> = serde_json::from_slice(header).map_err(|e| Error::burn("export", e))?;
+    let mut all = Map::from_iter([("__metadata__".to_string(), metadata.clone())]);
+    all.extend(tensors);
+    // Data begin at a multiple of eight bytes.
+    let mut header = Value::Object(all).to_string();
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat())
 }
 
 /// Writes the inference network of `model`, [without blocks that nobody reads](LocalModel::without_unread_blocks), to `path`, [whole](crate::files::write).
@@ -76,7 +93,11 @@ pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
     let blocks: Vec<usize> = model.network.blocks().iter().map(|b| b.layers().len()).collect();
     let description =
         serde_json::json!({"format": 1, "layers": layers, "blocks": blocks, "readout": readout.description});
-    let metadata = HashMap::from([("burn_forward".to_string(), description.to_string())]);
+    let mut metadata = serde_json::json!({"burn_forward": description.to_string()});
+    if let Some(signature) = model.signature() {
+        let signature = serde_json::to_string(signature).map_err(|e| Error::burn("export", e))?;
+        metadata["burn_forward_model"] = signature.into();
+    }
 
     let stored: Vec<(String, Vec<usize>, Vec<u8>)> = tensors.into_iter().map(|(n, s, v)| (n, s, bytes(&v))).collect();
     let mut views = Vec::with_capacity(stored.len());
@@ -84,6 +105,6 @@ pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
         let view = TensorView::new(Dtype::F32, shape.clone(), raw).map_err(|e| Error::burn("export", e))?;
         views.push((name.clone(), view));
     }
-    let file = safetensors::serialize(views, Some(metadata)).map_err(|e| Error::burn("export", e))?;
-    crate::files::write(path, file)
+    let file = safetensors::serialize(views, None).map_err(|e| Error::burn("export", e))?;
+    crate::files::write(path, with_metadata(file, &metadata)?)
 }

@@ -3,15 +3,15 @@
 //! Every arm and seed is a process of its own, so that its peak memory is its own. Data order and initial weights follow
 //! from the seed, so they are the same in every arm.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
-use burn_forward::config::RunConfig;
+use burn_forward::config::{RunConfig, paths};
+use burn_forward::data::DataFolders;
 use burn_forward::report::{self, RunRecord};
 use burn_forward::training::{Run, RunFolder, Summary};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{InputWrong, RunFailed, options, output_folder, registry};
 use crate::args::{ChangeArgs, CompareArgs};
@@ -41,44 +41,68 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     // Begun before: the config of one of its runs is there.
     let begun = |out: &Path| arms.iter().any(|arm| out.join(arm.file_name(arm.seed())).is_file());
     let out = output_folder(args.out.as_deref(), "compare", |out| args.force || begun(out))?;
-    let mut results: BTreeMap<usize, Vec<Summary>> = BTreeMap::new();
-    let mut folders = Vec::new();
-    for (i, arm) in arms.iter().enumerate() {
+    let mut results: Vec<Vec<ArmRun>> = Vec::with_capacity(arms.len());
+    let mut records = Vec::new();
+    for arm in &arms {
+        let mut runs = Vec::new();
         for offset in 0..args.seeds {
             let seed = arm.seed().checked_add(offset).ok_or_else(|| {
                 InputWrong(format!("--seeds {}: seeds from {} on end at {}", args.seeds, arm.seed(), u64::MAX))
             })?;
             let folder = out.join(format!("{}-seed{seed}", arm.name));
             note(format_args!("{} seed {seed}", arm.name));
-            let summary = child(args, arm, seed, &folder)?;
+            let outcome = child(args, arm, seed, &folder)?;
             if args.json {
-                let mut line = serde_json::to_value(&summary)?;
+                let mut line = match &outcome {
+                    Ok(summary) => serde_json::to_value(summary)?,
+                    Err(reason) => json!({"rule": arm.config["rule"]["name"], "seed": seed, "failed": reason}),
+                };
                 line["arm"] = json!(arm.name);
                 print_line(line)?;
             }
-            results.entry(i).or_default().push(summary);
-            folders.push(folder);
+            // A run that failed before its first epoch has left nothing to draw.
+            match RunRecord::load(&folder) {
+                Ok(record) => records.push(record),
+                Err(error) if outcome.is_ok() => return Err(error.into()),
+                Err(_) => {}
+            }
+            runs.push(ArmRun { seed, outcome });
         }
+        results.push(runs);
     }
-    let records = folders.iter().map(RunRecord::load).collect::<burn_forward::Result<Vec<_>>>()?;
-    report::write(&records, out.join("report.html"))?;
+    let report = (!records.is_empty()).then(|| out.join("report.html"));
+    if let Some(report) = &report {
+        report::write(&records, report)?;
+    }
     if !args.json {
         print(render(&arms, &results))?;
-        print_line(format_args!("\nreport {}", out.join("report.html").display()))?;
+        if let Some(report) = &report {
+            print_line(format_args!("\nreport {}", report.display()))?;
+        }
     }
-    Ok(())
+    let runs = || results.iter().flatten();
+    match runs().filter(|run| run.outcome.is_err()).count() {
+        0 => Ok(()),
+        failed => Err(RunFailed(format!("{failed} of {} runs failed", runs().count())).into()),
+    }
 }
 
-/// The given configs, and the baselines on the first one's network, data and budget.
+/// One seed of an arm.
+struct ArmRun {
+    seed: u64,
+    /// What the run ended with, or why it failed.
+    outcome: Result<Summary, String>,
+}
+
+/// The given configs, and the baselines on the first one's network, data and budget; every arm has a name of its own.
 pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool) -> Result<Vec<Arm>> {
     let mut arms: Vec<Arm> = Vec::new();
+    // Names that say what an arm is, the shortest first.
+    let mut given: Vec<[String; 2]> = Vec::new();
     for path in configs {
         let config = RunConfig::load(path, &change.assignments(), &registry())?;
-        let mut name = config.rule_name.clone();
-        if arms.iter().any(|a| a.name == name) {
-            name = config.name.clone();
-        }
-        arms.push(Arm { name, config: config.resolved().clone(), base: path.clone() });
+        given.push([config.rule_name.clone(), config.name.clone()]);
+        arms.push(Arm { name: String::new(), config: config.resolved().clone(), base: path.clone() });
     }
     let first = arms[0].config.clone();
     let epochs = budget(&configs[0], change)?;
@@ -122,6 +146,11 @@ pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool
     if checkpointing {
         arms.push(baseline("backprop-checkpointing", "backprop", true));
     }
+    // Baselines are known by their names, so the given arms take what is left.
+    let mut taken: Vec<String> = arms[given.len()..].iter().map(|arm| arm.name.to_lowercase()).collect();
+    for (arm, names) in arms.iter_mut().zip(given) {
+        arm.name = free_name(&names, &mut taken);
+    }
     Ok(arms)
 }
 
@@ -131,6 +160,17 @@ fn budget(path: &Path, change: &ChangeArgs) -> Result<usize> {
     let config = RunConfig::load(path, &change.assignments(), &registry())?;
     let blocks = if config.schedule.is_greedy() { config.blocks() } else { 1 };
     Ok(config.training.epochs * blocks)
+}
+
+/// The first of `names`, or of `<last name>-2`, `<last name>-3` and so on, that is not taken; takes it. Names differ by more
+/// than case, since folders are called after them.
+fn free_name(names: &[String], taken: &mut Vec<String>) -> String {
+    let last = names.last().map_or("arm", String::as_str);
+    let numbered = (2u64..).map(|n| format!("{last}-{n}"));
+    let mut candidates = names.iter().cloned().chain(numbered);
+    let name = candidates.find(|name| !taken.contains(&name.to_lowercase())).unwrap_or_default();
+    taken.push(name.to_lowercase());
+    name
 }
 
 impl Arm {
@@ -151,22 +191,25 @@ impl Arm {
         Ok(run.check_training()?)
     }
 
-    /// The config of a process that runs the arm, with another seed where one is given.
-    pub(super) fn document(&self, seed: Option<u64>) -> Result<String> {
+    /// The config of a process that runs the arm, as a file in `folder`; with another seed where one is given.
+    pub(super) fn document(&self, folder: &Path, seed: Option<u64>) -> Result<String> {
         let mut config = self.config.clone();
-        if let Some(o) = config.as_object_mut() {
-            o.insert("name".into(), json!(self.name));
-            o.extend(seed.map(|seed| ("seed".to_string(), json!(seed))));
-            absolute_data_path(o, &self.base);
+        config["name"] = json!(self.name);
+        if let Some(seed) = seed {
+            config["seed"] = json!(seed);
         }
+        paths::relative_to(&mut config, folder, &DataFolders::new(self.base.parent(), None));
         Ok(serde_json::to_string_pretty(&config)?)
     }
 }
 
-/// Trains one arm with one seed in a process of its own.
-fn child(args: &CompareArgs, arm: &Arm, seed: u64, folder: &Path) -> Result<Summary> {
-    let text = arm.document(Some(seed))?;
+/// Trains one arm with one seed in a process of its own. Returns what it ended with, or why it failed.
+///
+/// # Errors
+/// Where the comparison cannot go on: `folder` holds another run, the process cannot be started, or it was stopped.
+fn child(args: &CompareArgs, arm: &Arm, seed: u64, folder: &Path) -> Result<Result<Summary, String>> {
     let parent = folder.parent().unwrap_or(Path::new("."));
+    let text = arm.document(parent, Some(seed))?;
     let file = parent.join(arm.file_name(seed));
     if folder.join("config.json").is_file() && std::fs::read_to_string(&file).ok().as_ref() != Some(&text) {
         // Its results would be taken for those of the config at hand.
@@ -189,54 +232,85 @@ fn child(args: &CompareArgs, arm: &Arm, seed: u64, folder: &Path) -> Result<Summ
         if let Some(data) = &args.change.data {
             command.arg("--data").arg(data);
         }
-        let status = command.status()?;
-        if !status.success() {
-            return Err(RunFailed(format!("arm '{}' with seed {seed} failed ({status})", arm.name)).into());
+        let output = command.stdout(Stdio::inherit()).stderr(Stdio::piped()).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if !said.trim().is_empty() {
+            note(said.trim_end());
+        }
+        if !output.status.success() {
+            let stopped = || RunFolder::open(folder).ok()?.read_json("run.json").ok();
+            if stopped().is_some_and(|info| info["status"] == "interrupted") {
+                return Err(RunFailed(format!("arm '{}' with seed {seed} was stopped", arm.name)).into());
+            }
+            return Ok(Err(reason(&said).unwrap_or_else(|| output.status.to_string())));
         }
     }
-    Ok(serde_json::from_value(RunFolder::open(folder)?.read_json("summary.json")?)?)
+    Ok(Ok(serde_json::from_value(RunFolder::open(folder)?.read_json("summary.json")?)?))
 }
 
-/// A relative data path is relative to the config it came from, which the child does not see.
-fn absolute_data_path(config: &mut Map<String, Value>, base: &Path) {
-    let Some(path) = config.get("data").and_then(|d| d.get("path")).and_then(Value::as_str).map(PathBuf::from) else {
-        return;
+/// The message of a process that said why it failed, without what it said before.
+fn reason(said: &str) -> Option<String> {
+    let lines: Vec<&str> = said.lines().skip_while(|line| !line.starts_with("error: ")).collect();
+    Some(lines.join("\n").strip_prefix("error: ")?.to_owned())
+}
+
+/// One row per arm, over the seeds that ended well; below, why the others did not.
+fn render(arms: &[Arm], results: &[Vec<ArmRun>]) -> String {
+    let mut failures = String::new();
+    let mut rows = Vec::with_capacity(arms.len());
+    for (arm, runs) in arms.iter().zip(results) {
+        let mut done = Vec::with_capacity(runs.len());
+        for ArmRun { seed, outcome } in runs {
+            match outcome {
+                Ok(summary) => done.push(summary),
+                Err(reason) => failures += &format!("\n{} seed {seed} failed: {reason}", arm.name),
+            }
+        }
+        let seeds = match done.len() == runs.len() {
+            true => runs.len().to_string(),
+            false => format!("{} of {}", done.len(), runs.len()),
+        };
+        rows.push(row(&arm.name, &done, seeds));
+    }
+    let head = ["arm", "test accuracy", "sd", "seeds", "s/epoch", "peak memory", "parameters", "with heads"];
+    table(&head, &rows) + &failures + if failures.is_empty() { "" } else { "\n" }
+}
+
+fn row(name: &str, runs: &[&Summary], seeds: String) -> Vec<String> {
+    let Some(first) = runs.first() else {
+        let dash = || "-".to_owned();
+        return vec![name.into(), "failed".into(), dash(), seeds, dash(), dash(), dash(), dash()];
     };
-    if path.is_absolute() {
-        return;
-    }
-    let beside = base.parent().unwrap_or(Path::new(".")).join(&path);
-    let found = if beside.exists() { beside } else { path };
-    if let Ok(absolute) = found.canonicalize() {
-        config["data"]["path"] = json!(absolute);
-    }
+    let n = runs.len() as f64;
+    let mean = runs.iter().map(|r| r.test_accuracy).sum::<f64>() / n;
+    let sd = (runs.iter().map(|r| (r.test_accuracy - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+    let mut seconds: Vec<f64> = runs.iter().map(|r| r.seconds_per_epoch).collect();
+    seconds.sort_by(f64::total_cmp);
+    let memory = runs.iter().filter_map(|r| r.peak_memory_bytes).max();
+    vec![
+        name.into(),
+        percent(mean),
+        if runs.len() > 1 { format!("{:.2}", 100.0 * sd) } else { "-".into() },
+        seeds,
+        format!("{:.2}", seconds[seconds.len() / 2]),
+        memory.map_or("-".into(), bytes),
+        grouped(first.parameters),
+        grouped(first.parameters + first.head_parameters),
+    ]
 }
 
-fn render(arms: &[Arm], results: &BTreeMap<usize, Vec<Summary>>) -> String {
-    let rows: Vec<Vec<String>> = results
-        .iter()
-        .map(|(i, runs)| {
-            let n = runs.len() as f64;
-            let mean = runs.iter().map(|r| r.test_accuracy).sum::<f64>() / n;
-            let sd = if runs.len() > 1 {
-                (runs.iter().map(|r| (r.test_accuracy - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt()
-            } else {
-                0.0
-            };
-            let mut seconds: Vec<f64> = runs.iter().map(|r| r.seconds_per_epoch).collect();
-            seconds.sort_by(f64::total_cmp);
-            let memory = runs.iter().filter_map(|r| r.peak_memory_bytes).max();
-            vec![
-                arms[*i].name.clone(),
-                percent(mean),
-                if runs.len() > 1 { format!("{:.2}", 100.0 * sd) } else { "-".into() },
-                runs.len().to_string(),
-                format!("{:.2}", seconds[seconds.len() / 2]),
-                memory.map_or("-".into(), bytes),
-                grouped(runs[0].parameters),
-                grouped(runs[0].parameters + runs[0].head_parameters),
-            ]
-        })
-        .collect();
-    table(&["arm", "test accuracy", "sd", "seeds", "s/epoch", "peak memory", "parameters", "with heads"], &rows)
+#[cfg(test)]
+mod tests {
+    use super::free_name;
+
+    #[test]
+    fn every_arm_has_a_name_of_its_own() {
+        let mut taken = vec!["backprop".to_owned()];
+        let mut name = |rule: &str, config: &str| free_name(&[rule.to_owned(), config.to_owned()], &mut taken);
+        assert_eq!(name("dfa", "c"), "dfa");
+        assert_eq!(name("dfa", "c"), "c");
+        assert_eq!(name("dfa", "C"), "C-2", "folders whose names differ by case alone are one folder on some systems");
+        assert_eq!(name("dfa", "c"), "c-3");
+        assert_eq!(name("dfa", "backprop"), "backprop-2");
+    }
 }

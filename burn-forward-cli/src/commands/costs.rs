@@ -32,7 +32,7 @@ pub(crate) fn run(args: &CostsArgs) -> Result<()> {
     let mut lines = String::new();
     for arm in &arms {
         let config = out.join(format!("{}.json", arm.name));
-        files::write(&config, arm.document(None)?)?;
+        files::write(&config, arm.document(&out, None)?)?;
         for value in &values {
             let label = report::setting_label(&parsed(value));
             note(format_args!("{} with {setting}={label}", arm.name));

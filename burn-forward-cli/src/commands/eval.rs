@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use burn::module::Module;
-use burn_forward::training::{LocalModel, Run, load_model, peak_memory_bytes};
+use burn_forward::training::{LocalModel, Run, peak_memory_bytes};
 use serde_json::json;
 
-use super::{prepare, reopen};
+use super::{SavedRun, prepare};
 use crate::args::{ChangeArgs, EvalArgs};
 use crate::output::{print, print_line};
 use crate::tables::{percent, table};
@@ -24,11 +24,9 @@ fn open(args: &EvalArgs) -> Result<(Run, LocalModel, serde_json::Value)> {
         let known = json!({"tensors": imported.tensors, "parameters": imported.parameters});
         return Ok((run, model.valid(), known));
     }
-    let (run, folder) = reopen(&args.run, Some(&args.device), args.data.as_deref())?;
-    folder.check_data(&run)?;
-    let model = load_model(&run, &folder)?;
-    let known = folder.read_json("summary.json").unwrap_or_else(|_| json!({}));
-    Ok((run, model, known))
+    let (saved, model) = SavedRun::open(&args.run, Some(&args.device), args.data.as_deref())?.model()?;
+    let known = saved.folder.read_json("summary.json").unwrap_or_else(|_| json!({}));
+    Ok((saved.prepare_test(&model)?, model, known))
 }
 
 pub(crate) fn run(args: &EvalArgs) -> Result<()> {

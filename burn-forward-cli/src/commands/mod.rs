@@ -20,7 +20,7 @@ use anyhow::{Context, Result};
 use burn_forward::ConfigError;
 use burn_forward::config::{Registry, RunConfig};
 use burn_forward::data::DataFolders;
-use burn_forward::training::{Run, RunFolder, RunOptions};
+use burn_forward::training::{LocalModel, RecordedPlaces, Run, RunFolder, RunOptions, load_model, load_without_data};
 use serde_json::json;
 
 use crate::args::{ChangeArgs, DEFAULT_DEVICE};
@@ -62,7 +62,8 @@ fn options(device: &str, config: Option<&Path>, data: Option<&Path>) -> RunOptio
         device_name: device.to_string(),
         folders: DataFolders::new(config.and_then(Path::parent), data),
         interrupter: Default::default(),
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        // A path need not be UTF-8.
+        command: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" "),
         git_revision: REVISION.map(str::to_string),
     }
 }
@@ -123,18 +124,65 @@ pub(crate) fn prepare(path: &Path, change: &ChangeArgs) -> Result<Run> {
     Ok(run)
 }
 
-/// A run that is there already, with its data; on the device it was started on where `device` is `None`.
-pub(crate) fn reopen(path: &Path, device: Option<&str>, data: Option<&Path>) -> Result<(Run, RunFolder)> {
-    let folder = RunFolder::open(path)?;
-    let resolved = folder.read_json("config.json")?;
-    // Without it a run can still be used, though not gone on with; a damaged one may say anything.
-    let info = if folder.file("run.json").exists() { folder.read_json("run.json")? } else { json!({}) };
-    let device = device.or(info["device"].as_str()).unwrap_or(DEFAULT_DEVICE);
-    // The folder that the run was given; on another machine it may not be there, and the default is worth a look.
-    let given = info["data_folder"].as_str().map(Path::new).filter(|folder| folder.is_dir());
-    let origin = folder.file("config.json");
-    let config = RunConfig::from_value(&origin.display().to_string(), resolved, &[], &registry())?;
-    folder.check_config(&config)?;
-    let run = Run::prepare(config, options(device, Some(&origin), data.or(given)))?;
-    Ok((run, folder))
+/// A run that is there already: its config, its folder, and how to open it again.
+pub(crate) struct SavedRun {
+    pub(crate) config: RunConfig,
+    pub(crate) folder: RunFolder,
+    options: RunOptions,
+}
+
+impl SavedRun {
+    /// The run in a folder; on the device it was started on where `device` is `None`.
+    pub(crate) fn open(path: &Path, device: Option<&str>, data: Option<&Path>) -> Result<Self> {
+        let folder = RunFolder::open(path)?;
+        let resolved = folder.read_json("config.json")?;
+        // Without it a run can still be used, though not gone on with; a damaged one may say anything.
+        let info = if folder.file("run.json").exists() { folder.read_json("run.json")? } else { json!({}) };
+        let device = device.or(info["device"].as_str()).unwrap_or(DEFAULT_DEVICE);
+        let recorded = RecordedPlaces::of(&info, &folder);
+        let origin = folder.file("config.json");
+        let config = RunConfig::from_value(&origin.display().to_string(), resolved, &[], &registry())?;
+        folder.check_config(&config)?;
+        let mut options = options(device, Some(&origin), data.or(recorded.data_folder.as_deref()));
+        options.folders.recorded = recorded.data_path;
+        Ok(Self { config, folder, options })
+    }
+
+    /// The run with all its data.
+    pub(crate) fn prepare(self) -> Result<(Run, RunFolder)> {
+        Ok((Run::prepare(self.config, self.options)?, self.folder))
+    }
+
+    /// The trained model. Data are read only where that takes them, see [`load_without_data`].
+    pub(crate) fn model(self) -> Result<(Self, LocalModel)> {
+        let device = burn_forward::device::parse(&self.options.device_name)?;
+        if let Some(model) = load_without_data(&self.config, &self.folder, &device)? {
+            return Ok((self, model));
+        }
+        let Self { config, folder, options } = self;
+        let run = Run::prepare(config, options)?;
+        let model = load_model(&run, &folder)?;
+        let (config, options) = run.into_parts();
+        Ok((Self { config, folder, options }, model))
+    }
+
+    /// The run with the data it was begun with, to test its model on; of data whose training part is not there any more, the
+    /// test part.
+    pub(crate) fn prepare_test(self, model: &LocalModel) -> Result<Run> {
+        let Self { config, folder, options } = self;
+        let again = RunConfig::from_value("config.json", config.resolved().clone(), &[], &registry())?;
+        let how = options.clone();
+        match (Run::prepare(config, options), model.signature()) {
+            (Ok(run), _) => {
+                folder.check_data(&run)?;
+                Ok(run)
+            }
+            (Err(whole @ burn_forward::Error::Data { .. }), Some(signature)) => {
+                let run = Run::prepare_test(again, how, signature).map_err(|_| whole)?;
+                crate::output::note("warning: the training data are not there; the test data are taken as they are");
+                Ok(run)
+            }
+            (Err(error), _) => Err(error.into()),
+        }
+    }
 }

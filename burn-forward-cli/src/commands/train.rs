@@ -1,22 +1,36 @@
 //! `train`: a config in, a run folder out.
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
 use burn::train::renderer::MetricsRenderer;
-use burn::train::{ItemLazy, TrainStep};
+use burn::train::{Interrupter, ItemLazy, TrainStep};
 use burn_forward::report::{self, RunRecord};
 use burn_forward::training::{Outcome, ProgressRenderer, Run, RunFolder, Start, Summary, Verbosity};
 
-use super::{RunFailed, prepare, reopen};
+use super::{RunFailed, SavedRun, prepare};
 use crate::args::TrainArgs;
 use crate::output::{note, print, print_line};
+use crate::signals;
 use crate::tables::{bytes, grouped, percent};
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+    let training: Arc<OnceLock<Interrupter>> = Arc::default();
+    let started = training.clone();
+    signals::on_request_to_end(move |signal| match started.get() {
+        Some(interrupter) if !interrupter.should_stop() => {
+            note(format_args!("\n{signal}: finishing the step ... (again to stop at once)"));
+            interrupter.stop(Some(signal));
+        }
+        // Nothing is being trained yet, or the user does not want to wait for the step. Checkpoints are renamed into
+        // place, so nothing saved is lost.
+        _ => std::process::exit(130),
+    })?;
     let (run, folder) = match (&args.resume, &args.config) {
         (Some(resume), _) => {
-            let (run, folder) = reopen(resume, args.change.device.as_deref(), args.change.data.as_deref())?;
+            let saved = SavedRun::open(resume, args.change.device.as_deref(), args.change.data.as_deref())?;
+            let (run, folder) = saved.prepare()?;
             (run, Some(folder))
         }
         (None, Some(config)) => (prepare(config, &args.change)?, None),
@@ -44,16 +58,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
             run.data.describe()
         ));
     }
-    let interrupter = run.interrupter();
-    ctrlc::set_handler(move || {
-        if interrupter.should_stop() {
-            // A second Ctrl-C: the user does not want to wait for the step. Checkpoints are renamed into place, so
-            // nothing saved is lost.
-            std::process::exit(130);
-        }
-        note("\nfinishing the step ... (Ctrl-C again to stop at once)");
-        interrupter.stop(Some("Ctrl-C"));
-    })?;
+    training.get_or_init(|| run.interrupter());
     let start = Start::find(&run, &folder)?;
     for said in start.notes() {
         note(format_args!("warning: {}: {said}", folder.path().display()));

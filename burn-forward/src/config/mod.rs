@@ -5,6 +5,7 @@
 
 pub mod document;
 pub mod overrides;
+pub mod paths;
 mod run_config;
 pub mod schema;
 pub mod suggest;

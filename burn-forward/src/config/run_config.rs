@@ -400,13 +400,11 @@ impl RunConfig {
         }
     }
 
-    /// Makes a data path that is relative to the config's folder or the current one absolute in the
-    /// [resolved](Self::resolved) config: that one is read back later from anywhere.
-    pub fn resolve_data_path(&mut self, folders: &DataFolders) {
-        let found = self.resolved["data"]["path"].as_str().and_then(|path| folders.beside_config(path));
-        if let Some(found) = found {
-            self.resolved["data"]["path"] = json!(found);
-        }
+    /// The [resolved](Self::resolved) config for a file in `folder`, see [`paths::relative_to`](super::paths::relative_to).
+    pub fn resolved_in(&self, folder: &Path, folders: &DataFolders) -> Value {
+        let mut resolved = self.resolved.clone();
+        super::paths::relative_to(&mut resolved, folder, folders);
+        resolved
     }
 
     /// Mistakes in training without validation samples: an error for every setting that chooses by them. `why` says what

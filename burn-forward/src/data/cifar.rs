@@ -67,10 +67,18 @@ impl Cifar {
 /// # Errors
 /// [`Error::Data`] for a missing file.
 pub fn find_files(folder: &Path, which: Cifar, origin: &str) -> Result<[Vec<PathBuf>; 2]> {
+    let folder = inside(folder, which);
+    Ok([find_all(&folder, which.train_files(), origin)?, find_all(&folder, which.test_files(), origin)?])
+}
+
+/// The archive's own folder in `folder`, or `folder`.
+fn inside(folder: &Path, which: Cifar) -> PathBuf {
     let inner = folder.join(which.archive_folder());
-    let folder = if inner.is_dir() { &inner } else { folder };
-    let find = |names: &[&str]| names.iter().map(|name| find(folder, name, names, origin)).collect::<Result<_>>();
-    Ok([find(which.train_files())?, find(which.test_files())?])
+    if inner.is_dir() { inner } else { folder.to_path_buf() }
+}
+
+fn find_all(folder: &Path, names: &[&str], origin: &str) -> Result<Vec<PathBuf>> {
+    names.iter().map(|name| find(folder, name, names, origin)).collect()
 }
 
 fn find(folder: &Path, name: &str, names: &[&str], origin: &str) -> Result<PathBuf> {
@@ -88,6 +96,21 @@ fn find(folder: &Path, name: &str, names: &[&str], origin: &str) -> Result<PathB
 pub fn read_folder(folder: &Path, which: Cifar, origin: &str) -> Result<(ImageSet, ImageSet)> {
     let [train, test] = find_files(folder, which, origin)?;
     Ok((read_files(&train, which)?, read_files(&test, which)?))
+}
+
+/// As [`read_folder`], the test set alone.
+///
+/// # Errors
+/// As [`read_folder`].
+pub fn read_test(folder: &Path, which: Cifar, origin: &str) -> Result<ImageSet> {
+    read_files(&find_all(&inside(folder, which), which.test_files(), origin)?, which)
+}
+
+/// Names of the classes of CIFAR-100 from the file that comes with the set; none without it.
+pub fn class_names(folder: &Path) -> Vec<String> {
+    let file = inside(folder, Cifar::Hundred).join("fine_label_names.txt");
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().map(|line| line.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 /// Images from the `bytes` of one file; `origin` is named in errors.

@@ -68,6 +68,29 @@ impl DataName {
         }
     }
 
+    /// Names of the classes, where the name says them; those of CIFAR-100 are in a file of the set.
+    pub fn class_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Digits | Self::Mnist => &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+            Self::FashionMnist => &[
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ],
+            Self::Cifar10 => {
+                &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+            }
+            Self::Cifar100 | Self::Idx => &[],
+        }
+    }
+
     /// Where the files can be had, for error messages.
     pub fn origin(self) -> &'static str {
         match self {

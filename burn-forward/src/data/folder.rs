@@ -1,6 +1,6 @@
 //! Where the files of a data set are.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::{DataConfig, DataName};
 use crate::{Error, Result};
@@ -10,14 +10,19 @@ const VARIABLE: &str = "BURN_FORWARD_DATA";
 
 /// The folders to look in.
 ///
-/// A `path` in the config names the set's own folder. Without one, the set is looked for by its name (`mnist`,
-/// `cifar10`, ..) in the data folder: the `--data` argument, else the environment variable `BURN_FORWARD_DATA`, else
-/// `burn-forward/data` in the platform's cache folder. Only the first of these that is given is looked at, so data is
-/// never taken from another place than the one that was asked for.
+/// A `path` in the config names the set's own folder: absolute, or relative to the config's folder or the current one.
+/// Without a `path` the set is looked for by its name (`mnist`, `cifar10`, ..) in the data folder: the `--data` argument,
+/// else the environment variable `BURN_FORWARD_DATA`, else `burn-forward/data` in the platform's cache folder. Only the
+/// first of these that is given is looked at, so data is never taken from another place than the one that was asked for.
+///
+/// For the same reason the `--data` argument replaces the place that a `path` names: the set is then the folder itself, or
+/// lies in it under the path, the path without its first parts, or its last part alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DataFolders {
     /// Folder of the config file; a relative `path` is looked for there first, then in the current folder.
     pub config: Option<PathBuf>,
+    /// Where a run found its set when it was trained: looked at when the set is no longer where the config says.
+    pub recorded: Option<PathBuf>,
     /// The `--data` argument.
     pub argument: Option<PathBuf>,
     /// `BURN_FORWARD_DATA`.
@@ -32,17 +37,16 @@ impl DataFolders {
         let environment = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         Self {
             config: config.map(Path::to_path_buf),
+            recorded: None,
             argument: argument.map(Path::to_path_buf),
             environment,
             cache: dirs::cache_dir().map(|cache| cache.join("burn-forward").join("data")),
         }
     }
 
-    /// The absolute path of a file or folder given relative to the config's folder or, if it is not there, to the current
-    /// one; `None` if it is at neither place.
-    pub fn beside_config(&self, path: &str) -> Option<PathBuf> {
-        let candidates = self.config.iter().map(|folder| folder.join(path)).chain([PathBuf::from(path)]);
-        candidates.filter_map(|candidate| std::path::absolute(candidate).ok()).find(|candidate| candidate.exists())
+    /// Where a `path` of the config is; `None` if it is nowhere.
+    pub fn locate(&self, path: &str) -> Option<PathBuf> {
+        self.places(path).into_iter().find(|place| place.exists())
     }
 
     /// The data folder, without a look whether it exists.
@@ -63,19 +67,19 @@ impl DataFolders {
     /// [`Error::Data`] if it does not exist, with the folders that were looked at and the public source of the files.
     pub fn resolve(&self, config: &DataConfig) -> Result<PathBuf> {
         let candidates = match &config.path {
-            Some(path) => self.beside(path),
+            Some(path) => self.places(path),
             None => vec![self.root()?.join(config.name.name())],
         };
         first(&candidates, Path::is_dir, "folder", || needed(config.name))
     }
 
     /// A file or folder of a data set of another crate: `path` relative to the config's folder, to the current one, or to
-    /// the data folder.
+    /// the data folder; with a `--data` argument only there.
     ///
     /// # Errors
     /// [`Error::Data`] if there is none, with the places that were looked at and what is `needed` there.
     pub fn find(&self, path: &str, needed: &str) -> Result<PathBuf> {
-        let mut candidates = self.beside(path);
+        let mut candidates = self.places(path);
         candidates.extend(self.root().ok().map(|root| root.join(path)));
         candidates.dedup();
         first(&candidates, Path::exists, "file or folder", || {
@@ -83,14 +87,36 @@ impl DataFolders {
         })
     }
 
-    /// A path beside the config, or in the current folder.
-    fn beside(&self, path: &str) -> Vec<PathBuf> {
+    /// Where a `path` may be, in the order of search.
+    fn places(&self, path: &str) -> Vec<PathBuf> {
+        let mut places = match &self.argument {
+            Some(folder) => within(folder, Path::new(path)),
+            None => {
+                let mut places = self.beside(path);
+                // Before the current folder, which has nothing to do with a run that is opened again.
+                let last = places.len() - 1;
+                places.splice(last..last, self.recorded.clone());
+                places
+            }
+        };
+        places.dedup();
+        places
+    }
+
+    /// A path beside the config, and in the current folder.
+    pub(crate) fn beside(&self, path: &str) -> Vec<PathBuf> {
         // An absolute path replaces the folder it is joined to.
         let mut candidates: Vec<_> = self.config.iter().map(|folder| folder.join(path)).collect();
         candidates.push(PathBuf::from(path));
-        candidates.dedup();
         candidates
     }
+}
+
+/// What may be meant by `path` in `folder`: the path, its ends from the longest to the shortest, and the folder itself.
+fn within(folder: &Path, path: &Path) -> Vec<PathBuf> {
+    let names: Vec<_> = path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+    let ends = (0..names.len()).map(|first| folder.join(names[first..].iter().collect::<PathBuf>()));
+    ends.chain([folder.to_path_buf()]).collect()
 }
 
 /// The first of the candidates that is there.
@@ -139,6 +165,7 @@ mod tests {
         let config = DataConfig::new(DataName::Mnist);
         let mut folders = DataFolders {
             config: None,
+            recorded: None,
             argument: Some(argument.clone()),
             environment: Some(environment.clone()),
             cache: Some(cache.clone()),
@@ -171,6 +198,32 @@ mod tests {
     }
 
     #[test]
+    fn an_argument_replaces_the_place_of_a_path() {
+        let home = tempfile::tempdir().unwrap();
+        for folder in ["old/configs/sets/a", "new/sets/a", "flat/a"] {
+            std::fs::create_dir_all(home.path().join(folder)).unwrap();
+        }
+        let at = |name: &str| home.path().join(name);
+        let mut folders = DataFolders { config: Some(at("old/runs/r")), ..DataFolders::default() };
+        std::fs::create_dir_all(at("old/runs/r")).unwrap();
+        let set = with_path(DataName::Idx, "../../configs/sets/a");
+        assert_eq!(folders.resolve(&set).unwrap(), at("old/runs/r/../../configs/sets/a"));
+        let absolute = with_path(DataName::Idx, at("old/configs/sets/a").to_str().unwrap());
+        for (argument, expected) in [("new", "new/sets/a"), ("flat", "flat/a"), ("new/sets/a", "new/sets/a")] {
+            folders.argument = Some(at(argument));
+            assert_eq!(folders.resolve(&set).unwrap(), at(expected));
+            assert_eq!(folders.resolve(&absolute).unwrap(), at(expected));
+            assert_eq!(folders.find("../../configs/sets/a", "a graph").unwrap(), at(expected));
+        }
+        folders.argument = Some(at("nowhere"));
+        assert!(folders.resolve(&set).is_err(), "what was asked for is not there: no fallback");
+        // The run was moved away from its data.
+        folders = DataFolders { config: Some(at("r")), recorded: Some(at("old/configs/sets/a")), ..Default::default() };
+        assert_eq!(folders.resolve(&set).unwrap(), at("old/configs/sets/a"));
+        assert_eq!(folders.locate("../../configs/sets/a"), Some(at("old/configs/sets/a")));
+    }
+
+    #[test]
     fn a_missing_set_says_where_it_was_looked_for_and_where_it_can_be_had() {
         let folders = DataFolders { argument: Some("nowhere".into()), config: Some("c".into()), ..Default::default() };
         assert_eq!(
@@ -179,8 +232,14 @@ mod tests {
              www.cs.toronto.edu/~kriz/cifar.html, CIFAR-10 binary version; another place can be given with --data FOLDER, \
              BURN_FORWARD_DATA or $.data.path"
         );
+        let missing =
+            |folders: &DataFolders| folders.resolve(&with_path(DataName::Idx, "missing")).unwrap_err().to_string();
         assert_eq!(
-            folders.resolve(&with_path(DataName::Idx, "missing")).unwrap_err().to_string(),
+            missing(&folders),
+            "nowhere/missing: found no such folder, and no nowhere either; needed the folder with the files of \"idx\""
+        );
+        assert_eq!(
+            missing(&DataFolders { argument: None, ..folders }),
             "c/missing: found no such folder, and no missing either; needed the folder with the files of \"idx\""
         );
     }

@@ -101,14 +101,9 @@ impl IdxFiles {
     /// # Errors
     /// [`Error::Data`] for a missing file, or for several sets of which no prefix names one.
     pub fn find(folder: &Path, prefix: Option<&str>, origin: &str) -> Result<Self> {
-        let prefix = chosen_prefix(folder, prefix)?;
-        let pair = |parts: &[&str]| -> Result<Pair> {
-            Ok(Pair {
-                images: find(folder, &prefix, parts, "images", &["idx3-ubyte", "idx4-ubyte"], origin)?,
-                labels: find(folder, &prefix, parts, "labels", &["idx1-ubyte", "idx2-int"], origin)?,
-            })
-        };
-        Ok(Self { train: pair(&["train"])?, test: pair(&["t10k", "test"])? })
+        let prefix = chosen_prefix(folder, prefix, &TRAIN)?;
+        let pair = |parts: &[&str]| Pair::find(folder, &prefix, parts, origin);
+        Ok(Self { train: pair(&TRAIN)?, test: pair(&TEST)? })
     }
 
     /// Reads the training and the test set. The number of classes is the largest label of both sets and one, less the
@@ -139,7 +134,33 @@ pub fn read_folder(folder: &Path, settings: IdxSettings<'_>, origin: &str) -> Re
     IdxFiles::find(folder, settings.prefix, origin)?.read(settings)
 }
 
+/// As [`read_folder`], the test set alone, for a network that knows so many classes.
+///
+/// # Errors
+/// As [`read_folder`], and [`Error::Data`] for a class that is not below `classes`.
+pub fn read_test(folder: &Path, settings: IdxSettings<'_>, origin: &str, classes: usize) -> Result<ImageSet> {
+    let test = Pair::find(folder, &chosen_prefix(folder, settings.prefix, &TEST)?, &TEST, origin)?;
+    let (images, labels) = test.read(settings)?;
+    if let Some(class) = labels.iter().find(|class| usize::from(**class) >= classes) {
+        let needed = format!("less than {classes}, the classes that the run was trained on");
+        return Err(Error::data(&test.labels, format!("class {class}"), needed));
+    }
+    ImageSet::new(images.pixels, labels, images.shape, classes, 255.0)
+}
+
+/// What the names of a set's training files begin with.
+const TRAIN: [&str; 1] = ["train"];
+/// What the names of a set's test files begin with.
+const TEST: [&str; 2] = ["t10k", "test"];
+
 impl Pair {
+    fn find(folder: &Path, prefix: &str, parts: &[&str], origin: &str) -> Result<Self> {
+        Ok(Self {
+            images: find(folder, prefix, parts, "images", &["idx3-ubyte", "idx4-ubyte"], origin)?,
+            labels: find(folder, prefix, parts, "labels", &["idx1-ubyte", "idx2-int"], origin)?,
+        })
+    }
+
     /// Images, and classes counted from 0.
     fn read(&self, settings: IdxSettings<'_>) -> Result<(IdxImages, Vec<u16>)> {
         let images = read_images(&self.images, settings.layout)?;
@@ -161,8 +182,8 @@ impl Pair {
 }
 
 /// The prefix of a set's files, with the dash behind it.
-fn chosen_prefix(folder: &Path, wanted: Option<&str>) -> Result<String> {
-    let found = prefixes(folder)?;
+fn chosen_prefix(folder: &Path, wanted: Option<&str>, parts: &[&str]) -> Result<String> {
+    let found = prefixes(folder, parts)?;
     let listed = || {
         let names: Vec<_> = found.iter().map(|p| format!("{:?}", p.trim_end_matches('-'))).collect();
         names.join(", ")
@@ -187,15 +208,15 @@ fn chosen_prefix(folder: &Path, wanted: Option<&str>) -> Result<String> {
     }
 }
 
-/// What stands in front of the names of training images in a folder; empty for a set without a prefix.
-fn prefixes(folder: &Path) -> Result<BTreeSet<String>> {
+/// What stands in front of the names of a part's images in a folder; empty for a set without a prefix.
+fn prefixes(folder: &Path, parts: &[&str]) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let entry = entry.map_err(|e| Error::io(folder, e))?;
         // A name that is no text is none of the accepted ones.
         let Ok(name) = entry.file_name().into_string() else { continue };
-        for images in ["train-images-idx", "train-images.idx"] {
-            if let Some((prefix, _)) = name.split_once(images)
+        for images in parts.iter().flat_map(|part| [format!("{part}-images-idx"), format!("{part}-images.idx")]) {
+            if let Some((prefix, _)) = name.split_once(&images)
                 && (prefix.is_empty() || prefix.ends_with('-'))
             {
                 found.insert(prefix.to_string());

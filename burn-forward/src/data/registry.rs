@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{Batch, Batching, DataConfig, DataFolders, DataName, Fingerprint, ImageData, Splits};
 use crate::activation::RowShape;
 use crate::random::Seed;
+use crate::training::ModelSignature;
 use crate::{ConfigError, ConfigErrors, Error, Result};
 
 /// A part of a data set.
@@ -46,6 +47,11 @@ pub trait TrainingData: Debug + Send + Sync {
 
     /// Number of classes.
     fn classes(&self) -> usize;
+
+    /// Name of every class, where the set has names; empty where it has none.
+    fn class_names(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Labelled samples of a part.
     fn samples(&self, split: DataSplit) -> usize;
@@ -139,6 +145,16 @@ pub trait DataSpec: Debug + Send + Sync {
     /// [`Error::Config`] for settings that do not fit what was found, [`Error::Data`] and [`Error::Io`] for missing or
     /// damaged files.
     fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn TrainingData>>;
+
+    /// Reads the test part for a network that was trained before. Other parts may be empty: what would be measured on them,
+    /// the network's signature says.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`Error::Data`] for samples that the network does not take.
+    fn load_test(&self, folders: &DataFolders, seed: Seed, trained: &ModelSignature) -> Result<Box<dyn TrainingData>> {
+        let _ = trained;
+        self.load(folders, seed)
+    }
 }
 
 /// Parses the settings of a data set (`name` among them); returns them and their resolved form.
@@ -220,6 +236,10 @@ impl DataSpec for DataConfig {
     fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn TrainingData>> {
         Ok(Box::new(ImageData::load(self, folders, seed)?))
     }
+
+    fn load_test(&self, folders: &DataFolders, seed: Seed, trained: &ModelSignature) -> Result<Box<dyn TrainingData>> {
+        Ok(Box::new(ImageData::load_test(self, folders, seed, trained)?))
+    }
 }
 
 impl TrainingData for ImageData {
@@ -230,6 +250,10 @@ impl TrainingData for ImageData {
 
     fn classes(&self) -> usize {
         self.splits.train.set().classes()
+    }
+
+    fn class_names(&self) -> Vec<String> {
+        self.class_names.clone()
     }
 
     fn samples(&self, split: DataSplit) -> usize {

@@ -6,10 +6,11 @@ use burn::tensor::Device;
 
 use super::cifar::{self, Cifar};
 use super::{
-    Augment, Batching, DataConfig, DataFolders, DataName, DataSplit, ImageLoader, Normaliser, Part, Splits, Training,
-    digits, idx,
+    Augment, Batching, DataConfig, DataFolders, DataName, DataSplit, ImageLoader, ImageSet, Normaliser, Part, Splits,
+    Training, digits, idx,
 };
 use crate::random::Seed;
+use crate::training::ModelSignature;
 use crate::{ConfigError, ConfigErrors, Error, Result};
 
 /// A data set as a run uses it.
@@ -35,6 +36,8 @@ pub struct ImageData {
     pub normaliser: Arc<Normaliser>,
     /// Random changes to training images.
     pub augment: Vec<Augment>,
+    /// Name of every class; empty where the set has no names.
+    pub class_names: Vec<String>,
     seed: Seed,
 }
 
@@ -53,7 +56,30 @@ impl ImageData {
         refuse(config.misfits(Some(train.set().shape())))?;
         let splits = Splits::new(train, test, config.validation, config.samples_per_class, seed).map_err(located)?;
         let normaliser = Arc::new(Normaliser::new(&config.normalise, &splits.train)?);
-        Ok(Self { splits, normaliser, augment: config.augment.clone(), seed })
+        let class_names = class_names(config, folders, splits.train.set().classes());
+        Ok(Self { splits, normaliser, augment: config.augment.clone(), class_names, seed })
+    }
+
+    /// Reads the test part alone, normalised as the training part was for a network that was `trained` on it. The other
+    /// parts are empty.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`Error::Data`] for images or classes that the network does not know.
+    pub fn load_test(config: &DataConfig, folders: &DataFolders, seed: Seed, trained: &ModelSignature) -> Result<Self> {
+        refuse(config.check())?;
+        let Some((shape, normaliser)) = trained.images()? else { return Self::load(config, folders, seed) };
+        let scale = trained.pixels.as_ref().map_or(255.0, |pixels| pixels.scale);
+        let test = test_part(config, folders, trained.classes)?;
+        if test.set().shape() != shape {
+            let size = |[c, h, w]: [usize; 3]| format!("images of {c}x{h}x{w}");
+            let place = folders.resolve(config).unwrap_or_default();
+            let needed = format!("{}, as the run was trained on", size(shape));
+            return Err(Error::data(place, size(test.set().shape()), needed));
+        }
+        let none = || ImageSet::new(Vec::new(), Vec::new(), shape, trained.classes, scale).map(Part::whole);
+        let splits = Splits { train: none()?, validation: none()?, test };
+        let class_names = trained.class_names.clone();
+        Ok(Self { splits, normaliser: Arc::new(normaliser), augment: Vec::new(), class_names, seed })
     }
 
     /// One of the [`splits`](Self::splits).
@@ -119,6 +145,31 @@ fn parts(config: &DataConfig, folders: &DataFolders) -> Result<(Part, Part)> {
         DataName::Cifar100 => cifar::read_folder(&folders.resolve(config)?, Cifar::Hundred, origin)?,
     };
     Ok((Part::whole(train), Part::whole(test)))
+}
+
+/// Test images of the public set, for a network that knows so many classes.
+fn test_part(config: &DataConfig, folders: &DataFolders, classes: usize) -> Result<Part> {
+    let origin = config.name.origin();
+    let test = match config.name {
+        DataName::Digits => return Ok(digits::parts()?.1),
+        DataName::Mnist | DataName::FashionMnist | DataName::Idx => {
+            idx::read_test(&folders.resolve(config)?, config.idx(), origin, classes)?
+        }
+        DataName::Cifar10 => cifar::read_test(&folders.resolve(config)?, Cifar::Ten, origin)?,
+        DataName::Cifar100 => cifar::read_test(&folders.resolve(config)?, Cifar::Hundred, origin)?,
+    };
+    Ok(Part::whole(test))
+}
+
+/// Names of the classes, if there is one for each.
+fn class_names(config: &DataConfig, folders: &DataFolders, classes: usize) -> Vec<String> {
+    let names: Vec<String> = match config.name {
+        DataName::Cifar100 => folders.resolve(config).map_or_else(|_| Vec::new(), |folder| cifar::class_names(&folder)),
+        // Labels that are counted from another number are other classes.
+        _ if config.idx().first_label > 0 => Vec::new(),
+        name => name.class_names().iter().map(|name| (*name).to_owned()).collect(),
+    };
+    if names.len() == classes { names } else { Vec::new() }
 }
 
 /// A setting that only turned out wrong when it met the images, with its place in the config.

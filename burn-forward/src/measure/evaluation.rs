@@ -112,7 +112,7 @@ fn hits(predicted: &[usize], targets: &[usize]) -> usize {
 /// Evaluates `model` (an [inference copy](burn::module::Module::valid)) on everything that `loader` gives.
 ///
 /// # Errors
-/// [`Error::Burn`] if the loader fails, [`Error::Argument`] if it is empty.
+/// [`Error::Burn`] if the loader fails or the loss is no finite number, [`Error::Argument`] if it is empty.
 pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str) -> Result<Evaluation> {
     let mut blocks: Vec<BlockSums> = (0..model.network.len()).map(|_| BlockSums::default()).collect();
     let (mut samples, mut correct, mut loss) = (0usize, 0usize, 0.0f64);
@@ -182,6 +182,10 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
     }
     if samples == 0 {
         return Err(Error::argument("evaluate", format!("number of {split} samples"), 0, ">= 1"));
+    }
+    if !loss.is_finite() {
+        let message = format!("the loss on the {split} samples is {loss}: the network's scores are no finite numbers");
+        return Err(Error::burn("evaluation", message));
     }
     let fraction = |n: usize| n as f64 / samples as f64;
     Ok(Evaluation {

@@ -180,10 +180,11 @@ pub(super) fn fit(
     if let Some(problem) = problem.lock().ok().and_then(|mut problem| problem.take()) {
         return Err(Error::write(folder.file("metrics.jsonl"), problem));
     }
-    if result.interrupted.is_some() {
+    if let Some(interruption) = result.interrupted {
         // The epoch that was cut short has left rows, which would pass for those of a whole one.
         folder.keep_rows(last.unwrap_or(0))?;
-        return Err(Error::Interrupted(format!("stopped; {saved}")));
+        let by = interruption.reason.map_or(String::new(), |reason| format!(" by {reason}"));
+        return Err(Error::Interrupted(format!("stopped{by}; {saved}")));
     }
     Ok(())
 }

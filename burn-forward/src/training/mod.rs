@@ -13,6 +13,7 @@ mod renderer;
 mod run;
 mod run_folder;
 mod samples;
+mod signature;
 mod start;
 mod step_cost;
 mod summary;
@@ -24,9 +25,13 @@ pub use memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
 pub use metrics::{BlockMetric, NonFinite, NonFiniteGuard, Quantity, metric_name, parse_metric_name};
 pub use model::{BlockNumbers, EvalOutput, LocalModel, StepNumbers, StepOutput};
 pub use plan::{BlockPlan, plan};
+pub use record::RecordedPlaces;
 pub use renderer::{ProgressRenderer, Verbosity};
-pub use run::{Checked, Outcome, Run, RunOptions, build_model, check, load_model, train, weight_bytes};
+pub use run::{
+    Checked, Outcome, Run, RunOptions, build_model, check, load_model, load_without_data, train, weight_bytes,
+};
 pub use run_folder::{MetricRow, RunFolder, RunLock};
+pub use signature::{ModelSignature, PixelScaling};
 pub use start::Start;
 pub use step_cost::{StepCost, step_cost};
 pub use summary::Summary;

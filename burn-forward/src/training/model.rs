@@ -10,6 +10,7 @@ use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use burn_std::ExecutionError;
 
+use super::signature::ModelSignature;
 use crate::activation::{Activation, AnyActivation};
 use crate::block::Block;
 use crate::data::{Batch, BatchKey};
@@ -34,12 +35,24 @@ pub struct LocalModel {
     /// Steps on batches of unknown address, counted over all copies of the model.
     #[module(skip)]
     unaddressed: Arc<AtomicU64>,
+    #[module(skip)]
+    signature: Option<ModelSignature>,
 }
 
 impl LocalModel {
     /// Pairs a network with a rule built for it.
     pub fn new(network: Network, rule: AnyRule, seed: Seed) -> Self {
-        Self { frozen: None, network, rule, seed, unaddressed: Arc::default() }
+        Self { frozen: None, network, rule, seed, unaddressed: Arc::default(), signature: None }
+    }
+
+    /// The model with what it takes and gives said.
+    pub fn with_signature(self, signature: ModelSignature) -> Self {
+        Self { signature: Some(signature), ..self }
+    }
+
+    /// What the model takes and gives, where that is known.
+    pub fn signature(&self) -> Option<&ModelSignature> {
+        self.signature.as_ref()
     }
 
     /// The model behind layers that do not learn.

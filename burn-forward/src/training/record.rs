@@ -2,13 +2,14 @@
 //! it was begun with, and the sums of the files it ended with.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use super::run::Run;
 use super::run_folder::RunFolder;
-use crate::config::RunConfig;
+use crate::config::{RunConfig, paths};
 use crate::files::sum_of_file;
 use crate::{ConfigError, ConfigErrors, Error, Result};
 
@@ -58,7 +59,7 @@ pub(super) struct Record {
 impl Record {
     /// The record of a run that starts now. What an earlier start left `before` stays: when it began, with which command,
     /// and every time it went on, `after` which epoch.
-    pub(super) fn start(run: &Run, before: Option<&Value>, after: Option<usize>) -> Self {
+    pub(super) fn start(run: &Run, folder: &RunFolder, before: Option<&Value>, after: Option<usize>) -> Self {
         let kept = |key: &str, fresh: Value| {
             before.and_then(|b| b.get(key)).filter(|v| !v.is_null()).cloned().unwrap_or(fresh)
         };
@@ -92,12 +93,9 @@ impl Record {
                 fields["extended"] = json!(extended);
             }
         }
-        // Only a folder that was asked for: the default one is found again, on other machines too.
-        if let Some(folder) = run.options.folders.argument.as_deref().and_then(|f| std::path::absolute(f).ok()) {
-            fields["data_folder"] = json!(folder);
-        }
+        write_places(&mut fields, folder, run);
         fields["data"] = json!({"sets": run.data.describe(), "fingerprint": run.data.fingerprint()});
-        fields["config"] = run.config.resolved().clone();
+        fields["config"] = run.config.resolved_in(folder.path(), &run.options.folders);
         Self { fields }
     }
 
@@ -124,6 +122,43 @@ impl Record {
             self.fields["sums"] = json!(sums);
         }
         self.write(folder)
+    }
+}
+
+/// Records where the data were found: the `--data` folder if one was given (the default one is found again, on other
+/// machines too), and the set that the config names by a path. The way from the run folder to the data folder still leads
+/// there after both were moved together. What cannot be written in JSON is left out.
+fn write_places(info: &mut Value, folder: &RunFolder, run: &Run) {
+    let folders = &run.options.folders;
+    let mut record = |key: &str, path: Option<PathBuf>| {
+        if let Some(path) = path.as_deref().and_then(Path::to_str) {
+            info[key] = json!(path);
+        }
+    };
+    if let Some(data) = folders.argument.as_deref() {
+        record("data_folder", std::path::absolute(data).ok());
+        record("data_folder_from_run", paths::way_to(folder.path(), data));
+    }
+    let path = run.config.resolved()["data"]["path"].as_str().and_then(|path| folders.locate(path));
+    record("data_path", path.and_then(|path| std::path::absolute(path).ok()));
+}
+
+/// Where `run.json` says that data were found, for a run that is opened again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordedPlaces {
+    /// The `--data` folder, where it is now.
+    pub data_folder: Option<PathBuf>,
+    /// The set that the config names by a path.
+    pub data_path: Option<PathBuf>,
+}
+
+impl RecordedPlaces {
+    /// What `info`, the run's `run.json`, says; `folder` is where the run is now.
+    pub fn of(info: &Value, folder: &RunFolder) -> Self {
+        let path = |key: &str| info[key].as_str().map(PathBuf::from);
+        let moved_with_it = path("data_folder_from_run").map(|way| folder.path().join(way));
+        let data_folder = moved_with_it.into_iter().chain(path("data_folder")).find(|place| place.is_dir());
+        Self { data_folder, data_path: path("data_path") }
     }
 }
 

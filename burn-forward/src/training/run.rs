@@ -7,6 +7,7 @@ use burn::store::ModuleRecord;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use burn::train::renderer::MetricsRenderer;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::fit::{best_epoch, fit, greedy_history, is_done};
@@ -16,6 +17,7 @@ use super::model::LocalModel;
 use super::plan::plan;
 use super::record::{self, Record};
 use super::run_folder::{METRICS, RunFolder};
+use super::signature::ModelSignature;
 use super::start::{Start, State};
 use super::summary::Summary;
 use crate::activation::RowShape;
@@ -28,6 +30,7 @@ use crate::parameters::parameters;
 use crate::random::Seed;
 use crate::rules::BlockRange;
 use crate::schedule::{ScheduleConfig, best_of_block};
+use crate::weights::{self, Imported};
 use crate::{ConfigError, Error, Result};
 
 /// How to run, beside what the config says.
@@ -93,8 +96,6 @@ impl Run {
     pub fn prepare(config: RunConfig, options: RunOptions) -> Result<Self> {
         let device = crate::device::parse(&options.device_name)?;
         let data = config.data.load(&options.folders, Seed::new(config.seed))?;
-        let mut config = config;
-        config.resolve_data_path(&options.folders);
         let run = Self { config, data, device, options };
         let (input, classes) = run.shapes();
         let mut errors = run.config.misfits(input, classes);
@@ -109,6 +110,26 @@ impl Run {
         }
         run.config.refuse(errors)?;
         Ok(run)
+    }
+
+    /// A run that was trained before, with its test data alone.
+    ///
+    /// # Errors
+    /// [`Error::Data`], [`Error::Device`], and [`Error::Config`] for what only the data shows.
+    pub fn prepare_test(config: RunConfig, options: RunOptions, trained: &ModelSignature) -> Result<Self> {
+        let device = crate::device::parse(&options.device_name)?;
+        let data = config.data.load_test(&options.folders, Seed::new(config.seed), trained)?;
+        if (data.input(), data.classes()) != (trained.input, trained.classes) {
+            let of = |input: RowShape, classes: usize| format!("rows of {input} in {classes} classes");
+            let needed = format!("{}, as the run was trained on", of(trained.input, trained.classes));
+            return Err(Error::data(&config.data_name, of(data.input(), data.classes()), needed));
+        }
+        Ok(Self { config, data, device, options })
+    }
+
+    /// The config and how to run it, without the data.
+    pub fn into_parts(self) -> (RunConfig, RunOptions) {
+        (self.config, self.options)
     }
 
     /// Handle that stops the run after the step in progress.
@@ -133,7 +154,8 @@ impl Run {
     /// [`Error::Argument`] if network, rule and data do not fit.
     pub fn model(&self) -> Result<LocalModel> {
         let (input, classes) = self.shapes();
-        build_model(&self.config, input, classes, &self.training_device())
+        let model = build_model(&self.config, input, classes, &self.training_device())?;
+        Ok(model.with_signature(ModelSignature::of(self.data.as_ref())))
     }
 
     /// The model in shape alone: what can be counted and described, without the memory that its weights would take.
@@ -153,8 +175,9 @@ impl Run {
         let model = self.model()?;
         let Some(weights) = &self.config.weights else { return Ok(model) };
         let file = weights.resolve(&self.options.folders)?;
-        let (model, imported) = crate::weights::import(model, &file, weights.classifier)?;
-        tracing::info!(file = %file.display(), imported.tensors, imported.parameters, "weights imported");
+        let (model, imported) = weights::import(model, &file, weights.classifier)?;
+        let Imported { tensors, parameters, prefix } = imported;
+        tracing::info!(file = %file.display(), tensors, parameters, prefix, "weights imported");
         Ok(model)
     }
 
@@ -182,9 +205,8 @@ impl Run {
         if model.rule.readout_blocks().is_none() {
             return Ok(model);
         }
-        let blocks = if folder.file(READOUT).is_file() {
-            serde_json::from_value(folder.read_json(READOUT)?)
-                .map_err(|e| Error::run_folder(folder.path(), format!("{READOUT} is damaged: {e}")))?
+        let blocks = if let Some(blocks) = stored::<BlockRange>(folder, READOUT)? {
+            blocks
         } else if self.data.samples(DataSplit::Validation) > 0 {
             let batch_size = self.config.training.eval_batch_size;
             let loader = self.data.eval_loader(DataSplit::Validation, batch_size, &self.device)?;
@@ -317,29 +339,63 @@ pub fn check(config: RunConfig, options: RunOptions) -> Result<Checked> {
 /// # Errors
 /// [`Error::RunFolder`] if there is no whole checkpoint or it does not fit.
 pub fn load_model(run: &Run, folder: &RunFolder) -> Result<LocalModel> {
-    run.with_readout_blocks(load_weights(run, folder)?, folder)
+    run.with_readout_blocks(load_weights(&run.config, run.model()?, folder)?, folder)
 }
 
-fn load_weights(run: &Run, folder: &RunFolder) -> Result<LocalModel> {
+/// The model of a run for inference, from the files of its folder alone. `None` if that takes the run's data: the folder is
+/// from before models were described in it, or the blocks that the readout reads are not chosen yet.
+///
+/// # Errors
+/// As [`load_model`].
+pub fn load_without_data(config: &RunConfig, folder: &RunFolder, device: &Device) -> Result<Option<LocalModel>> {
+    let Some(signature) = stored::<ModelSignature>(folder, MODEL)? else { return Ok(None) };
+    let fresh = build_model(config, signature.input, signature.classes, device)?.with_signature(signature);
+    let mut model = load_weights(config, fresh, folder)?;
+    if model.rule.readout_blocks().is_some() {
+        let Some(blocks) = stored::<BlockRange>(folder, READOUT)? else { return Ok(None) };
+        model.rule.set_readout_blocks(blocks);
+    }
+    Ok(Some(model))
+}
+
+/// What a JSON file of a run says, if there is such a file.
+fn stored<T: DeserializeOwned>(folder: &RunFolder, name: &str) -> Result<Option<T>> {
+    if !folder.file(name).is_file() {
+        return Ok(None);
+    }
+    serde_json::from_value(folder.read_json(name)?)
+        .map_err(|e| Error::run_folder(folder.path(), format!("{name} is damaged: {e}")))
+}
+
+fn load_weights(config: &RunConfig, model: LocalModel, folder: &RunFolder) -> Result<LocalModel> {
     let last = folder.last_checkpoint().ok_or_else(|| {
         Error::run_folder(folder.path(), "has no whole checkpoint yet; needed: at least one finished epoch")
     })?;
-    let epoch = final_epoch(run, folder, last)?;
+    let epoch = final_epoch(config, folder, last)?;
     check_model(folder, epoch).map_err(|fault| Error::run_folder(folder.path(), fault))?;
+    Ok(load_epoch(model, folder, epoch)?.valid())
+}
+
+/// A model with the weights of an epoch.
+fn load_epoch(model: LocalModel, folder: &RunFolder, epoch: usize) -> Result<LocalModel> {
     let problem = |what: String| Error::run_folder(folder.path(), format!("checkpoint/model-{epoch}.bpk {what}"));
     let record =
         ModuleRecord::load(folder.model_of_epoch(epoch)).map_err(|e| problem(format!("cannot be read: {e}")))?;
-    Ok(run.model()?.try_load_record(record).map_err(|e| problem(format!("does not fit: {e}")))?.valid())
+    let model = model.try_load_record(record).map_err(|e| problem(format!("does not fit: {e}")))?;
+    match weights::first_not_finite(&model) {
+        None => Ok(model),
+        Some((tensor, value)) => Err(problem(format!("cannot be used: {tensor} holds {value}"))),
+    }
 }
 
 /// The epoch whose weights a run ends with that ends with epoch `last`.
-pub(super) fn final_epoch(run: &Run, folder: &RunFolder, last: usize) -> Result<usize> {
-    if run.config.training.keep == Keep::Last {
+pub(super) fn final_epoch(config: &RunConfig, folder: &RunFolder, last: usize) -> Result<usize> {
+    if config.training.keep == Keep::Last {
         return Ok(last);
     }
     let mut rows = folder.rows()?;
     rows.retain(|r| r.epoch <= last);
-    let best = match run.config.schedule.is_greedy() {
+    let best = match config.schedule.is_greedy() {
         true => {
             let history = greedy_history(&rows);
             history.last().and_then(|(block, _)| best_of_block(&history, *block))
@@ -375,8 +431,9 @@ impl Start<'_> {
             run.check_training()?;
         }
         let begun = Instant::now();
-        folder.write_json("config.json", run.config.resolved())?;
-        let record = Record::start(run, record::read(folder)?.as_ref(), resumed);
+        folder.write_json("config.json", &run.config.resolved_in(folder.path(), &run.options.folders))?;
+        folder.write_json(MODEL, &ModelSignature::of(run.data.as_ref()))?;
+        let record = Record::start(run, folder, record::read(folder)?.as_ref(), resumed);
         record.write(folder)?;
         let result = train_and_test(run, folder, renderer, resumed);
         let (status, files): (_, &[&str]) = match &result {
@@ -393,9 +450,11 @@ impl Start<'_> {
 }
 
 /// What a finished run leaves beside its report.
-const OUTPUTS: [&str; 6] = [METRICS, WEIGHTS, "summary.json", "evaluation.json", "graph.json", READOUT];
+const OUTPUTS: [&str; 7] = [METRICS, MODEL, WEIGHTS, "summary.json", "evaluation.json", "graph.json", READOUT];
 /// The final weights.
 const WEIGHTS: &str = "model.safetensors";
+/// What the model takes and gives.
+const MODEL: &str = "model.json";
 /// The blocks that the readout reads, where they are chosen when training ends.
 const READOUT: &str = "readout.json";
 
@@ -408,7 +467,10 @@ fn train_and_test(
     folder.delete_remains(resumed)?;
     let rows = folder.keep_rows(resumed.unwrap_or(0))?;
 
-    let model = if resumed.is_some() { run.model()? } else { run.start_model()? };
+    let model = match resumed {
+        Some(epoch) => load_epoch(run.model()?, folder, epoch)?,
+        None => run.start_model()?,
+    };
     let blocks = plan(&model, &run.config.optimizer, run.data.rows_per_step(run.config.training.batch_size));
     // Chosen anew for the weights that the run ends with.
     folder.delete(READOUT)?;

@@ -78,7 +78,7 @@ impl<'a> Start<'a> {
     /// The best weights so far have to be whole, too, where a run ends with those.
     fn check_best(&self) -> Result<()> {
         let State::From(Some(epoch), _) = self.state else { return Ok(()) };
-        let best = final_epoch(self.run, self.folder, epoch)?;
+        let best = final_epoch(&self.run.config, self.folder, epoch)?;
         if best == epoch {
             return Ok(());
         }

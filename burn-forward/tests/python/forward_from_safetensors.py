@@ -5,7 +5,8 @@
 
 MODEL   an exported `model.safetensors`: tensors under PyTorch names and in PyTorch layouts, and a metadata entry
         `burn_forward` with a description of the network in JSON (below).
-INPUTS  a safetensors file with the key `inputs`, [B, d].
+INPUTS  a safetensors file with the key `inputs`, [B, d], or with the key `pixels`, [B, C, H, W], of images as they are in
+        their files.
 OUT     where to write a safetensors file with the key `logits`, float32 [B, C].
 
 The tests compare OUT with the logits of the trained network itself, so this file is an independent reading of what
@@ -58,6 +59,14 @@ GOODNESS of a row h of d features:
     "top-k"         mean of the k largest h, k = max(5, floor(0.02 d)), at most d
     "entmax"        sum(p h^2), p = entmax_1.5(h): p_i = max(h_i / 2 - tau, 0)^2 with the tau at which p sums to 1
     "burst"         mean(u^4) - 3, u = (h - mean(h)) / sqrt(var(h) + 1e-8), variance over d
+
+What goes in and comes out is in a metadata entry of its own, `burn_forward_model`:
+
+    {"input": INPUT, "classes": C, "class_names": [...], "pixels": {"scale": s, "mean": [...], "std": [...]}}
+
+INPUT is the shape of a row, {"features": d} or {"maps": {"channels": C, "height": H, "width": W}}. There are as many
+`class_names` as classes, or the key is left out. `pixels` is there where inputs are images: a pixel p of channel c becomes
+the input (p / s - mean[c]) / std[c].
 """
 
 import json
@@ -177,6 +186,7 @@ class Network:
         version, self.layers, self.blocks, self.readout = take(
             json.loads(metadata["burn_forward"]), "burn_forward", ("format", "layers", "blocks", "readout")
         )
+        self.model = json.loads(metadata.get("burn_forward_model", "null"))
         if version != FORMAT:
             raise ExportError(f"burn_forward.format is {version!r}, this reader knows {FORMAT}")
         if not self.layers:
@@ -192,6 +202,21 @@ class Network:
         if value.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, value.shape)):
             raise ExportError(f"tensor {name!r} has the shape {list(value.shape)}, needed {shape}")
         return value
+
+    def inputs(self, pixels):
+        """[B, d] for the pixels [B, C, H, W] of images."""
+        entry, classes, names, scaling = take(
+            self.model, "burn_forward_model", ("input", "classes"), class_names=None, pixels=None
+        )
+        (maps,) = take(entry, "burn_forward_model.input", ("maps",))
+        shape = take(maps, "burn_forward_model.input.maps", ("channels", "height", "width"))
+        if list(pixels.shape[1:]) != shape:
+            raise ExportError(f"images have the shape {list(pixels.shape[1:])}, needed {shape}")
+        if names is not None and len(names) != classes:
+            raise ExportError(f"burn_forward_model has {len(names)} class names for {classes} classes")
+        scale, mean, std = take(scaling, "burn_forward_model.pixels", ("scale", "mean", "std"))
+        mean, std = (np.asarray(values, np.float64).reshape(1, shape[0], 1, 1) for values in (mean, std))
+        return ((pixels / scale - mean) / std).reshape(len(pixels), -1)
 
     def linear(self, name, a):
         """a W^T + b, [B, out]."""
@@ -311,7 +336,10 @@ def main(arguments):
     try:
         network = Network(model)
         with safe_open(inputs_file, framework="numpy") as file:
-            inputs = file.get_tensor("inputs").astype(np.float64)
+            if "pixels" in file.keys():
+                inputs = network.inputs(file.get_tensor("pixels").astype(np.float64))
+            else:
+                inputs = file.get_tensor("inputs").astype(np.float64)
         if inputs.ndim != 2:
             raise ExportError(f"{inputs_file}: inputs have the shape {list(inputs.shape)}, needed [B, d]")
         save_file({"logits": np.ascontiguousarray(network.logits(inputs), dtype=np.float32)}, out)

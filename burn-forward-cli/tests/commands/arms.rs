@@ -1,0 +1,111 @@
+//! The arms of `compare`: their names, and what becomes of the others when one fails.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{lines, mono};
+use crate::program::{Place, config, idx_folder, read_json};
+
+fn short(changes: Value) -> Value {
+    let mut value = mono(json!({"training": {"epochs": 1}, "network": {"widths": [8]}}));
+    crate::program::merge(&mut value, changes);
+    value
+}
+
+#[test]
+fn arms_have_names_of_their_own() {
+    let place = Place::new();
+    for name in ["a/c.json", "b/c.json", "d/c.json", "backprop.json", "d/Deep-supervision.json"] {
+        place.config(name, &short(json!({})));
+    }
+    let configs = ["a/c.json", "b/c.json", "d/c.json", "backprop.json", "d/Deep-supervision.json"];
+    let arguments = [&["compare"], &configs[..], &["--seeds", "1", "--out", "out", "--json"]].concat();
+    let said = place.run(&arguments);
+    let arms: Vec<Value> = lines(said.done());
+    let named: Vec<(&str, &str)> =
+        arms.iter().map(|a| (a["arm"].as_str().unwrap(), a["rule"].as_str().unwrap())).collect();
+    let expected = [
+        ("mono-forward", "mono-forward"),
+        ("c", "mono-forward"),
+        ("c-2", "mono-forward"),
+        ("backprop-2", "mono-forward"),
+        ("Deep-supervision-2", "mono-forward"),
+        ("backprop", "backprop"),
+        ("deep-supervision", "deep-supervision"),
+    ];
+    assert_eq!(named, expected);
+    for (name, rule) in expected {
+        assert_eq!(read_json(&place.file(&format!("out/{name}-seed0/config.json")))["rule"]["name"], rule);
+    }
+    // Other settings under the same names are still refused.
+    place.config("d/c.json", &short(json!({"optimizer": {"lr": 0.1}})));
+    assert!(place.run(&arguments).failed(1 + 1).contains("c-2-seed0: holds a run of another config"));
+}
+
+#[test]
+fn an_arm_that_diverges_is_a_row_that_says_so() {
+    let place = Place::new();
+    place.config("good.json", &short(json!({})));
+    // Weight decay 1 at a rate of 3 multiplies every weight by -2 in every step.
+    let mut diverging =
+        config(json!({"name": "backprop"}), json!({"network": {"widths": [8]}, "training": {"epochs": 9}}));
+    diverging["optimizer"] = json!({"name": "sgd", "lr": 3.0, "weight-decay": 1.0});
+    place.config("diverging.json", &diverging);
+    let arguments = ["compare", "good.json", "diverging.json", "--seeds", "2", "--out", "out"];
+    let said = place.run(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    assert!(said.err.ends_with("error: 2 of 6 runs failed\n"), "{}", said.err);
+    let arms = lines(&said.out);
+    assert_eq!(arms.len(), 6, "the other arms run");
+    for arm in &arms {
+        let failed = arm["failed"].as_str();
+        assert_eq!(failed.is_some(), arm["arm"] == "backprop", "{arm}");
+        assert_eq!(arm["test_accuracy"].is_number(), failed.is_none(), "{arm}");
+        if let Some(reason) = failed {
+            assert!(reason.starts_with("the loss of block 0 became ") && reason.contains("in epoch "), "{arm}");
+        }
+    }
+    assert!(place.file("out/report.html").is_file());
+    // Again, as a table.
+    let said = place.run(&arguments);
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    let row = |name: &str| said.out.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    let words = |line: String| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(row("backprop "))[..6], ["backprop", "failed", "-", "0", "of", "2"]);
+    assert!(row("mono-forward ").contains('%') && row("deep-supervision ").contains('%'), "{}", said.out);
+    for seed in [0, 1] {
+        assert!(
+            row(&format!("backprop seed {seed} failed: the loss of block 0 became ")).contains(", step "),
+            "{}",
+            said.out
+        );
+    }
+}
+
+/// Paths in a config are relative to its folder, wherever the arms are run, and go on leading there.
+#[test]
+fn a_comparison_can_be_moved_with_its_data() {
+    let place = Place::new();
+    idx_folder(&place.file("old/configs/set"), 60, 20);
+    let data = json!({"data": {"name": "idx", "path": "set"}, "training": {"epochs": 1}});
+    place.config("old/configs/base.json", &config(json!({"name": "backprop"}), data.clone()));
+    place.run(&["train", "old/configs/base.json", "--out", "old/base", "--quiet"]).done();
+    fs::copy(place.file("old/base/model.safetensors"), place.file("old/configs/w")).unwrap();
+    let mut value = mono(data);
+    value["weights"] = json!({"file": "w", "classifier": false});
+    place.config("old/configs/c.json", &value);
+    place.run(&["compare", "old/configs/c.json", "--seeds", "1", "--out", "old/out"]).done();
+    for arm in ["mono-forward", "backprop", "deep-supervision"] {
+        let written = read_json(&place.file(&format!("old/out/{arm}-seed0/config.json")));
+        for path in [&written["data"]["path"], &written["weights"]["file"]] {
+            assert!(Path::new(path.as_str().unwrap()).is_relative(), "{arm}: {path}");
+        }
+    }
+    fs::rename(place.file("old"), place.file("new")).unwrap();
+    for arm in ["mono-forward", "backprop", "deep-supervision"] {
+        place.run(&["eval", &format!("new/out/{arm}-seed0")]).done();
+    }
+    place.run(&["train", "new/out/backprop-seed0.json", "--out", "again", "--quiet"]).done();
+}
