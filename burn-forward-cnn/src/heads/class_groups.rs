@@ -6,7 +6,6 @@ use burn::tensor::activation::softplus;
 use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
-use burn_forward::label::one_hot;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
 use schemars::JsonSchema;
@@ -30,9 +29,9 @@ pub enum GroupLoss {
     /// Softmax cross-entropy of `G`.
     #[default]
     CrossEntropy,
-    /// `softplus(2 - G_y) + softplus(mean_(c != y) G_c - 2)`, averaged.
+    /// `(softplus(2 - G_y) + softplus(mean_(c != y) G_c - 2)) / 2`: the mean over both signs (`PvN`).
     PositiveNegative,
-    /// 0.28 of the first and 0.72 of the second.
+    /// 0.28 of the first and 0.72 of the second (`CWG`).
     Weighted,
 }
 
@@ -78,6 +77,13 @@ impl ClassGroups {
     }
 }
 
+/// The positive-negative loss of every row for every class that could be its label `[B, C]`.
+fn positive_negative(goodness: Tensor<2>) -> Tensor<2> {
+    let [_, classes] = goodness.dims();
+    let others = (goodness.clone().sum_dim(1) - goodness.clone()) / (classes.max(2) - 1) as f64;
+    (softplus(goodness.neg().add_scalar(THRESHOLD), 1.0) + softplus(others - THRESHOLD, 1.0)) / 2.0
+}
+
 impl Head for ClassGroups {
     fn clone_head(&self) -> Box<dyn Head> {
         Box::new(self.clone())
@@ -85,14 +91,7 @@ impl Head for ClassGroups {
 
     fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
         let goodness = self.scores(&trace.output);
-        let labels = teaching.labels.0.clone();
-        let positive_negative = || {
-            let [rows, classes] = goodness.dims();
-            let own = goodness.clone().gather(1, labels.clone().reshape([rows, 1]));
-            let others = (goodness.clone() * one_hot(&labels, classes).neg().add_scalar(1.0)).sum_dim(1)
-                / (classes.max(2) - 1) as f64;
-            (softplus(own.neg().add_scalar(THRESHOLD), 1.0) + softplus(others - THRESHOLD, 1.0)).mean()
-        };
+        let positive_negative = || teaching.expected_loss(positive_negative(goodness.clone()));
         let loss = match self.loss {
             GroupLoss::CrossEntropy => teaching.cross_entropy(goodness.clone()),
             GroupLoss::PositiveNegative => positive_negative(),
@@ -115,5 +114,49 @@ impl Head for ClassGroups {
             GroupGoodness::Mean => grouped,
         };
         values.mean_dim(2).reshape([rows, self.classes])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Int};
+    use burn_forward::tape::Labels;
+
+    /// `log(1 + exp(u))` of both signs, averaged over rows and signs, as the paper's program does it.
+    fn published(goodness: &[[f64; 3]], labels: &[usize]) -> f64 {
+        let softplus = |u: f64| (1.0 + u.exp()).ln();
+        let row = |(g, y): (&[f64; 3], &usize)| {
+            let others = (g.iter().sum::<f64>() - g[*y]) / 2.0;
+            [softplus(2.0 - g[*y]), softplus(others - 2.0)]
+        };
+        let all: Vec<f64> = goodness.iter().zip(labels).flat_map(row).collect();
+        all.iter().sum::<f64>() / all.len() as f64
+    }
+
+    fn cross_entropy(goodness: &[[f64; 3]], labels: &[usize]) -> f64 {
+        let row = |(g, y): (&[f64; 3], &usize)| g.iter().map(|g| g.exp()).sum::<f64>().ln() - g[*y];
+        goodness.iter().zip(labels).map(row).sum::<f64>() / labels.len() as f64
+    }
+
+    #[test]
+    fn losses_are_the_published_ones() {
+        let device = Device::flex();
+        // One channel of one pixel per class, whose goodness is its square.
+        let h = Tensor::<2>::from_floats([[1.0, 2.0, 0.5], [1.5, 0.25, 1.0]], &device);
+        let (goodness, labels) = ([[1.0, 4.0, 0.25], [2.25, 0.0625, 1.0]], [1, 2]);
+        let teaching = Teaching::new(Labels(Tensor::<1, Int>::from_ints([1, 2], &device)));
+        let trace = Trace::from(AnyActivation::Features(h));
+        let (ce, pvn) = (cross_entropy(&goodness, &labels), published(&goodness, &labels));
+        let expected = [
+            (GroupLoss::CrossEntropy, ce),
+            (GroupLoss::PositiveNegative, pvn),
+            (GroupLoss::Weighted, 0.28 * ce + 0.72 * pvn),
+        ];
+        for (loss, expected) in expected {
+            let head = ClassGroups::new(RowShape::Features(3), 3, GroupGoodness::Squared, loss).unwrap();
+            let got = head.score(&trace, &teaching).loss.into_scalar::<f64>();
+            assert!((got - expected).abs() < 1e-6, "{loss:?}: {got}, not {expected}");
+        }
     }
 }

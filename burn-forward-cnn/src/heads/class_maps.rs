@@ -2,9 +2,11 @@
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
-use burn::tensor::Tensor;
+use burn::tensor::activation::softmax;
+use burn::tensor::{Int, Tensor};
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
+use burn_forward::label::one_hot;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
 use burn_forward::{ProjectedCrossEntropy, Result};
@@ -32,22 +34,39 @@ impl ClassLoss {
     /// # Shapes
     /// - `goodness`: `[B, C]`
     pub fn forward(self, goodness: Tensor<2>, teaching: &Teaching) -> Tensor<1> {
-        let labels = teaching.labels.0.clone();
         match self {
             Self::LogSumExp => teaching.cross_entropy(goodness),
-            Self::Margin => {
-                let [rows, classes] = goodness.dims();
-                let own = goodness.clone().gather(1, labels.clone().reshape([rows, 1]));
-                let mine = burn_forward::label::one_hot(&labels, classes);
-                // The own class is taken out of the sum, which is shifted by the largest of the others for range.
-                let others = goodness - mine * 1e9;
-                let largest = others.clone().max_dim(1).detach();
-                let sum = (others - largest.clone()).exp().sum_dim(1).log() + largest;
-                (sum - own).mean()
-            }
+            Self::Margin => teaching.expected_loss(margins(goodness)),
         }
     }
 }
+
+/// The margin loss of every row for every class that could be its label: `log sum_(j != c) e^(G_j) - G_c` `[B, C]`.
+fn margins(goodness: Tensor<2>) -> Tensor<2> {
+    let best = one_hot(&best_class(&goodness), goodness.dims()[1]);
+    // Without its best class a row is summed anew. Without any other class at most half of the sum is missing, so the
+    // logarithm of what is left is exact.
+    let rest = log_sum_exp(goodness.clone() - best.clone() * ABSENT);
+    let without_best = best.clone().neg().add_scalar(1.0);
+    let share = softmax(goodness.clone(), 1) * without_best.clone();
+    let others = log_sum_exp(goodness.clone()) + share.neg().log1p();
+    rest * best + others * without_best - goodness
+}
+
+/// Class with the highest score of every row `[B]`.
+fn best_class(scores: &Tensor<2>) -> Tensor<1, Int> {
+    let [rows, _] = scores.dims();
+    scores.clone().argmax(1).reshape([rows])
+}
+
+/// `log sum_c e^(x_c)` of every row `[B, 1]`.
+fn log_sum_exp(x: Tensor<2>) -> Tensor<2> {
+    let largest = x.clone().max_dim(1).detach();
+    (x - largest.clone()).exp().sum_dim(1).log() + largest
+}
+
+/// Subtracted from the score of a class that is to vanish from a sum of exponentials.
+const ABSENT: f64 = 1e9;
 
 /// `A = conv(h)` `[B, C M, H', W']`, `G_c = mean_{m,hw} A_{cm}^2 / temperature`; `M = 1` is the paper's (Krutsylo 2025,
 /// arXiv 2501.03176).
@@ -112,6 +131,53 @@ mod tests {
     use crate::heads::reference::{Maps, convolved, maps, numbers};
     use burn::tensor::Device;
     use burn_forward::random::Seed;
+
+    #[test]
+    fn margins_are_those_to_the_other_classes_even_where_one_class_is_sure() {
+        let device = Device::flex();
+        let goodness = [[1.0f32, -0.5, 2.0, 0.3], [60.0, 3.0, -20.0, 3.5], [0.0, 0.0, 0.0, 0.0]];
+        let got = numbers(margins(Tensor::<2>::from_floats(goodness, &device)));
+        for (row, g) in goodness.iter().enumerate() {
+            for class in 0..4 {
+                let others = g.iter().enumerate().filter(|(c, _)| *c != class);
+                let sum: f64 = others.map(|(_, g)| f64::from(*g).exp()).sum();
+                let expected = sum.ln() - f64::from(g[class]);
+                let got = f64::from(got[4 * row + class]);
+                assert!(
+                    (got - expected).abs() < 1e-5 * expected.abs().max(1.0),
+                    "{row}, {class}: {got}, not {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_of_the_margin_are_the_closed_form() {
+        let device = Device::flex().autodiff();
+        let goodness = Tensor::<2>::from_floats([[50.0, -40.0, 2.0], [0.1, 0.4, 0.2]], &device).require_grad();
+        let labels = burn_forward::tape::Labels(Tensor::<1, Int>::from_ints([0, 2], &device));
+        for smoothing in [0.0, 0.3] {
+            let teaching = Teaching { smoothing, ..Teaching::new(labels.clone()) };
+            let loss = ClassLoss::Margin.forward(goodness.clone(), &teaching);
+            let got = numbers(goodness.grad(&loss.backward()).unwrap());
+            let g = numbers(goodness.clone());
+            for (row, label) in [0usize, 2].into_iter().enumerate() {
+                let g: Vec<f64> = g[3 * row..][..3].iter().map(|g| f64::from(*g)).collect();
+                // d L(c) / d G_j: -1 for c itself, the share among the others for j != c.
+                let slope = |c: usize, j: usize| {
+                    let largest = (0..3).filter(|k| *k != c).map(|k| g[k]).fold(f64::MIN, f64::max);
+                    let sum: f64 = (0..3).filter(|k| *k != c).map(|k| (g[k] - largest).exp()).sum();
+                    if j == c { -1.0 } else { (g[j] - largest).exp() / sum }
+                };
+                for j in 0..3 {
+                    let all: f64 = (0..3).map(|c| slope(c, j)).sum();
+                    let expected = ((1.0 - smoothing) * slope(label, j) + smoothing / 3.0 * all) / 2.0;
+                    let got = f64::from(got[3 * row + j]);
+                    assert!((got - expected).abs() < 1e-5, "smoothing {smoothing}, {row}, {j}: {got}, not {expected}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn goodness_is_the_mean_of_a_class_s_squares() {

@@ -11,7 +11,6 @@ use crate::block::Trace;
 use crate::erased::ErasedModule;
 use crate::erased_module;
 use crate::local::LocalLoss;
-use crate::pair_loss::cross_entropy;
 use crate::projection::ProjectedCrossEntropy;
 use crate::tape::{Labels, Score};
 use crate::{Error, require};
@@ -23,7 +22,8 @@ pub struct Teaching {
     pub labels: Labels,
     /// The images themselves, for a head that has to draw them from its block's output.
     pub image: Option<AnyActivation>,
-    /// Probability that the target spreads over all classes alike (Szegedy et al. 2016, arXiv 1512.00567).
+    /// Label smoothing: the probability, in `[0, 1)`, with which a label is replaced by one drawn uniformly from all
+    /// classes (Szegedy et al. 2016, arXiv 1512.00567).
     pub smoothing: f64,
 }
 
@@ -33,17 +33,27 @@ impl Teaching {
         Self { labels, image: None, smoothing: 0.0 }
     }
 
+    /// The expected loss under the smoothed labels, averaged over rows `[1]`:
+    /// `mean_b ((1 - s) L_b(y_b) + s/C sum_c L_b(c))`. For cross-entropy this is the cross-entropy against the smoothed
+    /// target.
+    ///
+    /// # Shapes
+    /// - `losses`: `[B, C]`; `losses[b, c]` is the loss of row `b` if `c` were its label.
+    pub fn expected_loss(&self, losses: Tensor<2>) -> Tensor<1> {
+        let [rows, _] = losses.dims();
+        let sharp = losses.clone().gather(1, self.labels.0.clone().reshape([rows, 1])).mean();
+        if self.smoothing == 0.0 {
+            return sharp;
+        }
+        sharp * (1.0 - self.smoothing) + losses.mean() * self.smoothing
+    }
+
     /// Softmax cross-entropy of class scores against the smoothed labels, averaged over rows `[1]`.
     ///
     /// # Shapes
     /// - `logits`: `[B, C]`
     pub fn cross_entropy(&self, logits: Tensor<2>) -> Tensor<1> {
-        let sharp = cross_entropy(logits.clone(), self.labels.0.clone());
-        if self.smoothing == 0.0 {
-            return sharp;
-        }
-        let uniform = log_softmax(logits, 1).mean().neg();
-        sharp * (1.0 - self.smoothing) + uniform * self.smoothing
+        self.expected_loss(log_softmax(logits, 1).neg())
     }
 }
 
@@ -52,7 +62,8 @@ pub trait Head: ErasedModule {
     /// A copy of the pointer kind.
     fn clone_head(&self) -> Box<dyn Head>;
 
-    /// Loss of a pass, with the head's class scores.
+    /// Loss of a pass, with the head's class scores. The loss is the expected one under smoothed labels, see
+    /// [`Teaching::expected_loss`].
     fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score;
 
     /// Class scores `[B, C]` of a block's output.
