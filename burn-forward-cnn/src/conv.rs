@@ -5,6 +5,7 @@ use burn::nn::BatchNorm;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Tensor, activation};
 use burn_forward::activation::RowShape;
+use burn_forward::block::Units;
 use burn_forward::{Result, shape};
 
 use crate::draw::{ConvInit, ConvShape, Draw, NormSetting};
@@ -115,22 +116,39 @@ impl ConvUnit {
     /// # Panics
     /// With other shapes.
     pub fn forward(&self, x: Tensor<4>, drive: Option<Tensor<2>>) -> Tensor<4> {
+        match (drive, &self.norm) {
+            (Some(drive), _) => self.trace(x, Some(drive)).activity,
+            // Normalisation and activation in one operation.
+            (None, Some(norm)) => self.gate(batch_norm(norm, conv2d(&self.conv, x), self.activation)),
+            (None, None) => self.gate(self.activation.forward(conv2d(&self.conv, x))),
+        }
+    }
+
+    /// The forward pass with the pre-activations, which stand between normalisation and activation.
+    ///
+    /// # Shapes
+    /// As those of [`forward`](Self::forward).
+    ///
+    /// # Panics
+    /// With other shapes.
+    pub fn trace(&self, x: Tensor<4>, drive: Option<Tensor<2>>) -> Units<Tensor<4>> {
         if let Some(drive) = &drive {
             let [rows, ..] = x.dims();
             shape::check("convolutional unit", "drive", drive.dims(), [Some(rows), Some(self.spec.shape.output)]);
         }
         let mut z = conv2d(&self.conv, x);
-        // What is added to the pre-activation comes between normalisation and activation, which are one otherwise.
-        let behind_norm = if drive.is_some() { Nonlinearity::Identity } else { self.activation };
-        let normed = self.norm.is_some();
         if let Some(norm) = &self.norm {
-            z = batch_norm(norm, z, behind_norm);
+            z = batch_norm(norm, z, Nonlinearity::Identity);
         }
-        if let Some(drive) = &drive {
+        if let Some(drive) = drive {
             let [rows, channels] = drive.dims();
-            z = z + drive.clone().reshape([rows, channels, 1, 1]);
+            z = z + drive.reshape([rows, channels, 1, 1]);
         }
-        let h = if normed && drive.is_none() { z } else { self.activation.forward(z) };
+        Units { activity: self.gate(self.activation.forward(z.clone())), pre_activation: z }
+    }
+
+    /// Squeeze-and-excite, where the unit has it.
+    fn gate(&self, h: Tensor<4>) -> Tensor<4> {
         match &self.squeeze {
             Some(squeeze) => squeeze.forward(h),
             None => h,

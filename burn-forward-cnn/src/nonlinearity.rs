@@ -21,7 +21,7 @@ impl Nonlinearity {
     pub const RELU: Self = Self::Of(ActivationFn::Relu);
 
     /// Applies the function.
-    pub fn forward(self, z: Tensor<4>) -> Tensor<4> {
+    pub fn forward<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Identity => z,
             Self::Of(f) => f.forward(z),

@@ -41,6 +41,15 @@ pub trait Activation: Clone + fmt::Debug + Send + 'static {
         self.labelled()
     }
 
+    /// The features of every row by unit and position: a channel of feature maps is one unit at every position, and every
+    /// feature of anything else a unit at one.
+    ///
+    /// # Shapes
+    /// - maps `[B, C, H, W]`: returns `[B, C, H W]`; features `[B, d]`: returns `[B, d, 1]`.
+    fn by_unit(&self) -> Tensor<3> {
+        self.features().unsqueeze_dim(2)
+    }
+
     /// The device the values are on.
     fn device(&self) -> Device;
 
@@ -70,6 +79,13 @@ impl<const D: usize> Activation for Tensor<D> {
         match self.dims()[..] {
             [rows, channels, height, width] => pooled(self.clone().reshape([rows, channels, height, width]), side),
             _ => self.features(),
+        }
+    }
+
+    fn by_unit(&self) -> Tensor<3> {
+        match self.dims()[..] {
+            [rows, channels, height, width] => self.clone().reshape([rows, channels, height * width]),
+            _ => self.features().unsqueeze_dim(2),
         }
     }
 
@@ -148,6 +164,13 @@ impl Activation for AnyActivation {
         match self {
             Self::Maps(x) => pooled(x.clone(), side),
             other => other.labelled(),
+        }
+    }
+
+    fn by_unit(&self) -> Tensor<3> {
+        match self {
+            Self::Maps(x) => x.by_unit(),
+            other => other.features().unsqueeze_dim(2),
         }
     }
 
@@ -248,6 +271,14 @@ impl RowShape {
         match self {
             Self::Features(d) | Self::Nodes(d) => d,
             Self::Maps { channels, height, width } => channels * height * width,
+        }
+    }
+
+    /// Number of units of a row: channels, of maps; else features.
+    pub fn units(self) -> usize {
+        match self {
+            Self::Maps { channels, .. } => channels,
+            other => other.len(),
         }
     }
 

@@ -11,14 +11,30 @@ use crate::activation::Activation;
 pub struct Trace<A> {
     /// The block's output `h`.
     pub output: A,
-    /// The last pre-activation `z`, with `h = f(z)` up to dropout and pooling, for losses that need it (peer
-    /// normalisation does). `None` where a block has no such thing.
-    pub pre_activation: Option<Tensor<2>>,
+    /// The units of the block's last layer that has any, for losses that [read them](crate::local::LocalLoss::reads_units)
+    /// (peer normalisation does). `None` where nobody asked, or the block has none to show.
+    pub units: Option<Units<A>>,
+}
+
+/// The units of a layer in one pass, in front of pooling and dropout: features `[B, d]`, or maps `[B, C, H, W]`.
+#[derive(Debug, Clone)]
+pub struct Units<A> {
+    /// Pre-activations `z`.
+    pub pre_activation: A,
+    /// Activities `f(z)`.
+    pub activity: A,
+}
+
+impl<A> Units<A> {
+    /// The same units as another kind of activation.
+    pub fn map<B>(self, change: impl Fn(A) -> B) -> Units<B> {
+        Units { pre_activation: change(self.pre_activation), activity: change(self.activity) }
+    }
 }
 
 impl<A> From<A> for Trace<A> {
     fn from(output: A) -> Self {
-        Self { output, pre_activation: None }
+        Self { output, units: None }
     }
 }
 
@@ -35,7 +51,8 @@ pub trait Block: Module {
     /// The forward pass.
     fn forward(&self, input: Self::Input) -> Self::Output;
 
-    /// The forward pass with what a local loss may want to see of it.
+    /// The forward pass with what a local loss may want to see of it. It may keep more in memory than
+    /// [`forward`](Self::forward) does.
     fn trace(&self, input: Self::Input) -> Trace<Self::Output> {
         self.forward(input).into()
     }

@@ -16,6 +16,12 @@ pub trait LocalLoss<S, A: Activation>: Module {
     /// - `trace.output`: `B` rows.
     /// - returns a loss `[1]`, averaged over the rows.
     fn score(&self, trace: &Trace<A>, signal: &S) -> Score;
+
+    /// Whether [`score`](Self::score) reads [`Trace::units`]. [`learn`] has the block show them only then, because a block
+    /// may have to do without its fastest operations for it.
+    fn reads_units(&self) -> bool {
+        false
+    }
 }
 
 /// One local pass: detaches the input, runs the block forward, scores it, runs backward inside the block at once,
@@ -36,7 +42,9 @@ where
     L: LocalLoss<S, B::Output>,
 {
     let _in_block = InBlock::new(index);
-    absorb(block, loss, index, block.trace(input.detach()), signal, tape)
+    let input = input.detach();
+    let trace = if loss.reads_units() { block.trace(input) } else { block.forward(input).into() };
+    absorb(block, loss, index, trace, signal, tape)
 }
 
 /// The second half of [`learn`], for a rule that runs the forward pass in its own way (with a label added to a
@@ -55,9 +63,9 @@ where
 {
     let _in_block = InBlock::new(index);
     let score = loss.score(&trace, signal);
-    let Trace { output, pre_activation } = trace;
-    // Nobody asks for it any more, and it is as large as the output.
-    drop(pre_activation);
+    let Trace { output, units } = trace;
+    // Nobody asks for them any more, and they are larger than the output.
+    drop(units);
     tape.backward_pair(&score.loss, block, loss);
     tape.record(index, score);
     output.detach()

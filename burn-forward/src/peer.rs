@@ -1,9 +1,13 @@
 //! Peer normalisation (Hinton 2022): a push towards equal mean activity that also reaches silent units.
 //!
 //! State per layer: the running mean activity `m` `[d]`, initially 0.5, `m <- 0.9 m + 0.1 mean_batch(h)` over positive
-//! samples. The term added to the loss is `lambda / B * sum_b sum_j sg(m_j - mean(m)) z_bj` on the **pre**-activations
-//! `z`: its gradient `lambda (m_j - mean(m)) / B` is not masked by `h > 0`, so a unit that is off for every sample is
-//! raised until it fires. A squared goodness alone gives such a unit no gradient at all.
+//! samples, with the activities `h = f(z)` in front of pooling and dropout. The term added to the loss is
+//! `lambda / B * sum_b sum_j sg(m_j - mean(m)) z_bj` on the **pre**-activations `z`: its gradient
+//! `lambda (m_j - mean(m)) / B` is not masked by `h > 0`, so a unit that is off for every sample is raised until it fires. A
+//! squared goodness alone gives such a unit no gradient at all.
+//!
+//! A channel of feature maps is one unit at `P` positions, since its weights are the same everywhere: `m_c` is its mean over
+//! samples and positions, and the term sums `z_bcp` over positions, as `sum-squares` sums `h_bcp^2`.
 
 use burn::module::{Module, RunningState};
 use burn::tensor::{Device, Tensor};
@@ -54,7 +58,7 @@ pub struct PeerNormalisation {
 }
 
 impl PeerNormalisation {
-    /// The state of a layer of `width` units.
+    /// The state of a layer of `width` units (channels, of maps).
     pub fn new(width: usize, config: PeerConfig, device: &Device) -> Self {
         Self {
             mean: RunningState::new(Tensor::full([width], 0.5, device)),
@@ -66,18 +70,19 @@ impl PeerNormalisation {
     /// Updates the running mean and returns the term `[1]` to add to the loss.
     ///
     /// # Shapes
-    /// - `pre_activation`: `z` of positive samples `[B, d]`; `activity`: `h` of the same `[B, d]`.
+    /// - `pre_activation`: `z` of positive samples by unit and position `[B, d, P]`, as
+    ///   [`Activation::by_unit`](crate::activation::Activation::by_unit) gives them; `activity`: `h` of the same.
     ///
     /// # Panics
     /// With other shapes.
-    pub fn penalty(&self, pre_activation: Tensor<2>, activity: Tensor<2>) -> Tensor<1> {
-        let [rows, d] = activity.dims();
+    pub fn penalty(&self, pre_activation: Tensor<3>, activity: Tensor<3>) -> Tensor<1> {
+        let [rows, d, positions] = activity.dims();
         let [units] = self.mean.value().dims();
-        require(d == units && pre_activation.dims() == [rows, d], || {
-            let given = format!("{:?} and {:?}", pre_activation.dims(), [rows, d]);
-            Error::argument("PeerNormalisation", "shapes of z and h", given, format!("[B, {units}] for both"))
+        require(d == units && pre_activation.dims() == activity.dims(), || {
+            let given = format!("{:?} and {:?}", pre_activation.dims(), [rows, d, positions]);
+            Error::argument("PeerNormalisation", "shapes of z and h", given, format!("[B, {units}, P] for both"))
         });
-        let batch_mean = activity.detach().mean_dim(0).reshape([d]);
+        let batch_mean = activity.detach().mean_dim(2).mean_dim(0).reshape([d]);
         let mean =
             self.mean.value_sync().to_device(&batch_mean.device()) * self.momentum + batch_mean * (1.0 - self.momentum);
         let mean = mean.detach();
@@ -85,13 +90,14 @@ impl PeerNormalisation {
         // Burn applies an update one step late unless asked; a checkpoint must hold the newest state.
         let _ = self.mean.value_sync();
         let push = mean.clone() - mean.mean();
-        (pre_activation * push.reshape([1, d])).sum() * (self.strength / rows as f64)
+        (pre_activation * push.reshape([1, d, 1])).sum() * (self.strength / rows as f64)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activation::Activation;
     use burn::tensor::activation::relu;
 
     #[test]
@@ -106,10 +112,24 @@ mod tests {
 
         let peer = PeerNormalisation::new(2, PeerConfig { strength: 0.1, momentum: 0.9 }, &device);
         let z = z.detach().require_grad();
-        let grads = peer.penalty(z.clone(), relu(z.clone())).backward();
+        let grads = peer.penalty(z.by_unit(), relu(z.clone()).by_unit()).backward();
         let got: Vec<f32> = z.grad(&grads).unwrap().into_data().try_to_vec().unwrap();
         // m = 0.9*0.5 + 0.1*[0, 3] = [0.45, 0.75], mean 0.6: pushes -0.15 and +0.15, times 0.1/2.
         for (g, want) in got.iter().zip([-0.0075, 0.0075, -0.0075, 0.0075]) {
+            assert!((g - want).abs() < 1e-6, "{got:?}");
+        }
+    }
+
+    #[test]
+    fn a_channel_of_maps_is_one_unit() {
+        let device = Device::flex().autodiff();
+        // One sample of two channels at 1 x 2 positions: channel 0 is silent, channel 1 puts out 2 and 4.
+        let z = Tensor::<4>::from_data([[[[-1.0, -3.0]], [[2.0, 4.0]]]], &device).require_grad();
+        let peer = PeerNormalisation::new(2, PeerConfig { strength: 0.1, momentum: 0.9 }, &device);
+        let grads = peer.penalty(z.by_unit(), relu(z.clone()).by_unit()).backward();
+        let got: Vec<f32> = z.grad(&grads).unwrap().into_data().try_to_vec().unwrap();
+        // m = 0.9*0.5 + 0.1*[0, 3] = [0.45, 0.75], mean 0.6: pushes -0.15 and +0.15, times 0.1, at every position.
+        for (g, want) in got.iter().zip([-0.015, -0.015, 0.015, 0.015]) {
             assert!((g - want).abs() < 1e-6, "{got:?}");
         }
     }

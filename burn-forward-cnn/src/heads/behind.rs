@@ -26,7 +26,7 @@ impl Head for Behind {
     }
 
     fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
-        self.head.score(&self.layers.trace(trace.output.clone()), teaching)
+        self.head.score(&self.layers.forward(trace.output.clone()).into(), teaching)
     }
 
     fn scores(&self, h: &AnyActivation) -> Tensor<2> {

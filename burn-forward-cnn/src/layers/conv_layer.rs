@@ -140,6 +140,24 @@ impl ConvLayer {
         self
     }
 
+    /// What the unit reads of an input.
+    fn enter(&self, input: AnyActivation) -> Tensor<4> {
+        let x = self.site.enter(input, self.input);
+        match &self.resize {
+            Some(resize) => resize.forward(x),
+            None => x,
+        }
+    }
+
+    /// The layer's output, from the unit's.
+    fn leave(&self, h: Tensor<4>) -> AnyActivation {
+        let h = match &self.pool {
+            Some(pool) => pool.forward(h),
+            None => h,
+        };
+        AnyActivation::Maps(self.dropout.forward(h))
+    }
+
     fn shape(&self) -> [usize; 3] {
         let [channels, height, width] = self.unit.output();
         self.pooling.map_or([channels, height, width], |p| [channels, p.side(height), p.side(width)])
@@ -193,16 +211,17 @@ impl Layer for ConvLayer {
         Some(self.unit.spec().shape.output)
     }
 
+    fn units(&self) -> Option<RowShape> {
+        Some(maps(self.unit.output()))
+    }
+
     fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let mut x = self.site.enter(input, self.input);
-        if let Some(resize) = &self.resize {
-            x = resize.forward(x);
-        }
-        let mut h = self.unit.forward(x, drive);
-        if let Some(pool) = &self.pool {
-            h = pool.forward(h);
-        }
-        AnyActivation::Maps(self.dropout.forward(h)).into()
+        let units = self.unit.trace(self.enter(input), drive);
+        Trace { output: self.leave(units.activity.clone()), units: Some(units.map(AnyActivation::Maps)) }
+    }
+
+    fn forward(&self, input: AnyActivation) -> AnyActivation {
+        self.leave(self.unit.forward(self.enter(input), None))
     }
 
     fn public_names(&self) -> Vec<(String, String)> {

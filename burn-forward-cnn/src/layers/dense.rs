@@ -2,10 +2,10 @@
 
 use burn::module::Module;
 use burn::nn::{BatchNorm, Dropout, DropoutConfig, Linear};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
-use burn_forward::block::Trace;
+use burn_forward::block::{Trace, Units};
 use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
 use burn_forward::random::Seed;
 
@@ -58,6 +58,17 @@ impl DenseLayer {
         self
     }
 
+    fn pre_activation(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Tensor<2> {
+        let mut z = self.linear.forward(self.site.normalisation.forward(input.features()));
+        if let Some(norm) = &self.norm {
+            z = norm.forward(z);
+        }
+        match drive {
+            Some(drive) => z + drive,
+            None => z,
+        }
+    }
+
     fn sizes(&self) -> [usize; 2] {
         self.linear.weight.lazy_shape().dims()
     }
@@ -101,21 +112,20 @@ impl Layer for DenseLayer {
         Some(self.sizes()[1])
     }
 
+    fn units(&self) -> Option<RowShape> {
+        Some(self.output())
+    }
+
     fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let mut z = self.linear.forward(self.site.normalisation.forward(input.features()));
-        if let Some(norm) = &self.norm {
-            z = norm.forward(z);
-        }
-        if let Some(drive) = drive {
-            z = z + drive;
-        }
-        let h = match self.activation {
-            Nonlinearity::Identity => z,
-            Nonlinearity::Of(f) => f.forward(z),
-            Nonlinearity::Relu6 => activation::relu6(z),
-            Nonlinearity::HardSwish => activation::hard_swish(z),
-        };
-        AnyActivation::Features(self.dropout.forward(h)).into()
+        let z = self.pre_activation(input, drive);
+        let units = Units { activity: self.activation.forward(z.clone()), pre_activation: z };
+        let output = AnyActivation::Features(self.dropout.forward(units.activity.clone()));
+        Trace { output, units: Some(units.map(AnyActivation::Features)) }
+    }
+
+    fn forward(&self, input: AnyActivation) -> AnyActivation {
+        let h = self.activation.forward(self.pre_activation(input, None));
+        AnyActivation::Features(self.dropout.forward(h))
     }
 
     fn public_names(&self) -> Vec<(String, String)> {

@@ -6,7 +6,7 @@ use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor};
 use burn_forward::Result;
 use burn_forward::activation::{AnyActivation, RowShape};
-use burn_forward::block::Trace;
+use burn_forward::block::{Trace, Units};
 use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
 use burn_forward::random::Seed;
 
@@ -96,6 +96,20 @@ impl Residual {
         Ok(Self { branch: units, projection, shortcut, activation, site, input, output })
     }
 
+    /// The sum of the branch and the way around it, in front of the activation; a drive enters the branch's first unit.
+    fn sum(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Tensor<4> {
+        let x = self.site.enter(input, self.input);
+        let mut h = x.clone();
+        let mut drive = drive;
+        for unit in &self.branch {
+            h = unit.forward(h, drive.take());
+        }
+        match self.around(x) {
+            Some(around) => h + around,
+            None => h,
+        }
+    }
+
     fn around(&self, x: Tensor<4>) -> Option<Tensor<4>> {
         match (&self.shortcut, &self.projection) {
             (Shortcut::None, _) => None,
@@ -178,18 +192,19 @@ impl Layer for Residual {
         self.branch.first().map(|u| u.spec().shape.output)
     }
 
+    fn units(&self) -> Option<RowShape> {
+        Some(self.output())
+    }
+
     fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let x = self.site.enter(input, self.input);
-        let mut h = x.clone();
-        let mut drive = drive;
-        for unit in &self.branch {
-            h = unit.forward(h, drive.take());
-        }
-        let sum = match self.around(x) {
-            Some(around) => h + around,
-            None => h,
-        };
-        AnyActivation::Maps(self.activation.forward(sum)).into()
+        let sum = self.sum(input, drive);
+        let activity = AnyActivation::Maps(self.activation.forward(sum.clone()));
+        let units = Units { pre_activation: AnyActivation::Maps(sum), activity: activity.clone() };
+        Trace { output: activity, units: Some(units) }
+    }
+
+    fn forward(&self, input: AnyActivation) -> AnyActivation {
+        AnyActivation::Maps(self.activation.forward(self.sum(input, None)))
     }
 
     fn public_names(&self) -> Vec<(String, String)> {

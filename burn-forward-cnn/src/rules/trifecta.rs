@@ -180,7 +180,7 @@ impl Rule for Trifecta {
     }
 
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
-        let trace = block.trace(self.entering(index, pass));
+        let trace = block.forward(self.entering(index, pass)).into();
         pass.streams = halves(&absorb(block, &self.heads[index], index, trace, &(), tape));
     }
 
@@ -201,9 +201,9 @@ impl Rule for Trifecta {
                 index += 1;
                 continue;
             }
-            let first = blocks[index].trace(self.entering(index, &pass));
+            let first = Trace::from(blocks[index].forward(self.entering(index, &pass)));
             let own = self.heads[index].score(&first, &());
-            let second = blocks[index + 1].trace(first.output);
+            let second = Trace::from(blocks[index + 1].forward(first.output));
             let next = self.heads[index + 1].score(&second, &());
             let pair = vec![blocks[index].clone(), blocks[index + 1].clone()];
             tape.backward_pair(&(own.loss.clone() + next.loss.clone()), &pair, &self.heads[index]);

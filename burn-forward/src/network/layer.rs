@@ -60,15 +60,21 @@ pub trait Layer: ErasedModule {
         None
     }
 
-    /// The forward pass.
+    /// Shape of a row of the layer's units, in front of pooling and dropout; `None` for a layer that has none (a pool) or
+    /// shows none in [`trace`](Self::trace).
+    fn units(&self) -> Option<RowShape> {
+        None
+    }
+
+    /// The forward pass, with the layer's [units](Self::units).
     ///
     /// # Shapes
     /// - `input`: `B` rows.
     /// - `drive`: `[B, drive_width]`, added to the pre-activation; ignored where `drive_width` is `None`.
     fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation>;
 
-    /// The output of [`trace`](Self::trace) without a drive, for callers that read nothing else of it: a layer that leaves a
-    /// pre-activation need not keep one then.
+    /// The output of [`trace`](Self::trace) without a drive, for callers that read nothing else of it: a layer need not keep
+    /// its units then.
     fn forward(&self, input: AnyActivation) -> AnyActivation {
         self.trace(input, None).output
     }

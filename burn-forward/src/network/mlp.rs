@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::{AnyLayer, Candidates, Layer, LayerExport, repeat_rows};
 use crate::activation::{Activation, AnyActivation, RowShape};
-use crate::block::Trace;
+use crate::block::{Trace, Units};
 use crate::init::{self, Init};
 use crate::normalise::Normaliser;
 use crate::random::Seed;
@@ -184,8 +184,10 @@ impl Dense {
     }
 
     fn finish(&self, z: Tensor<2>) -> Trace<AnyActivation> {
-        let h = self.dropout.forward(self.activation.forward(z.clone()));
-        Trace { output: AnyActivation::Features(h), pre_activation: Some(z) }
+        let activity = self.activation.forward(z.clone());
+        let output = AnyActivation::Features(self.dropout.forward(activity.clone()));
+        let units = Units { pre_activation: z, activity }.map(AnyActivation::Features);
+        Trace { output, units: Some(units) }
     }
 }
 
@@ -217,6 +219,10 @@ impl Layer for Dense {
 
     fn drive_width(&self) -> Option<usize> {
         Some(self.sizes()[1])
+    }
+
+    fn units(&self) -> Option<RowShape> {
+        Some(self.output())
     }
 
     fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {

@@ -50,34 +50,49 @@ impl Chain {
     }
 
     /// The forward pass with `drive` `[B, w]` added to the first pre-activation of the block.
+    pub fn forward_driven(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> AnyActivation {
+        self.run(input, drive, None).output
+    }
+
+    /// As [`forward_driven`](Self::forward_driven), with the [units](Self::units) of the block.
     pub fn trace_driven(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let Some((last, below)) = self.layers.split_last() else {
-            return Trace::from(input);
-        };
+        self.run(input, drive, self.layers.iter().rposition(|layer| layer.units().is_some()))
+    }
+
+    /// The forward pass with the units of layer `shown`. Only this layer and one with a drive are traced.
+    fn run(&self, input: AnyActivation, drive: Option<Tensor<2>>, shown: Option<usize>) -> Trace<AnyActivation> {
+        let mut trace = Trace::from(input);
         let mut drive = drive;
-        let step = |x, layer: &AnyLayer| match drive.take() {
-            Some(drive) => layer.trace(x, Some(drive)).output,
-            None => layer.forward(x),
-        };
-        let x = below.iter().fold(input, step);
-        last.trace(x, drive)
+        for (index, layer) in self.layers.iter().enumerate() {
+            let drive = drive.take();
+            if shown == Some(index) {
+                trace = layer.trace(trace.output, drive);
+            } else if drive.is_some() {
+                trace.output = layer.trace(trace.output, drive).output;
+            } else {
+                trace.output = layer.forward(trace.output);
+            }
+        }
+        trace
     }
 
     /// The forward passes of `C` variants of every row, `B C` rows, the variants of a row side by side.
-    pub fn trace_candidates(&self, input: &AnyActivation, candidates: &Candidates) -> Trace<AnyActivation> {
+    pub fn forward_candidates(&self, input: &AnyActivation, candidates: &Candidates) -> AnyActivation {
         let Some((first, rest)) = self.layers.split_first() else {
-            return Trace::from(input.clone());
+            return input.clone();
         };
-        let mut trace = first.trace_candidates(input, candidates);
-        for layer in rest {
-            trace = layer.trace(trace.output, None);
-        }
-        trace
+        let all = first.trace_candidates(input, candidates).output;
+        rest.iter().fold(all, |x, layer| layer.forward(x))
     }
 
     /// Shape of an output row.
     pub fn output(&self) -> RowShape {
         self.layers.last().map_or(RowShape::Features(0), |l| l.output())
+    }
+
+    /// Shape of a row of the block's units: those of its last layer that has any, in front of pooling and dropout.
+    pub fn units(&self) -> Option<RowShape> {
+        self.layers.iter().rev().find_map(|layer| layer.units())
     }
 
     /// Width of the first pre-activation, where a drive enters; `None` if the first layer takes none.

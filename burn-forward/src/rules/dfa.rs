@@ -60,25 +60,25 @@ impl RuleSpec for DfaConfig {
     }
 
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        let widths = network.blocks().iter().map(|block| Chain::output(block).len());
         Ok(AnyRule::new(Dfa {
-            feedback: feedback(network, classes, seed)?,
+            feedback: feedback(network, widths, classes, seed)?,
             output: output_layer(network, classes, self.bias, seed)?,
             sign: self.sign,
         }))
     }
 }
 
-/// One fixed matrix per block, from the stream `feedback` of `seed`.
-pub(super) fn feedback(network: &Network, classes: usize, seed: Seed) -> Result<Vec<ProjectedFeedback>> {
+/// One fixed matrix per block, to so many features each, from the stream `feedback` of `seed`.
+pub(super) fn feedback(
+    network: &Network,
+    widths: impl Iterator<Item = usize>,
+    classes: usize,
+    seed: Seed,
+) -> Result<Vec<ProjectedFeedback>> {
     let device = super::registry::device_of(network);
-    network
-        .blocks()
-        .iter()
-        .enumerate()
-        .map(|(i, b)| {
-            ProjectedFeedback::new(b.output().len(), classes, &mut seed.stream("feedback", &[i as u64]), &device)
-        })
-        .collect()
+    let matrix = |(i, width)| ProjectedFeedback::new(width, classes, &mut seed.stream("feedback", &[i]), &device);
+    (0u64..).zip(widths).map(matrix).collect()
 }
 
 /// The classifier on the last block.
@@ -105,9 +105,8 @@ impl Rule for Dfa {
         let mut pass = Pass::of(batch);
         let mut x = batch.inputs.clone();
         for block in network.blocks() {
-            let trace = block.trace(x.detach());
-            x = trace.output.clone();
-            pass.reference.push(Some(trace));
+            x = block.forward(x.detach());
+            pass.reference.push(Some(x.clone().into()));
         }
         let trace = Trace::from(x.detach());
         let score = self.output.score(&trace, &Labels(pass.labels.clone()));

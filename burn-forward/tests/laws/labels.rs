@@ -66,16 +66,16 @@ fn candidates_together_are_candidates_one_by_one() {
                 };
                 let fast = layer.trace_candidates(&x, &candidates);
                 let literal = Literal { layer: layer.clone() }.trace_candidates(&x, &candidates);
-                let z = |trace: &Trace<AnyActivation>| numbers(trace.pre_activation.clone().unwrap());
+                let z = |trace: &Trace<AnyActivation>| features(&trace.units.clone().unwrap().pre_activation);
                 assert_close(&z(&fast), &z(&literal), 1e-5, &what);
                 assert_close(&features(&fast.output), &features(&literal.output), 1e-5, &what);
 
                 // And both are one pass per candidate, row `b count + c` being candidate `c` of row `b`.
                 for c in 0..count {
                     let row = |t: &Tensor<2>| t.clone().slice([c..c + 1, 0..t.dims()[1]]).repeat_dim(0, rows);
-                    let features = candidates.inputs.iter().fold(x.features(), |x, i| x + row(i));
-                    let one = layer.trace(x.with_features(features), candidates.drives.as_ref().map(row));
-                    let one = numbers(one.pre_activation.unwrap());
+                    let added = candidates.inputs.iter().fold(x.features(), |x, i| x + row(i));
+                    let one = layer.trace(x.with_features(added), candidates.drives.as_ref().map(row));
+                    let one = features(&one.units.unwrap().pre_activation);
                     let all = z(&fast);
                     for b in 0..rows {
                         let at = (b * count + c) * width;

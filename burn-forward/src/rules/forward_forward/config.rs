@@ -308,7 +308,20 @@ impl RuleSpec for ForwardForwardConfig {
             let unit = settings.goodness.at_unit_scale(width, &device)?;
             let slope = settings.goodness.slope(width, unit);
             let peer = PeerConfig { strength: settings.peer.strength * slope, ..settings.peer };
-            let peer = (peer.strength > 0.0).then(|| PeerNormalisation::new(width, peer, &device));
+            let units = || {
+                block.units().ok_or_else(|| {
+                    Error::argument(
+                        "forward-forward",
+                        format!("peer normalisation of block {i}"),
+                        "on",
+                        "strength 0: no layer of the block shows its units",
+                    )
+                })
+            };
+            let peer = match peer.strength > 0.0 {
+                true => Some(PeerNormalisation::new(units()?.units(), peer, &device)),
+                false => None,
+            };
             heads.push(GoodnessHead {
                 label,
                 peer,

@@ -39,16 +39,20 @@ pub(super) struct Polarity {
 impl<A: Activation> LocalLoss<Polarity, A> for GoodnessHead {
     fn score(&self, trace: &Trace<A>, signal: &Polarity) -> Score {
         let h = trace.output.features();
-        let [rows, width] = h.dims();
+        let [rows, _] = h.dims();
         let b = signal.positives;
-        let g = self.pieces.goodness.of(h.clone());
+        let g = self.pieces.goodness.of(h);
         let (positive, negative) = (g.clone().narrow(0, 0, b), g.narrow(0, b, rows - b));
         let mut loss =
             self.pieces.loss.forward(positive.clone(), negative.clone(), self.pieces.unit) * self.pieces.weight;
-        if let (Some(peer), Some(z)) = (&self.peer, &trace.pre_activation) {
-            let [_, z_width] = z.dims();
-            loss = loss + peer.penalty(z.clone().slice([0..b, 0..z_width]), h.slice([0..b, 0..width]));
+        if let (Some(peer), Some(units)) = (&self.peer, &trace.units) {
+            let positives = |of: &A| of.by_unit().narrow(0, 0, b);
+            loss = loss + peer.penalty(positives(&units.pre_activation), positives(&units.activity));
         }
         Score { goodness_positive: Some(positive), goodness_negative: Some(negative), ..Score::from(loss) }
+    }
+
+    fn reads_units(&self) -> bool {
+        self.peer.is_some()
     }
 }

@@ -34,7 +34,7 @@ use super::{Pass, ReadoutExport, Rule, Scores, StepContext};
 use crate::activation::{Activation, AnyActivation};
 use crate::data::Batch;
 use crate::label::{self, LabelInput, one_hot};
-use crate::local::absorb;
+use crate::local::{LocalLoss, absorb};
 use crate::negatives::{self, Negatives};
 use crate::network::{Candidates, Chain, Network};
 use crate::normalise::Normaliser;
@@ -95,7 +95,7 @@ impl ForwardForward {
         let mut features = Vec::new();
         for (i, block) in network.blocks().iter().enumerate() {
             let drive = self.drive(i, &neutral).map(Tensor::without_autodiff);
-            x = block.trace_driven(x, drive).output;
+            x = block.forward_driven(x, drive);
             if i >= head_start(self.heads.len()) {
                 features.push(Normaliser::Rms.forward(x.features()));
             }
@@ -120,12 +120,11 @@ impl ForwardForward {
         let mut x = base;
         for (i, block) in network.blocks().iter().enumerate() {
             let drives = self.heads[i].label.as_ref().map(|v| v.val());
-            let trace = if i == 0 {
-                block.trace_candidates(&x, &Candidates { count: classes, inputs: deltas.clone(), drives })
+            x = if i == 0 {
+                block.forward_candidates(&x, &Candidates { count: classes, inputs: deltas.clone(), drives })
             } else {
-                block.trace_driven(x, drives.map(|v| v.repeat_dim(0, rows)))
+                block.forward_driven(x, drives.map(|v| v.repeat_dim(0, rows)))
             };
-            x = trace.output;
             goodness.push(self.settings.goodness.of(x.features()).reshape([rows, classes]));
         }
         goodness
@@ -173,14 +172,18 @@ impl Rule for ForwardForward {
 
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
         let (both, drive, positives) = self.both(index, pass);
-        let trace = block.trace_driven(both.detach(), drive);
-        let h = absorb(block, &self.heads[index], index, trace, &Polarity { positives }, tape);
+        let (both, head) = (both.detach(), &self.heads[index]);
+        let trace = match LocalLoss::<_, AnyActivation>::reads_units(head) {
+            true => block.trace_driven(both, drive),
+            false => block.forward_driven(both, drive).into(),
+        };
+        let h = absorb(block, head, index, trace, &Polarity { positives }, tape);
         pass.streams = split(&h, positives);
     }
 
     fn advance(&self, index: usize, block: &Chain, pass: &mut Pass) {
         let (both, drive, positives) = self.both(index, pass);
-        let h = block.trace_driven(both, drive).output.detach();
+        let h = block.forward_driven(both, drive).detach();
         pass.streams = split(&h, positives);
     }
 
@@ -222,7 +225,7 @@ impl Rule for ForwardForward {
         let mut x = self.inject(&batch.inputs, &labels);
         let mut outputs = Vec::with_capacity(network.len());
         for (i, block) in network.blocks().iter().enumerate() {
-            x = block.trace_driven(x, self.drive(i, &labels)).output;
+            x = block.forward_driven(x, self.drive(i, &labels));
             outputs.push(x.clone());
         }
         outputs
