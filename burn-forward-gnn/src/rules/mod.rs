@@ -48,11 +48,15 @@ fn is_of_pairs(input: &AnyActivation) -> bool {
     input.nodes().is_some_and(|nodes| matches!(nodes.labelled, Labelled::Pairs(..)))
 }
 
-/// Scores of every block, and the readouts `sum`, the logarithm of the mean over blocks of their class probabilities, and
-/// `last`.
+/// Name of the readout that averages the blocks' class probabilities.
+const MEAN_PROBABILITY: &str = "mean-probability";
+
+/// Scores of every block, and the readouts `mean-probability`, the logarithm of the mean over blocks of their class
+/// probabilities, and `last`.
 fn mean_of_probabilities(blocks: Vec<Tensor<2>>) -> Scores {
     let last = blocks[blocks.len() - 1].clone();
     let sum = blocks[1..].iter().fold(softmax(blocks[0].clone(), 1), |sum, b| sum + softmax(b.clone(), 1));
     let mean = (sum / blocks.len() as f64).clamp_min(1e-30).log();
-    Scores { blocks: blocks.into_iter().map(Some).collect(), readouts: vec![("sum", mean), ("last", last)], primary: 0 }
+    let readouts = vec![(MEAN_PROBABILITY, mean), ("last", last)];
+    Scores { blocks: blocks.into_iter().map(Some).collect(), readouts, primary: 0 }
 }

@@ -44,7 +44,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::virtual_nodes::{virtual_rows, with_virtual_nodes};
-use super::{is_of_pairs, mean_of_probabilities, needs_a_graph, top_down};
+use super::{MEAN_PROBABILITY, is_of_pairs, mean_of_probabilities, needs_a_graph, top_down};
 use crate::graph::GraphTask;
 
 /// What represents a class.
@@ -77,9 +77,19 @@ pub enum TopDown {
 pub enum NodeReadout {
     /// Those of all blocks: the mean of their class probabilities.
     #[default]
-    Sum,
+    MeanProbability,
     /// Those of the last block alone.
     Last,
+}
+
+impl NodeReadout {
+    /// Its name among the readouts of an evaluation.
+    fn name(self) -> &'static str {
+        match self {
+            Self::MeanProbability => MEAN_PROBABILITY,
+            Self::Last => "last",
+        }
+    }
 }
 
 /// Settings of `single-forward`.
@@ -89,7 +99,7 @@ pub enum NodeReadout {
 /// | `representatives` | virtual-nodes | virtual-nodes, prototypes | what represents a class; without effect on pairs of nodes |
 /// | `temperature` | 1 | > 0 | `tau` |
 /// | `top-down` | none | none, to-input, to-loss | how blocks hear from the blocks above; not for a greedy schedule |
-/// | `readout` | sum | sum, last | prediction from all blocks or from the last alone |
+/// | `readout` | mean-probability | mean-probability, last | prediction from all blocks or from the last alone |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SingleForwardConfig {
@@ -118,7 +128,7 @@ impl Default for SingleForwardConfig {
             representatives: Representatives::default(),
             temperature: 1.0,
             top_down: TopDown::None,
-            readout: NodeReadout::Sum,
+            readout: NodeReadout::MeanProbability,
         }
     }
 }
@@ -243,10 +253,15 @@ impl SingleForward {
         self.loss.settings.top_down
     }
 
-    /// The states of a new start.
-    fn fresh_states(&self, network: &Network, inputs: &AnyActivation) -> Vec<AnyActivation> {
+    /// The states of a new start; see [`top_down::bottom_up`].
+    fn fresh_states(
+        &self,
+        network: &Network,
+        inputs: &AnyActivation,
+        carry: fn(AnyActivation) -> AnyActivation,
+    ) -> Vec<AnyActivation> {
         let virtual_nodes = self.loss.settings.representatives == Representatives::VirtualNodes && !is_of_pairs(inputs);
-        top_down::bottom_up(network, self.enter(inputs), self.loss.classes, self.top_down(), virtual_nodes)
+        top_down::bottom_up(network, self.enter(inputs), self.loss.classes, self.top_down(), virtual_nodes, carry)
     }
 
     fn kept_states(&self) -> MutexGuard<'_, Vec<AnyActivation>> {
@@ -264,7 +279,10 @@ impl Rule for SingleForward {
             TopDown::None => vec![self.enter(&batch.inputs)],
             TopDown::ToInput | TopDown::ToLoss => {
                 let kept = std::mem::take(&mut *self.kept_states());
-                if context.key.index == 0 || kept.is_empty() { self.fresh_states(network, &batch.inputs) } else { kept }
+                match context.key.index == 0 || kept.is_empty() {
+                    true => self.fresh_states(network, &batch.inputs, Activation::detach),
+                    false => kept,
+                }
             }
         };
         Pass { streams, ..Pass::of(batch) }
@@ -321,12 +339,10 @@ impl Rule for SingleForward {
             let outputs = network.forward_all(self.enter(&inputs));
             mean_of_probabilities(outputs.iter().map(|h| self.loss.scores(h, None)).collect())
         } else {
-            top_down::scores(network, self.fresh_states(network, &inputs), &self.loss, self.top_down())
+            let states = self.fresh_states(network, &inputs, Activation::detach);
+            top_down::scores(network, states, &self.loss, self.top_down())
         };
-        let wanted = match self.loss.settings.readout {
-            NodeReadout::Sum => "sum",
-            NodeReadout::Last => "last",
-        };
+        let wanted = self.loss.settings.readout.name();
         scores.primary = scores.readouts.iter().position(|(name, _)| *name == wanted).unwrap_or(scores.primary);
         scores
     }
@@ -335,7 +351,8 @@ impl Rule for SingleForward {
         match self.top_down() {
             TopDown::None => network.forward_all(self.enter(&batch.inputs)),
             TopDown::ToInput | TopDown::ToLoss => {
-                self.fresh_states(network, &batch.inputs).into_iter().skip(1).take(network.len()).collect()
+                let states = self.fresh_states(network, &batch.inputs, |state| state);
+                states.into_iter().skip(1).take(network.len()).collect()
             }
         }
     }
@@ -345,6 +362,7 @@ impl Rule for SingleForward {
             "kind": "representatives",
             "representatives": self.loss.settings.representatives,
             "temperature": self.loss.settings.temperature,
+            "readout": self.loss.settings.readout,
         });
         ReadoutExport { description, ..ReadoutExport::default() }
     }

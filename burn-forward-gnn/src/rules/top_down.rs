@@ -16,6 +16,7 @@ use burn_forward::normalise::Normaliser;
 use burn_forward::rules::{Pass, Scores};
 use burn_forward::tape::{Labels, Tape};
 
+use super::MEAN_PROBABILITY;
 use super::single_forward::{RepresentativeCrossEntropy, TopDown};
 use crate::graph::GraphTask;
 
@@ -45,10 +46,10 @@ fn label_state(input: &AnyActivation, classes: usize, virtual_nodes: bool) -> An
     input.with_features(Tensor::from_data(TensorData::new(values, [rows, classes]), &input.device()))
 }
 
-/// What block `index` is given of the states.
+/// What block `index` is given of the states; gradients flow through it to those that have any.
 fn input_of(index: usize, states: &[AnyActivation], how: TopDown) -> AnyActivation {
     let AnyActivation::Nodes(nodes) = &states[index] else {
-        return states[index].with_features(normalised(&states[index])).detach();
+        return states[index].with_features(normalised(&states[index]));
     };
     // The input comes normalised, once for all steps.
     let below = if index == 0 { nodes.features.clone() } else { nodes.features.normalised(Normaliser::L2) };
@@ -56,7 +57,7 @@ fn input_of(index: usize, states: &[AnyActivation], how: TopDown) -> AnyActivati
         TopDown::ToInput => below.with_columns(normalised(&states[index + 2])),
         TopDown::ToLoss | TopDown::None => below,
     };
-    AnyActivation::Nodes(Nodes { features: features.detach(), memo: None, ..nodes.clone() })
+    AnyActivation::Nodes(Nodes { features, memo: None, ..nodes.clone() })
 }
 
 /// What the loss of block `index` sees of its `output`: as it is, or its mean with the states of all blocks above.
@@ -69,13 +70,15 @@ fn judged(index: usize, output: &AnyActivation, states: &[AnyActivation], how: T
     output.with_features(sum / (above.len() + 1) as f64)
 }
 
-/// The states from the input upwards; of what is not known yet a block hears zeros.
+/// The states from the input upwards, each handed on by `carry`, which says whether gradients flow from state to state; of
+/// what is not known yet a block hears zeros.
 pub(super) fn bottom_up(
     network: &Network,
     input: AnyActivation,
     classes: usize,
     how: TopDown,
     virtual_nodes: bool,
+    carry: fn(AnyActivation) -> AnyActivation,
 ) -> Vec<AnyActivation> {
     let rows = input.rows();
     let labels = label_state(&input, classes, virtual_nodes);
@@ -91,7 +94,7 @@ pub(super) fn bottom_up(
     states.extend(widths.map(|width| input.with_features(Tensor::zeros([rows, width], &device))));
     states.push(labels);
     for (index, block) in network.blocks().iter().enumerate() {
-        states[index + 1] = block.forward(input_of(index, &states, how)).detach();
+        states[index + 1] = carry(block.forward(input_of(index, &states, how)));
     }
     states
 }
@@ -114,7 +117,7 @@ pub(super) fn learn_block(
     tape: &mut Tape,
     how: TopDown,
 ) {
-    let output = block.forward(input_of(index, &pass.streams, how));
+    let output = block.forward(input_of(index, &pass.streams, how).detach());
     let trace = Trace::from(judged(index, &output, &pass.streams, how));
     absorb(block, loss, index, trace, &Labels(pass.labels.clone()), tape);
     pass.streams[index + 1] = output.detach();
@@ -154,7 +157,7 @@ pub(super) fn scores(
     let last = log(sums[sums.len() - 1].clone());
     Scores {
         blocks: sums.into_iter().map(|s| Some(log(s))).collect(),
-        readouts: vec![("sum", log(all)), ("last", last)],
+        readouts: vec![(MEAN_PROBABILITY, log(all)), ("last", last)],
         primary: 0,
     }
 }
