@@ -4,14 +4,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
 mod laws {
+    #[path = "../../../burn-forward/tests/laws/audit.rs"]
+    mod audit;
     #[path = "../../../burn-forward/tests/laws/extreme_data.rs"]
     mod extreme_data;
     #[path = "../../../burn-forward/tests/laws/finite_difference.rs"]
     mod finite_difference;
     #[path = "../../../burn-forward/tests/laws/locality.rs"]
     mod locality;
+    #[path = "../../../burn-forward/tests/laws/readouts.rs"]
+    mod readouts;
+    #[path = "../../../burn-forward/tests/laws/smoothing.rs"]
+    mod smoothing;
     #[path = "../../../burn-forward/tests/laws/state.rs"]
     mod state;
+    #[path = "../../../burn-forward/tests/laws/supervision.rs"]
+    mod supervision;
     #[path = "../../../burn-forward/tests/laws/values.rs"]
     mod values;
     #[path = "../../../burn-forward/tests/laws/walk.rs"]
@@ -22,4 +30,5 @@ mod laws {
     mod learning;
     mod overlap;
     mod toy;
+    mod units;
 }

@@ -205,7 +205,7 @@ fn heads_that_the_readout_reads_are_parameters_of_inference() {
     let counts = |readout: &str| {
         let network = network("resnet", &settings, Partition::Named(PartitionName::Residual), 32);
         let own = parameters(&network);
-        let (spec, _) = (row.parse)(&json!({"readout": readout})).unwrap();
+        let (spec, _) = (row.parse)(&json!({"readout": readout}), &[]).unwrap();
         let rule = spec.build(&network, 10, Seed::new(0)).unwrap();
         let (inference, teaching) = Run::parameter_counts(&LocalModel::new(network, rule, Seed::new(0)));
         (inference - own, teaching)

@@ -32,7 +32,7 @@ fn model(network: &str, settings: &Value, classes: usize, side: usize, partition
     let layers = (row.parse)(settings).unwrap().0.layers(input, Seed::new(seed), &device).unwrap();
     let network = Network::new(layers, partition).unwrap();
     let row = registry.rules.iter().find(|row| row.name == "backprop").unwrap();
-    let rule = (row.parse)(&json!({})).unwrap().0.build(&network, classes, Seed::new(seed)).unwrap();
+    let rule = (row.parse)(&json!({}), &registry.rules).unwrap().0.build(&network, classes, Seed::new(seed)).unwrap();
     LocalModel::new(network, rule, Seed::new(seed))
 }
 

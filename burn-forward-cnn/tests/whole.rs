@@ -135,7 +135,7 @@ fn same_as_ordinary(device: Device, parts: Parts) {
     let (spec, _) = (row.parse)(&json!({"channels": [4, 6]})).unwrap();
     let network = Network::new(spec.layers(INPUT, seed(), &device).unwrap(), Partition::WHOLE).unwrap();
     let row = registry.rules.iter().find(|row| row.name == "backprop").unwrap();
-    let rule = (row.parse)(&json!({})).unwrap().0.build(&network, CLASSES, seed()).unwrap();
+    let rule = (row.parse)(&json!({}), &registry.rules).unwrap().0.build(&network, CLASSES, seed()).unwrap();
     let mut model = LocalModel::new(network, rule, seed());
     let mut plain = Plain::new(&parameters(&model), &device);
 

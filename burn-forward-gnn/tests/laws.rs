@@ -7,9 +7,11 @@ mod laws {
     #[path = "../../../burn-forward/tests/laws/values.rs"]
     mod values;
 
+    mod audit;
     mod extreme_data;
     mod learning;
     mod locality;
+    mod readouts;
     mod refusals;
     mod sampling;
     mod state;

@@ -6,6 +6,7 @@
 
 mod laws {
     mod adding;
+    mod audit;
     mod closed_form;
     mod equivalence;
     mod extreme_data;
@@ -14,7 +15,10 @@ mod laws {
     mod learning;
     mod locality;
     mod outside;
+    mod readouts;
+    mod smoothing;
     mod state;
+    mod supervision;
     mod toy;
     mod values;
     mod walk;

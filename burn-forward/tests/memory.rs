@@ -64,7 +64,7 @@ fn model_of(
     device: &Device,
 ) -> LocalModel {
     let row = rule_entries().into_iter().find(|row| row.name == rule).unwrap();
-    let spec = (row.parse)(settings).unwrap().0;
+    let spec = (row.parse)(settings, &rule_entries()).unwrap().0;
     let net =
         MlpConfig { widths: vec![WIDTH; depth], activation, dropout: 0.0, normalisation, init: Default::default() };
     let layers = net.layers(RowShape::Features(WIDTH), Seed::new(0), device).unwrap();
@@ -125,7 +125,7 @@ fn memory_does_not_grow_with_depth() {
     };
     for row in rule_entries() {
         let settings = settings(row.name);
-        let local = (row.parse)(&settings).unwrap().0.is_local();
+        let local = (row.parse)(&settings, &rule_entries()).unwrap().0.is_local();
         let [shallow, deep] = [3, 12].map(|depth| model(row.name, &settings, depth, &device));
         let growth = (peak_of_a_step(&deep, &batch) as f64 - peak_of_a_step(&shallow, &batch) as f64) / 9.0;
         let growth = growth / ACTIVATION as f64;

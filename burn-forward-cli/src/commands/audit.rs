@@ -38,7 +38,10 @@ fn show(rule: &str, blocks: &[Alignment], as_json: bool) -> Result<()> {
     ))?;
     let rows: Vec<Vec<String>> = blocks
         .iter()
-        .map(|b| vec![b.index.to_string(), format!("{:.2}", b.angle_degrees), format!("{:.4}", b.norm_ratio)])
+        .map(|b| {
+            let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
+            vec![b.index.to_string(), number(b.angle_degrees, 2), number(b.norm_ratio, 4)]
+        })
         .collect();
     print(table(&["block", "degrees", "length / gradient"], &rows))
 }

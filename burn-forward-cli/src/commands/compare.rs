@@ -99,8 +99,13 @@ pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool
     let mut arms: Vec<Arm> = Vec::new();
     // Names that say what an arm is, the shortest first.
     let mut given: Vec<[String; 2]> = Vec::new();
+    // Deep supervision gets the heads that the rules have: those of the first rule with any.
+    let mut deep_supervision = json!({"name": "deep-supervision"});
     for path in configs {
         let config = RunConfig::load(path, &change.assignments(), &registry())?;
+        if config.rule.classifiers().is_some() && deep_supervision.get("heads").is_none() {
+            deep_supervision["heads"] = config.resolved()["rule"].clone();
+        }
         given.push([config.rule_name.clone(), config.name.clone()]);
         arms.push(Arm { name: String::new(), config: config.resolved().clone(), base: path.clone() });
     }
@@ -108,9 +113,9 @@ pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool
     let epochs = budget(&configs[0], change)?;
     let base = arms[0].base.clone();
     let has = |arms: &[Arm], rule: &str| arms.iter().any(|a| a.config["rule"]["name"] == rule);
-    let baseline = |name: &str, rule: &str, checkpointing: bool| {
+    let baseline = |name: &str, rule: &Value, checkpointing: bool| {
         let mut config = first.clone();
-        config["rule"] = json!({"name": rule});
+        config["rule"] = rule.clone();
         config["schedule"] = json!({"name": "simultaneous"});
         config["training"]["epochs"] = json!(epochs);
         if let Some(optimizer) = config["optimizer"].as_object_mut() {
@@ -123,9 +128,10 @@ pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool
         Arm { name: name.into(), config, base: base.clone() }
     };
     // A network that the first config trained as one block needs its own partition back for the heads.
-    for rule in ["backprop", "deep-supervision"] {
-        if !has(&arms, rule) {
-            arms.push(baseline(rule, rule, false));
+    let backprop = json!({"name": "backprop"});
+    for (name, rule) in [("backprop", &backprop), ("deep-supervision", &deep_supervision)] {
+        if !has(&arms, name) {
+            arms.push(baseline(name, rule, false));
         }
     }
     // What an architecture wants to be compared with beside that: graph networks have two baselines of back-propagation.
@@ -136,7 +142,7 @@ pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool
         .map_or_else(Vec::new, |n| (n.baselines)(&first));
     for (name, config) in further {
         if !arms.iter().any(|a| a.config["rule"] == config["rule"] && a.config["network"] == config["network"]) {
-            let mut arm = baseline(name, "backprop", false);
+            let mut arm = baseline(name, &backprop, false);
             for part in ["rule", "network", "data"] {
                 arm.config[part] = config[part].clone();
             }
@@ -144,7 +150,7 @@ pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool
         }
     }
     if checkpointing {
-        arms.push(baseline("backprop-checkpointing", "backprop", true));
+        arms.push(baseline("backprop-checkpointing", &backprop, true));
     }
     // Baselines are known by their names, so the given arms take what is left.
     let mut taken: Vec<String> = arms[given.len()..].iter().map(|arm| arm.name.to_lowercase()).collect();

@@ -6,7 +6,9 @@
 use burn_forward::Result;
 use burn_forward::network::Network;
 use burn_forward::random::Seed;
-use burn_forward::rules::{AnyHead, AnyRule, ClassifierSettings, HeadReadout, LocalClassifiers, RuleSpec};
+use burn_forward::rules::{
+    AnyHead, AnyRule, ClassifierSettings, ClassifierSpec, HeadReadout, LocalClassifiers, RuleSpec,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +48,17 @@ fn half() -> f64 {
 }
 
 impl RuleSpec for AugLocalConfig {
+    fn classifiers(&self) -> Option<&dyn ClassifierSpec> {
+        Some(self)
+    }
+
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        Ok(AnyRule::new(self.build_classifiers(network, classes, seed)?))
+    }
+}
+
+impl ClassifierSpec for AugLocalConfig {
+    fn build_classifiers(&self, network: &Network, classes: usize, seed: Seed) -> Result<LocalClassifiers> {
         let following = Following::new(network, Copying { depth: self.depth, pyramid: self.pyramid }, seed);
         let last = network.len() - 1;
         let heads = heads_of(network, classes, seed, |index, shape, draw| {
@@ -58,6 +70,6 @@ impl RuleSpec for AugLocalConfig {
             Ok(Some(behind(copies, classifier)))
         })?;
         let settings = ClassifierSettings { readout: self.readout, ..ClassifierSettings::default() };
-        Ok(AnyRule::new(LocalClassifiers::of(heads, settings)))
+        Ok(LocalClassifiers::of(heads, settings))
     }
 }

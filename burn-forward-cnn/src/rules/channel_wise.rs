@@ -16,7 +16,9 @@ use burn_forward::Result;
 use burn_forward::network::Network;
 use burn_forward::normalise::Normaliser;
 use burn_forward::random::Seed;
-use burn_forward::rules::{AnyHead, AnyRule, Between, ClassifierSettings, HeadReadout, LocalClassifiers, RuleSpec};
+use burn_forward::rules::{
+    AnyHead, AnyRule, Between, ClassifierSettings, ClassifierSpec, HeadReadout, LocalClassifiers, RuleSpec,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +66,17 @@ pub struct ChannelWiseConfig {
 }
 
 impl RuleSpec for ChannelWiseConfig {
+    fn classifiers(&self) -> Option<&dyn ClassifierSpec> {
+        Some(self)
+    }
+
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        Ok(AnyRule::new(self.build_classifiers(network, classes, seed)?))
+    }
+}
+
+impl ClassifierSpec for ChannelWiseConfig {
+    fn build_classifiers(&self, network: &Network, classes: usize, seed: Seed) -> Result<LocalClassifiers> {
         let heads = heads_of(network, classes, seed, |_, shape, _| {
             Ok(Some(AnyHead::new(ClassGroups::new(shape, classes, self.goodness, self.loss)?)))
         })?;
@@ -72,7 +84,12 @@ impl RuleSpec for ChannelWiseConfig {
             GroupBetween::None => Between::default(),
             GroupBetween::GroupNorm => Between { normaliser: Normaliser::LayerNorm, groups: classes },
         };
-        let settings = ClassifierSettings { readout: self.readout, between, shortcut: self.shortcut, image: false };
-        Ok(AnyRule::new(LocalClassifiers::of(heads, settings)))
+        let settings = ClassifierSettings {
+            readout: self.readout,
+            between,
+            shortcut: self.shortcut,
+            ..ClassifierSettings::default()
+        };
+        Ok(LocalClassifiers::of(heads, settings))
     }
 }

@@ -10,7 +10,9 @@ use burn_forward::Result;
 use burn_forward::activation::RowShape;
 use burn_forward::network::Network;
 use burn_forward::random::Seed;
-use burn_forward::rules::{AnyHead, AnyRule, ClassifierSettings, HeadReadout, LocalClassifiers, RuleSpec};
+use burn_forward::rules::{
+    AnyHead, AnyRule, ClassifierSettings, ClassifierSpec, HeadReadout, LocalClassifiers, RuleSpec,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +37,17 @@ pub struct DecoupledGreedyConfig {
 }
 
 impl RuleSpec for DecoupledGreedyConfig {
+    fn classifiers(&self) -> Option<&dyn ClassifierSpec> {
+        Some(self)
+    }
+
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        Ok(AnyRule::new(self.build_classifiers(network, classes, seed)?))
+    }
+}
+
+impl ClassifierSpec for DecoupledGreedyConfig {
+    fn build_classifiers(&self, network: &Network, classes: usize, seed: Seed) -> Result<LocalClassifiers> {
         let last = network.len() - 1;
         let heads = heads_of(network, classes, seed, |index, shape, draw| {
             if index == last && !matches!(shape, RowShape::Maps { .. }) {
@@ -44,6 +56,6 @@ impl RuleSpec for DecoupledGreedyConfig {
             Ok(Some(AnyHead::new(AuxiliaryNetwork::new(self.auxiliary, shape, classes, draw)?)))
         })?;
         let settings = ClassifierSettings { readout: self.readout, ..ClassifierSettings::default() };
-        Ok(AnyRule::new(LocalClassifiers::of(heads, settings)))
+        Ok(LocalClassifiers::of(heads, settings))
     }
 }

@@ -11,7 +11,9 @@ use burn_forward::Result;
 use burn_forward::activation::RowShape;
 use burn_forward::network::Network;
 use burn_forward::random::Seed;
-use burn_forward::rules::{AnyHead, AnyRule, ClassifierSettings, HeadReadout, LocalClassifiers, RuleSpec};
+use burn_forward::rules::{
+    AnyHead, AnyRule, ClassifierSettings, ClassifierSpec, HeadReadout, LocalClassifiers, RuleSpec,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +61,17 @@ fn cnn() -> AuxiliaryKind {
 }
 
 impl RuleSpec for InfoProConfig {
+    fn classifiers(&self) -> Option<&dyn ClassifierSpec> {
+        Some(self)
+    }
+
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        Ok(AnyRule::new(self.build_classifiers(network, classes, seed)?))
+    }
+}
+
+impl ClassifierSpec for InfoProConfig {
+    fn build_classifiers(&self, network: &Network, classes: usize, seed: Seed) -> Result<LocalClassifiers> {
         let image = network.input().ok_or_else(|| {
             burn_forward::Error::argument("info-pro", "shape of the images", "unknown", "a network built for images")
         })?;
@@ -75,6 +87,6 @@ impl RuleSpec for InfoProConfig {
             Ok(Some(AnyHead::new(Reconstruction::new(classifier, shape, image, weights, draw)?)))
         })?;
         let settings = ClassifierSettings { readout: self.readout, image: true, ..ClassifierSettings::default() };
-        Ok(AnyRule::new(LocalClassifiers::of(heads, settings)))
+        Ok(LocalClassifiers::of(heads, settings))
     }
 }

@@ -13,7 +13,9 @@
 use burn_forward::Result;
 use burn_forward::network::Network;
 use burn_forward::random::Seed;
-use burn_forward::rules::{AnyHead, AnyRule, ClassifierSettings, HeadReadout, LocalClassifiers, RuleSpec};
+use burn_forward::rules::{
+    AnyHead, AnyRule, ClassifierSettings, ClassifierSpec, HeadReadout, LocalClassifiers, RuleSpec,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,11 +49,21 @@ fn beta() -> f64 {
 }
 
 impl RuleSpec for PredsimConfig {
+    fn classifiers(&self) -> Option<&dyn ClassifierSpec> {
+        Some(self)
+    }
+
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        Ok(AnyRule::new(self.build_classifiers(network, classes, seed)?))
+    }
+}
+
+impl ClassifierSpec for PredsimConfig {
+    fn build_classifiers(&self, network: &Network, classes: usize, seed: Seed) -> Result<LocalClassifiers> {
         let heads = heads_of(network, classes, seed, |_, shape, draw| {
             Ok(Some(AnyHead::new(LocalErrors::new(shape, classes, self.error, self.beta, draw)?)))
         })?;
         let settings = ClassifierSettings { readout: self.readout, ..ClassifierSettings::default() };
-        Ok(AnyRule::new(LocalClassifiers::of(heads, settings)))
+        Ok(LocalClassifiers::of(heads, settings))
     }
 }

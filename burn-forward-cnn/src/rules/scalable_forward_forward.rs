@@ -19,7 +19,9 @@ use burn_forward::activation::RowShape;
 use burn_forward::network::Network;
 use burn_forward::normalise::Normaliser;
 use burn_forward::random::Seed;
-use burn_forward::rules::{AnyHead, AnyRule, Between, ClassifierSettings, HeadReadout, LocalClassifiers, RuleSpec};
+use burn_forward::rules::{
+    AnyHead, AnyRule, Between, ClassifierSettings, ClassifierSpec, HeadReadout, LocalClassifiers, RuleSpec,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -101,7 +103,17 @@ fn unit() -> f64 {
 }
 
 impl RuleSpec for ScalableForwardForwardConfig {
+    fn classifiers(&self) -> Option<&dyn ClassifierSpec> {
+        Some(self)
+    }
+
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        Ok(AnyRule::new(self.build_classifiers(network, classes, seed)?))
+    }
+}
+
+impl ClassifierSpec for ScalableForwardForwardConfig {
+    fn build_classifiers(&self, network: &Network, classes: usize, seed: Seed) -> Result<LocalClassifiers> {
         let following = Following::new(network, Copying { depth: self.depth, pyramid: self.pyramid }, seed);
         let heads = heads_of(network, classes, seed, |index, shape, draw| {
             if !matches!(shape, RowShape::Maps { .. }) {
@@ -122,6 +134,6 @@ impl RuleSpec for ScalableForwardForwardConfig {
         })?;
         let between = Between { normaliser: self.between, groups: 1 };
         let settings = ClassifierSettings { readout: self.readout, between, ..ClassifierSettings::default() };
-        Ok(AnyRule::new(LocalClassifiers::of(heads, settings)))
+        Ok(LocalClassifiers::of(heads, settings))
     }
 }

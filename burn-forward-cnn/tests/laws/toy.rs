@@ -48,6 +48,7 @@ pub(crate) fn networks() -> Vec<(&'static str, Value, Partition)> {
 }
 
 /// A rule with settings, on a network and a device.
+#[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) rule: String,
     pub(crate) settings: Value,
@@ -74,7 +75,11 @@ impl Case {
     }
 
     pub(crate) fn spec(&self) -> Box<dyn RuleSpec> {
-        (self.row().parse)(&self.settings).unwrap_or_else(|e| panic!("{self}: {e}")).0
+        self.try_spec().unwrap_or_else(|e| panic!("{self}: {e}"))
+    }
+
+    pub(crate) fn try_spec(&self) -> burn_forward::Result<Box<dyn RuleSpec>> {
+        Ok((self.row().parse)(&self.settings, &registry().rules)?.0)
     }
 
     fn network_spec(&self) -> Box<dyn NetworkSpec> {
@@ -84,17 +89,22 @@ impl Case {
 
     /// A fresh model: never a clone, since clones share running states.
     pub(crate) fn model(&self, seed: Seed) -> LocalModel {
-        self.model_for(CLASSES, seed).unwrap_or_else(|e| panic!("{self}: {e}"))
+        self.model_with(self.network.2, seed)
+    }
+
+    /// A model with other borders between the same layers.
+    pub(crate) fn model_with(&self, partition: Partition, seed: Seed) -> LocalModel {
+        self.model_for(CLASSES, partition, seed).unwrap_or_else(|e| panic!("{self}: {e}"))
     }
 
     pub(crate) fn try_model(&self, classes: usize) -> burn_forward::Result<LocalModel> {
-        self.model_for(classes, seed())
+        self.model_for(classes, self.network.2, seed())
     }
 
-    fn model_for(&self, classes: usize, seed: Seed) -> burn_forward::Result<LocalModel> {
+    fn model_for(&self, classes: usize, partition: Partition, seed: Seed) -> burn_forward::Result<LocalModel> {
         let spec = self.spec();
         let layers = self.network_spec().layers(spec.input(INPUT), seed, &self.device)?;
-        let network = Network::new(layers, spec.partition().unwrap_or(self.network.2))?.with_input(INPUT);
+        let network = Network::new(layers, spec.partition().unwrap_or(partition))?.with_input(INPUT);
         let rule = spec.build(&network, classes, seed)?;
         Ok(LocalModel::new(network, rule, seed))
     }
@@ -154,6 +164,13 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     cases.extend(on_all_devices("forward-forward", &json!({"preset": "ff-plus"})));
     cases.extend(on_all_devices("scalable-forward-forward", &json!({"depth": 2})));
+    for heads in [
+        json!({"name": "scalable-forward-forward", "between": "rms", "loss": "margin"}),
+        json!({"name": "channel-wise", "shortcut": true, "between": "group-norm"}),
+        json!({"name": "info-pro"}),
+    ] {
+        cases.extend(on_all_devices("deep-supervision", &json!({"heads": heads})));
+    }
     assert!(cases.iter().all(Case::accepted));
     cases
 }

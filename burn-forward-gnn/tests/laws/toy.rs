@@ -99,7 +99,7 @@ pub(crate) const NETWORKS: [&str; 4] = ["gcn", "graph-sage", "gat", "gin"];
 impl Case {
     pub(crate) fn spec(&self) -> Box<dyn RuleSpec> {
         let row = registry().rules.into_iter().find(|r| r.name == self.rule).unwrap();
-        (row.parse)(&self.settings).unwrap().0
+        (row.parse)(&self.settings, &registry().rules).unwrap().0
     }
 
     pub(crate) fn network(&self) -> Value {

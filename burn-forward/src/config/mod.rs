@@ -10,4 +10,5 @@ mod run_config;
 pub mod schema;
 pub mod suggest;
 
+pub(crate) use run_config::RULE_DEFINITION;
 pub use run_config::{Context, Keep, Registry, RunConfig, TrainingConfig};

@@ -279,7 +279,7 @@ impl RunConfig {
             .ok_or_else(|| fail("$.data.name", format!("unknown data set \"{data_name}\"")))?;
         let (data, data_resolved) = (data_row.parse)(&Value::Object(data_settings))?;
         let (network, network_resolved) = (network_row.parse)(&Value::Object(network))?;
-        let (rule, rule_resolved) = (rule_row.parse)(&Value::Object(rule_settings))?;
+        let (rule, rule_resolved) = (rule_row.parse)(&Value::Object(rule_settings), &registry.rules)?;
         let mut fixed: Fixed = super::document::parse(origin, &Value::Object(object)).map_err(Error::Config)?;
 
         let partition = rule.partition().unwrap_or(partition);
@@ -434,10 +434,11 @@ impl RunConfig {
 /// An error for every setting that chooses by a validation set, of which `why` says that it is not there.
 fn need_validation(training: &TrainingConfig, schedule: ScheduleConfig, rule: &Value, why: &str) -> Vec<ConfigError> {
     // Every rule whose heads can be read in several ways calls the setting so.
-    let sip = rule["readout"] == "sip";
+    let sip = |rule: &Value| rule["readout"] == "sip";
     [
         ("$.training.keep", training.keep == Keep::Best, "\"best\" needs a validation set"),
-        ("$.rule.readout", sip, "\"sip\" chooses blocks by a validation set"),
+        ("$.rule.readout", sip(rule), "\"sip\" chooses blocks by a validation set"),
+        ("$.rule.heads.readout", sip(&rule["heads"]), "\"sip\" chooses blocks by a validation set"),
         ("$.training.patience", training.patience.is_some(), "needs a validation set"),
         ("$.schedule.patience", schedule.patience().is_some(), "needs a validation set"),
     ]
@@ -457,6 +458,9 @@ fn take_object(from: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
 fn take_name(settings: &mut Map<String, Value>) -> String {
     settings.shift_remove("name").and_then(|n| n.as_str().map(String::from)).unwrap_or_default()
 }
+
+/// Name of the definition of all rules in the schema of a config.
+pub(crate) const RULE_DEFINITION: &str = "Rule";
 
 impl Registry {
     /// Checks that every rule, every network and every data set has a name of its own: a config says no more than that.
@@ -501,7 +505,8 @@ impl Registry {
             if let Some(p) = root.get_mut("properties").and_then(|p| p.as_object_mut()) {
                 p.insert("data".into(), one_of("The data set and what is done to it.", data));
                 p.insert("network".into(), one_of("The architecture and its partition into blocks.", networks));
-                p.insert("rule".into(), one_of("The learning rule.", rules));
+                p.insert("rule".into(), json!({"$ref": format!("#/$defs/{RULE_DEFINITION}")}));
+                definitions.insert(RULE_DEFINITION.into(), one_of("The learning rule.", rules));
             }
             if let Some(required) = root.get_mut("required").and_then(|r| r.as_array_mut()) {
                 required.push(json!("data"));

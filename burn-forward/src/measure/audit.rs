@@ -16,39 +16,44 @@ use crate::training::LocalModel;
 pub struct Alignment {
     /// Block, from 0.
     pub index: usize,
-    /// Angle between the two, all parameters of the block as one vector; 90 degrees is unrelated.
-    pub angle_degrees: f64,
-    /// Length of the local update over that of the gradient.
-    pub norm_ratio: f64,
+    /// Angle between the two in degrees, 0 to 180, all parameters of the block as one vector; 90 degrees is unrelated. `None`
+    /// where one of them is zero.
+    pub angle_degrees: Option<f64>,
+    /// Length of the local update over that of the gradient; `None` where the gradient is zero.
+    pub norm_ratio: Option<f64>,
 }
 
 /// Compares the update of every block with the back-propagation gradient of the same batch.
 ///
-/// The comparison net is the model's own blocks with a fresh output layer of back-propagation's, drawn as at the start
-/// of a run, except that a rule whose last head is a classifier lends it: then the angle of the last block is that
-/// between a local and a global gradient of one loss.
+/// The gradient is that of the cross-entropy behind the rule's own [pass](crate::rules::Rule::activities), so whatever the
+/// rule adds to the inputs or between blocks is there, with the same dropout masks as in the rule's step where both put the
+/// same rows through the network. The classifier is the [rule's own](crate::rules::Rule::classify); a rule without one is
+/// given a fresh output layer, drawn as at the start of a run of back-propagation.
 ///
 /// # Errors
 /// [`crate::Error::Argument`] if no output layer fits the network.
 pub fn audit(model: &LocalModel, batch: &Batch, seed: crate::random::Seed) -> Result<Vec<Alignment>> {
     let context = model.context(batch);
-    let batch = &model.enter_batch(batch);
+    let entered = model.enter_batch(batch);
     let mut local = Tape::new(());
-    model.rule.step(&model.network, batch, context, &mut local);
+    model.rule.step(&model.network, &entered, context, &mut local);
     let (local, _) = local.into_parts();
 
-    let teacher = match model.rule.output_head() {
-        Some(head) => head,
+    // The device draws the masks of the step once more.
+    model.context(batch);
+    let outputs = model.rule.activities(&model.network, &entered);
+    let output = outputs.last().unwrap_or(&entered.inputs);
+    let scores = match model.rule.classify(output) {
+        Some(scores) => scores,
         None => {
             let width = model.network.blocks().last().map_or(0, |b| crate::network::Chain::output(b).len());
             let device = batch.targets.device();
             let bias = BackpropConfig::default().bias;
-            crate::ProjectedCrossEntropy::new(width, batch.classes, bias, &mut seed.stream("output", &[]), &device)?
+            let rng = &mut seed.stream("output", &[]);
+            crate::ProjectedCrossEntropy::new(width, batch.classes, bias, rng, &device)?.scores(output)
         }
     };
-    let output = model.network.forward(batch.inputs.clone());
-    let loss = crate::pair_loss::cross_entropy(teacher.scores(&output), batch.targets.clone());
-    let mut gradients = loss.backward();
+    let mut gradients = crate::pair_loss::cross_entropy(scores, batch.targets.clone()).backward();
     let global = GradientsParams::from_module(&mut gradients, &model.network);
 
     Ok(model
@@ -60,12 +65,12 @@ pub fn audit(model: &LocalModel, batch: &Batch, seed: crate::random::Seed) -> Re
             let mut products = Products { local: &local, global: &global, dot: 0.0, local2: 0.0, global2: 0.0 };
             block.visit(&mut products);
             let (l, g) = (products.local2.sqrt(), products.global2.sqrt());
-            // NaN stays NaN: unrelated would be a finding.
-            let cosine = if l == 0.0 || g == 0.0 { 0.0 } else { (products.dot / (l * g)).clamp(-1.0, 1.0) };
+            // NaN stays NaN: a zero would be a finding.
+            let angle = || (products.dot / (l * g)).clamp(-1.0, 1.0).acos().to_degrees();
             Alignment {
                 index,
-                angle_degrees: cosine.acos().to_degrees(),
-                norm_ratio: if g > 0.0 { l / g } else { f64::NAN },
+                angle_degrees: (l != 0.0 && g != 0.0).then(angle),
+                norm_ratio: (g != 0.0).then(|| l / g),
             }
         })
         .collect())

@@ -3,47 +3,131 @@
 //! Lee, Xie, Gallagher, Zhang and Tu 2015, arXiv 1409.5185. The same auxiliary classifiers as a local rule, but the sum of
 //! their losses is back-propagated through the whole network. It is the honest upper baseline of local learning: it has
 //! everything a local rule has, and the gradients across block borders too.
+//!
+//! `heads` names the rule to compare with: its heads, what it does between blocks and its readout are then those of this
+//! rule. Without it the heads are the projections of [Mono-Forward](super::MonoForwardConfig).
 
-use burn::module::{Module, ModuleDisplay};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
-use super::head::head_of;
-use super::local_classifiers::{export_heads, linear_heads};
-use super::{
-    AnyHead, AnyRule, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext, Teaching,
-};
-use crate::Result;
-use crate::activation::{Activation, AnyActivation};
-use crate::block::Block;
-use crate::data::Batch;
-use crate::network::{Chain, Network};
-use crate::projection::{HeadPool, ProjectedCrossEntropy};
+use super::registry::settings_of;
+use super::{AnyRule, ClassifierSpec, HeadReadout, MonoForwardConfig, ParameterGroup, ParsedRule, RuleEntry, RuleSpec};
+use crate::activation::RowShape;
+use crate::config::{Context, RULE_DEFINITION};
+use crate::network::{LayerRequest, Network, Partition};
+use crate::projection::HeadPool;
 use crate::random::Seed;
-use crate::tape::{Labels, Score, Tape};
+use crate::{ConfigError, ConfigErrors, Error, Result};
 
 /// Settings of `deep-supervision`.
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction, see [`HeadReadout`] |
-/// | `bias` | false | | whether the heads have a bias, as for `mono-forward` |
-/// | `pool` | 4 | full, 1 to 64 | side of the grid that maps are averaged over before a head, as for `mono-forward` |
+/// | `heads` | | a rule with local classifiers | the rule whose heads, between-block operations and readout are used |
+/// | `readout` | last | last, sum, mean, weighted, sip | without `heads`: which blocks' scores make the prediction, see [`HeadReadout`] |
+/// | `bias` | false | | without `heads`: whether the heads have a bias, as for `mono-forward` |
+/// | `pool` | 4 | full, 1 to 64 | without `heads`: side of the grid that maps are averaged over before a head, as for `mono-forward` |
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DeepSupervisionConfig {
-    /// Which blocks' scores make the prediction.
+    /// A rule with local classifiers, by name and with its settings: its heads, what it does between blocks, and its readout
+    /// are used. Without it the heads are those of mono-forward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rule_reference")]
+    pub heads: Option<Value>,
+    /// Without "heads": which blocks' scores make the prediction.
     #[serde(default)]
     pub readout: HeadReadout,
-    /// Whether the heads have a bias.
+    /// Without "heads": whether the heads have a bias.
     #[serde(default)]
     pub bias: bool,
-    /// Side of the grid that maps are averaged over before a head.
+    /// Without "heads": side of the grid that maps are averaged over before a head.
     #[serde(default)]
     pub pool: HeadPool,
 }
 
-impl RuleSpec for DeepSupervisionConfig {
+/// A rule by name and with its settings, as the schema of a whole config defines it.
+fn rule_reference(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "object", "$ref": format!("#/$defs/{RULE_DEFINITION}")})
+}
+
+/// Deep supervision with the heads of another rule.
+#[derive(Debug)]
+struct DeepSupervision {
+    /// The rule whose heads these are.
+    local: Box<dyn RuleSpec>,
+}
+
+impl DeepSupervisionConfig {
+    /// Parses the settings; `rules` are those that `heads` may name.
+    pub(super) fn parse(value: &Value, rules: &[RuleEntry]) -> Result<ParsedRule> {
+        let settings: Self = settings_of(value)?;
+        let own = MonoForwardConfig { readout: settings.readout, bias: settings.bias, pool: settings.pool };
+        let Some(heads) = &settings.heads else {
+            let resolved = serde_json::to_value(&own).map_err(|e| Error::burn("rule settings", e))?;
+            return Ok((Box::new(DeepSupervision { local: Box::new(own) }), resolved));
+        };
+        if own != MonoForwardConfig::default() {
+            return Err(refused("$.rule.heads", "has settings of its own; needed beside it: no other setting".into()));
+        }
+        let mut inner = heads.as_object().cloned().unwrap_or_else(Map::new);
+        let name = inner.shift_remove("name");
+        let named = |rule: &&RuleEntry| name.as_ref().and_then(Value::as_str) == Some(rule.name);
+        let headed = |rule: &RuleEntry, settings: Value| {
+            let (spec, resolved) = (rule.parse)(&settings, rules)?;
+            Ok::<_, Error>(spec.classifiers().is_some().then_some((spec, resolved)))
+        };
+        let parsed = match rules.iter().find(named) {
+            Some(rule) => headed(rule, Value::Object(inner)).map_err(|e| below_heads(e, "$.rule"))?,
+            None => None,
+        };
+        let Some((local, resolved)) = parsed else {
+            let valid = rules.iter().filter(|rule| matches!(headed(rule, json!({})), Ok(Some(_))));
+            let valid: Vec<String> = valid.map(|rule| format!("{:?}", rule.name)).collect();
+            let given = name.map_or_else(|| "missing".to_string(), |name| format!("{name} has no local classifiers"));
+            return Err(refused("$.rule.heads.name", format!("{given}; needed: one of {}", valid.join(", "))));
+        };
+        let mut named = Map::from_iter(name.map(|name| ("name".to_string(), name)));
+        named.extend(resolved.as_object().cloned().unwrap_or_default());
+        Ok((Box::new(DeepSupervision { local }), json!({"heads": named})))
+    }
+}
+
+fn refused(path: &str, message: String) -> Error {
+    Error::Config(ConfigErrors { origin: "rule".into(), errors: vec![ConfigError::new(path, message)] })
+}
+
+/// The same mistakes, of settings that stand under `heads` instead of at `root`.
+fn below_heads(error: Error, root: &str) -> Error {
+    match error {
+        Error::Config(ConfigErrors { origin, errors }) => {
+            Error::Config(ConfigErrors { origin, errors: errors.into_iter().map(|e| moved(e, root)).collect() })
+        }
+        other => other,
+    }
+}
+
+fn moved(mut error: ConfigError, root: &str) -> ConfigError {
+    if let Some(rest) = error.path.strip_prefix(root) {
+        error.path = format!("$.rule.heads{rest}");
+    }
+    error
+}
+
+impl RuleSpec for DeepSupervision {
+    fn check(&self, context: &Context) -> Vec<ConfigError> {
+        self.local.check(context).into_iter().map(|e| moved(e, "$.rule")).collect()
+    }
+
+    fn warnings(&self, context: &Context) -> Vec<ConfigError> {
+        self.local.warnings(context).into_iter().map(|e| moved(e, "$.rule")).collect()
+    }
+
+    fn partition(&self) -> Option<Partition> {
+        self.local.partition()
+    }
+
     fn is_local(&self) -> bool {
         false
     }
@@ -52,117 +136,22 @@ impl RuleSpec for DeepSupervisionConfig {
         Err("deep supervision sends gradients through all blocks, so they cannot be trained one after the other".into())
     }
 
+    fn input(&self, images: RowShape) -> RowShape {
+        self.local.input(images)
+    }
+
+    fn layer_request(&self, classes: usize) -> LayerRequest {
+        self.local.layer_request(classes)
+    }
+
+    fn parameter_groups(&self) -> Vec<ParameterGroup> {
+        self.local.parameter_groups()
+    }
+
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
-        let heads = linear_heads(network, classes, self.bias, self.pool, seed)?;
-        Ok(AnyRule::new(DeepSupervision::new(heads.into_iter().map(AnyHead::new).collect(), self.readout)))
-    }
-}
-
-/// A classifier on every block; all losses reach all blocks below.
-#[derive(Module, Debug)]
-pub struct DeepSupervision {
-    heads: Vec<AnyHead>,
-    #[module(skip)]
-    readout: HeadReadout,
-    #[module(skip)]
-    smoothing: f64,
-    /// What the readout of chosen blocks reads.
-    #[module(skip)]
-    chosen: BlockRange,
-}
-
-impl DeepSupervision {
-    /// Any heads, one per block.
-    pub fn new(heads: Vec<AnyHead>, readout: HeadReadout) -> Self {
-        let chosen = BlockRange::all(heads.len());
-        Self { heads, readout, smoothing: 0.0, chosen }
-    }
-
-    fn teaching(&self, pass: &Pass) -> Teaching {
-        Teaching { smoothing: self.smoothing, ..Teaching::new(Labels(pass.labels.clone())) }
-    }
-}
-
-/// Both modules whose gradients one backward pass gives.
-fn together<M: Module + ModuleDisplay, N: Module + ModuleDisplay>(a: &M, b: &N) -> (M, N) {
-    (a.clone(), b.clone())
-}
-
-impl Rule for DeepSupervision {
-    fn clone_rule(&self) -> Box<dyn Rule> {
-        Box::new(self.clone())
-    }
-
-    fn begin(&self, _: &Network, batch: &Batch, _: StepContext, _: &mut Tape) -> Pass {
-        Pass::of(batch)
-    }
-
-    /// A single block with its head; [`step`](Rule::step) is what trains.
-    fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
-        let labels = self.teaching(pass);
-        for stream in &mut pass.streams {
-            *stream = crate::local::learn(block, head_of(&self.heads, index), index, stream.clone(), &labels, tape);
-        }
-    }
-
-    fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
-        for stream in &mut pass.streams {
-            *stream = block.forward(stream.clone()).detach();
-        }
-    }
-
-    fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
-        let mut pass = self.begin(network, batch, context, tape);
-        let labels = self.teaching(&pass);
-        let mut x = batch.inputs.clone();
-        let mut scores: Vec<Score> = Vec::with_capacity(network.len());
-        for (index, block) in network.blocks().iter().enumerate() {
-            let trace = block.trace(x);
-            scores.push(head_of(&self.heads, index).score(&trace, &labels));
-            x = trace.output;
-        }
-        let total = scores.iter().skip(1).fold(scores[0].loss.clone(), |sum, s| sum + s.loss.clone());
-        tape.backward(&total, &together(network, &self.heads));
-        pass.streams = vec![x.detach()];
-        for (index, score) in scores.into_iter().enumerate() {
-            tape.record(index, score);
-        }
-        pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
-        pass
-    }
-
-    fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
-        let mut x = inputs;
-        let mut all = Vec::with_capacity(network.len());
-        for (index, block) in network.blocks().iter().enumerate() {
-            x = block.forward(x);
-            all.push(head_of(&self.heads, index).scores(&x));
-        }
-        Scores::of_heads(all, self.readout, self.chosen)
-    }
-
-    fn set_label_smoothing(&mut self, smoothing: f64) -> bool {
-        self.smoothing = smoothing;
-        true
-    }
-
-    fn readout_blocks(&self) -> Option<BlockRange> {
-        (self.readout == HeadReadout::Sip).then_some(self.chosen)
-    }
-
-    fn set_readout_blocks(&mut self, blocks: BlockRange) {
-        self.chosen = blocks.within(self.heads.len());
-    }
-
-    fn normalised_values_per_row(&self) -> Option<usize> {
-        self.heads.iter().filter_map(|head| head.normalised_values_per_row()).min()
-    }
-
-    fn output_head(&self) -> Option<ProjectedCrossEntropy> {
-        self.heads.last().and_then(|head| head.linear())
-    }
-
-    fn export(&self, network: &Network) -> ReadoutExport {
-        export_heads(&self.heads[..network.len()], self.readout, self.chosen)
+        let spec: &dyn ClassifierSpec = self.local.classifiers().ok_or_else(|| {
+            Error::argument("deep-supervision", "rule of the heads", "one without local classifiers", "one with them")
+        })?;
+        Ok(AnyRule::new(spec.build_classifiers(network, classes, seed)?.undetached()))
     }
 }

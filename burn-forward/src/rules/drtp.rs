@@ -19,6 +19,7 @@ use crate::activation::{Activation, AnyActivation};
 use crate::block::{Block, Trace};
 use crate::config::Context;
 use crate::data::Batch;
+use crate::error::InBlock;
 use crate::feedback::{OutputSignal, ProjectedFeedback};
 use crate::label::one_hot;
 use crate::local::LocalLoss;
@@ -91,6 +92,7 @@ impl Rule for Drtp {
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
         let signal = OutputSignal(one_hot(&pass.labels, self.feedback[index].feedback.dims()[0]).neg());
         for stream in &mut pass.streams {
+            let _in_block = InBlock::new(index);
             let Trace { output, units } = block.trace(stream.clone().detach());
             let taught = units.map_or_else(|| output.clone(), |units| units.activity);
             let score = self.feedback[index].score(&Trace::from(taught), &signal);

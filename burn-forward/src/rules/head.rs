@@ -10,6 +10,7 @@ use crate::activation::AnyActivation;
 use crate::block::Trace;
 use crate::erased::ErasedModule;
 use crate::erased_module;
+use crate::label;
 use crate::local::LocalLoss;
 use crate::projection::ProjectedCrossEntropy;
 use crate::tape::{Labels, Score};
@@ -39,7 +40,11 @@ impl Teaching {
     ///
     /// # Shapes
     /// - `losses`: `[B, C]`; `losses[b, c]` is the loss of row `b` if `c` were its label.
+    ///
+    /// # Panics
+    /// With another number of labels than of rows, or a label that is no class (looked at on the CPU only).
     pub fn expected_loss(&self, losses: Tensor<2>) -> Tensor<1> {
+        label::check("Teaching", &self.labels.0, losses.dims());
         let [rows, _] = losses.dims();
         let sharp = losses.clone().gather(1, self.labels.0.clone().reshape([rows, 1])).mean();
         if self.smoothing == 0.0 {

@@ -1,7 +1,8 @@
 //! Local classifiers: a head on every block, each trained with its block and on nothing else.
 //!
 //! The rule that most local rules are, with the head as the only difference between them: one forward pass; every block
-//! learns from its own head's loss and passes its detached output on.
+//! learns from its own head's loss and passes its detached output on. [Deep supervision](super::DeepSupervisionConfig) is
+//! the same with nothing detached.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -11,15 +12,16 @@ use super::head::head_of;
 use super::{AnyHead, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, Scores, StepContext, Teaching};
 use crate::Result;
 use crate::activation::{Activation, AnyActivation, ReadRows};
-use crate::block::Block;
+use crate::block::{Block, Trace};
 use crate::data::Batch;
+use crate::error::InBlock;
 use crate::local::learn;
 use crate::network::{Chain, Network};
 use crate::normalise::Normaliser;
 use crate::parameters::parameters;
 use crate::projection::{HeadPool, ProjectedCrossEntropy};
 use crate::random::Seed;
-use crate::tape::{Labels, Tape};
+use crate::tape::{Labels, Score, Tape};
 
 /// What is done to a block's detached output before the next block reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,10 +60,12 @@ pub struct ClassifierSettings {
     pub shortcut: bool,
     /// Whether heads are given the images.
     pub image: bool,
+    /// Whether nothing is detached between blocks: every head's loss then reaches all blocks below it (deep supervision).
+    pub undetached: bool,
 }
 
 impl ClassifierSettings {
-    /// What the next block reads, from what a block read and what it made of it, without a graph.
+    /// What the next block reads, from what a block read and what it made of it.
     fn next(self, input: Option<AnyActivation>, output: AnyActivation) -> AnyActivation {
         let output = self.between.forward(output);
         match input {
@@ -132,6 +136,41 @@ impl LocalClassifiers {
         let chosen = BlockRange::all(heads.len());
         Self { heads, settings, smoothing: 0.0, chosen }
     }
+
+    /// The same heads with nothing detached between blocks.
+    #[must_use]
+    pub fn undetached(mut self) -> Self {
+        self.settings.undetached = true;
+        self
+    }
+
+    /// One backward pass of the sum of all heads' losses through the whole network.
+    fn learn_together(&self, network: &Network, pass: &mut Pass, tape: &mut Tape) {
+        let mut streams = std::mem::take(&mut pass.streams).into_iter();
+        let Some(mut x) = streams.next() else { return };
+        let image = streams.next();
+        let teaching = self.teaching(pass, image.clone());
+        let mut scores: Vec<Score> = Vec::with_capacity(network.len());
+        for (index, block) in network.blocks().iter().enumerate() {
+            let _in_block = InBlock::new(index);
+            let kept = self.settings.kept(&x);
+            let trace = Trace::from(block.forward(x));
+            scores.push(head_of(&self.heads, index).score(&trace, &teaching));
+            x = self.settings.next(kept, trace.output);
+        }
+        if let Some(total) = scores.iter().map(|score| score.loss.clone()).reduce(|sum, loss| sum + loss) {
+            tape.backward_pair(&total, network, &self.heads);
+        }
+        for (index, score) in scores.into_iter().enumerate() {
+            tape.record(index, score);
+        }
+        pass.streams = std::iter::once(x.detach()).chain(image).collect();
+        pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
+    }
+
+    fn teaching(&self, pass: &Pass, image: Option<AnyActivation>) -> Teaching {
+        Teaching { labels: Labels(pass.labels.clone()), image, smoothing: self.smoothing }
+    }
 }
 
 /// One projection per block, on the device of the network.
@@ -187,12 +226,23 @@ impl Rule for LocalClassifiers {
         let mut streams = std::mem::take(&mut pass.streams).into_iter();
         let Some(input) = streams.next() else { return };
         let image = streams.next();
-        let labels = Labels(pass.labels.clone());
-        let teaching = Teaching { labels, image: image.clone(), smoothing: self.smoothing };
+        let teaching = self.teaching(pass, image.clone());
         let kept = self.settings.kept(&input);
         let output = learn(block, head_of(&self.heads, index), index, input, &teaching, tape);
         pass.streams = std::iter::once(self.settings.next(kept, output)).chain(image).collect();
         pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
+    }
+
+    fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
+        let mut pass = self.begin(network, batch, context, tape);
+        if self.settings.undetached {
+            self.learn_together(network, &mut pass, tape);
+            return pass;
+        }
+        for (index, block) in network.blocks().iter().enumerate() {
+            self.learn_block(index, block, &mut pass, tape);
+        }
+        pass
     }
 
     fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {

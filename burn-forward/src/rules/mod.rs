@@ -19,7 +19,7 @@ mod readout;
 mod registry;
 
 pub use backprop::{BackpropConfig, OutputClassifier, OutputLayer};
-pub use deep_supervision::{DeepSupervision, DeepSupervisionConfig};
+pub use deep_supervision::DeepSupervisionConfig;
 pub use dfa::{Dfa, DfaConfig};
 pub use drtp::{Drtp, DrtpConfig};
 pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, ForwardForwardPreset};
@@ -28,7 +28,8 @@ pub use local_classifiers::{Between, ClassifierSettings, LocalClassifiers, linea
 pub use mono_forward::MonoForwardConfig;
 pub use readout::{BlockRange, HeadReadout, Scores};
 pub use registry::{
-    ParameterGroup, ParseRule, RuleEntry, RuleSpec, device_of, rule_entries, rule_entry, rule_entry_of,
+    ClassifierSpec, ParameterGroup, ParseRule, ParsedRule, RuleEntry, RuleSpec, device_of, rule_entries, rule_entry,
+    rule_entry_of,
 };
 
 use std::fmt;
@@ -124,8 +125,8 @@ pub trait Rule: ErasedModule {
     /// `network` may be a [prefix](Network::prefix) of the one the rule was built for.
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores;
 
-    /// Output of every block for the samples of a batch as they are when they are what they should be: with their own
-    /// label, where a label is part of the input.
+    /// Output of every block in one pass with what the rule adds to the inputs (channels, features, virtual nodes) and
+    /// between blocks; where a label is part of the input, it is the samples' own. Gradients flow through the whole pass.
     fn activities(&self, network: &Network, batch: &Batch) -> Vec<AnyActivation> {
         network.forward_all(batch.inputs.clone())
     }
@@ -154,9 +155,15 @@ pub trait Rule: ErasedModule {
         None
     }
 
-    /// The classifier on the last block, for rules that have one.
+    /// The linear classifier on the last block, for rules that have one.
     fn output_head(&self) -> Option<crate::ProjectedCrossEntropy> {
         None
+    }
+
+    /// Class scores `[B, C]` of the last block's output by the rule's own linear classifier, or by the output itself where
+    /// the last layer gives the scores; `None` for rules with neither.
+    fn classify(&self, output: &AnyActivation) -> Option<Tensor<2>> {
+        self.output_head().map(|head| head.scores(output))
     }
 
     /// Parameters of this rule that stay for inference with the readout in force, by path inside the rule, with the

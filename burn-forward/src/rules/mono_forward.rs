@@ -17,7 +17,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AnyRule, HeadReadout, LocalClassifiers, RuleSpec};
+use super::{AnyRule, ClassifierSpec, HeadReadout, LocalClassifiers, RuleSpec};
 use crate::Result;
 use crate::network::Network;
 use crate::projection::HeadPool;
@@ -45,7 +45,17 @@ pub struct MonoForwardConfig {
 }
 
 impl RuleSpec for MonoForwardConfig {
+    fn classifiers(&self) -> Option<&dyn ClassifierSpec> {
+        Some(self)
+    }
+
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
-        Ok(AnyRule::new(LocalClassifiers::new(network, classes, self.bias, self.pool, self.readout, seed)?))
+        Ok(AnyRule::new(self.build_classifiers(network, classes, seed)?))
+    }
+}
+
+impl ClassifierSpec for MonoForwardConfig {
+    fn build_classifiers(&self, network: &Network, classes: usize, seed: Seed) -> Result<LocalClassifiers> {
+        LocalClassifiers::new(network, classes, self.bias, self.pool, self.readout, seed)
     }
 }

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    AnyRule, BackpropConfig, DeepSupervisionConfig, DfaConfig, DrtpConfig, ForwardForwardConfig, MonoForwardConfig,
+    AnyRule, BackpropConfig, DeepSupervisionConfig, DfaConfig, DrtpConfig, ForwardForwardConfig, LocalClassifiers,
+    MonoForwardConfig,
 };
 use crate::activation::RowShape;
 use crate::config::Context;
@@ -73,6 +74,11 @@ pub trait RuleSpec: Debug + Send + Sync {
         LayerRequest::plain(classes)
     }
 
+    /// These settings as those of [local classifiers](LocalClassifiers), for a rule that is nothing else.
+    fn classifiers(&self) -> Option<&dyn ClassifierSpec> {
+        None
+    }
+
     /// Parameters with an optimiser of their own.
     fn parameter_groups(&self) -> Vec<ParameterGroup> {
         Vec::new()
@@ -85,8 +91,21 @@ pub trait RuleSpec: Debug + Send + Sync {
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule>;
 }
 
-/// Parses settings; returns them and their resolved form.
-pub type ParseRule = fn(&Value) -> Result<(Box<dyn RuleSpec>, Value)>;
+/// Settings of a rule that has a classifier on every block and learns by nothing else, so that other rules can use its
+/// heads.
+pub trait ClassifierSpec {
+    /// The heads for a network, as [`RuleSpec::build`] makes them.
+    ///
+    /// # Errors
+    /// [`crate::Error::Argument`] if the rule cannot train this network.
+    fn build_classifiers(&self, network: &Network, classes: usize, seed: Seed) -> Result<LocalClassifiers>;
+}
+
+/// A rule's settings and their resolved form.
+pub type ParsedRule = (Box<dyn RuleSpec>, Value);
+
+/// Parses settings, which may name other rules of a registry.
+pub type ParseRule = fn(&Value, &[RuleEntry]) -> Result<ParsedRule>;
 
 /// A row of the registry.
 #[derive(Clone)]
@@ -99,7 +118,7 @@ pub struct RuleEntry {
     pub paper: &'static str,
     /// JSON Schema of the settings, without `name`.
     pub schema: fn() -> Value,
-    /// Parses settings (without `name`); returns them and their resolved form.
+    /// Parses settings (without `name`), given all rules of the registry.
     pub parse: ParseRule,
 }
 
@@ -113,12 +132,8 @@ where
         about,
         paper,
         schema: || schemars::schema_for!(T).to_value(),
-        parse: |value| {
-            let spec: T = serde_path_to_error::deserialize(value).map_err(|e| {
-                let path = format!("$.rule.{}", e.path());
-                let errors = vec![ConfigError::new(path, e.inner().to_string())];
-                Error::Config(ConfigErrors { origin: "rule".into(), errors })
-            })?;
+        parse: |value, _| {
+            let spec: T = settings_of(value)?;
             let resolved = match spec.resolved() {
                 Value::Null => serde_json::to_value(&spec).map_err(|e| Error::burn("rule settings", e))?,
                 resolved => resolved,
@@ -126,6 +141,15 @@ where
             Ok((Box::new(spec), resolved))
         },
     }
+}
+
+/// Typed settings from their JSON.
+pub(super) fn settings_of<T: DeserializeOwned>(value: &Value) -> Result<T> {
+    serde_path_to_error::deserialize(value).map_err(|e| {
+        let path = format!("$.rule.{}", e.path());
+        let errors = vec![ConfigError::new(path, e.inner().to_string())];
+        Error::Config(ConfigErrors { origin: "rule".into(), errors })
+    })
 }
 
 /// The rules of this crate, in alphabetical order.
@@ -136,11 +160,13 @@ pub fn rule_entries() -> Vec<RuleEntry> {
             "the whole network is one block: the baseline",
             "Rumelhart et al. 1986",
         ),
-        rule_entry_of::<DeepSupervisionConfig>(
-            "deep-supervision",
-            "local heads' losses with nothing detached: the upper baseline",
-            "Lee et al. 2015, arXiv 1409.5185",
-        ),
+        RuleEntry {
+            name: "deep-supervision",
+            about: "local heads' losses, of any rule's heads, with nothing detached: the upper baseline",
+            paper: "Lee et al. 2015, arXiv 1409.5185",
+            schema: || schemars::schema_for!(DeepSupervisionConfig).to_value(),
+            parse: DeepSupervisionConfig::parse,
+        },
         rule_entry_of::<DfaConfig>(
             "dfa",
             "fixed random feedback of the output error to every hidden block",

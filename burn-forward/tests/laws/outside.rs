@@ -7,7 +7,7 @@ use burn_forward::config::{Context, Registry, RunConfig};
 use burn_forward::data::{Batch, BatchKey};
 use burn_forward::network::{AnyLayer, LayerOutline, MlpConfig, NetworkSpec, Partition, network_entry};
 use burn_forward::random::Seed;
-use burn_forward::rules::{BackpropConfig, rule_entry, rule_entry_of};
+use burn_forward::rules::{BackpropConfig, rule_entries, rule_entry, rule_entry_of};
 use burn_forward::training::LocalModel;
 use burn_forward::{ConfigError, Result};
 use schemars::JsonSchema;
@@ -73,7 +73,7 @@ impl NetworkSpec for Foreign {
 }
 
 fn refusals(rule: &str, network_name: &str, network: &dyn NetworkSpec) -> Vec<ConfigError> {
-    let spec = (rule_entry(rule).unwrap().parse)(&json!({})).unwrap().0;
+    let spec = (rule_entry(rule).unwrap().parse)(&json!({}), &rule_entries()).unwrap().0;
     spec.check(&Context { network_name, network, blocks: Some(2), input: Some(INPUT), classes: Some(CLASSES) })
 }
 
@@ -126,7 +126,7 @@ fn a_name_stands_for_one_row() {
 
 #[test]
 fn an_overlay_leaves_something_of_the_input() {
-    let spec = (rule_entry("forward-forward").unwrap().parse)(&json!({})).unwrap().0;
+    let spec = (rule_entry("forward-forward").unwrap().parse)(&json!({}), &rule_entries()).unwrap().0;
     let net = mlp(&[10, 10]);
     let errors = |features: usize, classes: usize| {
         let input = Some(RowShape::Features(features));

@@ -43,6 +43,7 @@ pub(crate) fn mlp(widths: &[usize]) -> MlpConfig {
 }
 
 /// A rule with settings, on a device.
+#[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) rule: String,
     pub(crate) settings: Value,
@@ -58,13 +59,22 @@ impl fmt::Display for Case {
 
 impl Case {
     pub(crate) fn spec(&self) -> Box<dyn RuleSpec> {
+        self.try_spec().unwrap_or_else(|e| panic!("{self}: {e}"))
+    }
+
+    pub(crate) fn try_spec(&self) -> burn_forward::Result<Box<dyn RuleSpec>> {
         let row = rule_entry(&self.rule).unwrap();
-        (row.parse)(&self.settings).unwrap_or_else(|e| panic!("{self}: {e}")).0
+        Ok((row.parse)(&self.settings, &rule_entries())?.0)
     }
 
     /// A fresh model of three blocks (one, where the rule insists): never a clone, since clones share running states.
     pub(crate) fn model(&self, seed: Seed) -> LocalModel {
-        self.model_of(&mlp(&[10, 9, 8]), Partition::LAYER, seed)
+        self.model_with(Partition::LAYER, seed)
+    }
+
+    /// A model with other borders between the same layers.
+    pub(crate) fn model_with(&self, partition: Partition, seed: Seed) -> LocalModel {
+        self.model_of(&mlp(&[10, 9, 8]), partition, seed)
     }
 
     pub(crate) fn model_of(&self, mlp: &MlpConfig, partition: Partition, seed: Seed) -> LocalModel {

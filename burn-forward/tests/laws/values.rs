@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::rules::Scores;
 use burn_forward::training::LocalModel;
 
 /// Numbers by parameter path: `network.blocks.0.layers.0.linear.weight`.
@@ -138,4 +139,40 @@ pub(crate) fn assert_close(a: &[f32], b: &[f32], tolerance: f32, what: &str) {
 /// The part of `values` that belongs to `block`.
 pub(crate) fn of_block(values: &Values, block: usize) -> Values {
     values.iter().filter(|(path, _)| block_of(path) == Some(block)).map(|(p, v)| (p.clone(), v.clone())).collect()
+}
+
+/// What is wrong with the readouts whose names say how they are made of the blocks' scores.
+pub(crate) fn wrong_readouts(scores: &Scores, what: &str) -> Vec<String> {
+    let Some(blocks) = scores.blocks.iter().cloned().collect::<Option<Vec<_>>>() else { return Vec::new() };
+    let classes = scores.primary().dims()[1];
+    let blocks: Vec<Vec<f64>> = blocks.into_iter().map(|b| numbers(b).into_iter().map(f64::from).collect()).collect();
+    let softmax = |scores: &[f64]| -> Vec<f64> {
+        let row = |row: &[f64]| {
+            let largest = row.iter().copied().fold(f64::MIN, f64::max);
+            let sum: f64 = row.iter().map(|s| (s - largest).exp()).sum();
+            row.iter().map(|s| (s - largest).exp() / sum).collect::<Vec<_>>()
+        };
+        scores.chunks(classes).flat_map(row).collect()
+    };
+    let weighted_sum = |all: &[Vec<f64>], weight: &dyn Fn(usize) -> f64| -> Vec<f64> {
+        (0..all[0].len()).map(|i| all.iter().enumerate().map(|(l, b)| weight(l) * b[i]).sum()).collect()
+    };
+    let probabilities: Vec<Vec<f64>> = blocks.iter().map(|b| softmax(b)).collect();
+    let n = blocks.len() as f64;
+    let votes = n * (n + 1.0) / 2.0;
+    let mut wrong = Vec::new();
+    for (name, got) in &scores.readouts {
+        let got: Vec<f64> = numbers(got.clone()).into_iter().map(f64::from).collect();
+        let (got, expected) = match *name {
+            "last" => (got, blocks[blocks.len() - 1].clone()),
+            "sum" => (got, weighted_sum(&blocks, &|_| 1.0)),
+            "mean" => (got, weighted_sum(&blocks, &|_| 1.0 / n)),
+            "mean-probability" => (softmax(&got), weighted_sum(&probabilities, &|_| 1.0 / n)),
+            "weighted" => (softmax(&got), weighted_sum(&probabilities, &|l| (l + 1) as f64 / votes)),
+            _ => continue,
+        };
+        let far = got.iter().zip(&expected).find(|(a, b)| (*a - *b).abs() > 1e-4 * b.abs().max(1.0));
+        wrong.extend(far.map(|(got, expected)| format!("{what}: readout \"{name}\" is {got}, not {expected}")));
+    }
+    wrong
 }

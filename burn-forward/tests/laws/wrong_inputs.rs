@@ -19,8 +19,8 @@ use burn_forward::peer::{PeerConfig, PeerNormalisation};
 use burn_forward::projection::HeadPool;
 use burn_forward::random::Rng;
 use burn_forward::rules::{
-    AnyHead, AnyRule, BlockRange, ClassifierSettings, DeepSupervision, HeadReadout, LocalClassifiers, Pass,
-    ReadoutExport, Rule, Scores, StepContext, Teaching,
+    AnyHead, AnyRule, BlockRange, ClassifierSettings, HeadReadout, LocalClassifiers, Pass, ReadoutExport, Rule, Scores,
+    StepContext, Teaching,
 };
 use burn_forward::tape::{Labels, Score, Tape};
 use burn_forward::training::LocalModel;
@@ -119,13 +119,19 @@ fn pieces() -> Vec<Operation> {
         ),
         case(
             "peer normalisation, units",
-            |d| PeerNormalisation::new(3, PeerConfig::default(), d).penalty(matrix([2, 4], d), matrix([2, 4], d)),
-            &["PeerNormalisation", "[2, 4]", "[B, 3]"],
+            |d| {
+                PeerNormalisation::new(3, PeerConfig::default(), d)
+                    .penalty(matrix([2, 4], d).by_unit(), matrix([2, 4], d).by_unit())
+            },
+            &["PeerNormalisation", "[2, 4, 1]", "[B, 3, P]"],
         ),
         case(
             "peer normalisation, rows",
-            |d| PeerNormalisation::new(3, PeerConfig::default(), d).penalty(matrix([1, 3], d), matrix([2, 3], d)),
-            &["[1, 3] and [2, 3]"],
+            |d| {
+                PeerNormalisation::new(3, PeerConfig::default(), d)
+                    .penalty(matrix([1, 3], d).by_unit(), matrix([2, 3], d).by_unit())
+            },
+            &["[1, 3, 1] and [2, 3, 1]"],
         ),
         case("projection", |d| projection(d).scores(&matrix([2, 4], d)), &["ProjectedCrossEntropy", "is 4", "5"]),
         case("pool", |d| HeadPool::Side(0).read(&Tensor::<4>::ones([1, 1, 2, 2], d)), &["side", "is 0", ">= 1"]),
@@ -293,7 +299,7 @@ fn few_heads(device: &Device) -> AnyRule {
 }
 
 fn few_deep_heads(device: &Device) -> AnyRule {
-    AnyRule::new(DeepSupervision::new(heads(device), HeadReadout::Last))
+    AnyRule::new(LocalClassifiers::of(heads(device), ClassifierSettings::default()).undetached())
 }
 
 fn model(rule: AnyRule, device: &Device) -> LocalModel {
