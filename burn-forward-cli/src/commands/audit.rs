@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use burn::module::Module;
+use burn_forward::config::Registry;
 use burn_forward::measure::{Alignment, audit};
 use burn_forward::random::Seed;
 use burn_forward::training::{RunFolder, load_model};
@@ -12,8 +13,8 @@ use crate::args::AuditArgs;
 use crate::output::{print, print_line};
 use crate::tables::table;
 
-pub(crate) fn run(args: &AuditArgs) -> Result<()> {
-    let run = prepare(&args.config.config, &args.config.change)?;
+pub(crate) fn run(args: &AuditArgs, registry: &Registry) -> Result<()> {
+    let run = prepare(&args.config.config, &args.config.change, registry)?;
     let model = match &args.run {
         Some(path) => load_model(&run, &RunFolder::open(path)?)?.train(),
         None => run.model()?,

@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use anyhow::Result;
-use burn_forward::config::RunConfig;
+use burn_forward::config::{Registry, RunConfig};
 use burn_forward::training::{self, Checked};
 
-use super::{InputWrong, options, registry};
+use super::{InputWrong, options};
 use crate::args::{ChangeArgs, CheckArgs};
 use crate::output::{note, print_line};
 
-pub(crate) fn run(args: &CheckArgs) -> Result<()> {
+pub(crate) fn run(args: &CheckArgs, registry: &Registry) -> Result<()> {
     let mut failed = 0;
     for path in &args.configs {
-        match check(path, &args.change) {
+        match check(path, &args.change, registry) {
             Ok(words) => print_line(format_args!("{}: ok ({words})", path.display()))?,
             Err(error) => {
                 note(format_args!("error: {error}"));
@@ -28,8 +28,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<()> {
 }
 
 /// What `train` would refuse, this refuses; says what the config trains on what.
-pub(super) fn check(path: &Path, change: &ChangeArgs) -> burn_forward::Result<String> {
-    let config = RunConfig::load(path, &change.assignments(), &registry())?;
+pub(super) fn check(path: &Path, change: &ChangeArgs, registry: &Registry) -> burn_forward::Result<String> {
+    let config = RunConfig::load(path, &change.assignments(), registry)?;
     super::warn(config.warnings());
     let words = format!("{} on {}", config.rule_name, config.network_name);
     let data = config.data_name.clone();

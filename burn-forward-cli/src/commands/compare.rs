@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
+use burn_forward::config::Registry;
 use burn_forward::config::{RunConfig, paths};
 use burn_forward::data::DataFolders;
 use burn_forward::report::{self, RunRecord};
 use burn_forward::training::{Run, RunFolder, Summary};
 use serde_json::{Value, json};
 
-use super::{InputWrong, RunFailed, options, output_folder, registry};
+use super::{InputWrong, RunFailed, options, output_folder};
 use crate::args::{ChangeArgs, CompareArgs};
 use crate::output::{note, print, print_line};
 use crate::tables::{bytes, grouped, percent, table};
@@ -25,18 +26,18 @@ pub(super) struct Arm {
     base: PathBuf,
 }
 
-pub(crate) fn run(args: &CompareArgs) -> Result<()> {
-    let arms = arms(&args.configs, &args.change, args.checkpointing)?;
+pub(crate) fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
+    let arms = arms(&args.configs, &args.change, args.checkpointing, registry)?;
     if arms[0].config["schedule"]["name"] == "greedy" {
         note(format_args!(
             "budget: epochs. The greedy arm '{}' trains every block for up to {} epochs; baselines train for {}",
             arms[0].name,
             arms[0].config["training"]["epochs"],
-            budget(&args.configs[0], &args.change)?
+            budget(&args.configs[0], &args.change, registry)?
         ));
     }
     for arm in &arms {
-        arm.check(&args.change)?;
+        arm.check(&args.change, registry)?;
     }
     // Begun before: the config of one of its runs is there.
     let begun = |out: &Path| arms.iter().any(|arm| out.join(arm.file_name(arm.seed())).is_file());
@@ -95,14 +96,19 @@ struct ArmRun {
 }
 
 /// The given configs, and the baselines on the first one's network, data and budget; every arm has a name of its own.
-pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool) -> Result<Vec<Arm>> {
+pub(super) fn arms(
+    configs: &[PathBuf],
+    change: &ChangeArgs,
+    checkpointing: bool,
+    registry: &Registry,
+) -> Result<Vec<Arm>> {
     let mut arms: Vec<Arm> = Vec::new();
     // Names that say what an arm is, the shortest first.
     let mut given: Vec<[String; 2]> = Vec::new();
     // Deep supervision gets the heads that the rules have: those of the first rule with any.
     let mut deep_supervision = json!({"name": "deep-supervision"});
     for path in configs {
-        let config = RunConfig::load(path, &change.assignments(), &registry())?;
+        let config = RunConfig::load(path, &change.assignments(), registry)?;
         if config.rule.classifiers().is_some() && deep_supervision.get("heads").is_none() {
             deep_supervision["heads"] = config.resolved()["rule"].clone();
         }
@@ -110,7 +116,7 @@ pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool
         arms.push(Arm { name: String::new(), config: config.resolved().clone(), base: path.clone() });
     }
     let first = arms[0].config.clone();
-    let epochs = budget(&configs[0], change)?;
+    let epochs = budget(&configs[0], change, registry)?;
     let base = arms[0].base.clone();
     let has = |arms: &[Arm], rule: &str| arms.iter().any(|a| a.config["rule"]["name"] == rule);
     let baseline = |name: &str, rule: &Value, checkpointing: bool| {
@@ -135,7 +141,7 @@ pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool
         }
     }
     // What an architecture wants to be compared with beside that: graph networks have two baselines of back-propagation.
-    let further = registry()
+    let further = registry
         .networks
         .iter()
         .find(|n| first["network"]["name"] == n.name)
@@ -162,8 +168,8 @@ pub(super) fn arms(configs: &[PathBuf], change: &ChangeArgs, checkpointing: bool
 
 /// Epochs of a baseline: as many passes over the training set as the first config may make. A greedy schedule has its
 /// epochs for each block.
-fn budget(path: &Path, change: &ChangeArgs) -> Result<usize> {
-    let config = RunConfig::load(path, &change.assignments(), &registry())?;
+fn budget(path: &Path, change: &ChangeArgs, registry: &Registry) -> Result<usize> {
+    let config = RunConfig::load(path, &change.assignments(), registry)?;
     let blocks = if config.schedule.is_greedy() { config.blocks() } else { 1 };
     Ok(config.training.epochs * blocks)
 }
@@ -191,8 +197,8 @@ impl Arm {
     }
 
     /// Refuses what `train` would refuse, before the first arm is trained.
-    fn check(&self, change: &ChangeArgs) -> Result<()> {
-        let config = RunConfig::from_value(&format!("arm '{}'", self.name), self.config.clone(), &[], &registry())?;
+    fn check(&self, change: &ChangeArgs, registry: &Registry) -> Result<()> {
+        let config = RunConfig::from_value(&format!("arm '{}'", self.name), self.config.clone(), &[], registry)?;
         let run = Run::prepare(config, options(change.device(), Some(&self.base), change.data.as_deref()))?;
         Ok(run.check_training()?)
     }

@@ -6,25 +6,25 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
-use burn_forward::config::RunConfig;
+use burn_forward::config::{Registry, RunConfig};
 use burn_forward::files;
 use burn_forward::report::{self, CostPoint};
 use serde_json::{Value, json};
 
 use super::compare::{Arm, arms};
-use super::{InputWrong, RunFailed, output_folder, registry};
+use super::{InputWrong, RunFailed, output_folder};
 use crate::args::CostsArgs;
 use crate::output::{note, print, print_line};
 use crate::tables::{bytes, table};
 
-pub(crate) fn run(args: &CostsArgs) -> Result<()> {
+pub(crate) fn run(args: &CostsArgs, registry: &Registry) -> Result<()> {
     let (setting, values) = varied(&args.vary)?;
-    let arms = arms(&args.configs, &args.change, true)?;
+    let arms = arms(&args.configs, &args.change, true, registry)?;
     for arm in &arms {
         for value in &values {
             // Before the first point is measured, which may take minutes.
             let origin = format!("arm '{}'", arm.name);
-            RunConfig::from_value(&origin, arm.config.clone(), &[format!("{setting}={value}")], &registry())?;
+            RunConfig::from_value(&origin, arm.config.clone(), &[format!("{setting}={value}")], registry)?;
         }
     }
     let out = output_folder(args.out.as_deref(), "costs", |_| args.force)?;

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use burn::module::Module;
+use burn_forward::config::Registry;
 use burn_forward::training::{LocalModel, Run, peak_memory_bytes};
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use crate::output::{print, print_line};
 use crate::tables::{percent, table};
 
 /// The run, its model for inference, and what its `summary.json` says.
-fn open(args: &EvalArgs) -> Result<(Run, LocalModel, serde_json::Value)> {
+fn open(args: &EvalArgs, registry: &Registry) -> Result<(Run, LocalModel, serde_json::Value)> {
     if let Some(weights) = &args.weights {
         let change = ChangeArgs {
             sets: args.sets.clone(),
@@ -19,18 +20,18 @@ fn open(args: &EvalArgs) -> Result<(Run, LocalModel, serde_json::Value)> {
             device: Some(args.device.clone()),
             data: args.data.clone(),
         };
-        let run = prepare(&args.run, &change)?;
+        let run = prepare(&args.run, &change, registry)?;
         let (model, imported) = burn_forward::weights::import(run.model()?, weights, true)?;
         let known = json!({"tensors": imported.tensors, "parameters": imported.parameters});
         return Ok((run, model.valid(), known));
     }
-    let (saved, model) = SavedRun::open(&args.run, Some(&args.device), args.data.as_deref())?.model()?;
+    let (saved, model) = SavedRun::open(&args.run, Some(&args.device), args.data.as_deref(), registry)?.model()?;
     let known = saved.folder.read_json("summary.json").unwrap_or_else(|_| json!({}));
-    Ok((saved.prepare_test(&model)?, model, known))
+    Ok((saved.prepare_test(&model, registry)?, model, known))
 }
 
-pub(crate) fn run(args: &EvalArgs) -> Result<()> {
-    let (run, model, known) = open(args)?;
+pub(crate) fn run(args: &EvalArgs, registry: &Registry) -> Result<()> {
+    let (run, model, known) = open(args, registry)?;
     let evaluation = run.test(&model)?;
     if args.json {
         // The keys of `summary.json`, measured anew where they can be.

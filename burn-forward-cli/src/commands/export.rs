@@ -2,13 +2,15 @@
 
 use anyhow::Result;
 
+use burn_forward::config::Registry;
+
 use super::SavedRun;
 use crate::args::{DEFAULT_DEVICE, ExportArgs};
 use crate::output::print_line;
 
-pub(crate) fn run(args: &ExportArgs) -> Result<()> {
+pub(crate) fn run(args: &ExportArgs, registry: &Registry) -> Result<()> {
     let out = super::output_file(args.out.as_deref(), args.force, || args.run.join("model.safetensors"))?;
-    let (_, model) = SavedRun::open(&args.run, Some(DEFAULT_DEVICE), args.data.as_deref())?.model()?;
+    let (_, model) = SavedRun::open(&args.run, Some(DEFAULT_DEVICE), args.data.as_deref(), registry)?.model()?;
     burn_forward::export::write(&model, &out)?;
     print_line(out.display())
 }

@@ -8,7 +8,6 @@ use burn_forward::config::suggest::nearest;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::registry;
 use crate::args::{Cli, ListArgs};
 use crate::output::{print, print_line};
 use crate::tables::wrapped;
@@ -23,11 +22,10 @@ const PARTS: [(&str, &str); 3] = [
 /// Widest line.
 const COLUMNS: usize = 100;
 
-pub(crate) fn run(args: &ListArgs) -> Result<()> {
-    let registry = registry();
+pub(crate) fn run(args: &ListArgs, registry: &Registry) -> Result<()> {
     match &args.name {
-        None => print(overview(&registry)),
-        Some(name) => print(settings(&registry, name)?),
+        None => print(overview(registry)),
+        Some(name) => print(settings(registry, name)?),
     }
 }
 
@@ -166,8 +164,8 @@ fn place(path: &str) -> (String, String) {
     (plain.trim_start_matches('.').to_string(), format!("{before}{dot}{key} is \"{value}\""))
 }
 
-pub(crate) fn schema() -> Result<()> {
-    print_line(serde_json::to_string_pretty(&registry().schema())?)
+pub(crate) fn schema(registry: &Registry) -> Result<()> {
+    print_line(serde_json::to_string_pretty(&registry.schema())?)
 }
 
 pub(crate) fn completions(shell: Shell) -> Result<()> {
@@ -196,7 +194,7 @@ mod tests {
 
     #[test]
     fn every_description_of_the_overview_starts_in_one_column() {
-        let registry = registry();
+        let registry = crate::registry();
         let text = overview(&registry);
         let names: Vec<&str> =
             registry.rules.iter().map(|r| r.name).chain(registry.data.iter().map(|d| d.name)).collect();
@@ -212,7 +210,7 @@ mod tests {
 
     #[test]
     fn no_setting_of_anything_is_wider_than_the_page() {
-        let registry = registry();
+        let registry = crate::registry();
         let names = registry.rules.iter().map(|r| r.name).chain(registry.networks.iter().map(|n| n.name));
         let names = names.chain(registry.data.iter().map(|d| d.name));
         for name in names.chain(PARTS.iter().map(|(part, _)| *part)) {

@@ -49,14 +49,6 @@ impl fmt::Display for InputWrong {
 
 impl std::error::Error for InputWrong {}
 
-/// Everything a config may name.
-pub(crate) fn registry() -> Registry {
-    let mut registry = Registry::default();
-    burn_forward_cnn::register(&mut registry);
-    burn_forward_gnn::register(&mut registry);
-    registry
-}
-
 fn options(device: &str, config: Option<&Path>, data: Option<&Path>) -> RunOptions {
     RunOptions {
         device_name: device.to_string(),
@@ -116,8 +108,8 @@ pub(crate) fn warn(warnings: Vec<ConfigError>) {
 }
 
 /// A config from a file, with its data.
-pub(crate) fn prepare(path: &Path, change: &ChangeArgs) -> Result<Run> {
-    let config = RunConfig::load(path, &change.assignments(), &registry())?;
+pub(crate) fn prepare(path: &Path, change: &ChangeArgs, registry: &Registry) -> Result<Run> {
+    let config = RunConfig::load(path, &change.assignments(), registry)?;
     warn(config.warnings());
     let run = Run::prepare(config, options(change.device(), Some(path), change.data.as_deref()))?;
     warn(run.data.warnings());
@@ -133,7 +125,7 @@ pub(crate) struct SavedRun {
 
 impl SavedRun {
     /// The run in a folder; on the device it was started on where `device` is `None`.
-    pub(crate) fn open(path: &Path, device: Option<&str>, data: Option<&Path>) -> Result<Self> {
+    pub(crate) fn open(path: &Path, device: Option<&str>, data: Option<&Path>, registry: &Registry) -> Result<Self> {
         let folder = RunFolder::open(path)?;
         let resolved = folder.read_json("config.json")?;
         // Without it a run can still be used, though not gone on with; a damaged one may say anything.
@@ -141,7 +133,7 @@ impl SavedRun {
         let device = device.or(info["device"].as_str()).unwrap_or(DEFAULT_DEVICE);
         let recorded = RecordedPlaces::of(&info, &folder);
         let origin = folder.file("config.json");
-        let config = RunConfig::from_value(&origin.display().to_string(), resolved, &[], &registry())?;
+        let config = RunConfig::from_value(&origin.display().to_string(), resolved, &[], registry)?;
         folder.check_config(&config)?;
         let mut options = options(device, Some(&origin), data.or(recorded.data_folder.as_deref()));
         options.folders.recorded = recorded.data_path;
@@ -168,9 +160,9 @@ impl SavedRun {
 
     /// The run with the data it was begun with, to test its model on; of data whose training part is not there any more, the
     /// test part.
-    pub(crate) fn prepare_test(self, model: &LocalModel) -> Result<Run> {
+    pub(crate) fn prepare_test(self, model: &LocalModel, registry: &Registry) -> Result<Run> {
         let Self { config, folder, options } = self;
-        let again = RunConfig::from_value("config.json", config.resolved().clone(), &[], &registry())?;
+        let again = RunConfig::from_value("config.json", config.resolved().clone(), &[], registry)?;
         let how = options.clone();
         match (Run::prepare(config, options), model.signature()) {
             (Ok(run), _) => {

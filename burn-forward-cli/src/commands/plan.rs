@@ -1,6 +1,7 @@
 //! `plan`: the block table of a config.
 
 use anyhow::Result;
+use burn_forward::config::Registry;
 use burn_forward::training::{BlockPlan, LocalModel, Run, plan, step_cost, weight_bytes};
 use serde_json::json;
 
@@ -9,8 +10,8 @@ use crate::args::PlanArgs;
 use crate::output::{print, print_line};
 use crate::tables::{bytes, grouped, seconds, table};
 
-pub(crate) fn run(args: &PlanArgs) -> Result<()> {
-    let run = prepare(&args.config.config, &args.config.change)?;
+pub(crate) fn run(args: &PlanArgs, registry: &Registry) -> Result<()> {
+    let run = prepare(&args.config.config, &args.config.change, registry)?;
     let model = run.outline()?;
     let blocks = plan(&model, &run.config.optimizer, run.data.rows_per_step(run.config.training.batch_size));
     let table = block_table(&run, &model);

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn_forward::activation::AnyActivation;
+use burn_forward::config::Registry;
 use burn_forward::data::{HostBatch, ImageSet, Part, idx};
 use serde_json::json;
 
@@ -11,8 +12,8 @@ use super::SavedRun;
 use crate::args::PredictArgs;
 use crate::output::print;
 
-pub(crate) fn run(args: &PredictArgs) -> Result<()> {
-    let (saved, model) = SavedRun::open(&args.run, Some(&args.device), args.data.as_deref())?.model()?;
+pub(crate) fn run(args: &PredictArgs, registry: &Registry) -> Result<()> {
+    let (saved, model) = SavedRun::open(&args.run, Some(&args.device), args.data.as_deref(), registry)?.model()?;
     let model = model.without_unread_blocks();
     let signature = model.signature().context("the model does not say what it takes")?;
     let layout = serde_json::from_value(saved.config.resolved()["data"]["layout"].clone()).unwrap_or_default();

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Result;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::{Interrupter, ItemLazy, TrainStep};
+use burn_forward::config::Registry;
 use burn_forward::report::{self, RunRecord};
 use burn_forward::training::{Outcome, ProgressRenderer, Run, RunFolder, Start, Summary, Verbosity};
 
@@ -15,7 +16,7 @@ use crate::output::{note, print, print_line};
 use crate::signals;
 use crate::tables::{bytes, grouped, percent};
 
-pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+pub(crate) fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     let training: Arc<OnceLock<Interrupter>> = Arc::default();
     let started = training.clone();
     signals::on_request_to_end(move |signal| match started.get() {
@@ -29,11 +30,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     })?;
     let (run, folder) = match (&args.resume, &args.config) {
         (Some(resume), _) => {
-            let saved = SavedRun::open(resume, args.change.device.as_deref(), args.change.data.as_deref())?;
+            let saved = SavedRun::open(resume, args.change.device.as_deref(), args.change.data.as_deref(), registry)?;
             let (run, folder) = saved.prepare()?;
             (run, Some(folder))
         }
-        (None, Some(config)) => (prepare(config, &args.change)?, None),
+        (None, Some(config)) => (prepare(config, &args.change, registry)?, None),
         (None, None) => anyhow::bail!("needs a config or --resume"),
     };
     if args.dry_run {

@@ -1,0 +1,97 @@
+//! The `burn-forward` program as a library: glue between the command line and the `burn-forward` library.
+//!
+//! A program of your own gets every command (`train`, `compare`, `check`, `report` ...) for your rules, networks and data sets
+//! when you add their rows to the [`registry`](registry()) and call [`run`]:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use burn_forward::rules::{MonoForwardConfig, rule_entry_of};
+//!
+//! fn main() -> ExitCode {
+//!     let mut registry = burn_forward_cli::registry();
+//!     // Here a rule of burn-forward under another name stands for one of your own.
+//!     registry.rules.push(rule_entry_of::<MonoForwardConfig>("my-rule", "what it does", "where it comes from"));
+//!     burn_forward_cli::run(&registry)
+//! }
+//! ```
+//!
+//! Exit codes: 0 done, 1 the run failed, 2 the input was wrong.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod allocator;
+mod args;
+mod commands;
+mod output;
+mod signals;
+mod tables;
+
+use std::process::ExitCode;
+
+use burn_forward::config::Registry;
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// Everything a config may name: the rules, networks and data sets of burn-forward's own crates.
+pub fn registry() -> Registry {
+    let mut registry = Registry::default();
+    burn_forward_cnn::register(&mut registry);
+    burn_forward_gnn::register(&mut registry);
+    registry
+}
+
+/// Runs the program with the arguments of this process: every command, over what `registry` names. Call it first in `main`.
+pub fn run(registry: &Registry) -> ExitCode {
+    allocator::keep_small_return_large();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => {
+            // Help and version are answers; if they cannot be written, that is a failure.
+            let written = said.print();
+            return ExitCode::from(if written.is_err() { 1 } else { u8::try_from(said.exit_code()).unwrap_or(2) });
+        }
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("BURN_FORWARD_LOG"))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let result = match &cli.command {
+        Command::Train(a) => commands::train::run(a, registry),
+        Command::Eval(a) => commands::eval::run(a, registry),
+        Command::Predict(a) => commands::predict::run(a, registry),
+        Command::Compare(a) => commands::compare::run(a, registry),
+        Command::Costs(a) => commands::costs::run(a, registry),
+        Command::Report(a) => commands::report::run(a),
+        Command::Export(a) => commands::export::run(a, registry),
+        Command::Audit(a) => commands::audit::run(a, registry),
+        Command::Plan(a) => commands::plan::run(a, registry),
+        Command::Check(a) => commands::check::run(a, registry),
+        Command::List(a) => commands::list::run(a, registry),
+        Command::Schema => commands::list::schema(registry),
+        Command::Doctor(a) => commands::doctor::run(a),
+        Command::Completions { shell } => commands::list::completions(*shell),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The library's messages are whole; of ours, the context is one part and the cause another.
+            match error.downcast_ref::<burn_forward::Error>() {
+                Some(whole) => output::note(format_args!("error: {whole}")),
+                None => output::note(format_args!("error: {error:#}")),
+            }
+            ExitCode::from(if is_input(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+/// Whether the user's input is at fault and not the run, or the disk it was to be written to.
+fn is_input(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<burn_forward::Error>() {
+        Some(error) => error.is_input(),
+        None => !error.is::<commands::RunFailed>() && !error.chain().any(|cause| cause.is::<std::io::Error>()),
+    }
+}
