@@ -111,6 +111,9 @@ fn run_folders_count_up_and_are_not_overwritten() {
     place.config("b.json", &mono(json!({"name": "other", "training": {"epochs": 1}})));
     place.run(&["train", "b.json", "--quiet"]).done();
     assert!(place.file("runs/other-1").is_dir());
+    // And that of its file where the name is taken away.
+    place.run(&["train", "b.json", "--quiet", "--set", "name=null"]).done();
+    assert!(place.file("runs/b-1").is_dir());
 }
 
 #[test]

@@ -283,14 +283,14 @@ fn values_that_are_no_numbers_are_named() {
     let file = folder.path().join("w");
     let tensors = exported(&small(1)).1;
     for (spoilt, value, said) in [
-        ("conv1.weight", f32::NAN, "conv1.weight holds NaN at element 5"),
-        ("layer2.0.bn1.running_var", f32::INFINITY, "layer2.0.bn1.running_var holds inf at element 5"),
-        ("linear.bias", f32::NEG_INFINITY, "linear.bias holds -inf at element 5"),
+        ("conv1.weight", f32::NAN, "conv1.weight with NaN at element 5"),
+        ("layer2.0.bn1.running_var", f32::INFINITY, "layer2.0.bn1.running_var with inf at element 5"),
+        ("linear.bias", f32::NEG_INFINITY, "linear.bias with -inf at element 5"),
     ] {
         let mut tensors = tensors.clone();
         tensors.iter_mut().find(|(name, ..)| name == spoilt).unwrap().2[5] = value;
         std::fs::write(&file, checkpoint(&dict(&tensors, "", 1.0))).unwrap();
         let error = weights::import(small(0), &file, true).unwrap_err().to_string();
-        assert!(error.contains(&format!("found {said}; needed")), "{error}");
+        assert!(error.contains(&format!("found {said}; needed finite numbers")), "{error}");
     }
 }

@@ -212,7 +212,7 @@ pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(Local
     if !classifier {
         stored.retain(|name, _| name.strip_prefix(&classifier_name).is_none_or(|rest| !rest.starts_with('.')));
     }
-    let mut wrong = Vec::new();
+    let (mut wrong, mut not_numbers) = (Vec::new(), Vec::new());
     let mut values: HashMap<ParamId, TensorData> = HashMap::new();
     let mut parameters = 0;
     for tensor in wanted {
@@ -232,7 +232,7 @@ pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(Local
         let data = TensorData::from_bytes(bytes, shape.clone(), dtype);
         let numbers: Vec<f32> = data.iter::<f32>().collect();
         if let Some(value) = not_finite(&numbers) {
-            wrong.push(format!("{} holds {value}", tensor.name));
+            not_numbers.push(format!("{} with {value}", tensor.name));
             continue;
         }
         let data = match shape[..] {
@@ -257,6 +257,12 @@ pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(Local
             false => format!("; beside it there is {}", outline(outside.iter())),
         };
         return Err(Error::data(path, format!("{}{more}{under}{beside}", wrong.join("; ")), needed));
+    }
+    if !not_numbers.is_empty() {
+        let more = not_numbers.len().saturating_sub(LISTED);
+        not_numbers.truncate(LISTED);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        return Err(Error::data(path, format!("{}{more}", not_numbers.join("; ")), "finite numbers"));
     }
     Ok((model.map(&mut Assign { values }), Imported { tensors, parameters, prefix }))
 }

@@ -83,7 +83,7 @@ fn write_report(folder: &RunFolder, finished_before: bool) -> Result<()> {
     let page = report::render(&[RunRecord::load(folder.path())?])?;
     if finished_before {
         let there = std::fs::read_to_string(&out).unwrap_or_default();
-        if there == page {
+        if is_same_report(&there, &page) {
             return Ok(());
         }
         let whole = there.trim_end().ends_with("</html>");
@@ -94,6 +94,13 @@ fn write_report(folder: &RunFolder, finished_before: bool) -> Result<()> {
         }
     }
     Ok(burn_forward::files::write(out, page)?)
+}
+
+/// Whether two pages say the same of a run; it may have been moved, or be called by another path, since the first was written.
+fn is_same_report(there: &str, page: &str) -> bool {
+    let names_folder = |line: &str| line.starts_with("<tr><th scope=\"row\">Folder</th>");
+    let lines = |text: &str| text.lines().filter(|line| !names_folder(line)).map(str::to_owned).collect::<Vec<_>>();
+    lines(there) == lines(page)
 }
 
 fn renderer(args: &TrainArgs) -> Box<dyn MetricsRenderer> {

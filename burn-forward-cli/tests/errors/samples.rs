@@ -80,7 +80,9 @@ fn what_is_chosen_by_validation_samples_needs_some() {
             ("fraction", "6 training, 0 validation, 2 test nodes of graph: 8 nodes, "),
         ] {
             let file = format!("{name}.json");
-            for arguments in [vec!["train", &file], vec!["train", &file, "--dry-run"], vec!["compare", &file]] {
+            for arguments in
+                [vec!["train", &file], vec!["train", &file, "--dry-run"], vec!["compare", &file], vec!["check", &file]]
+            {
                 let out = place.run(&arguments);
                 let message = out.failed(2);
                 let expected = format!("{said}; it is empty: {sizes}");
@@ -130,6 +132,7 @@ fn no_batch_gives_batch_normalisation_a_single_value() {
     let single = "gives batch normalisation a single value per channel, which has no variance";
     for arguments in [&[][..], &["--dry-run"]] {
         let said = run(17, json!({}), arguments);
+        assert!(place.run(&["check", "c.json"]).failed(2).contains(single));
         assert_eq!(
             said.failed(2),
             format!(
@@ -205,6 +208,23 @@ fn labels_that_start_at_one_are_spoken_of() {
     said.done();
     assert!(said.err.contains("6 training, 2 validation, 4 test images of 1x4x4, 2 classes"), "{}", said.err);
     assert!(!said.err.contains("warning"), "{}", said.err);
+}
+
+#[test]
+fn labels_of_nodes_that_start_at_one_are_spoken_of() {
+    let place = Place::new();
+    place.config("c.json", &on_graph(&place, json!({})));
+    let said = place.run(&["train", "c.json", "--dry-run"]);
+    said.done();
+    assert_eq!(said.err, "");
+    let labels: String = (0..8).map(|i| format!("{i},{}\n", 1 + i % 2)).collect();
+    fs::write(place.file("graph/labels.csv"), labels).unwrap();
+    let said = place.run(&["train", "c.json", "--dry-run"]);
+    said.done();
+    assert_eq!(
+        said.err,
+        "warning: $.data: class 0 has no training node, of 3 classes; labels count from 0, and no node has that one\n"
+    );
 }
 
 #[test]

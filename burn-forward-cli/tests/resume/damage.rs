@@ -123,6 +123,8 @@ fn a_damaged_file_of_a_finished_run() {
     let other = place.train("other", &small(json!({"seed": 1})));
     let reference = place.file("reference");
     copy(&run, &reference);
+    // A copy lacks nothing, and nothing is said of it.
+    assert_eq!(place.run(&["train", "--resume", "reference", "--quiet"]).err, "");
     let mut faults = Vec::new();
     for name in names(&run).iter().filter(|name| !name.starts_with("checkpoint/")) {
         for how in DAMAGES {
@@ -162,6 +164,18 @@ fn a_damaged_checkpoint_under_a_greedy_schedule_with_the_best_weights() {
         }))
     };
     let (reference, other) = (place.train("reference", &greedy(0)), place.train("other", &greedy(1)));
+    // Of the finished run, too, where the weights that it ends with are not those of its last epoch.
+    let best = names(&reference).into_iter().filter(|name| name.contains("checkpoint/model-")).collect::<Vec<_>>();
+    for name in &best {
+        let folder = place.file("finished");
+        let _ = fs::remove_dir_all(&folder);
+        copy(&reference, &folder);
+        fs::write(folder.join(name), []).unwrap();
+        let read = place.run(&["eval", "finished"]).code == Some(0);
+        let said = place.run(&["train", "--resume", "finished", "--quiet"]);
+        said.done();
+        assert!(read || said.err.contains(name.as_str()), "{name}: {}", said.err);
+    }
     let run = place.file("run");
     copy(&reference, &run);
     super::rewind(&run);

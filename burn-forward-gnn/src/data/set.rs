@@ -5,10 +5,10 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::tensor::{Device, Tensor};
 use burn_forward::activation::{NodeFeatures, RowShape};
-use burn_forward::data::{Batch, Batching, DataSplit, Fingerprint, JoinedSamples, TrainingData};
+use burn_forward::data::{Batch, Batching, DataSplit, Fingerprint, JoinedSamples, TrainingData, empty_classes};
 use burn_forward::random::Seed;
 use burn_forward::sparse::{Sparse, sum_repeated};
-use burn_forward::{Error, Result};
+use burn_forward::{ConfigError, Error, Result};
 
 use super::config::{LinkConfig, RowScale, SamplingConfig};
 use super::links::{self, LinkSplit};
@@ -334,6 +334,21 @@ impl TrainingData for GraphData {
             set.features.width(),
             self.shared.classes,
         )
+    }
+
+    fn warnings(&self) -> Vec<ConfigError> {
+        let Parts::Nodes(split) = &self.parts else { return Vec::new() };
+        let set = self.set();
+        let mut counts = vec![0; set.classes];
+        for class in split.train.iter().filter_map(|node| set.labels[*node as usize]) {
+            counts[class as usize] += 1;
+        }
+        let Some(mut said) = empty_classes(&counts, "node") else { return Vec::new() };
+        // Labels that start at 1, above all.
+        if !set.labels.contains(&Some(0)) {
+            said.push_str("; labels count from 0, and no node has that one");
+        }
+        vec![ConfigError::new("$.data", said)]
     }
 
     fn fingerprint(&self) -> String {

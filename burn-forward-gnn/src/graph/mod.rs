@@ -137,9 +137,15 @@ impl Graph {
             if let Some(&(c, d, other)) = i.checked_sub(1).and_then(|before| sorted.get(before))
                 && (c, d) == (b, a)
             {
-                if weight != other {
+                // What is no number is named below.
+                if weight != other && weight.is_finite() && other.is_finite() {
                     let given = format!("given with weights {other} and {weight} for its two directions");
-                    return Err(Error::argument("Graph", format!("edge {c} - {d}"), given, "given one weight"));
+                    return Err(Error::argument(
+                        "Graph",
+                        format!("edge {c} - {d}"),
+                        given,
+                        "given with one weight for both",
+                    ));
                 }
                 continue;
             }
@@ -302,7 +308,7 @@ mod tests {
         let error = |edges: &[(u32, u32, f32)]| graph(edges).unwrap_err().to_string();
         assert_eq!(
             error(&[(1, 0, 2.5), (0, 1, 2.0)]),
-            "Graph: edge 0 - 1 is given with weights 2 and 2.5 for its two directions, but needs to be given one weight"
+            "Graph: edge 0 - 1 is given with weights 2 and 2.5 for its two directions, but needs to be given with one weight for both"
         );
         assert!(error(&[(0, 1, 2.0), (0, 1, 2.0)]).contains("given twice"));
         assert!(error(&[(0, 1, 2.0), (1, 0, 2.0), (1, 0, 2.0)]).contains("given twice"));

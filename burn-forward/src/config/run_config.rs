@@ -211,21 +211,20 @@ impl RunConfig {
     pub fn load(path: &Path, sets: &[String], registry: &Registry) -> Result<Self> {
         let text = crate::input::read_text(path, LARGEST_CONFIG, "a config")?;
         let origin = path.display().to_string();
-        let mut value = document::parse_document(&origin, &text).map_err(Error::Config)?;
-        if let Some(object) = value.as_object_mut()
-            && object.get("name").is_none_or(Value::is_null)
-            && let Some(stem) = path.file_stem().and_then(|s| s.to_str())
-        {
-            object.insert("name".into(), json!(stem));
-        }
-        Self::from_value(&origin, value, sets, registry)
+        let value = document::parse_document(&origin, &text).map_err(Error::Config)?;
+        Self::named(&origin, value, sets, registry, path.file_stem().and_then(|s| s.to_str()))
     }
 
     /// As [`load`](Self::load), from a parsed document.
     ///
     /// # Errors
     /// [`Error::Config`] with all mistakes, [`Error::Argument`] for a registry that has a name twice.
-    pub fn from_value(origin: &str, mut value: Value, sets: &[String], registry: &Registry) -> Result<Self> {
+    pub fn from_value(origin: &str, value: Value, sets: &[String], registry: &Registry) -> Result<Self> {
+        Self::named(origin, value, sets, registry, None)
+    }
+
+    /// A config that is called `name`, if it does not say how it is called.
+    fn named(origin: &str, mut value: Value, sets: &[String], registry: &Registry, name: Option<&str>) -> Result<Self> {
         registry.check()?;
         let fail = |errors: Vec<ConfigError>| Error::Config(ConfigErrors { origin: origin.into(), errors });
         let schema = registry.schema();
@@ -234,6 +233,12 @@ impl RunConfig {
             if let Err(e) = overrides::apply(&mut value, &schema, assignment) {
                 errors.push(e);
             }
+        }
+        // After the changes, which may take the name away.
+        if let (Some(object), Some(name)) = (value.as_object_mut(), name)
+            && object.get("name").is_none_or(Value::is_null)
+        {
+            object.insert("name".into(), json!(name));
         }
         errors.extend(schema::check(&schema, &value));
         if !errors.is_empty() {

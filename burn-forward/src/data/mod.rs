@@ -35,5 +35,5 @@ pub use layout::Layout;
 pub use loader::{ImageLoader, Training};
 pub use normalise::{ChannelStatistics, Normalise, Normaliser, Preset};
 pub use registry::{DataEntry, DataSpec, DataSplit, JoinedSamples, ParseData, TrainingData, data_entries, data_entry};
-pub use source::ImageData;
+pub use source::{ImageData, empty_classes};
 pub use split::{Part, SplitSizes, Splits, stratified};

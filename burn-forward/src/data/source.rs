@@ -94,20 +94,15 @@ impl ImageData {
     /// What to say of classes that no training image belongs to.
     pub(super) fn empty_classes(&self) -> Option<ConfigError> {
         let counts = self.splits.train.class_counts();
-        let empty: Vec<String> = (0..counts.len()).filter(|c| counts[*c] == 0).map(|c| c.to_string()).collect();
-        let which = match empty.len() {
-            0 => return None,
-            1 => format!("class {} has", empty[0]),
-            2..=10 => format!("classes {} have", empty.join(", ")),
-            n => format!("{n} classes, {} ... among them, have", empty[..10].join(", ")),
-        };
-        let all = counts.len();
+        let said = empty_classes(&counts, "image")?;
         // A set whose labels start at 1 has no image of class 0, and one class more than it should.
-        let (path, advice) = match counts[0] {
-            0 => ("$.data.first-label", "; labels that do not start at 0 need the first one here"),
-            _ => ("$.data", ""),
-        };
-        Some(ConfigError::new(path, format!("{which} no training image, of {all} classes{advice}")))
+        Some(match counts[0] {
+            0 => ConfigError::new(
+                "$.data.first-label",
+                format!("{said}; labels that do not start at 0 need the first one here"),
+            ),
+            _ => ConfigError::new("$.data", said),
+        })
     }
 
     /// A loader of the training part: shuffled, augmented, from `first_epoch` (from 1) on.
@@ -189,6 +184,19 @@ fn refuse(errors: Vec<ConfigError>) -> Result<()> {
         return Ok(());
     }
     Err(Error::Config(ConfigErrors { origin: "data".into(), errors }))
+}
+
+/// What to say of classes to which none of the training samples (`"image"`, `"node"`) belongs, of which `counts` says how many
+/// every class has.
+pub fn empty_classes(counts: &[usize], sample: &str) -> Option<String> {
+    let empty: Vec<String> = (0..counts.len()).filter(|c| counts[*c] == 0).map(|c| c.to_string()).collect();
+    let which = match empty.len() {
+        0 => return None,
+        1 => format!("class {} has", empty[0]),
+        2..=10 => format!("classes {} have", empty.join(", ")),
+        n => format!("{n} classes, {} ... among them, have", empty[..10].join(", ")),
+    };
+    Some(format!("{which} no training {sample}, of {} classes", counts.len()))
 }
 
 #[cfg(test)]

@@ -328,9 +328,7 @@ pub fn check(config: RunConfig, options: RunOptions) -> Result<Checked> {
         check_fit(&config, input, classes, &device)?;
         return Ok(Checked::WithShape);
     }
-    let run = Run::prepare(config, options)?;
-    let (input, classes) = run.shapes();
-    check_fit(&run.config, input, classes, &device)?;
+    Run::prepare(config, options)?.check_training()?;
     Ok(Checked::WithData)
 }
 

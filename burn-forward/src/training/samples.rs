@@ -44,8 +44,7 @@ impl Run {
                     batching.size
                 ),
             ),
-            // Building the model takes a moment, which only a batch of one row is worth.
-            1 if self.model()?.normalised_values_per_row() == Some(1) => {
+            1 if self.outline()?.normalised_values_per_row() == Some(1) => {
                 let single = "gives batch normalisation a single value per channel, which has no variance";
                 match (batching.size, samples) {
                     (1, _) => ("$.training.batch-size", format!("1 {single}; needed: at least 2")),

@@ -2,7 +2,7 @@
 //! anything is changed there.
 
 use super::fit::is_done;
-use super::manifest::check_checkpoint;
+use super::manifest::{check_checkpoint, check_model};
 use super::record;
 use super::run::{Run, final_epoch};
 use super::run_folder::{METRICS, RunFolder, RunLock};
@@ -51,7 +51,10 @@ impl<'a> Start<'a> {
                 Ok(summary) if is_trained && changed.is_empty() && folder.file("model.safetensors").is_file() => {
                     let last = folder.checkpointed_epochs().last().copied();
                     let fault = match last {
-                        Some(last) => check_checkpoint(folder, last).err(),
+                        Some(last) => match check_checkpoint(folder, last) {
+                            Ok(()) => check_model(folder, final_epoch(&run.config, folder, last)?).err(),
+                            Err(fault) => Some(fault),
+                        },
                         None => Some("checkpoint/ has no whole checkpoint".into()),
                     };
                     // The run itself lacks nothing.
@@ -82,7 +85,7 @@ impl<'a> Start<'a> {
         if best == epoch {
             return Ok(());
         }
-        super::manifest::check_model(self.folder, best).map_err(|fault| {
+        check_model(self.folder, best).map_err(|fault| {
             let needed = format!("the weights of epoch {best}, the best so far, which \"keep\": \"best\" ends with");
             Error::run_folder(self.folder.path(), format!("{fault}; needed: {needed}, or a new run"))
         })
