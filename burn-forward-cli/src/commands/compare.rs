@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 use burn_forward::config::Registry;
 use burn_forward::config::{RunConfig, paths};
-use burn_forward::data::DataFolders;
+use burn_forward::data::{DataFolders, DataSplit};
 use burn_forward::report::{self, RunRecord};
 use burn_forward::training::{Run, RunFolder, Summary};
 use serde_json::{Value, json};
@@ -36,21 +36,34 @@ pub(crate) fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
             budget(&args.configs[0], &args.change, registry)?
         ));
     }
+    // Whatever refuses an arm refuses the comparison, before any is trained.
+    let mut first: Option<(&str, Samples)> = None;
     for arm in &arms {
-        arm.check(&args.change, registry)?;
+        arm.last_seed(args.seeds)?;
+        let samples = arm.check(&args.change, registry)?;
+        match &first {
+            None => first = Some((&arm.name, samples)),
+            Some((name, those)) if samples != *those => note(format_args!(
+                "warning: '{}' and '{name}' cannot be compared: they have other data, {} and {}",
+                arm.name, samples.0, those.0
+            )),
+            Some(_) => {}
+        }
     }
     // Begun before: the config of one of its runs is there.
     let begun = |out: &Path| arms.iter().any(|arm| out.join(arm.file_name(arm.seed())).is_file());
     let out = output_folder(args.out.as_deref(), "compare", |out| args.force || begun(out))?;
+    for arm in &arms {
+        for seed in arm.seed()..=arm.last_seed(args.seeds)? {
+            arm.own_folder(&out, seed)?;
+        }
+    }
     let mut results: Vec<Vec<ArmRun>> = Vec::with_capacity(arms.len());
     let mut records = Vec::new();
     for arm in &arms {
         let mut runs = Vec::new();
-        for offset in 0..args.seeds {
-            let seed = arm.seed().checked_add(offset).ok_or_else(|| {
-                InputWrong(format!("--seeds {}: seeds from {} on end at {}", args.seeds, arm.seed(), u64::MAX))
-            })?;
-            let folder = out.join(format!("{}-seed{seed}", arm.name));
+        for seed in arm.seed()..=arm.last_seed(args.seeds)? {
+            let folder = arm.own_folder(&out, seed)?;
             note(format_args!("{} seed {seed}", arm.name));
             let outcome = child(args, arm, seed, &folder)?;
             if args.json {
@@ -87,6 +100,9 @@ pub(crate) fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
         failed => Err(RunFailed(format!("{failed} of {} runs failed", runs().count())).into()),
     }
 }
+
+/// The data set of an arm, described, with its number of classes and of samples in every part.
+type Samples = (String, usize, [usize; 3]);
 
 /// One seed of an arm.
 struct ArmRun {
@@ -196,11 +212,37 @@ impl Arm {
         format!("{}-seed{seed}.json", self.name)
     }
 
-    /// Refuses what `train` would refuse, before the first arm is trained.
-    fn check(&self, change: &ChangeArgs, registry: &Registry) -> Result<()> {
+    /// The last of so many seeds, counted up from the config's own.
+    fn last_seed(&self, seeds: u64) -> Result<u64> {
+        let first = self.seed();
+        first
+            .checked_add(seeds - 1)
+            .ok_or_else(|| InputWrong(format!("--seeds {seeds}: seeds from {first} on end at {}", u64::MAX)).into())
+    }
+
+    /// The folder of a run with `seed` beside others in `out`, which holds no run of another config.
+    fn own_folder(&self, out: &Path, seed: u64) -> Result<PathBuf> {
+        let folder = out.join(format!("{}-seed{seed}", self.name));
+        let text = std::fs::read_to_string(out.join(self.file_name(seed))).ok();
+        if folder.join("config.json").is_file() && text.as_ref() != Some(&self.document(out, Some(seed))?) {
+            // Its results would be taken for those of the config at hand.
+            return Err(InputWrong(format!(
+                "{}: holds a run of another config; give another --out, or the arguments that the comparison was begun with",
+                folder.display()
+            ))
+            .into());
+        }
+        Ok(folder)
+    }
+
+    /// Refuses what `train` would refuse, before the first arm is trained. Returns what it trains on.
+    fn check(&self, change: &ChangeArgs, registry: &Registry) -> Result<Samples> {
         let config = RunConfig::from_value(&format!("arm '{}'", self.name), self.config.clone(), &[], registry)?;
         let run = Run::prepare(config, options(change.device(), Some(&self.base), change.data.as_deref()))?;
-        Ok(run.check_training()?)
+        run.check_training()?;
+        let samples = [DataSplit::Train, DataSplit::Validation, DataSplit::Test].map(|split| run.data.samples(split));
+        let described = format!("\"{}\" of {}", run.config.data_name, run.data.describe());
+        Ok((described, run.data.classes(), samples))
     }
 
     /// The config of a process that runs the arm, as a file in `folder`; with another seed where one is given.
@@ -218,19 +260,11 @@ impl Arm {
 /// Trains one arm with one seed in a process of its own. Returns what it ended with, or why it failed.
 ///
 /// # Errors
-/// Where the comparison cannot go on: `folder` holds another run, the process cannot be started, or it was stopped.
+/// Where the comparison cannot go on: the process cannot be started, or it was stopped.
 fn child(args: &CompareArgs, arm: &Arm, seed: u64, folder: &Path) -> Result<Result<Summary, String>> {
     let parent = folder.parent().unwrap_or(Path::new("."));
     let text = arm.document(parent, Some(seed))?;
     let file = parent.join(arm.file_name(seed));
-    if folder.join("config.json").is_file() && std::fs::read_to_string(&file).ok().as_ref() != Some(&text) {
-        // Its results would be taken for those of the config at hand.
-        return Err(InputWrong(format!(
-            "{}: holds a run of another config; give another --out, or the arguments that the comparison was begun with",
-            folder.display()
-        ))
-        .into());
-    }
     if !folder.join("summary.json").is_file() {
         burn_forward::files::write(&file, text)?;
         let mut command = Command::new(std::env::current_exe()?);

@@ -99,7 +99,7 @@ fn write_report(folder: &RunFolder, finished_before: bool) -> Result<()> {
 /// Whether two pages say the same of a run; it may have been moved, or be called by another path, since the first was written.
 fn is_same_report(there: &str, page: &str) -> bool {
     let names_folder = |line: &str| line.starts_with("<tr><th scope=\"row\">Folder</th>");
-    let lines = |text: &str| text.lines().filter(|line| !names_folder(line)).map(str::to_owned).collect::<Vec<_>>();
+    let lines = |text: &str| text.split('\n').filter(|line| !names_folder(line)).map(str::to_owned).collect::<Vec<_>>();
     lines(there) == lines(page)
 }
 

@@ -45,6 +45,37 @@ fn arms_have_names_of_their_own() {
 }
 
 #[test]
+fn what_refuses_one_arm_or_seed_refuses_all_before_any_is_trained() {
+    let place = Place::new();
+    place.config("a.json", &short(json!({})));
+    place.config("b.json", &short(json!({"rule": {"name": "dfa"}})));
+    place.run(&["compare", "b.json", "--seeds", "1", "--out", "out"]).done();
+    place.config("b.json", &short(json!({"rule": {"name": "dfa"}, "optimizer": {"lr": 0.1}})));
+    let said = place.run(&["compare", "a.json", "b.json", "--seeds", "1", "--out", "out"]);
+    assert!(said.failed(2).contains("holds a run of another config"), "{}", said.err);
+    assert!(!place.file("out/mono-forward-seed0").exists());
+    let seed = (u64::MAX - 1).to_string();
+    let said = place.run(&["compare", "a.json", "--seeds", "3", "--seed", &seed, "--out", "seeds"]);
+    assert!(said.failed(2).starts_with("--seeds 3: seeds from"), "{}", said.err);
+    assert!(!place.file("seeds").exists());
+}
+
+#[test]
+fn arms_with_other_data_are_spoken_of() {
+    let place = Place::new();
+    place.config("a.json", &short(json!({})));
+    place.config("b.json", &short(json!({"rule": {"name": "dfa"}, "data": {"validation": 0.2}})));
+    let said = place.run(&["compare", "a.json", "b.json", "--seeds", "1", "--out", "out"]);
+    said.done();
+    assert!(
+        said.err.starts_with("warning: 'dfa' and 'mono-forward' cannot be compared: they have other data, \"digits\""),
+        "{}",
+        said.err
+    );
+    assert_eq!(said.err.matches("cannot be compared").count(), 1, "{}", said.err);
+}
+
+#[test]
 fn an_arm_that_diverges_is_a_row_that_says_so() {
     let place = Place::new();
     place.config("good.json", &short(json!({})));
