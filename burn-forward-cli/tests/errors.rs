@@ -156,13 +156,51 @@ fn what_only_the_data_shows() {
         place.run(&["train", "c.json"]).failed(2),
         "data: 1 mistake\n  $.data.normalise: number of means and stds is 2 and 2; needed: 1 each"
     );
-    let augmented = json!({"schedule": {"name": "greedy"}, "data": {"augment": [{"name": "shift", "pixels": 1}]}});
-    place.config("d.json", &mono(augmented));
-    assert_eq!(
-        place.run(&["train", "d.json"]).failed(2),
-        "d: 1 mistake\n  $.schedule.cache: true, but the training batches (augmented images, sampled graphs) differ in \
-         every epoch; needed: \"cache\": false, or no augmentation and no sampling"
-    );
+}
+
+/// Outputs of finished blocks can be kept where they are the same in every epoch. Elsewhere they are not kept, and whoever
+/// asks for it is told why.
+#[test]
+fn what_differs_from_epoch_to_epoch_is_not_cached() {
+    let graph = |data: Value| {
+        let mut value = config(json!({"name": "single-forward"}), json!({"network": {"name": "gcn"}}));
+        value["data"] = data;
+        value["training"] = json!({"epochs": 1});
+        value
+    };
+    let pezeshki = json!({"name": "forward-forward", "preset": "pezeshki"});
+    let mut trifecta = config(json!({"name": "trifecta", "overlap": false}), json!({}));
+    trifecta["network"] = json!({"name": "conv-stack", "channels": [2, 2]});
+    let cases = [
+        (mono(json!({})), None),
+        (graph(json!({"name": "karate"})), None),
+        (
+            mono(json!({"data": {"augment": [{"name": "shift", "pixels": 1}]}})),
+            Some("$.data.augment changes the images anew in every epoch"),
+        ),
+        (config(pezeshki, normalised()), Some("the rule draws other negatives in every step")),
+        (trifecta, Some("the rule draws other negatives in every step")),
+        (
+            graph(json!({"name": "karate", "sampling": {"fan-outs": [3, 3]}})),
+            Some("$.data.sampling draws other neighbours in every epoch"),
+        ),
+        (
+            graph(json!({"name": "karate", "task": "links"})),
+            Some("task \"links\" draws other pairs without an edge in every step"),
+        ),
+    ];
+    for (mut value, reason) in cases {
+        let place = Place::new();
+        value["schedule"] = json!({"name": "greedy"});
+        value["training"]["epochs"] = json!(1);
+        let run = place.train("run", &value);
+        assert_eq!(read_json(&run.join("config.json"))["schedule"]["cache"], json!(reason.is_none()), "{value}");
+        value["schedule"]["cache"] = json!(true);
+        if let Some(reason) = reason {
+            let mistake = format!("$.schedule.cache: true is not possible: {reason}; needed: false, or leave it out");
+            refuses(&value, &[&mistake]);
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A run that was stopped and resumed equals one that was not: the same weights and metrics, bit for bit.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "resume/every.rs"]
+mod every;
 #[path = "resume/moved.rs"]
 mod moved;
 mod program;

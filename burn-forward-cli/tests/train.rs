@@ -283,3 +283,33 @@ fn ctrl_c_in_the_first_epoch() {
     assert!(said.err.contains("finishing the step ..."), "{}", said.err);
     assert!(said.err.contains("error: stopped by SIGINT; no epoch was finished, so nothing is saved"), "{}", said.err);
 }
+
+/// `keep`, `patience` and greedy schedules look for the first of the best epochs. They find it only if equal accuracies are
+/// equal numbers, however samples are spread over batches.
+#[test]
+fn accuracies_are_quotients_of_counts() {
+    let place = Place::new();
+    let forward = json!({"name": "forward-forward"});
+    for (i, (rule, changes)) in [
+        (json!({"name": "mono-forward"}), json!({})),
+        (json!({"name": "mono-forward"}), json!({"schedule": {"name": "greedy"}})),
+        (json!({"name": "backprop"}), json!({"training": {"eval-batch-size": 7}})),
+        (forward, normalised()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let run = place.train(&format!("run-{i}"), &config(rule, changes));
+        let rows: Vec<Value> = metrics(&run).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let accuracies = rows.iter().filter_map(|row| Some((row, row["accuracy"].as_f64()?)));
+        let mut found = BTreeSet::new();
+        for (row, accuracy) in accuracies {
+            let samples = if row["split"] == "train" { 1293.0 } else { 145.0 };
+            assert_eq!(accuracy, (accuracy * samples).round() / samples, "{row}");
+            found.insert(row["split"].to_string());
+        }
+        assert_eq!(found.len(), 2, "{found:?}");
+        let last = rows.iter().rfind(|row| row["split"] == "validation" && row["block"].is_null()).unwrap();
+        assert_eq!(last["accuracy"], read_json(&run.join("summary.json"))["validation_accuracy"]);
+    }
+}

@@ -8,6 +8,8 @@ mod laws {
     mod audit;
     #[path = "../../../burn-forward/tests/laws/extreme_data.rs"]
     mod extreme_data;
+    #[path = "../../../burn-forward/tests/laws/finished.rs"]
+    mod finished;
     #[path = "../../../burn-forward/tests/laws/finite_difference.rs"]
     mod finite_difference;
     #[path = "../../../burn-forward/tests/laws/locality.rs"]
@@ -27,6 +29,7 @@ mod laws {
 
     mod batches;
     mod coverage;
+    mod greedy;
     mod learning;
     mod overlap;
     mod toy;

@@ -99,7 +99,7 @@ fn every_optimizer_steps_every_network() {
         inputs: AnyActivation::Maps(Tensor::from_data(TensorData::new(pixels, [8, 3, 32, 32]), &device)),
         targets: Tensor::from_data([0, 1, 2, 3, 0, 1, 2, 3], &device),
         classes: 4,
-        key: BatchKey { epoch: 1, index: 0 },
+        key: BatchKey::new(1, 0, 1),
         samples: (0..8).collect(),
     };
     for (name, settings) in networks {

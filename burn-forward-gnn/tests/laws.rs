@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
 mod laws {
+    #[path = "../../../burn-forward/tests/laws/finished.rs"]
+    mod finished;
     #[path = "../../../burn-forward/tests/laws/values.rs"]
     mod values;
 

@@ -94,7 +94,7 @@ impl Case {
                 )),
                 targets: Tensor::<1, Int>::from_data(targets.as_slice(), &device),
                 classes: CLASSES,
-                key: BatchKey { epoch: 1, index: 0 },
+                key: BatchKey { epoch: 1, index: 0, step: 0 },
                 samples: (0..batch as u32).collect(),
             },
             device,

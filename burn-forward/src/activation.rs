@@ -12,6 +12,7 @@ use std::fmt;
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Int, Tensor};
 
+use crate::device::start_of_graphs;
 use crate::{Error, require};
 
 /// What flows from block to block: rows (samples, or the nodes of a graph) of features.
@@ -222,12 +223,16 @@ impl AnyActivation {
         }
     }
 
-    /// The same values as a start of new graphs, on the autodiff side of their device.
-    pub fn with_autodiff(self) -> Self {
+    /// The same values as a start of new graphs on a training `device`.
+    pub fn with_autodiff(self, device: &Device) -> Self {
         match self {
-            Self::Features(x) => Self::Features(Tensor::from_inner(x)),
-            Self::Maps(x) => Self::Maps(Tensor::from_inner(x)),
-            Self::Nodes(n) => Self::Nodes(Nodes { features: n.features.with_autodiff(), ..n }),
+            Self::Features(x) => Self::Features(start_of_graphs(x, device)),
+            Self::Maps(x) => Self::Maps(start_of_graphs(x, device)),
+            Self::Nodes(n) => Self::Nodes(Nodes {
+                features: n.features.with_autodiff(device),
+                labelled: n.labelled.map(|rows| start_of_graphs(rows, device)),
+                ..n
+            }),
         }
     }
 

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::random::Rng;
 use crate::{Error, label, require};
 
+/// Why a rule with such labels [cannot keep](crate::rules::RuleSpec::cacheable) what blocks make of its samples.
+pub const DRAWN_ANEW: &str = "the rule draws other negatives in every step";
+
 /// How wrong labels are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -65,8 +65,8 @@ impl Score {
 pub struct ScoreNumbers {
     /// The loss.
     pub loss: Tensor<1>,
-    /// Fraction of rows whose class has the highest score.
-    pub accuracy: Option<Tensor<1>>,
+    /// Number of rows whose class has the highest score.
+    pub correct: Option<Tensor<1, Int>>,
     /// Mean goodness of positive samples; of the true class, for a block with class scores.
     pub positive: Option<Tensor<1>>,
     /// Mean goodness of negative samples; of the wrong classes on average, for a block with class scores.
@@ -93,17 +93,17 @@ impl Score {
         let (positive, negative) = goodness.unzip();
         ScoreNumbers {
             loss: self.loss.clone(),
-            accuracy: self.logits.as_ref().map(|logits| accuracy(logits, targets)),
+            correct: self.logits.as_ref().map(|logits| correct(logits, targets)),
             positive: positive.map(Tensor::mean),
             negative: negative.map(Tensor::mean),
         }
     }
 }
 
-/// Fraction of rows whose class has the highest score `[1]`.
-pub(crate) fn accuracy(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<1> {
+/// Number of rows whose class has the highest score `[1]`. A count, since fractions of batches do not add up exactly.
+pub(crate) fn correct(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<1, Int> {
     let [rows, _] = logits.dims();
-    logits.clone().argmax(1).reshape([rows]).equal(targets.clone()).float().mean()
+    logits.clone().argmax(1).reshape([rows]).equal(targets.clone()).int().sum()
 }
 
 /// Mean score of the true class, and mean over the wrong classes, per row `[B]` each.
@@ -341,11 +341,12 @@ mod tests {
             let n = tape.records()[i].numbers(&targets);
             assert_eq!(number(Some(n.loss)), Some(0.5));
             // Two of three are right; true classes have 6, 5 and 2, the others 3, 1 and 4 in sum.
-            assert!((number(n.accuracy).unwrap() - 2.0 / 3.0).abs() < 1e-6);
+            assert_eq!(number(n.correct.map(|count| count.float())), Some(2.0));
             assert!((number(n.positive).unwrap() - 13.0 / 3.0).abs() < 1e-6);
             assert!((number(n.negative).unwrap() - 8.0 / 6.0).abs() < 1e-6);
         }
         let n = tape.records()[1].numbers(&targets);
-        assert_eq!([number(n.accuracy), number(n.positive), number(n.negative)], [None, Some(2.0), Some(1.0)]);
+        assert!(n.correct.is_none());
+        assert_eq!([number(n.positive), number(n.negative)], [Some(2.0), Some(1.0)]);
     }
 }

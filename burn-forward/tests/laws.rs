@@ -10,6 +10,7 @@ mod laws {
     mod closed_form;
     mod equivalence;
     mod extreme_data;
+    mod finished;
     mod finite_difference;
     mod labels;
     mod learning;

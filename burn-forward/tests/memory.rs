@@ -78,7 +78,7 @@ fn batch(device: &Device) -> Batch {
         inputs: AnyActivation::Features(Tensor::ones([ROWS, WIDTH], device)),
         targets: Tensor::zeros([ROWS], device),
         classes: CLASSES,
-        key: BatchKey { epoch: 1, index: 0 },
+        key: BatchKey { epoch: 1, index: 0, step: 0 },
         samples: (0..ROWS as u32).collect(),
     }
 }

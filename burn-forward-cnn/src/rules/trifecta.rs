@@ -68,6 +68,10 @@ impl RuleSpec for TrifectaConfig {
         }
     }
 
+    fn cacheable(&self) -> Result<(), String> {
+        Err(negatives::DRAWN_ANEW.into())
+    }
+
     fn input(&self, images: RowShape) -> RowShape {
         match images {
             RowShape::Maps { channels, height, width } => RowShape::Maps { channels: channels + 1, height, width },
@@ -195,7 +199,7 @@ impl Rule for Trifecta {
         let blocks = network.blocks();
         let mut index = 0;
         while index < blocks.len() {
-            let alone = !self.overlap || (index == 0 && context.key.index % 2 == 1) || index + 1 == blocks.len();
+            let alone = !self.overlap || (index == 0 && context.key.step % 2 == 1) || index + 1 == blocks.len();
             if alone {
                 self.learn_block(index, &blocks[index], &mut pass, tape);
                 index += 1;

@@ -1,13 +1,14 @@
 //! Overlapping local updates: every border is open in one of two steps, and in the other it is closed.
 
+use burn_forward::data::{Batch, BatchKey};
 use burn_forward::training::LocalModel;
 use serde_json::json;
 
 use super::toy::{batch, on_all_devices, seed};
 use super::values::{Values, gradients, of_block, perturb};
 
-fn step(model: LocalModel, index: u64, device: &burn::tensor::Device) -> Values {
-    let batch = batch(16, index, device);
+fn step(model: LocalModel, key: BatchKey, device: &burn::tensor::Device) -> Values {
+    let batch = Batch { key, ..batch(16, 0, device) };
     gradients(&model, &model.learn(&batch).grads)
 }
 
@@ -15,15 +16,18 @@ fn step(model: LocalModel, index: u64, device: &burn::tensor::Device) -> Values 
 fn every_border_is_open_in_one_of_two_steps() {
     for case in on_all_devices("trifecta", &json!({})) {
         let blocks = case.model(seed()).network.len();
-        for index in [0, 1] {
-            let base = step(case.model(seed()), index, &case.device);
+        // However many batches an epoch has: with one each, steps alternate from epoch to epoch.
+        for (batches, number) in [1, 2, 3].into_iter().flat_map(|batches| (0..4).map(move |number| (batches, number))) {
+            let key = BatchKey::new(1 + number / batches, number % batches, batches as usize);
+            let base = step(case.model(seed()), key, &case.device);
             for k in 0..blocks - 1 {
                 let above = format!("network.blocks.{}.", k + 1);
                 let moved = perturb(case.model(seed()), |path| path.starts_with(&above));
-                let moved = step(moved, index, &case.device);
+                let moved = step(moved, key, &case.device);
                 let reached = of_block(&base, k) != of_block(&moved, k);
                 // Even steps pair (0, 1), (2, 3) ...; odd ones (1, 2), (3, 4) ...
-                assert_eq!(reached, (k as u64 + index).is_multiple_of(2), "{case}: step {index}, border {k}");
+                let open = (k as u64 + number).is_multiple_of(2);
+                assert_eq!(reached, open, "{case}: {batches} batches an epoch, step {number}, border {k}");
             }
         }
     }

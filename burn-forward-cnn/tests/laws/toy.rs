@@ -118,7 +118,7 @@ impl Case {
 }
 
 /// Flex, on which every float of this program is of double precision.
-fn double_precision() -> Device {
+pub(crate) fn double_precision() -> Device {
     static CONFIGURED: OnceLock<()> = OnceLock::new();
     CONFIGURED.get_or_init(|| {
         let doubles = DeviceConfig::default().float_dtype(FloatDType::F64);
@@ -175,6 +175,19 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
+/// Every rule that can be trained greedily, on networks with batch normalisation and dropout, with a batch to learn from.
+pub(crate) fn noisy() -> Vec<(String, LocalModel, Batch)> {
+    let greedy = recipes().into_iter().filter(|case| case.spec().greedy().is_ok());
+    let noisy = |mut case: Case| {
+        if case.network.0 == "conv-stack" {
+            case.network.1["batch-norm"] = json!(true);
+            case.network.1["dropout"] = json!(0.5);
+        }
+        (case.to_string(), case.model(seed()), batch(24, 0, &case.device))
+    };
+    greedy.map(noisy).collect()
+}
+
 /// The values of a schema that can be listed: booleans and enumerations.
 fn named_values(schema: &Value, root: &Value) -> Vec<Value> {
     if let Some(name) = schema["$ref"].as_str() {
@@ -208,7 +221,7 @@ pub(crate) fn batch(rows: usize, index: u64, device: &Device) -> Batch {
         inputs: AnyActivation::Maps(Tensor::from_data(TensorData::new(pixels, [rows, 2, SIDE, SIDE]), device)),
         targets: Tensor::from_data(TensorData::new(targets, [rows]), device),
         classes: CLASSES,
-        key: BatchKey { epoch: 1, index },
+        key: BatchKey { epoch: 1, index, step: index },
         samples: (0..rows as u32).collect(),
     }
 }

@@ -271,6 +271,14 @@ impl DataSpec for GraphConfig {
         }
     }
 
+    fn cacheable(&self) -> Result<(), String> {
+        match (self.task, &self.sampling) {
+            (TaskName::Links, _) => Err("task \"links\" draws other pairs without an edge in every step".into()),
+            (TaskName::Nodes, Some(_)) => Err("$.data.sampling draws other neighbours in every epoch".into()),
+            (TaskName::Nodes, None) => Ok(()),
+        }
+    }
+
     fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn TrainingData>> {
         let set = self.read(folders)?;
         let folder = match (self.name, self.path.as_deref().or(self.name.place().0)) {

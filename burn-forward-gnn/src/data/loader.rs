@@ -99,7 +99,7 @@ impl GraphLoader {
             inputs: AnyActivation::Nodes(Nodes { features, labelled, graph: task, memo: None }),
             targets,
             classes: self.shared.classes,
-            key: BatchKey { epoch: 0, index: 0 },
+            key: BatchKey { epoch: 0, index: 0, step: 0 },
             samples: (0..rows).collect(),
         }
     }
@@ -136,7 +136,7 @@ impl GraphLoader {
     }
 
     fn make(&self, epoch: u64, order: &[u32], i: usize) -> Result<Batch, DatasetError> {
-        let key = BatchKey { epoch, index: i as u64 };
+        let key = BatchKey::new(epoch, i as u64, self.portions.batches());
         let batch = match &self.portions {
             Portions::Nodes { asked, .. } => self.constant.get_or_init(|| self.whole(asked)).clone(),
             Portions::Links { pairs: Pairs { edges, others: Some(others), .. }, .. } => {

@@ -397,10 +397,6 @@ impl TrainingData for GraphData {
         })
     }
 
-    fn is_augmented(&self) -> bool {
-        self.sampler.is_some() || matches!(self.parts, Parts::Links(_))
-    }
-
     fn rows_per_step(&self, batch_size: usize) -> usize {
         let nodes = self.shared.set.graph.nodes();
         if self.sampler.is_some() { batch_size.min(nodes) } else { nodes }

@@ -63,7 +63,7 @@ fn every_optimizer_steps_every_network() {
     let data = node_data(None);
     let batch = batch(&data, DataSplit::Train);
     for network in NETWORKS {
-        let case = Case { rule: "mono-forward".into(), settings: json!({}), network, widths: vec![8, 8] };
+        let case = Case { rule: "mono-forward".into(), settings: json!({}), network, widths: vec![8, 8], dropout: 0.0 };
         for name in OptimizerName::ALL {
             let mut optimizer = OptimizerConfig::new(name, 1e-2).optimizer(&case.spec().parameter_groups()).unwrap();
             let mut model = case.model(seed(), CLASSES);
@@ -88,7 +88,7 @@ fn hidden_edges_are_found() {
     let data = GraphData::links(toy(None), LinkConfig::default(), 1, seed()).unwrap();
     let batch = batch(&data, DataSplit::Train);
     for rule in ["single-forward", "graph-forward-forward", "mono-forward", "backprop"] {
-        let case = Case { rule: rule.into(), settings: json!({}), network: "gcn", widths: vec![8, 8] };
+        let case = Case { rule: rule.into(), settings: json!({}), network: "gcn", widths: vec![8, 8], dropout: 0.0 };
         let loss = |m: &LocalModel| {
             let scores = m.scores(batch.inputs.clone());
             cross_entropy(scores.primary(), batch.targets.clone()).into_scalar::<f64>()

@@ -19,7 +19,7 @@ fn forward_forward_is_refused_with_the_place() {
 #[test]
 fn graph_rules_refuse_images() {
     for rule in ["single-forward", "graph-forward-forward"] {
-        let case = Case { rule: rule.into(), settings: json!({}), network: "gcn", widths: vec![8, 8] };
+        let case = Case { rule: rule.into(), settings: json!({}), network: "gcn", widths: vec![8, 8], dropout: 0.0 };
         let network = case.network_spec();
         let input = Some(RowShape::Maps { channels: 1, height: 8, width: 8 });
         let context = Context { network_name: "gcn", network: network.as_ref(), blocks: None, input, classes: None };

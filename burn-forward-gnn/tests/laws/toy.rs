@@ -86,6 +86,7 @@ pub(crate) struct Case {
     pub(crate) settings: Value,
     pub(crate) network: &'static str,
     pub(crate) widths: Vec<usize>,
+    pub(crate) dropout: f64,
 }
 
 impl fmt::Display for Case {
@@ -103,7 +104,7 @@ impl Case {
     }
 
     pub(crate) fn network(&self) -> Value {
-        json!({"widths": self.widths, "normalisation": "l2", "activation": "tanh"})
+        json!({"widths": self.widths, "normalisation": "l2", "activation": "tanh", "dropout": self.dropout})
     }
 
     pub(crate) fn network_spec(&self) -> Box<dyn NetworkSpec> {
@@ -154,10 +155,22 @@ pub(crate) fn all_cases() -> Vec<Case> {
         settings: settings.clone(),
         network,
         widths: vec![8, 8, 8],
+        dropout: 0.0,
     };
     NETWORKS.into_iter().flat_map(|n| settings.iter().map(move |s| on(s, n))).collect()
 }
 
 pub(crate) fn cases() -> Vec<Case> {
     all_cases().into_iter().filter(|c| c.refusals().is_empty()).collect()
+}
+
+/// Every rule that can be trained greedily, on every network with dropout, with a batch to learn from.
+pub(crate) fn noisy() -> Vec<(String, LocalModel, Batch)> {
+    let data = node_data(None);
+    let greedy = cases().into_iter().filter(|case| case.spec().greedy().is_ok());
+    let noisy = |case: Case| Case { dropout: 0.5, ..case };
+    greedy
+        .map(noisy)
+        .map(|case| (case.to_string(), case.model(seed(), CLASSES), batch(&data, DataSplit::Train)))
+        .collect()
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::device::start_of_graphs;
 use crate::normalise::Normaliser;
 use crate::shape;
 use crate::sparse::Sparse;
@@ -329,8 +330,8 @@ impl NodeFeatures {
     }
 
     /// See [`AnyActivation::with_autodiff`](super::AnyActivation::with_autodiff).
-    pub fn with_autodiff(self) -> Self {
-        self.map(Device::autodiff, Tensor::from_inner)
+    pub fn with_autodiff(self, device: &Device) -> Self {
+        self.map(|_| device.clone(), |columns| start_of_graphs(columns, device))
     }
 
     /// See [`AnyActivation::to_device`](super::AnyActivation::to_device).

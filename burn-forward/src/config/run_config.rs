@@ -321,6 +321,9 @@ impl RunConfig {
             && let Err(reason) = rule.greedy()
         {
             errors.push(ConfigError::new("$.schedule.name", format!("\"greedy\" is not possible: {reason}")));
+        } else if let Err(reason) = fixed.schedule.settle_cache(rule.cacheable().and_then(|()| data.cacheable())) {
+            let message = format!("true is not possible: {reason}; needed: false, or leave it out");
+            errors.push(ConfigError::new("$.schedule.cache", message));
         }
         if !data.validates() {
             let why = match data_resolved.get("validation") {

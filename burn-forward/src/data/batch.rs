@@ -18,13 +18,20 @@ pub struct BatchKey {
     pub epoch: u64,
     /// Batch within the epoch, from 0.
     pub index: u64,
+    /// Batch within the run, from 0: for what alternates from step to step, which `index` does not across epochs.
+    pub step: u64,
 }
 
 impl BatchKey {
+    /// Batch `index` of an `epoch` (from 1; 0 in an evaluation) of so many `batches`.
+    pub fn new(epoch: u64, index: u64, batches: usize) -> Self {
+        Self { epoch, index, step: epoch.saturating_sub(1) * batches as u64 + index }
+    }
+
     /// The address of a batch whose maker does not know where in the run it is, as a Burn
     /// [`Batcher`](burn::data::dataloader::batcher::Batcher) does not. A model numbers the steps it takes on such batches, and
     /// draws from the number.
-    pub const UNKNOWN: Self = Self { epoch: 0, index: u64::MAX };
+    pub const UNKNOWN: Self = Self { epoch: 0, index: u64::MAX, step: u64::MAX };
 }
 
 impl Default for BatchKey {

@@ -153,7 +153,8 @@ impl Recipe {
         let places = self.batching.range(i, order.len());
         // A slice counts its batches from its first image on, so that the devices of a distributed run, which have a
         // slice each, draw from streams of their own.
-        let key = BatchKey { epoch, index: (self.range.start + i) as u64 };
+        let step = BatchKey::new(epoch, i as u64, self.batches()).step;
+        let key = BatchKey { epoch, index: (self.range.start + i) as u64, step };
         let mut batch = HostBatch::assemble(&self.part, order[places].into(), &self.normaliser, key);
         if let Some((seed, augment)) = &self.training {
             batch.augment(augment, &self.normaliser, &mut seed.stream("augment", &[key.epoch, key.index]));

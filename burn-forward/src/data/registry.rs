@@ -63,11 +63,6 @@ pub trait TrainingData: Debug + Send + Sync {
     /// in. A run that goes on refuses data with another.
     fn fingerprint(&self) -> String;
 
-    /// Whether training samples are changed at random, so that what blocks make of them cannot be kept.
-    fn is_augmented(&self) -> bool {
-        false
-    }
-
     /// What the user should know of the data and nothing forbids, with the setting that would change it.
     fn warnings(&self) -> Vec<ConfigError> {
         Vec::new()
@@ -138,6 +133,15 @@ pub trait DataSpec: Debug + Send + Sync {
 
     /// Whether the folder or file of the set is where it is looked for; says nothing about what is in it.
     fn is_there(&self, folders: &DataFolders) -> bool;
+
+    /// Whether training samples are the same in every epoch, so that what blocks make of them can be kept; the error says
+    /// why not.
+    ///
+    /// # Errors
+    /// The reason, for the user.
+    fn cacheable(&self) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Reads, splits and measures the set.
     ///
@@ -233,6 +237,13 @@ impl DataSpec for DataConfig {
         self.name == DataName::Digits || folders.resolve(self).is_ok()
     }
 
+    fn cacheable(&self) -> Result<(), String> {
+        match self.augment.is_empty() {
+            true => Ok(()),
+            false => Err("$.data.augment changes the images anew in every epoch".into()),
+        }
+    }
+
     fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn TrainingData>> {
         Ok(Box::new(ImageData::load(self, folders, seed)?))
     }
@@ -281,10 +292,6 @@ impl TrainingData for ImageData {
             print.numbers(part.rows().iter().map(|row| u64::from(*row)));
         }
         print.finish()
-    }
-
-    fn is_augmented(&self) -> bool {
-        !self.augment.is_empty()
     }
 
     fn warnings(&self) -> Vec<ConfigError> {

@@ -35,11 +35,12 @@ pub use registry::{
 use std::fmt;
 use std::ops::Deref;
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use crate::activation::{AnyActivation, ReadRows};
 use crate::block::Trace;
 use crate::data::{Batch, BatchKey};
+use crate::device::start_of_graphs;
 use crate::erased::ErasedModule;
 use crate::erased_module;
 use crate::network::{Chain, Network};
@@ -82,6 +83,33 @@ impl Pass {
             error: None,
             reference: Vec::new(),
             logits: None,
+        }
+    }
+
+    /// The same values off the autodiff device, for blocks that run as at inference. A `reference` is a graph of blocks that
+    /// are to learn, and is dropped.
+    #[must_use]
+    pub fn without_autodiff(self) -> Self {
+        Self {
+            streams: self.streams.into_iter().map(AnyActivation::without_autodiff).collect(),
+            labels: self.labels.without_autodiff(),
+            negatives: self.negatives.map(Tensor::without_autodiff),
+            error: self.error.map(Tensor::without_autodiff),
+            reference: Vec::new(),
+            logits: self.logits.map(Tensor::without_autodiff),
+        }
+    }
+
+    /// The same values as a start of new graphs on a training `device`.
+    #[must_use]
+    pub fn with_autodiff(self, device: &Device) -> Self {
+        Self {
+            streams: self.streams.into_iter().map(|stream| stream.with_autodiff(device)).collect(),
+            labels: start_of_graphs(self.labels, device),
+            negatives: self.negatives.map(|labels| start_of_graphs(labels, device)),
+            error: self.error.map(|error| start_of_graphs(error, device)),
+            reference: self.reference,
+            logits: self.logits,
         }
     }
 }

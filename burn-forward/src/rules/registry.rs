@@ -64,6 +64,15 @@ pub trait RuleSpec: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether finished blocks make the same of a training sample in every epoch, so that it can be kept; the error says why
+    /// not.
+    ///
+    /// # Errors
+    /// The reason, for the user.
+    fn cacheable(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Shape of what enters the network, for a rule that adds channels of its own to the images.
     fn input(&self, images: RowShape) -> RowShape {
         images

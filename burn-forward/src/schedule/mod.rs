@@ -1,7 +1,10 @@
 //! Schedules: in which order blocks learn.
 
+mod cache;
+mod finished;
 mod greedy;
 
+pub use finished::Finished;
 pub use greedy::{GreedyStrategy, History, Phase, SharedHistory, best_of_block, next_phase};
 
 use schemars::JsonSchema;
@@ -21,20 +24,36 @@ pub enum ScheduleConfig {
         #[schemars(range(min = 1))]
         patience: Option<usize>,
         /// Keep the outputs of finished blocks instead of computing them anew in every epoch; needs memory for the whole
-        /// training set, and is refused together with augmentation. Default true.
-        #[serde(default = "yes")]
-        cache: bool,
+        /// training set. Not possible where they differ from epoch to epoch: with augmentation, sampled neighbours, link
+        /// prediction, or a rule that draws negatives in every step. By default wherever it is possible.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cache: Option<bool>,
     },
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl ScheduleConfig {
     /// Whether blocks learn one after the other.
     pub fn is_greedy(self) -> bool {
         matches!(self, Self::Greedy { .. })
+    }
+
+    /// Whether outputs of finished blocks are kept, once the config is [resolved](crate::config::RunConfig).
+    pub fn caches(self) -> bool {
+        matches!(self, Self::Greedy { cache: Some(true), .. })
+    }
+
+    /// Settles whether outputs of finished blocks are kept: as given, or else where `possible` says nothing against it.
+    ///
+    /// # Errors
+    /// Why they cannot be kept, where that is asked for.
+    pub fn settle_cache(&mut self, possible: Result<(), String>) -> Result<(), String> {
+        let Self::Greedy { cache, .. } = self else { return Ok(()) };
+        match (*cache, possible) {
+            (Some(true), Err(reason)) => return Err(reason),
+            (Some(_), _) => {}
+            (None, possible) => *cache = Some(possible.is_ok()),
+        }
+        Ok(())
     }
 
     /// Epochs without improvement after which a block is done.

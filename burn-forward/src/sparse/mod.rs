@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use burn::tensor::DType;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::device::start_of_graphs;
 use crate::normalise::Normaliser;
 use crate::{Error, Result, shape};
 
@@ -191,11 +192,7 @@ impl Sparse {
             made.push((plain, tensor.clone()));
             tensor
         });
-        match device.gradient_checkpointing_strategy() {
-            // Tensors of the two strategies do not mix.
-            Some(strategy) => Tensor::from_inner(tensor).with_gradient_checkpointing_strategy(strategy),
-            None => tensor,
-        }
+        start_of_graphs(tensor, device)
     }
 
     /// Entries of a row: column and value.

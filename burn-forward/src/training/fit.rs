@@ -17,7 +17,7 @@ use crate::config::Keep;
 use crate::data::DataSplit;
 use crate::random::Seed;
 use crate::rules::ParameterGroup;
-use crate::schedule::{GreedyStrategy, ScheduleConfig, SharedHistory};
+use crate::schedule::{GreedyStrategy, SharedHistory};
 use crate::{Error, Result};
 
 /// Block and its validation accuracy for every epoch of a greedy run.
@@ -38,8 +38,8 @@ pub(super) fn greedy_history(rows: &[MetricRow]) -> Vec<(usize, Option<f64>)> {
 /// Whether a resumed run has nothing left to train.
 pub(super) fn is_done(run: &Run, rows: &[MetricRow], blocks: usize) -> bool {
     let epochs = run.config.training.epochs;
-    if let ScheduleConfig::Greedy { patience, .. } = run.config.schedule {
-        let history = greedy_history(rows);
+    if run.config.schedule.is_greedy() {
+        let (history, patience) = (greedy_history(rows), run.config.schedule.patience());
         return !history.is_empty() && crate::schedule::next_phase(&history, blocks, epochs, patience).is_none();
     }
     let last = rows.iter().map(|r| r.epoch).max().unwrap_or(0);
@@ -91,8 +91,8 @@ pub(super) fn fit(
 
     let clock = SplitClock::default();
     let problem = WriteProblem::default();
-    let logger = JsonlLogger::new(folder.clone(), clock.clone(), greedy, problem.clone())?;
     let interrupter = run.options.interrupter.0.clone();
+    let logger = JsonlLogger::new(folder.clone(), clock.clone(), greedy, interrupter.clone(), problem.clone())?;
     let guard = NonFiniteGuard::new(interrupter.clone());
 
     let manifests = Manifests::new(folder.clone());
@@ -141,12 +141,12 @@ pub(super) fn fit(
     if let Some(epoch) = resumed {
         builder = builder.checkpoint(epoch);
     }
-    if let ScheduleConfig::Greedy { patience, cache } = run.config.schedule {
+    if greedy {
         builder = builder.with_training_strategy(TrainingStrategy::Custom(Arc::new(GreedyStrategy {
             device,
             epochs_per_block: training.epochs,
-            patience,
-            cache,
+            patience: run.config.schedule.patience(),
+            cache: run.config.schedule.caches(),
             batching: training.batching(),
             seed: Seed::new(run.config.seed),
             ordered: run.data.eval_loader(DataSplit::Train, training.eval_batch_size, &run.device)?,

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use burn::train::Interrupter;
 use burn::train::logger::{MetricLogger, TrainingProgressLogger};
 use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
 use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
@@ -72,7 +73,8 @@ pub struct JsonlLogger {
     rows: Vec<MetricRow>,
     /// Splits of each kind written so far by this process.
     written: [usize; 2],
-    /// Why a row could not be written; told at the end of the run.
+    interrupter: Interrupter,
+    /// Why a row could not be written, which ends the run.
     problem: WriteProblem,
 }
 
@@ -85,14 +87,21 @@ fn split_name(split: &Split) -> &'static str {
 }
 
 impl JsonlLogger {
-    /// A logger that goes on after the rows that are in `folder`.
+    /// A logger that goes on after the rows that are in `folder`. It stops the run by `interrupter` when a row cannot be
+    /// written, and leaves the reason in `problem`.
     ///
     /// # Errors
     /// [`crate::Error::RunFolder`] if the rows there are damaged.
-    pub fn new(folder: RunFolder, clock: SplitClock, greedy: bool, problem: WriteProblem) -> Result<Self> {
+    pub fn new(
+        folder: RunFolder,
+        clock: SplitClock,
+        greedy: bool,
+        interrupter: Interrupter,
+        problem: WriteProblem,
+    ) -> Result<Self> {
         let rows = folder.rows()?;
         let (definitions, running) = (HashMap::new(), BTreeMap::new());
-        Ok(Self { folder, clock, greedy, definitions, running, rows, written: [0, 0], problem })
+        Ok(Self { folder, clock, greedy, definitions, running, rows, written: [0, 0], interrupter, problem })
     }
 
     fn end_of_split(&mut self, epoch: usize, split: &'static str) -> std::io::Result<()> {
@@ -180,10 +189,30 @@ impl MetricLogger for JsonlLogger {
     }
 
     fn log_epoch_summary(&mut self, summary: EpochSummary) {
-        if let Err(e) = self.end_of_split(summary.epoch_number, split_name(&summary.split))
-            && let Ok(mut problem) = self.problem.lock()
-        {
+        if let Err(e) = self.end_of_split(summary.epoch_number, split_name(&summary.split)) {
+            let mut problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
             problem.get_or_insert(e);
+            self.interrupter.stop(Some("metrics.jsonl could not be written"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_cannot_be_written_stops_the_run() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(place.path().join("run")).unwrap();
+        let (interrupter, problem) = (Interrupter::new(), WriteProblem::default());
+        let mut logger =
+            JsonlLogger::new(folder, SplitClock::default(), false, interrupter.clone(), problem.clone()).unwrap();
+        logger.log_epoch_summary(EpochSummary::new(1, Split::Train));
+        assert!(!interrupter.should_stop());
+        place.close().unwrap();
+        logger.log_epoch_summary(EpochSummary::new(1, Split::Valid));
+        assert!(interrupter.should_stop());
+        assert_eq!(problem.lock().unwrap().as_ref().map(std::io::Error::kind), Some(std::io::ErrorKind::NotFound));
     }
 }

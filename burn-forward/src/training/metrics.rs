@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 
 use burn::tensor::TensorReadError;
 use burn::train::Interrupter;
-use burn::train::metric::state::{FormatOptions, NumericMetricState};
 use burn::train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
@@ -38,13 +37,33 @@ impl Quantity {
         }
     }
 
-    fn of(self, numbers: &BlockNumbers) -> Option<f64> {
+    /// Its sum over the rows of a step.
+    fn sum(self, numbers: &BlockNumbers, rows: usize) -> Option<f64> {
+        let times_rows = |mean: Option<f64>| mean.map(|mean| mean * rows as f64);
         match self {
-            Self::Loss => numbers.loss,
-            Self::Accuracy => numbers.accuracy,
-            Self::Positive => numbers.positive,
-            Self::Negative => numbers.negative,
+            Self::Loss => times_rows(numbers.loss),
+            Self::Accuracy => numbers.correct.map(|count| count as f64),
+            Self::Positive => times_rows(numbers.positive),
+            Self::Negative => times_rows(numbers.negative),
         }
+    }
+}
+
+/// A sum over rows and their number. Their quotient is exact where the sum is a count: equal accuracies are equal numbers,
+/// however the rows were spread over batches.
+#[derive(Clone, Copy, Default)]
+struct Mean {
+    sum: f64,
+    rows: usize,
+}
+
+impl Mean {
+    fn value(self) -> f64 {
+        self.sum / self.rows as f64
+    }
+
+    fn entry(self) -> NumericEntry {
+        NumericEntry::Aggregated { aggregated_value: self.value(), count: self.rows }
     }
 }
 
@@ -54,8 +73,8 @@ pub struct BlockMetric {
     block: Option<usize>,
     quantity: Quantity,
     name: MetricName,
-    state: NumericMetricState,
-    seen: bool,
+    step: Mean,
+    epoch: Mean,
     guard: Option<NonFiniteGuard>,
 }
 
@@ -116,7 +135,7 @@ impl BlockMetric {
     /// A metric of `block`; `None` is the whole network.
     pub fn new(block: Option<usize>, quantity: Quantity) -> Self {
         let name = Arc::new(metric_name(block, quantity));
-        Self { block, quantity, name, state: NumericMetricState::new(), seen: false, guard: None }
+        Self { block, quantity, name, step: Mean::default(), epoch: Mean::default(), guard: None }
     }
 
     /// Stops the run where this quantity becomes NaN or infinite.
@@ -125,8 +144,9 @@ impl BlockMetric {
         self
     }
 
-    fn format(&self) -> FormatOptions {
-        FormatOptions::new(self.name.clone()).precision(4)
+    fn shown(&self, entry: &NumericEntry) -> SerializedEntry {
+        let formatted = format!("epoch {:.4} - batch {:.4}", self.epoch.value(), self.step.value());
+        SerializedEntry::new(formatted, entry.serialize())
     }
 }
 
@@ -162,38 +182,40 @@ impl Metric for BlockMetric {
     }
 
     fn update(&mut self, item: &StepNumbers, metadata: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
-        let Some(value) = item.of(self.block).and_then(|n| self.quantity.of(n)) else {
+        let Some(sum) = item.of(self.block).and_then(|n| self.quantity.sum(n, item.rows)) else {
             return Ok(SerializedEntry::not_available(None));
         };
+        self.step = Mean { sum, rows: item.rows };
+        self.epoch = Mean { sum: self.epoch.sum + sum, rows: self.epoch.rows + item.rows };
         if let Some(guard) = &self.guard {
-            guard.see(self.block, value, item.key.epoch as usize, metadata.iteration.unwrap_or(0));
+            guard.see(self.block, self.step.value(), item.key.epoch as usize, metadata.iteration.unwrap_or(0));
         }
-        self.state.update(value, item.rows);
-        self.seen = true;
-        Ok(self.state.compute_update(self.format()))
+        Ok(self.shown(&self.step.entry()))
     }
 
     fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
-        Ok(if self.seen { self.state.compute_final(self.format()) } else { SerializedEntry::not_available(None) })
+        if self.epoch.rows == 0 {
+            return Ok(SerializedEntry::not_available(None));
+        }
+        Ok(self.shown(&self.final_value()))
     }
 
     fn clear(&mut self) {
-        self.state.reset();
-        self.seen = false;
+        (self.step, self.epoch) = (Mean::default(), Mean::default());
     }
 }
 
 impl Numeric for BlockMetric {
     fn value(&self) -> Option<NumericEntry> {
-        self.seen.then(|| self.state.current_value())
+        (self.epoch.rows > 0).then(|| self.step.entry())
     }
 
     fn running_value(&self) -> Option<NumericEntry> {
-        self.seen.then(|| self.state.running_value())
+        (self.epoch.rows > 0).then(|| self.epoch.entry())
     }
 
     fn final_value(&self) -> NumericEntry {
-        self.state.final_value()
+        NumericEntry::Final(self.epoch.value())
     }
 }
 
@@ -209,6 +231,27 @@ mod tests {
             }
         }
         assert_eq!(parse_metric_name("Loss"), None);
+    }
+
+    #[test]
+    fn an_accuracy_is_the_same_number_however_rows_are_spread_over_batches() {
+        let metadata =
+            MetricMetadata { progress: burn::data::dataloader::Progress::new(0, 0, None), iteration: None, lr: None };
+        let accuracy = |batches: &[(usize, usize)]| {
+            let mut metric = BlockMetric::new(None, Quantity::Accuracy);
+            for &(correct, rows) in batches {
+                let numbers = BlockNumbers { correct: Some(correct), ..BlockNumbers::default() };
+                let step = StepNumbers { rows, blocks: vec![(None, numbers)], ..StepNumbers::default() };
+                metric.update(&step, &metadata).unwrap();
+            }
+            assert_eq!(metric.running_value().unwrap().current(), metric.final_value().current());
+            metric.final_value().current()
+        };
+        for batches in
+            [&[(143, 145)][..], &[(64, 64), (63, 64), (16, 17)], &[(3, 5), (140, 140)], &[(71, 72), (1, 1), (71, 72)]]
+        {
+            assert_eq!(accuracy(batches), 143.0 / 145.0, "{batches:?}");
+        }
     }
 
     #[test]

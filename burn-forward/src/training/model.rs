@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, Transaction};
 use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use burn_std::ExecutionError;
@@ -18,7 +18,7 @@ use crate::network::{AnyLayer, Chain, Network};
 use crate::pair_loss::cross_entropy;
 use crate::random::Seed;
 use crate::rules::{AnyRule, Pass, Scores, StepContext};
-use crate::tape::{BlockRecord, Score, ScoreNumbers, Tape, accuracy};
+use crate::tape::{BlockRecord, Score, ScoreNumbers, Tape, correct};
 use crate::{Error, require};
 
 /// A network with the rule that teaches it.
@@ -77,10 +77,11 @@ impl LocalModel {
     /// statistics there and nothing is kept for a backward pass, whatever device the inputs are on.
     pub fn enter(&self, inputs: AnyActivation) -> AnyActivation {
         let Some(frozen) = &self.frozen else { return inputs };
-        if !inputs.device().is_autodiff() {
+        let device = inputs.device();
+        if !device.is_autodiff() {
             return frozen.forward(inputs);
         }
-        frozen.valid().forward(inputs.without_autodiff()).with_autodiff()
+        frozen.valid().forward(inputs.without_autodiff()).with_autodiff(&device)
     }
 
     /// The batch as it enters the network.
@@ -93,11 +94,19 @@ impl LocalModel {
     /// address is a new step.
     pub fn context(&self, batch: &Batch) -> StepContext {
         let key = match batch.key {
-            BatchKey::UNKNOWN => BatchKey { epoch: 0, index: self.unaddressed.fetch_add(1, Ordering::Relaxed) },
+            BatchKey::UNKNOWN => {
+                let step = self.unaddressed.fetch_add(1, Ordering::Relaxed);
+                BatchKey { epoch: 0, index: step, step }
+            }
             known => known,
         };
-        batch.targets.device().seed(self.seed.number("dropout", &[key.epoch, key.index]));
+        self.seed_step(&batch.targets.device(), key);
         StepContext { seed: self.seed, key }
+    }
+
+    /// Seeds the device for the step at `key`.
+    pub(crate) fn seed_step(&self, device: &Device, key: BatchKey) {
+        device.seed(self.seed.number("dropout", &[key.epoch, key.index]));
     }
 
     /// One pass of the whole network in which every block learns.
@@ -150,8 +159,7 @@ impl InferenceStep for LocalModel {
     type Output = EvalOutput;
 
     fn step(&self, batch: Batch) -> EvalOutput {
-        let scores = self.scores(batch.inputs);
-        EvalOutput { loss: cross_entropy(scores.primary(), batch.targets.clone()), scores, targets: batch.targets }
+        EvalOutput::new(self.scores(batch.inputs), batch.targets)
     }
 }
 
@@ -161,8 +169,8 @@ pub struct BlockNumbers {
     /// Mean loss over the rows: a block's own in training; cross-entropy of the scores for the whole network and in
     /// evaluation.
     pub loss: Option<f64>,
-    /// Fraction of rows whose class has the highest score.
-    pub accuracy: Option<f64>,
+    /// Number of rows whose class has the highest score.
+    pub correct: Option<usize>,
     /// Mean goodness of positive samples; of the true class, for rules with class scores.
     pub positive: Option<f64>,
     /// Mean goodness of negative samples; of the wrong classes on average, for rules with class scores.
@@ -222,46 +230,66 @@ impl StepOutput {
     }
 }
 
-/// Gathers what scores come to in one tensor, so that a device is read once per step.
+/// Gathers what scores come to, so that a device is read once per step.
 #[derive(Default)]
 struct Gather {
-    parts: Vec<Tensor<1>>,
-    /// Block, and places of loss, accuracy and goodness among the parts.
-    slots: Vec<(Option<usize>, [Option<usize>; 4])>,
+    means: Vec<Tensor<1>>,
+    counts: Vec<Tensor<1, Int>>,
+    slots: Vec<(Option<usize>, Slot)>,
+}
+
+/// Places of a block's numbers among what is gathered.
+struct Slot {
+    /// Of loss and goodness among the means.
+    means: [Option<usize>; 3],
+    /// Of the correct predictions among the counts.
+    correct: Option<usize>,
 }
 
 impl Gather {
     /// Adds the numbers of a block.
     fn add_block(&mut self, block: usize, numbers: ScoreNumbers) {
-        let ScoreNumbers { loss, accuracy, positive, negative } = numbers;
-        self.add(Some(block), [Some(loss), accuracy, positive, negative]);
+        let ScoreNumbers { loss, correct, positive, negative } = numbers;
+        self.add(Some(block), [Some(loss), positive, negative], correct);
     }
 
     /// Adds accuracy and cross-entropy `loss` of the network's prediction `logits`, where there is one.
     fn add_network(&mut self, prediction: Option<(&Tensor<2>, Tensor<1>)>, targets: &Tensor<1, Int>) {
-        let (loss, accuracy) = prediction.map(|(logits, loss)| (loss, accuracy(logits, targets))).unzip();
-        self.add(None, [loss, accuracy, None, None]);
+        let (loss, correct) = prediction.map(|(logits, loss)| (loss, correct(logits, targets))).unzip();
+        self.add(None, [loss, None, None], correct);
     }
 
-    fn add(&mut self, block: Option<usize>, values: [Option<Tensor<1>>; 4]) {
-        let places = values.map(|value| {
-            self.parts.push(value?);
-            Some(self.parts.len() - 1)
+    fn add(&mut self, block: Option<usize>, means: [Option<Tensor<1>>; 3], correct: Option<Tensor<1, Int>>) {
+        let means = means.map(|value| {
+            self.means.push(value?);
+            Some(self.means.len() - 1)
         });
-        self.slots.push((block, places));
+        let correct = correct.map(|count| {
+            self.counts.push(count);
+            self.counts.len() - 1
+        });
+        self.slots.push((block, Slot { means, correct }));
     }
 
     /// The numbers by block, in the order in which they were added.
     fn read(self) -> Result<Vec<(Option<usize>, BlockNumbers)>, ExecutionError> {
-        if self.parts.is_empty() {
-            return Ok(Vec::new());
+        let mut transaction = Transaction::default();
+        if !self.means.is_empty() {
+            transaction = transaction.register(Tensor::cat(self.means, 0));
         }
-        let values: Vec<f64> = Tensor::cat(self.parts, 0).try_into_data()?.iter::<f64>().collect();
-        let numbers = |places: [Option<usize>; 4]| {
-            let [loss, accuracy, positive, negative] = places.map(|place| values.get(place?).copied());
-            BlockNumbers { loss, accuracy, positive, negative }
+        if !self.counts.is_empty() {
+            transaction = transaction.register(Tensor::cat(self.counts, 0));
+        }
+        // Every block has a loss, so means are there whenever anything is.
+        let mut read = transaction.try_execute()?.into_iter();
+        let means: Vec<f64> = read.next().iter().flat_map(|data| data.iter::<f64>()).collect();
+        let counts: Vec<i64> = read.next().iter().flat_map(|data| data.iter::<i64>()).collect();
+        let numbers = |slot: Slot| {
+            let [loss, positive, negative] = slot.means.map(|place| means.get(place?).copied());
+            let correct = slot.correct.and_then(|place| counts.get(place)).map(|count| *count as usize);
+            BlockNumbers { loss, correct, positive, negative }
         };
-        Ok(self.slots.into_iter().map(|(block, places)| (block, numbers(places))).collect())
+        Ok(self.slots.into_iter().map(|(block, slot)| (block, numbers(slot))).collect())
     }
 }
 
@@ -301,10 +329,34 @@ pub struct EvalOutput {
     pub scores: Scores,
     /// Class indices `[B]`.
     pub targets: Tensor<1, Int>,
+    numbers: StepNumbers,
+}
+
+impl EvalOutput {
+    fn new(scores: Scores, targets: Tensor<1, Int>) -> Self {
+        let loss = cross_entropy(scores.primary(), targets.clone());
+        Self { loss, scores, targets, numbers: StepNumbers::default() }
+    }
+
+    /// Numbers of the step, once [synced](ItemLazy::sync).
+    pub fn numbers(&self) -> &StepNumbers {
+        &self.numbers
+    }
 }
 
 impl ItemLazy for EvalOutput {
-    fn sync(self) -> Result<Self, ExecutionError> {
+    fn sync(mut self) -> Result<Self, ExecutionError> {
+        let mut gather = Gather::default();
+        for (i, logits) in self.scores.blocks.iter().enumerate() {
+            if let Some(logits) = logits {
+                let loss = cross_entropy(logits.clone(), self.targets.clone());
+                let score = Score { logits: Some(logits.clone()), ..Score::from(loss) };
+                gather.add_block(i, score.numbers(&self.targets));
+            }
+        }
+        gather.add_network(Some((&self.scores.primary(), self.loss.clone())), &self.targets);
+        let rows = self.targets.dims()[0];
+        self.numbers = StepNumbers { rows, key: BatchKey::default(), blocks: gather.read()? };
         Ok(self)
     }
 }
@@ -323,16 +375,6 @@ impl Adaptor<AccuracyInput> for EvalOutput {
 
 impl Adaptor<StepNumbers> for EvalOutput {
     fn adapt(&self) -> StepNumbers {
-        let mut gather = Gather::default();
-        for (i, logits) in self.scores.blocks.iter().enumerate() {
-            if let Some(logits) = logits {
-                let loss = cross_entropy(logits.clone(), self.targets.clone());
-                let score = Score { logits: Some(logits.clone()), ..Score::from(loss) };
-                gather.add_block(i, score.numbers(&self.targets));
-            }
-        }
-        gather.add_network(Some((&self.scores.primary(), self.loss.clone())), &self.targets);
-        let blocks = gather.read().unwrap_or_default();
-        StepNumbers { rows: self.targets.dims()[0], key: BatchKey::default(), blocks }
+        self.numbers.clone()
     }
 }

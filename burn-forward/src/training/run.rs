@@ -29,7 +29,7 @@ use crate::network::Network;
 use crate::parameters::parameters;
 use crate::random::Seed;
 use crate::rules::BlockRange;
-use crate::schedule::{ScheduleConfig, best_of_block};
+use crate::schedule::best_of_block;
 use crate::weights::{self, Imported};
 use crate::{ConfigError, Error, Result};
 
@@ -98,17 +98,7 @@ impl Run {
         let data = config.data.load(&options.folders, Seed::new(config.seed))?;
         let run = Self { config, data, device, options };
         let (input, classes) = run.shapes();
-        let mut errors = run.config.misfits(input, classes);
-        if let ScheduleConfig::Greedy { cache: true, .. } = run.config.schedule
-            && run.data.is_augmented()
-        {
-            errors.push(ConfigError::new(
-                "$.schedule.cache",
-                "true, but the training batches (augmented images, sampled graphs) differ in every epoch; needed: \"cache\": \
-                 false, or no augmentation and no sampling",
-            ));
-        }
-        run.config.refuse(errors)?;
+        run.config.refuse(run.config.misfits(input, classes))?;
         Ok(run)
     }
 

@@ -49,10 +49,10 @@ fn steps_on_batches_of_unknown_address_are_numbered() {
     };
     // From a fresh model it is the same again, so that a program with one seed gives one result.
     for _ in 0..2 {
-        let numbered = [0, 1, 2].map(|index| BatchKey { epoch: 0, index });
+        let numbered = [0, 1, 2].map(|index| BatchKey { epoch: 0, index, step: index });
         assert_eq!(keys(case.model(seed()), BatchKey::default()), numbered);
     }
-    let known = BatchKey { epoch: 3, index: 5 };
+    let known = BatchKey { epoch: 3, index: 5, step: 5 };
     assert_eq!(keys(case.model(seed()), known), [known; 3]);
 }
 

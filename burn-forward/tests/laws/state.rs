@@ -6,8 +6,8 @@ use burn_forward::optimize::{OptimizerConfig, OptimizerName};
 use burn_forward::random::Seed;
 use burn_forward::training::LocalModel;
 
-use super::toy::{Case, batch, cases, seed};
-use super::values::{Values, assert_same, numbers, parameters, same_bits};
+use super::toy::{Case, batch, cases, recipes, seed};
+use super::values::{Values, assert_close, assert_same, gradients, numbers, parameters, same_bits};
 
 /// `fresh` with what `model` knows, by way of bytes.
 pub(crate) fn reloaded(fresh: LocalModel, model: &LocalModel) -> LocalModel {
@@ -25,6 +25,24 @@ fn stepped(case: &Case, seed: Seed, steps: u64) -> LocalModel {
         model = optimizer.step(1e-2, model, output.grads);
     }
     model
+}
+
+/// It only makes activations anew that a backward pass needs.
+#[test]
+fn gradient_checkpointing_changes_no_gradient() {
+    for mut case in recipes() {
+        let step = |case: &Case| {
+            let model = case.model(seed());
+            gradients(&model, &model.learn(&batch(24, 0, &case.device)).grads)
+        };
+        let plain = step(&case);
+        case.device = case.device.gradient_checkpointing();
+        let checkpointed = step(&case);
+        assert_eq!(plain.keys().collect::<Vec<_>>(), checkpointed.keys().collect::<Vec<_>>(), "{case}");
+        for (path, values) in &plain {
+            assert_close(values, &checkpointed[path], 1e-5, &format!("{case}: {path}"));
+        }
+    }
 }
 
 fn trained(values: Values) -> Values {

@@ -123,6 +123,15 @@ pub(crate) fn cases() -> Vec<Case> {
     all_settings(&[])
 }
 
+/// Every rule that can be trained greedily, on a network with dropout, with a batch to learn from.
+pub(crate) fn noisy() -> Vec<(String, LocalModel, Batch)> {
+    let greedy = cases().into_iter().filter(|case| case.spec().greedy().is_ok());
+    let mlp = MlpConfig { dropout: 0.5, ..mlp(&[10, 9, 8]) };
+    greedy
+        .map(|case| (case.to_string(), case.model_of(&mlp, Partition::LAYER, seed()), batch(24, 0, &case.device)))
+        .collect()
+}
+
 fn all_settings(only: &[&str]) -> Vec<Case> {
     let mut cases = Vec::new();
     for row in rule_entries() {
@@ -211,7 +220,7 @@ pub(crate) fn batch(rows: usize, index: u64, device: &Device) -> Batch {
         inputs: AnyActivation::Maps(Tensor::from_data(TensorData::new(pixels, [rows, 1, 4, 4]), device)),
         targets: Tensor::from_data(TensorData::new(targets, [rows]), device),
         classes: CLASSES,
-        key: BatchKey { epoch: 1, index },
+        key: BatchKey { epoch: 1, index, step: index },
         samples: (0..rows as u32).collect(),
     }
 }

@@ -48,7 +48,7 @@ fn every_epoch_is_another_permutation() {
         order.sort_unstable();
         assert_eq!(order, all);
         let keys: Vec<_> = batches.iter().map(|b| b.0).collect();
-        assert_eq!(keys, (0..15).map(|index| BatchKey { epoch, index }).collect::<Vec<_>>());
+        assert_eq!(keys, (0..15).map(|index| BatchKey::new(epoch, index, 15)).collect::<Vec<_>>());
     }
     assert_ne!(order(&first), order(&second));
     assert_eq!(first.last().unwrap().1.len(), 38, "the smaller last batch is kept");
@@ -100,6 +100,23 @@ fn seeds_differ_in_order_and_augmentation() {
 }
 
 #[test]
+fn steps_are_counted_over_epochs() {
+    for batch_size in [1438, 800, 100] {
+        let (part, first_epoch) = (digits_part(), 2);
+        let training = Training { seed: Seed::new(5), first_epoch, augment: Vec::new() };
+        let loader =
+            ImageLoader::training(part.clone(), unit(&part), batch_size, &Device::default(), training).unwrap();
+        let batches = loader.num_batches() as u64;
+        let steps: Vec<u64> = [pass(&loader), pass(&loader)].concat().iter().map(|batch| batch.0.step).collect();
+        assert_eq!(steps, (batches..3 * batches).collect::<Vec<_>>(), "epochs 2 and 3 of {batches} batches");
+        let half = loader.slice(0, 719);
+        let steps: Vec<u64> = pass(half.as_ref()).iter().map(|batch| batch.0.step).collect();
+        let batches = steps.len() as u64;
+        assert_eq!(steps, (3 * batches..4 * batches).collect::<Vec<_>>(), "half of epoch 4");
+    }
+}
+
+#[test]
 fn evaluation_keeps_order_and_pixels() {
     let part = digits_part();
     let loader = ImageLoader::evaluation(part.clone(), unit(&part), 500, &Device::default()).unwrap();
@@ -107,7 +124,7 @@ fn evaluation_keeps_order_and_pixels() {
     assert_eq!(first, second);
     assert_eq!(order(&first), (0..1438).collect::<Vec<_>>());
     let keys: Vec<_> = first.iter().map(|b| b.0).collect();
-    assert_eq!(keys, [0, 1, 2].map(|index| BatchKey { epoch: 0, index }));
+    assert_eq!(keys, [0, 1, 2].map(|index| BatchKey { epoch: 0, index, step: index }));
     let expected: Vec<f32> = part.image(7).iter().map(|p| f32::from(*p) / 16.0).collect();
     assert_eq!(first[0].3[7 * 64..8 * 64], expected);
     let host: Vec<_> = loader.host_batches(0).flat_map(|b| b.pixels).collect();

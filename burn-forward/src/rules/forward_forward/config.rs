@@ -11,7 +11,7 @@ use crate::config::Context;
 use crate::goodness::Goodness;
 use crate::init::{self, Init};
 use crate::label::LabelInput;
-use crate::negatives::Negatives;
+use crate::negatives::{DRAWN_ANEW, Negatives};
 use crate::network::Network;
 use crate::normalise::Normaliser;
 use crate::optimize::{OptimizerConfig, OptimizerName};
@@ -263,6 +263,10 @@ impl RuleSpec for ForwardForwardConfig {
                 .into());
         }
         Ok(())
+    }
+
+    fn cacheable(&self) -> Result<(), String> {
+        Err(DRAWN_ANEW.into())
     }
 
     fn parameter_groups(&self) -> Vec<ParameterGroup> {

@@ -16,7 +16,8 @@
 //! Predictions: `energy` runs every candidate label through the network and takes the label with the most goodness;
 //! `softmax` reads the head after one pass with the neutral label.
 //!
-//! What we do differently: the author drops the factor 2 of `d(h^2)`; here `loss-weight` 0.5 does that against the peer
+//! What we do differently: negatives are drawn anew in every step, where the program behind `pezeshki` draws them once for
+//! all steps; the author drops the factor 2 of `d(h^2)`; here `loss-weight` 0.5 does that against the peer
 //! term. Weight decay is inside the gradient average, not beside it; in the mean that is the same.
 
 mod config;
@@ -33,6 +34,7 @@ use self::head::{GoodnessHead, Polarity};
 use super::{Pass, ReadoutExport, Rule, Scores, StepContext};
 use crate::activation::{Activation, AnyActivation};
 use crate::data::Batch;
+use crate::device::start_of_graphs;
 use crate::label::{self, LabelInput, one_hot};
 use crate::local::{LocalLoss, absorb};
 use crate::negatives::{self, Negatives};
@@ -148,7 +150,7 @@ impl Rule for ForwardForward {
         // The neutral pass only reads the blocks, so it runs on copies without autodiff; the head alone learns from it.
         let plain = batch.inputs.clone().without_autodiff();
         if let (Some(features), Some(softmax)) = (self.neutral_features(&network.valid(), &plain), &self.softmax) {
-            let logits = softmax.forward(Tensor::from_inner(features));
+            let logits = softmax.forward(start_of_graphs(features, &batch.inputs.device()));
             tape.backward(&cross_entropy(logits.clone(), batch.targets.clone()), softmax);
             pass.logits = Some(logits.without_autodiff());
         }
