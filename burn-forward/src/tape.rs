@@ -1,8 +1,10 @@
 //! The tape of one training step: carries the teaching signal in, and collects what every block's pass produced.
 
+use std::collections::HashMap;
+
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{Gradients, Int, Tensor};
+use burn::tensor::{Gradients, Int, Shape, Tensor};
 use burn::train::{ClassificationOutput, TrainOutput};
 
 use crate::pair_loss::cross_entropy;
@@ -150,7 +152,7 @@ impl BlockRecord {
 #[derive(Debug)]
 pub struct Tape<S = ()> {
     signal: S,
-    gradients: GradientsParams,
+    sums: Sums,
     records: Vec<BlockRecord>,
     /// Classes of the rows, for a tape that keeps numbers only.
     targets: Option<Tensor<1, Int>>,
@@ -159,7 +161,7 @@ pub struct Tape<S = ()> {
 impl<S> Tape<S> {
     /// An empty tape that carries `signal` to every block.
     pub fn new(signal: S) -> Self {
-        Self { signal, gradients: GradientsParams::new(), records: Vec::new(), targets: None }
+        Self { signal, sums: Sums::default(), records: Vec::new(), targets: None }
     }
 
     /// Of the rows that blocks score, only what they come to is kept, but for the last block's: memory then does not grow by
@@ -208,13 +210,13 @@ impl<S> Tape<S> {
     /// If its shape is not that of the gradient that is already here.
     pub fn register<const D: usize>(&mut self, id: ParamId, update: Tensor<D>) {
         // Optimisers compute without autodiff.
-        add(&mut self.gradients, id, update.without_autodiff());
+        self.sums.add(id, update.without_autodiff());
     }
 
     /// Takes the gradients of `module`'s parameters out of those of a loss.
     fn add<M: Module>(&mut self, gradients: &mut Gradients, module: &M) {
         let from = GradientsParams::from_module(gradients, module);
-        module.visit(&mut Add { from, into: &mut self.gradients });
+        module.visit(&mut Add { from, into: &mut self.sums });
     }
 
     /// Keeps a block's score.
@@ -238,12 +240,12 @@ impl<S> Tape<S> {
 
     /// The gradients so far.
     pub fn gradients(&self) -> &GradientsParams {
-        &self.gradients
+        &self.sums.gradients
     }
 
     /// Takes the tape apart.
     pub fn into_parts(self) -> (GradientsParams, Vec<BlockRecord>) {
-        (self.gradients, self.records)
+        (self.sums.gradients, self.records)
     }
 }
 
@@ -261,7 +263,7 @@ impl Tape<Labels> {
         });
         let loss = Tensor::cat(losses, 0).mean();
         let item = ClassificationOutput::new(loss, logits.without_autodiff(), self.signal.0.clone());
-        TrainOutput { grads: self.gradients, item }
+        TrainOutput { grads: self.sums.gradients, item }
     }
 }
 
@@ -282,31 +284,46 @@ fn run_backwards(loss: &Tensor<1>) -> Gradients {
 /// Moves gradients by the ids of a module's parameters.
 struct Add<'a> {
     from: GradientsParams,
-    into: &'a mut GradientsParams,
+    into: &'a mut Sums,
 }
 
 impl ModuleVisitor for Add<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.from.remove::<D>(param.id) {
-            add(self.into, param.id, gradient);
+            self.into.add(param.id, gradient);
         }
     }
 }
 
-/// Adds a gradient to that of the same parameter, where there is one.
-fn add<const D: usize>(gradients: &mut GradientsParams, id: ParamId, gradient: Tensor<D>) {
-    let sum = match gradients.remove::<D>(id) {
-        Some(before) => {
-            let (old, new) = (before.shape(), gradient.shape());
-            require(old == new, || {
-                let given = format!("{new} for parameter {id}");
-                Error::argument("Tape::register", "shape of a gradient", given, format!("{old}, as before"))
-            });
-            before + gradient
-        }
-        None => gradient,
-    };
-    gradients.register(id, sum);
+/// Gradients by parameter.
+#[derive(Debug)]
+struct Sums {
+    gradients: GradientsParams,
+    /// Their shapes: Burn's container gives a gradient only to who knows its rank.
+    shapes: HashMap<ParamId, Shape>,
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Self { gradients: GradientsParams::new(), shapes: HashMap::new() }
+    }
+}
+
+impl Sums {
+    /// Adds a gradient to that of the same parameter, where there is one.
+    fn add<const D: usize>(&mut self, id: ParamId, gradient: Tensor<D>) {
+        let new = gradient.shape();
+        let old = self.shapes.entry(id).or_insert_with(|| new.clone());
+        require(*old == new, || {
+            let given = format!("{new} for parameter {id}");
+            Error::argument("Tape::register", "shape of a gradient", given, format!("{old}, as before"))
+        });
+        let sum = match self.gradients.remove::<D>(id) {
+            Some(before) => before + gradient,
+            None => gradient,
+        };
+        self.gradients.register(id, sum);
+    }
 }
 
 #[cfg(test)]

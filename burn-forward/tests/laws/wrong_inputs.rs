@@ -253,6 +253,15 @@ fn steps() -> Vec<Operation> {
             &["[1, 3]", "[2, 3]"],
         ),
         case(
+            "two ranks for one parameter",
+            |d| {
+                let (mut tape, id) = (Tape::new(()), ParamId::new());
+                tape.register(id, matrix([2, 3], d));
+                tape.register(id, vector(6, d));
+            },
+            &["Tape::register", "[6]", "[2, 3]"],
+        ),
+        case(
             "the end of a step without blocks",
             |d| -> TrainOutput<ClassificationOutput> { Tape::new(Labels(ints([0], d))).finish(matrix([1, 2], d)) },
             &["Tape::finish", "is 0", "Local::learn"],
