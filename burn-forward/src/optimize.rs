@@ -268,7 +268,8 @@ impl OptimizerConfig {
         use OptimizerName as N;
         only(&mut errors, self.momentum.is_some(), "momentum", &[N::Sgd, N::RmsProp, N::Muon], "sgd, rmsprop and muon");
         only(&mut errors, self.dampening.is_some(), "dampening", &[N::Sgd], "sgd");
-        only(&mut errors, self.nesterov.is_some(), "nesterov", &[N::Sgd], "sgd");
+        // False says what is so anyway; run folders of older versions have it beside every optimiser.
+        only(&mut errors, self.nesterov == Some(true), "nesterov", &[N::Sgd], "sgd");
         let adaptive = "adam, adamw and muon";
         only(&mut errors, self.betas.is_some(), "betas", &[N::Adam, N::AdamW, N::Muon], adaptive);
         let guarded = "adam, adamw, rmsprop and muon";
@@ -485,6 +486,11 @@ mod tests {
         assert_eq!(c.check(Some(2)).len(), 1);
         let c = OptimizerConfig { betas: Some(BETAS), ..OptimizerConfig::new(OptimizerName::Sgd, 1e-3) };
         assert_eq!(c.check(None)[0].path, "$.optimizer.betas");
+        let nesterov = |used| {
+            let c = OptimizerConfig { nesterov: Some(used), ..OptimizerConfig::new(OptimizerName::Adam, 1e-3) };
+            c.check(None).len()
+        };
+        assert_eq!((nesterov(true), nesterov(false)), (1, 0));
     }
 
     /// What the table above says of every optimiser: its own settings with their defaults, and no others.

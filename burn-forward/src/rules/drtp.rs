@@ -2,8 +2,9 @@
 //!
 //! Frenkel, Lefebvre and Bol 2021, arXiv 1909.01311. As [direct feedback alignment](super::Dfa) with the targets `T` in the
 //! place of the error: block `l` receives `-T B_l` `[B, d_l]` as the gradient with respect to its activities, behind the
-//! activation function and in front of pooling and dropout (of maps, `d_l = C H W`). The output layer gets its true gradient. The teaching signal never vanishes, so the activation has to saturate: tanh. With relu the
-//! rule loses about 20 points on MNIST, and the config is refused.
+//! activation function and in front of pooling and dropout (of maps, `d_l = C H W`). The output layer gets its true
+//! gradient. The teaching signal never vanishes, so the activation has to saturate: tanh. With relu the rule loses about 20
+//! points on MNIST, and the config is refused.
 //!
 //! What we do differently: softmax cross-entropy at the output, where the paper has sigmoids and binary cross-entropy.
 
