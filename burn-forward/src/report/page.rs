@@ -31,8 +31,9 @@ pub(super) fn render(runs: &[RunRecord]) -> Result<String> {
     }
     for (i, run) in runs.iter().enumerate() {
         let parts = run_section::parts(run)?;
-        contents.push(contents_of(i, run, if runs.len() <= DETAILED { &parts } else { &[] }));
-        main.push(section(i, run, parts));
+        let heading = heading(run, runs);
+        contents.push(contents_of(i, &heading, if runs.len() <= DETAILED { &parts } else { &[] }));
+        main.push(section(i, &heading, run, parts));
     }
     Ok(document(&title, &contents, &main))
 }
@@ -56,15 +57,24 @@ pub(super) fn document(title: &str, contents: &Html, main: &Html) -> String {
     )
 }
 
-fn contents_of(i: usize, run: &RunRecord, parts: &[Part]) -> Html {
+/// The run's name, with its seed where another run has the same name.
+fn heading(run: &RunRecord, runs: &[RunRecord]) -> String {
+    let name = run.name();
+    match run.seed().filter(|_| runs.iter().filter(|other| other.name() == name).count() > 1) {
+        Some(seed) => format!("{name}, seed {seed}"),
+        None => name,
+    }
+}
+
+fn contents_of(i: usize, heading: &str, parts: &[Part]) -> Html {
     let entry = |part: &Part| format!("<li><a href=\"#run-{i}-{}\">{}</a></li>", part.id, part.title);
     let entries: String = parts.iter().map(entry).collect();
     let entries = if entries.is_empty() { entries } else { format!("\n<ul>{entries}</ul>") };
-    Html::markup(format!("<li><a href=\"#run-{i}\">{}</a>{entries}</li>\n", Html::text(run.name())))
+    Html::markup(format!("<li><a href=\"#run-{i}\">{}</a>{entries}</li>\n", Html::text(heading)))
 }
 
-fn section(i: usize, run: &RunRecord, parts: Vec<Part>) -> Html {
-    let (name, subtitle, figures) = (Html::text(run.name()), run_section::subtitle(run), run_section::key_figures(run));
+fn section(i: usize, heading: &str, run: &RunRecord, parts: Vec<Part>) -> Html {
+    let (name, subtitle, figures) = (Html::text(heading), run_section::subtitle(run), run_section::key_figures(run));
     let mut html =
         Html::markup(format!("<section id=\"run-{i}\" class=\"run\">\n<h1>{name}</h1>\n{subtitle}{figures}"));
     for Part { id, title, body } in parts {

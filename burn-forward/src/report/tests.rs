@@ -202,6 +202,7 @@ fn seeds_of_one_name_are_named_once_and_what_all_runs_share_has_no_column() {
     let ranking = page.split("class=\"ranking\"").nth(1).unwrap().split("</table>").next().unwrap();
     assert_eq!(ranking.matches("ff-mlp-greedy").count(), 1, "{ranking}");
     assert!(!ranking.contains("Schedule") && page.contains("Schedule: greedy."), "{ranking}");
+    assert_contains(&page, &["<a href=\"#run-1\">ff-mlp-greedy, seed 1</a>", "<h1>ff-mlp-greedy, seed 0</h1>"]);
 }
 
 #[test]
