@@ -123,8 +123,11 @@ pub(super) fn arms(
     let mut given: Vec<[String; 2]> = Vec::new();
     // Deep supervision gets the heads that the rules have: those of the first rule with any.
     let mut deep_supervision = json!({"name": "deep-supervision"});
+    // A rule that trains the network as one block leaves the others the blocks that its config states.
+    let mut partition = None;
     for path in configs {
         let config = RunConfig::load(path, &change.assignments(), registry)?;
+        partition.get_or_insert(config.stated_partition);
         if config.rule.classifiers().is_some() && deep_supervision.get("heads").is_none() {
             deep_supervision["heads"] = config.resolved()["rule"].clone();
         }
@@ -138,6 +141,7 @@ pub(super) fn arms(
     let baseline = |name: &str, rule: &Value, checkpointing: bool| {
         let mut config = first.clone();
         config["rule"] = rule.clone();
+        config["network"]["partition"] = json!(partition);
         config["schedule"] = json!({"name": "simultaneous"});
         config["training"]["epochs"] = json!(epochs);
         if let Some(optimizer) = config["optimizer"].as_object_mut() {
@@ -149,7 +153,6 @@ pub(super) fn arms(
         }
         Arm { name: name.into(), config, base: base.clone() }
     };
-    // A network that the first config trained as one block needs its own partition back for the heads.
     let backprop = json!({"name": "backprop"});
     for (name, rule) in [("backprop", &backprop), ("deep-supervision", &deep_supervision)] {
         if !has(&arms, name) {

@@ -140,3 +140,31 @@ fn a_comparison_can_be_moved_with_its_data() {
     }
     place.run(&["train", "new/out/backprop-seed0.json", "--out", "again", "--quiet"]).done();
 }
+
+#[test]
+fn baselines_have_the_blocks_and_the_budget_of_the_first_arm() {
+    let place = Place::new();
+    let blocks_of = |arm: &str| {
+        let run = place.file(&format!("{arm}-seed0"));
+        read_json(&run.join("summary.json"))["blocks"].as_array().unwrap().len()
+    };
+    let epochs_of =
+        |arm: &str| read_json(&place.file(&format!("{arm}-seed0/config.json")))["training"]["epochs"].as_u64().unwrap();
+    // Back-propagation trains one block; the config's two are those of deep supervision.
+    let layers = json!({"network": {"widths": [8, 8]}, "training": {"epochs": 1}});
+    place.config("one.json", &config(json!({"name": "backprop"}), layers.clone()));
+    place.run(&["compare", "one.json", "--seeds", "1", "--out", "one"]).done();
+    assert_eq!((blocks_of("one/backprop"), blocks_of("one/deep-supervision")), (1, 2));
+
+    let mut greedy = mono(layers);
+    crate::program::merge(&mut greedy, json!({"schedule": {"name": "greedy"}, "training": {"epochs": 2}}));
+    place.config("greedy.json", &greedy);
+    let said = place.run(&["compare", "greedy.json", "--seeds", "1", "--out", "greedy"]);
+    said.done();
+    assert!(
+        said.err.contains("budget: epochs. The greedy arm 'mono-forward' trains every block for up to 2"),
+        "{}",
+        said.err
+    );
+    assert_eq!((epochs_of("greedy/backprop"), epochs_of("greedy/deep-supervision")), (4, 4));
+}

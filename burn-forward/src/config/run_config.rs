@@ -188,6 +188,8 @@ pub struct RunConfig {
     pub network: Box<dyn NetworkSpec>,
     /// Block borders, as the rule wants them.
     pub partition: Partition,
+    /// Block borders, as the config states them or by default: those of another rule on the same network.
+    pub stated_partition: Partition,
     /// Name of the rule.
     pub rule_name: String,
     /// Its settings.
@@ -287,7 +289,8 @@ impl RunConfig {
         let (rule, rule_resolved) = (rule_row.parse)(&Value::Object(rule_settings), &registry.rules)?;
         let mut fixed: Fixed = super::document::parse(origin, &Value::Object(object)).map_err(Error::Config)?;
 
-        let partition = rule.partition().unwrap_or(partition);
+        let stated_partition = partition;
+        let partition = rule.partition().unwrap_or(stated_partition);
         let mut outline = network.outline();
         let freeze = fixed.weights.as_ref().map_or(0, |w| w.freeze);
         if freeze > 0 && freeze >= outline.len() {
@@ -363,6 +366,7 @@ impl RunConfig {
             network_name,
             network,
             partition,
+            stated_partition,
             rule_name,
             rule,
             weights: fixed.weights,
