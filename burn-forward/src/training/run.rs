@@ -359,6 +359,9 @@ fn load_weights(config: &RunConfig, model: LocalModel, folder: &RunFolder) -> Re
     let last = folder.last_checkpoint().ok_or_else(|| {
         Error::run_folder(folder.path(), "has no whole checkpoint yet; needed: at least one finished epoch")
     })?;
+    // A finished run's weights are those of its last epoch, and no earlier ones stand in for them.
+    let is_finished = record::read(folder)?.is_some_and(|record| record["status"] == "finished");
+    let last = if is_finished { folder.last_begun().max(last) } else { last };
     let epoch = final_epoch(config, folder, last)?;
     check_model(folder, epoch).map_err(|fault| Error::run_folder(folder.path(), fault))?;
     Ok(load_epoch(model, folder, epoch)?.valid())

@@ -322,6 +322,13 @@ impl RunFolder {
         epochs
     }
 
+    /// The newest epoch of which there is a row or any file of a checkpoint, 0 for none. Rows that cannot be read count for
+    /// nothing.
+    pub(super) fn last_begun(&self) -> usize {
+        let rows = self.rows().unwrap_or_default();
+        rows.iter().map(|row| row.epoch).chain(self.epochs_with_files()).max().unwrap_or(0)
+    }
+
     /// Epochs of which there is any file of a checkpoint, in order.
     pub(super) fn epochs_with_files(&self) -> Vec<usize> {
         let mut epochs: Vec<usize> =

@@ -49,13 +49,10 @@ impl<'a> Start<'a> {
             let changed = record::changed_files(folder, record);
             match summary {
                 Ok(summary) if is_trained && changed.is_empty() && folder.file("model.safetensors").is_file() => {
-                    let last = folder.checkpointed_epochs().last().copied();
-                    let fault = match last {
-                        Some(last) => match check_checkpoint(folder, last) {
-                            Ok(()) => check_model(folder, final_epoch(&run.config, folder, last)?).err(),
-                            Err(fault) => Some(fault),
-                        },
-                        None => Some("checkpoint/ has no whole checkpoint".into()),
+                    let last = folder.last_begun();
+                    let fault = match check_checkpoint(folder, last) {
+                        Ok(()) => check_model(folder, final_epoch(&run.config, folder, last)?).err(),
+                        Err(fault) => Some(fault),
                     };
                     // The run itself lacks nothing.
                     notes.extend(fault.map(|fault| format!("{fault}; the trained weights are in model.safetensors")));
