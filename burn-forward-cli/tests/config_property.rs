@@ -393,7 +393,7 @@ fn check(config: &Value) -> Result<bool, TestCaseError> {
     prop_assert_eq!(again.resolved(), config.resolved(), "resolved twice is resolved once");
     match training::check(config, options()) {
         Err(error) => return refused(&error),
-        Ok(Checked::WithData) => {}
+        Ok(Checked::WithData(_)) => {}
         Ok(_) => return Ok(false),
     }
     let trained = Run::prepare(again, options()).and_then(|run| step(&run));

@@ -35,7 +35,10 @@ pub(super) fn check(path: &Path, change: &ChangeArgs, registry: &Registry) -> bu
     let data = config.data_name.clone();
     let checked = training::check(config, options(change.device(), Some(path), change.data.as_deref()))?;
     Ok(match checked {
-        Checked::WithData => words,
+        Checked::WithData(warnings) => {
+            super::warn(warnings);
+            words
+        }
         Checked::WithShape => format!("{words}; \"{data}\" is not there: checked for its shape alone"),
         Checked::Alone => format!("{words}; \"{data}\" is not there: not checked for its shape"),
     })

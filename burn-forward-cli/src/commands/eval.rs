@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{SavedRun, prepare};
 use crate::args::{ChangeArgs, EvalArgs};
-use crate::output::{print, print_line};
+use crate::output::{note, print, print_line};
 use crate::tables::{percent, table};
 
 /// The run, its model for inference, and what its `summary.json` says.
@@ -27,6 +27,12 @@ fn open(args: &EvalArgs, registry: &Registry) -> Result<(Run, LocalModel, serde_
     }
     let (saved, model) = SavedRun::open(&args.run, Some(&args.device), args.data.as_deref(), registry)?.model()?;
     let known = saved.folder.read_json("summary.json").unwrap_or_else(|_| json!({}));
+    let info = saved.folder.read_json("run.json").unwrap_or_default();
+    if let (Some(epoch), Some(status)) = (saved.folder.last_checkpoint(), info["status"].as_str())
+        && status != "finished"
+    {
+        note(format_args!("warning: the run is {status}, not finished; its epochs up to {epoch} are evaluated"));
+    }
     Ok((saved.prepare_test(&model, registry)?, model, known))
 }
 

@@ -314,7 +314,9 @@ impl RunConfig {
         };
         let mut errors = data.check();
         if let Some(name) = &fixed.name
-            && (name.trim().is_empty() || name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\')))
+            && (name.trim().is_empty()
+                || name.len() > MOST_BYTES_OF_A_NAME
+                || name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\')))
         {
             errors.push(ConfigError::new("$.name", format!("{name:?} cannot be part of the name of a run's folder")));
         }
@@ -459,6 +461,9 @@ fn need_validation(training: &TrainingConfig, schedule: ScheduleConfig, rule: &V
     .map(|(path, _, needs)| ConfigError::new(path, format!("{needs}; {why}")))
     .collect()
 }
+
+/// A folder's name has at most 255 bytes on common file systems, and `-1`, `-seed0.json` or a temporary ending comes behind.
+const MOST_BYTES_OF_A_NAME: usize = 200;
 
 fn take_object(from: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
     match from.shift_remove(key) {

@@ -296,10 +296,10 @@ fn assemble(config: &RunConfig, input: RowShape, classes: usize, device: &Device
 }
 
 /// How far [`check`] could look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checked {
-    /// The data was read, and the model laid out for it.
-    WithData,
+    /// The data was read, and the model laid out for it; with what a user should know of the data.
+    WithData(Vec<ConfigError>),
     /// The data is not on this machine; the model was laid out for the shape that the data set's name says.
     WithShape,
     /// Neither is known.
@@ -318,8 +318,9 @@ pub fn check(config: RunConfig, options: RunOptions) -> Result<Checked> {
         check_fit(&config, input, classes, &device)?;
         return Ok(Checked::WithShape);
     }
-    Run::prepare(config, options)?.check_training()?;
-    Ok(Checked::WithData)
+    let run = Run::prepare(config, options)?;
+    run.check_training()?;
+    Ok(Checked::WithData(run.data.warnings()))
 }
 
 /// The model of a run, from its newest checkpoint, for inference.

@@ -95,6 +95,9 @@ impl RunFolder {
     }
 
     fn without_run(path: PathBuf) -> Result<Self> {
+        if path.exists() && !path.is_dir() {
+            return Err(Error::run_folder(&path, "is a file; needed: a folder, or a name that is not there yet"));
+        }
         if path.join("config.json").exists() {
             return Err(Error::run_folder(
                 &path,
