@@ -13,13 +13,8 @@ use std::fs;
 use program::{Place, config, idx, idx_folder, merge, normalised, read_json};
 use serde_json::{Value, json};
 
-/// The names of a part of the config that is chosen by name, from the schema, so that a new rule does not break tests.
 fn names(part: &str) -> Vec<String> {
-    let schema = Place::new().run(&["schema"]).json();
-    let place = &schema["properties"][part];
-    let definition = place["$ref"].as_str().map(|path| &schema["$defs"][path.trim_start_matches("#/$defs/")]);
-    let branches = definition.unwrap_or(place)["oneOf"].as_array().unwrap().clone();
-    branches.iter().map(|b| b["properties"]["name"]["const"].as_str().unwrap().to_string()).collect()
+    Place::new().names(part)
 }
 
 fn mono(changes: Value) -> Value {

@@ -113,6 +113,15 @@ impl Place {
         path
     }
 
+    /// The names of a part of the config that is chosen by name, from the schema: a new row needs no change of a test.
+    pub(crate) fn names(&self, part: &str) -> Vec<String> {
+        let schema = self.run(&["schema"]).json();
+        let place = &schema["properties"][part];
+        let definition = place["$ref"].as_str().map(|path| &schema["$defs"][path.trim_start_matches("#/$defs/")]);
+        let branches = definition.unwrap_or(place)["oneOf"].as_array().unwrap();
+        branches.iter().map(|b| b["properties"]["name"]["const"].as_str().unwrap().to_string()).collect()
+    }
+
     fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("burn-forward"));
         command.current_dir(self.path()).args(arguments);

@@ -8,13 +8,6 @@ use serde_json::{Value, json};
 use super::program::{Place, idx, metrics};
 use super::{copy, rewind, same};
 
-/// The names of a part of the config that is chosen by name, from the schema: a new row is part of the law.
-fn names(place: &Place, part: &str) -> Vec<String> {
-    let schema = place.run(&["schema"]).json();
-    let branches = schema["properties"][part]["oneOf"].as_array().unwrap().clone();
-    branches.iter().map(|branch| branch["properties"]["name"]["const"].as_str().unwrap().to_string()).collect()
-}
-
 /// Networks as small as they can be, in few blocks, with dropout and batch normalisation where there are any.
 fn networks(name: &str) -> Value {
     let own = match name {
@@ -57,9 +50,9 @@ fn images(place: &Place) {
 fn law(data: &Value, which: impl Fn(&str) -> bool) {
     let place = Place::new();
     images(&place);
-    let rules = names(&place, "rule");
+    let rules = place.names("rule");
     let mut resumed = BTreeSet::new();
-    for network in names(&place, "network").into_iter().filter(|name| which(name)) {
+    for network in place.names("network").into_iter().filter(|name| which(name)) {
         for (rule, settings) in rules.iter().flat_map(|rule| settings(rule).into_iter().map(move |s| (rule, s))) {
             for schedule in
                 [json!({"name": "simultaneous"}), json!({"name": "greedy"}), json!({"name": "greedy", "cache": false})]
