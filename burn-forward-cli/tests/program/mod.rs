@@ -92,6 +92,32 @@ pub(crate) fn merge(value: &mut Value, changes: Value) {
     }
 }
 
+/// Has a program start with the signals at their defaults, however the tests were started: `nohup` and a shell's background
+/// jobs ignore some, and what they start inherits that.
+pub(crate) fn with_default_signals(command: &mut std::process::Command) {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::{SigHandler, Signal, signal};
+        use std::os::unix::process::CommandExt;
+
+        let reset = || {
+            for request in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+                // SAFETY: the default action runs no code of this process.
+                #[allow(unsafe_code, reason = "signal is a C function")]
+                unsafe { signal(request, SigHandler::SigDfl) }.map_err(std::io::Error::from)?;
+            }
+            Ok(())
+        };
+        // SAFETY: between fork and exec it calls `signal` alone, which is allowed there.
+        #[allow(unsafe_code, reason = "what runs between fork and exec is up to the caller")]
+        unsafe {
+            command.pre_exec(reset);
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = command;
+}
+
 impl Place {
     pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
@@ -128,6 +154,7 @@ impl Place {
         // The machine's own settings are not the test's.
         command.env_remove("BURN_FORWARD_DATA").env_remove("BURN_FORWARD_LOG");
         command.stdin(Stdio::null());
+        with_default_signals(&mut command);
         command
     }
 

@@ -5,21 +5,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::program::{Place, config, read_json, saved_models};
+use crate::program::{Place, config, read_json, saved_models, with_default_signals};
 
 /// Starts a long run from a shell that ignores `ignored`, as `nohup` and background jobs do, and waits for its first model.
 fn started(place: &Place, ignored: &str) -> Child {
     place.config("c.json", &config(json!({"name": "mono-forward"}), json!({"training": {"epochs": 100_000}})));
     let program = assert_cmd::cargo::cargo_bin!("burn-forward").display().to_string();
     let script = format!("trap '' {ignored}; exec '{program}' train c.json --out run");
-    let child = Command::new("sh")
-        .current_dir(place.path())
-        .args(["-c", &script])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut shell = Command::new("sh");
+    shell.current_dir(place.path()).args(["-c", &script]);
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    with_default_signals(&mut shell);
+    let child = shell.spawn().unwrap();
     wait(place, 1);
     child
 }
