@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
-use burn_forward::config::Registry;
-use burn_forward::config::{RunConfig, paths};
+use burn_forward::config::{Registry, RunConfig, paths};
 use burn_forward::data::{DataFolders, DataSplit};
 use burn_forward::report::{self, RunRecord};
 use burn_forward::training::{Run, RunFolder, Summary};

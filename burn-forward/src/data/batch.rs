@@ -30,7 +30,8 @@ impl BatchKey {
 
     /// The address of a batch whose maker does not know where in the run it is, as a Burn
     /// [`Batcher`](burn::data::dataloader::batcher::Batcher) does not. A model numbers the steps it takes on such batches, and
-    /// draws from the number.
+    /// draws from the number. The numbers begin at 0 again in a new process, so a resumed training repeats the first draws: give
+    /// batches their [address](Self::new) where that matters.
     pub const UNKNOWN: Self = Self { epoch: 0, index: u64::MAX, step: u64::MAX };
 }
 
