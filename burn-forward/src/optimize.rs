@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::muon::MatrixMuon;
+use crate::parameters::paths_of_block;
 use crate::rules::ParameterGroup;
 use crate::{ConfigError, Error, Result};
 
@@ -143,7 +144,7 @@ impl LrSchedule {
 /// | `decay-bias` | true | | whether biases decay too; needs a `weight-decay` above 0 |
 /// | `clip` | none | | `{"norm": x}` or `{"value": x}`, per parameter |
 /// | `schedule` | constant | | see [`LrSchedule`] |
-/// | `block-lr` | none | one > 0 per block | learning rate of every block and its head |
+/// | `block-lr` | none | one > 0 per block | learning rate of every block and of [what the rule has for it](crate::parameters::Owner) |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct OptimizerConfig {
@@ -194,12 +195,6 @@ pub struct OptimizerConfig {
 
 const BETAS: [f64; 2] = [0.9, 0.999];
 const EPSILON: f64 = 1e-8;
-
-/// Paths of a block's own parameters and of its head's, by the conventions of [`LocalModel`](crate::training::LocalModel)
-/// and of the rules.
-fn block_paths(block: usize) -> Result<ParamGroup> {
-    group(&format!(r"^network\.blocks\.{block}\.|^rule\.(heads|feedback)\.{block}\."))
-}
 
 /// Paths of the parameters that Muon updates.
 const MATRICES: &str = r"^network\..*\.weight$";
@@ -401,7 +396,7 @@ impl OptimizerConfig {
         let plan = |lr: f64| LrPlan { lr, schedule: self.schedule, total, step: 0 };
         let mut scheduler = ModuleLrScheduler::new(plan(self.lr));
         for (block, lr) in self.block_lr.iter().flatten().enumerate() {
-            scheduler = scheduler.with_group(block_paths(block)?, plan(*lr));
+            scheduler = scheduler.with_group(group(&paths_of_block(block))?, plan(*lr));
         }
         for g in groups {
             scheduler = scheduler.with_group(group(&format!("^{}", regex_escape(&g.path)))?, plan(g.optimizer.lr));

@@ -1,7 +1,66 @@
-//! How many parameters a model has.
+//! Parameters of a model: how many there are, and what each belongs to.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
+
+/// What a parameter of a [`LocalModel`](crate::training::LocalModel) belongs to: learning rates per block, counts per block and
+/// the laws of local learning all ask here.
+///
+/// | path | belongs to |
+/// |---|---|
+/// | `network.blocks.<k>...` | block `k` |
+/// | `rule.<list>.<k>...` | block `k`: a list in a rule's own struct has one entry per block, in their order, whatever its name |
+/// | `rule.` and anything else | the rule as a whole |
+/// | `frozen...` | the layers in front of the network that do not learn |
+///
+/// So a rule keeps what it has for block `k` alone (a head, a feedback matrix) at place `k` of a `Vec`. A list of anything else
+/// goes into a struct of its own: the layers of an output network are then `rule.output.layers.<i>`, which is of no block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// Layers in front of the network that do not learn.
+    Frozen,
+    /// The block with this index, from 0: its layers, and what the rule has for it alone.
+    Block(usize),
+    /// The rule as a whole: an output layer, an embedding that blocks share.
+    Rule,
+}
+
+impl Owner {
+    /// What the parameter at `path` belongs to: the names from the model down, joined by dots, as Burn gives them. `None` for a
+    /// path of something else than a [`LocalModel`](crate::training::LocalModel).
+    ///
+    /// ```
+    /// use burn_forward::parameters::Owner;
+    ///
+    /// assert_eq!(Owner::of("network.blocks.1.layers.0.linear.weight"), Some(Owner::Block(1)));
+    /// assert_eq!(Owner::of("rule.heads.1.projection.weight"), Some(Owner::Block(1)));
+    /// assert_eq!(Owner::of("rule.output.projection.weight"), Some(Owner::Rule));
+    /// ```
+    pub fn of(path: &str) -> Option<Self> {
+        let mut names = path.split('.');
+        let (part, list, place) = (names.next()?, names.next(), names.next());
+        let place = || place?.parse().ok();
+        match (part, list) {
+            ("frozen", _) => Some(Self::Frozen),
+            ("network", Some("blocks")) => place().map(Self::Block),
+            ("rule", _) => Some(place().map_or(Self::Rule, Self::Block)),
+            _ => None,
+        }
+    }
+
+    /// The block, for what belongs to one.
+    pub fn block(self) -> Option<usize> {
+        match self {
+            Self::Block(block) => Some(block),
+            Self::Frozen | Self::Rule => None,
+        }
+    }
+}
+
+/// A regular expression for the paths of what belongs to `block`, the same as [`Owner::of`] says.
+pub(crate) fn paths_of_block(block: usize) -> String {
+    format!(r"^(network\.blocks|rule\.[^.]+)\.{block}(\.|$)")
+}
 
 /// Number of parameters of a module, the quantity that publications give: all weights and biases, frozen ones too, but not
 /// the running means and variances of batch normalisation.
@@ -49,8 +108,34 @@ impl<F: FnMut(&[String], usize)> ModuleVisitor for Parameters<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::module::{ParamGroup, ParamId};
     use burn::nn::{BatchNormConfig, LinearConfig};
     use burn::tensor::Device;
+
+    #[test]
+    fn one_pattern_and_one_function_say_what_belongs_to_a_block() {
+        for (path, owner) in [
+            ("network.blocks.0.layers.1.linear.weight", Some(Owner::Block(0))),
+            ("network.blocks.12.layers.1.linear.weight", Some(Owner::Block(12))),
+            ("rule.heads.1.projection.bias", Some(Owner::Block(1))),
+            ("rule.feedback.2.feedback", Some(Owner::Block(2))),
+            // Any name, and parameters that stand in the list themselves.
+            ("rule.scales.1", Some(Owner::Block(1))),
+            ("rule.scales.10", Some(Owner::Block(10))),
+            ("rule.output.layers.1.weight", Some(Owner::Rule)),
+            ("rule.softmax.weight", Some(Owner::Rule)),
+            ("rule.scale", Some(Owner::Rule)),
+            ("frozen.layers.1.linear.weight", Some(Owner::Frozen)),
+            ("heads.1.weight", None),
+        ] {
+            assert_eq!(Owner::of(path), owner, "{path}");
+            for block in 0..13 {
+                let group = ParamGroup::from_regex(paths_of_block(block)).unwrap();
+                let of_block = owner.and_then(Owner::block) == Some(block);
+                assert_eq!(group.matches(&ParamId::new(), Some(path)), of_block, "{path} and block {block}");
+            }
+        }
+    }
 
     #[test]
     fn running_statistics_are_not_counted() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::LocalModel;
 use crate::optimize::{OptimizerConfig, OptimizerName};
-use crate::parameters::{each_parameter, parameters};
+use crate::parameters::{Owner, each_parameter, parameters};
 
 /// One block of the table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,17 +63,13 @@ fn optimizers(block: &impl Module, optimizer: &OptimizerConfig) -> BTreeMap<Stri
     found
 }
 
-/// Parameters of a rule by block: those under `heads.<k>` and `feedback.<k>`; what belongs to no block (an output layer)
-/// counts for the last.
+/// Parameters of a rule by the block they [belong to](Owner); what belongs to no block (an output layer) counts for the last.
 fn head_parameters(model: &LocalModel) -> Vec<usize> {
     let mut blocks = vec![0; model.network.len()];
     let last = blocks.len() - 1;
     each_parameter(&model.rule, |path, elements| {
-        let of_block = match path {
-            [part, block, ..] if ["heads", "feedback"].contains(&part.as_str()) => block.parse().ok(),
-            _ => None,
-        };
-        blocks[of_block.unwrap_or(last).min(last)] += elements;
+        let owner = Owner::of(&format!("rule.{}", path.join(".")));
+        blocks[owner.and_then(Owner::block).unwrap_or(last).min(last)] += elements;
     });
     blocks
 }
