@@ -7,8 +7,14 @@ use std::path::Path;
 use std::process::Command;
 
 /// What the program is made of, beside this crate.
-const SOURCES: [&str; 5] =
-    ["../burn-forward", "../burn-forward-cnn", "../burn-forward-gnn", "../Cargo.toml", "../Cargo.lock"];
+const SOURCES: [&str; 6] = [
+    "../burn-forward",
+    "../burn-forward-cnn",
+    "../burn-forward-gnn",
+    "../burn-forward-train",
+    "../Cargo.toml",
+    "../Cargo.lock",
+];
 
 fn main() {
     let own = ["src", "build.rs", "Cargo.toml", ".cargo_vcs_info.json"];

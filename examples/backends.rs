@@ -4,8 +4,8 @@
 //! `cargo run --release --example backends --features flex,ndarray,wgpu,tch`
 
 use burn::train::{ItemLazy, TrainStep};
-use burn_forward::config::{Registry, RunConfig};
-use burn_forward::training::{Run, RunOptions};
+use burn_forward_train::config::RunConfig;
+use burn_forward_train::training::{Run, RunOptions};
 use serde_json::json;
 
 const STEPS: usize = 5;
@@ -24,7 +24,7 @@ fn losses(rule: &str, device: &str) -> Result<Losses, Box<dyn std::error::Error>
         "training": {"epochs": 1, "batch-size": 64},
         "optimizer": {"name": "adam", "lr": 1e-3},
     });
-    let config = RunConfig::from_value("backends", config, &[], &Registry::default())?;
+    let config = RunConfig::from_value("backends", config, &[], &burn_forward_train::registry())?;
     let options = RunOptions {
         device_name: device.into(),
         folders: Default::default(),

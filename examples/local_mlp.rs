@@ -6,9 +6,11 @@ use burn::nn::{Linear, LinearConfig};
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep};
 use burn::{module::Module, optim::AdamConfig, tensor::Device, tensor::Tensor, tensor::activation::relu};
-use burn_forward::data::{Batch, DataConfig, DataFolders, DataName, ImageData};
-use burn_forward::training::{ProgressRenderer, Verbosity};
-use burn_forward::{Block, CrossEntropy, Labels, Local, ProjectedCrossEntropy, Tape, random::Seed};
+use burn_forward::data::{Batch, DataFolders};
+use burn_forward::random::Seed;
+use burn_forward::{Block, CrossEntropy, Labels, Local, ProjectedCrossEntropy, Tape};
+use burn_forward_train::images::{DataConfig, DataName, ImageData};
+use burn_forward_train::training::{ProgressRenderer, Verbosity};
 
 /// A dense layer with relu; any module from activations to activations can be a block.
 #[derive(Module, Debug)]

@@ -29,14 +29,14 @@ mod tables;
 
 use std::process::ExitCode;
 
-use burn_forward::config::Registry;
+use burn_forward::registry::Registry;
 use clap::Parser;
 
 use args::{Cli, Command};
 
 /// Everything a config may name: the rules, networks and data sets of burn-forward's own crates.
 pub fn registry() -> Registry {
-    let mut registry = Registry::default();
+    let mut registry = burn_forward_train::registry();
     burn_forward_cnn::register(&mut registry);
     burn_forward_gnn::register(&mut registry);
     registry

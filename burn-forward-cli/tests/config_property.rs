@@ -5,9 +5,11 @@ use std::cell::Cell;
 
 use burn::train::{ItemLazy, Learner};
 use burn_forward::Error;
-use burn_forward::config::{Registry, RunConfig};
 use burn_forward::data::DataFolders;
-use burn_forward::training::{self, Checked, LocalModel, Run, RunOptions, plan};
+use burn_forward::model::LocalModel;
+use burn_forward::registry::Registry;
+use burn_forward_train::config::RunConfig;
+use burn_forward_train::training::{self, Checked, Run, RunOptions, plan};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 
 /// Every rule, network and data set of the program.
 fn registry() -> Registry {
-    let mut registry = Registry::default();
+    let mut registry = burn_forward_train::registry();
     burn_forward_cnn::register(&mut registry);
     burn_forward_gnn::register(&mut registry);
     registry

@@ -52,7 +52,7 @@ fn tensors(path: &Path) -> Vec<String> {
 #[track_caller]
 fn assert_same_logits(place: &Place, name: &str, python: &str, reader: &[&str], samples: usize, classes: usize) {
     assert_eq!(place.run(&["export", name, "--out", "model", "--force"]).done(), "model\n");
-    let script = checkout().join("burn-forward/tests/python").join(reader[0]);
+    let script = checkout().join("burn-forward-train/tests/python").join(reader[0]);
     let output = Command::new(python)
         .current_dir(place.path())
         .env("PYTHONDONTWRITEBYTECODE", "1")

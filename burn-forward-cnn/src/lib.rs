@@ -10,7 +10,7 @@ pub mod networks;
 pub mod nonlinearity;
 pub mod rules;
 
-use burn_forward::config::Registry;
+use burn_forward::registry::Registry;
 
 /// Adds this crate's networks and rules to a registry.
 pub fn register(registry: &mut Registry) {

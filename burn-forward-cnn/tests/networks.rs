@@ -7,12 +7,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Block;
 use burn_forward::data::{Batch, BatchKey};
+use burn_forward::model::LocalModel;
 use burn_forward::network::{Network, Partition, PartitionName};
-use burn_forward::optimize::{OptimizerConfig, OptimizerName};
+use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward::parameters::parameters;
 use burn_forward::random::Seed;
 use burn_forward::rules::{BackpropConfig, RuleSpec};
-use burn_forward::training::{LocalModel, Run, plan};
+use burn_forward_train::training::{Run, plan};
 use serde_json::{Value, json};
 
 use self::values::parameters as parameters_by_path;

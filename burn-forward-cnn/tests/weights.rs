@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_forward::activation::{AnyActivation, RowShape};
-use burn_forward::config::Registry;
-use burn_forward::data::cifar;
+use burn_forward::model::LocalModel;
 use burn_forward::network::{Network, Partition};
 use burn_forward::random::Seed;
-use burn_forward::training::LocalModel;
-use burn_forward::{export, weights};
+use burn_forward::registry::Registry;
+use burn_forward_train::images::cifar;
+use burn_forward_train::{export, weights};
 use pickle::{Value as Pickled, checkpoint};
 use serde_json::{Value, json};
 
 fn registry() -> Registry {
-    let mut registry = Registry::default();
+    let mut registry = burn_forward_train::registry();
     burn_forward_cnn::register(&mut registry);
     registry
 }

@@ -14,10 +14,9 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, PaddingConfig2d, Relu};
 use burn::optim::{GradientsParams, SgdConfig, momentum::MomentumConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_forward::activation::AnyActivation;
-use burn_forward::config::Registry;
+use burn_forward::model::LocalModel;
 use burn_forward::network::{Network, Partition};
-use burn_forward::optimize::{OptimizerConfig, OptimizerName};
-use burn_forward::training::LocalModel;
+use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward_cnn::kernels::{batch_norm, conv2d, global_average_pool};
 use burn_forward_cnn::nonlinearity::Nonlinearity;
 use serde_json::json;
@@ -127,7 +126,7 @@ fn whole_is_an_ordinary_training_loop_on_flex() {
 fn same_as_ordinary(device: Device, parts: Parts) {
     let device = device.autodiff();
     let registry = {
-        let mut r = Registry::default();
+        let mut r = burn_forward_train::registry();
         burn_forward_cnn::register(&mut r);
         r
     };

@@ -11,7 +11,7 @@ pub mod graph;
 pub mod layers;
 pub mod rules;
 
-use burn_forward::config::Registry;
+use burn_forward::registry::Registry;
 
 /// Adds this crate's networks, rules and data sets to a registry.
 pub fn register(registry: &mut Registry) {

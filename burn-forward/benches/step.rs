@@ -17,12 +17,12 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::data::{Batch, BatchKey};
+use burn_forward::model::LocalModel;
 use burn_forward::network::{ActivationFn, InitScheme, MlpConfig, Network, Partition};
 use burn_forward::normalise::Normaliser;
-use burn_forward::optimize::{OptimizerConfig, OptimizerName};
+use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward::random::Seed;
 use burn_forward::rules::{BackpropConfig, MonoForwardConfig, RuleSpec};
-use burn_forward::training::LocalModel;
 use criterion::{BenchmarkId, Criterion, Throughput};
 
 const INPUT: usize = 784;

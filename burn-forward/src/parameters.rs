@@ -74,12 +74,12 @@ pub fn parameters(module: &impl Module) -> usize {
 }
 
 /// Calls `f` with the path and the number of elements of every float parameter that is no running statistic.
-pub(crate) fn each_parameter(module: &impl Module, f: impl FnMut(&[String], usize)) {
+pub fn each_parameter(module: &impl Module, f: impl FnMut(&[String], usize)) {
     module.visit(&mut Parameters { path: Vec::new(), f });
 }
 
 /// Whether a tensor of this name, or path, is a running statistic of batch normalisation.
-pub(crate) fn is_running_statistic(name: &str) -> bool {
+pub fn is_running_statistic(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     ["running_mean", "running_var"].contains(&last)
 }

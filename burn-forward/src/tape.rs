@@ -109,7 +109,7 @@ pub(crate) fn correct(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<1,
 }
 
 /// Mean score of the true class, and mean over the wrong classes, per row `[B]` each.
-pub(crate) fn own_and_others(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> (Tensor<1>, Tensor<1>) {
+pub fn own_and_others(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> (Tensor<1>, Tensor<1>) {
     let [rows, classes] = logits.dims();
     let own = logits.clone().gather(1, targets.clone().reshape([rows, 1])).reshape([rows]);
     let others = (logits.clone().sum_dim(1).reshape([rows]) - own.clone()) / (classes.max(2) - 1) as f64;

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result};
 use burn::module::Module;
-use burn_forward::config::Registry;
-use burn_forward::measure::{Alignment, audit};
 use burn_forward::random::Seed;
-use burn_forward::training::{RunFolder, load_model};
+use burn_forward::registry::Registry;
+use burn_forward_train::measure::{Alignment, audit};
+use burn_forward_train::training::{RunFolder, load_model};
 use serde_json::json;
 
 use super::prepare;

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
-use burn_forward::config::{Registry, RunConfig};
-use burn_forward::training::{self, Checked};
+use burn_forward::registry::Registry;
+use burn_forward_train::config::RunConfig;
+use burn_forward_train::training::{self, Checked};
 
 use super::{InputWrong, options};
 use crate::args::{ChangeArgs, CheckArgs};

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
-use burn_forward::config::{Registry, RunConfig, paths};
 use burn_forward::data::{DataFolders, DataSplit};
-use burn_forward::report::{self, RunRecord};
-use burn_forward::training::{Run, RunFolder, Summary};
+use burn_forward::registry::Registry;
+use burn_forward_train::config::{RunConfig, paths};
+use burn_forward_train::report::{self, RunRecord};
+use burn_forward_train::training::{Run, RunFolder, Summary};
 use serde_json::{Value, json};
 
 use super::{InputWrong, RunFailed, options, output_folder};
@@ -268,7 +269,7 @@ fn child(args: &CompareArgs, arm: &Arm, seed: u64, folder: &Path) -> Result<Resu
     let text = arm.document(parent, Some(seed))?;
     let file = parent.join(arm.file_name(seed));
     if !folder.join("summary.json").is_file() {
-        burn_forward::files::write(&file, text)?;
+        burn_forward_train::files::write(&file, text)?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("train");
         if folder.join("config.json").is_file() {

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
-use burn_forward::config::{Registry, RunConfig};
-use burn_forward::files;
-use burn_forward::report::{self, CostPoint};
+use burn_forward::registry::Registry;
+use burn_forward_train::config::RunConfig;
+use burn_forward_train::files;
+use burn_forward_train::report::{self, CostPoint};
 use serde_json::{Value, json};
 
 use super::compare::{Arm, arms};

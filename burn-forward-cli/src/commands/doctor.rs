@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use burn::tensor::Tensor;
-use burn_forward::data::{DataConfig, DataFolders, DataName};
+use burn_forward::data::DataFolders;
 use burn_forward::device;
+use burn_forward_train::images::{DataConfig, DataName};
 
 use crate::args::DoctorArgs;
 use crate::output::print_line;
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
     print_line(format_args!("  {:<16} embedded", "digits"))?;
     for name in [DataName::Mnist, DataName::FashionMnist, DataName::Cifar10, DataName::Cifar100] {
         let config = DataConfig::new(name);
-        let state = match (folders.resolve(&config), config.find_files(&folders)) {
+        let state = match (config.folder(&folders), config.find_files(&folders)) {
             (Ok(folder), Ok(())) => format!("found in {}", folder.display()),
             // A folder that a download has left half done, or that is for other files.
             (Ok(_), Err(error)) => format!("not whole: {error}"),

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use burn::module::Module;
-use burn_forward::config::Registry;
-use burn_forward::training::{LocalModel, Run, peak_memory_bytes};
+use burn_forward::model::LocalModel;
+use burn_forward::registry::Registry;
+use burn_forward_train::training::{Run, peak_memory_bytes};
 use serde_json::json;
 
 use super::{SavedRun, prepare};
@@ -21,7 +22,7 @@ fn open(args: &EvalArgs, registry: &Registry) -> Result<(Run, LocalModel, serde_
             data: args.data.clone(),
         };
         let run = prepare(&args.run, &change, registry)?;
-        let (model, imported) = burn_forward::weights::import(run.model()?, weights, true)?;
+        let (model, imported) = burn_forward_train::weights::import(run.model()?, weights, true)?;
         let known = json!({"tensors": imported.tensors, "parameters": imported.parameters});
         return Ok((run, model.valid(), known));
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use burn_forward::config::Registry;
+use burn_forward::registry::Registry;
 
 use super::SavedRun;
 use crate::args::{DEFAULT_DEVICE, ExportArgs};
@@ -11,6 +11,6 @@ use crate::output::print_line;
 pub(crate) fn run(args: &ExportArgs, registry: &Registry) -> Result<()> {
     let out = super::output_file(args.out.as_deref(), args.force, || args.run.join("model.safetensors"))?;
     let (_, model) = SavedRun::open(&args.run, Some(DEFAULT_DEVICE), args.data.as_deref(), registry)?.model()?;
-    burn_forward::export::write(&model, &out)?;
+    burn_forward_train::export::write(&model, &out)?;
     print_line(out.display())
 }

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use burn_forward::Error;
-use burn_forward::config::Registry;
-use burn_forward::config::schema::{FieldDoc, describe_fields};
-use burn_forward::config::suggest::nearest;
+use burn_forward::registry::Registry;
+use burn_forward_train::config::schema::{FieldDoc, describe_fields};
+use burn_forward_train::config::schema_of;
+use burn_forward_train::config::suggest::nearest;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
@@ -81,7 +82,7 @@ fn settings(registry: &Registry, name: &str) -> Result<String> {
             (format!("\"data\": {{\"name\": \"{name}\", ...}}"), data.about.into(), fields)
         }
         (_, _, _, Some((part, about))) => {
-            let root = registry.schema();
+            let root = schema_of(registry);
             let schema = root["properties"][*part].clone();
             (format!("\"{part}\": {{...}}"), (*about).to_string(), describe_fields(&schema, &root))
         }
@@ -111,7 +112,7 @@ fn settings(registry: &Registry, name: &str) -> Result<String> {
 
 /// The partition, which every network has beside its own settings.
 fn partition(registry: &Registry) -> Vec<FieldDoc> {
-    let root = registry.schema();
+    let root = schema_of(registry);
     let schema = &root["properties"]["network"]["oneOf"][0];
     describe_fields(schema, &root).into_iter().filter(|f| f.path.split('.').next() == Some("partition")).collect()
 }
@@ -165,7 +166,7 @@ fn place(path: &str) -> (String, String) {
 }
 
 pub(crate) fn schema(registry: &Registry) -> Result<()> {
-    print_line(serde_json::to_string_pretty(&registry.schema())?)
+    print_line(serde_json::to_string_pretty(&schema_of(registry))?)
 }
 
 pub(crate) fn completions(shell: Shell) -> Result<()> {

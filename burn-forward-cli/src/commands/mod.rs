@@ -18,9 +18,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use burn_forward::ConfigError;
-use burn_forward::config::{Registry, RunConfig};
 use burn_forward::data::DataFolders;
-use burn_forward::training::{LocalModel, RecordedPlaces, Run, RunFolder, RunOptions, load_model, load_without_data};
+use burn_forward::model::LocalModel;
+use burn_forward::registry::Registry;
+use burn_forward_train::config::RunConfig;
+use burn_forward_train::training::{RecordedPlaces, Run, RunFolder, RunOptions, load_model, load_without_data};
 use serde_json::json;
 
 use crate::args::{ChangeArgs, DEFAULT_DEVICE};

@@ -1,8 +1,9 @@
 //! `plan`: the block table of a config.
 
 use anyhow::Result;
-use burn_forward::config::Registry;
-use burn_forward::training::{BlockPlan, LocalModel, Run, plan, step_cost, weight_bytes};
+use burn_forward::model::LocalModel;
+use burn_forward::registry::Registry;
+use burn_forward_train::training::{BlockPlan, Run, plan, step_cost, weight_bytes};
 use serde_json::json;
 
 use super::prepare;

@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn_forward::activation::AnyActivation;
-use burn_forward::config::Registry;
-use burn_forward::data::{HostBatch, ImageSet, Part, idx};
+use burn_forward::registry::Registry;
+use burn_forward_train::images::{HostBatch, ImageSet, Part, idx, normaliser_of};
 use serde_json::json;
 
 use super::SavedRun;
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &PredictArgs, registry: &Registry) -> Result<()> {
     let signature = model.signature().context("the model does not say what it takes")?;
     let layout = serde_json::from_value(saved.config.resolved()["data"]["layout"].clone()).unwrap_or_default();
     let images = idx::read_images(&args.images, layout)?;
-    let Some((shape, normaliser)) = signature.images()? else {
+    let Some((shape, normaliser)) = normaliser_of(signature)? else {
         let found = format!("a run on \"{}\"", saved.config.data_name);
         return Err(burn_forward::Error::run_folder(&args.run, format!("{found}; needed: a run on images")).into());
     };

@@ -1,7 +1,7 @@
 //! `report`: one HTML page from run folders.
 
 use anyhow::Result;
-use burn_forward::report::{RunRecord, write};
+use burn_forward_train::report::{RunRecord, write};
 
 use crate::args::ReportArgs;
 use crate::output::print_line;

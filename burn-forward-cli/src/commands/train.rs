@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Result;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::{Interrupter, ItemLazy, TrainStep};
-use burn_forward::config::Registry;
-use burn_forward::report::{self, RunRecord};
-use burn_forward::training::{Outcome, ProgressRenderer, Run, RunFolder, Start, Summary, Verbosity};
+use burn_forward::registry::Registry;
+use burn_forward_train::report::{self, RunRecord};
+use burn_forward_train::training::{Outcome, ProgressRenderer, Run, RunFolder, Start, Summary, Verbosity};
 
 use super::{RunFailed, SavedRun, prepare};
 use crate::args::TrainArgs;
@@ -93,7 +93,7 @@ fn write_report(folder: &RunFolder, finished_before: bool) -> Result<()> {
             return Ok(());
         }
     }
-    Ok(burn_forward::files::write(out, page)?)
+    Ok(burn_forward_train::files::write(out, page)?)
 }
 
 /// Whether two pages say the same of a run; it may have been moved, or be called by another path, since the first was written.

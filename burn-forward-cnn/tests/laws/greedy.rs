@@ -2,8 +2,8 @@
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
-use burn_forward::config::{Registry, RunConfig};
-use burn_forward::training::{ProgressRenderer, Run, RunFolder, RunOptions, Verbosity, train};
+use burn_forward_train::config::RunConfig;
+use burn_forward_train::training::{ProgressRenderer, Run, RunFolder, RunOptions, Verbosity, train};
 use serde_json::{Value, json};
 
 use super::toy::{double_precision, recipes};
@@ -19,7 +19,7 @@ fn epochs(rule: &Value, cache: bool, dropout: f64) -> Vec<Values> {
         "training": {"epochs": 1, "batch-size": 16},
         "optimizer": {"name": "adam", "lr": 0.01},
     });
-    let mut registry = Registry::default();
+    let mut registry = burn_forward_train::registry();
     burn_forward_cnn::register(&mut registry);
     let config = RunConfig::from_value("greedy", config, &[], &registry).unwrap_or_else(|e| panic!("{e}"));
     let options = RunOptions {

@@ -1,7 +1,7 @@
 //! Training on toy images works under every rule.
 
 use burn_forward::network::Partition;
-use burn_forward::optimize::{OptimizerConfig, OptimizerName};
+use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use serde_json::json;
 
 use super::toy::{CLASSES, Case, batch, recipes, seed};

@@ -1,7 +1,7 @@
 //! Overlapping local updates: every border is open in one of two steps, and in the other it is closed.
 
 use burn_forward::data::{Batch, BatchKey};
-use burn_forward::training::LocalModel;
+use burn_forward::model::LocalModel;
 use serde_json::json;
 
 use super::toy::{batch, on_all_devices, seed};

@@ -6,13 +6,14 @@ use std::sync::OnceLock;
 
 use burn::tensor::{Device, DeviceConfig, FloatDType, Tensor, TensorData};
 use burn_forward::activation::{AnyActivation, RowShape};
-use burn_forward::config::{Context, Registry};
 use burn_forward::data::{Batch, BatchKey};
 use burn_forward::device;
+use burn_forward::model::LocalModel;
 use burn_forward::network::{Network, NetworkSpec, Partition};
 use burn_forward::random::Seed;
+use burn_forward::registry::Registry;
+use burn_forward::rules::Context;
 use burn_forward::rules::{RuleEntry, RuleSpec};
-use burn_forward::training::LocalModel;
 use rand::RngExt;
 use serde_json::{Value, json};
 
@@ -28,7 +29,7 @@ pub(crate) fn seed() -> Seed {
 }
 
 fn registry() -> Registry {
-    let mut registry = Registry::default();
+    let mut registry = burn_forward_train::registry();
     burn_forward_cnn::register(&mut registry);
     registry
 }
@@ -149,7 +150,7 @@ pub(crate) fn recipes() -> Vec<Case> {
 /// Every row with its defaults, and with every value of every setting whose values have names. Rows of the core crate have
 /// their settings tried there.
 pub(crate) fn cases() -> Vec<Case> {
-    let core: Vec<&str> = Registry::default().rules.iter().map(|row| row.name).collect();
+    let core: Vec<&str> = burn_forward_train::registry().rules.iter().map(|row| row.name).collect();
     let mut cases = recipes();
     for row in registry().rules.iter().filter(|row| !core.contains(&row.name)) {
         let schema = (row.schema)();

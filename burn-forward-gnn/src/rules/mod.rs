@@ -14,7 +14,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn_forward::ConfigError;
 use burn_forward::activation::{AnyActivation, Labelled, RowShape};
-use burn_forward::config::Context;
+use burn_forward::rules::Context;
 use burn_forward::rules::{RuleEntry, Scores, rule_entry_of};
 
 /// The rules of this crate.

@@ -1,8 +1,8 @@
 //! The audit compares updates with gradients under every rule on every network, for nodes and for pairs of nodes.
 
 use burn_forward::data::DataSplit;
-use burn_forward::measure::audit;
 use burn_forward_gnn::data::{GraphData, LinkConfig};
+use burn_forward_train::measure::audit;
 
 use super::toy::{CLASSES, batch, cases, node_data, seed, toy};
 

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn_forward::data::{DataSplit, TrainingData};
-use burn_forward::optimize::{OptimizerConfig, OptimizerName};
+use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward_gnn::data::{Features, GraphData, GraphSet, NodeSplit};
 
 use super::toy::{CLASSES, Case, FEATURES, NODES, batch, cases, device, seed, split, toy};

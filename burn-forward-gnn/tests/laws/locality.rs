@@ -2,8 +2,8 @@
 
 use burn_forward::activation::{AnyActivation, Memo};
 use burn_forward::data::{Batch, DataSplit};
+use burn_forward::model::LocalModel;
 use burn_forward::tape::Tape;
-use burn_forward::training::LocalModel;
 
 use super::toy::{CLASSES, Case, batch, cases, node_data, seed};
 use super::values::{Values, edit, gradients, of_block};

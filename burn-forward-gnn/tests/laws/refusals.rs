@@ -1,7 +1,7 @@
 //! What does not go together is refused with its place.
 
 use burn_forward::activation::RowShape;
-use burn_forward::config::Context;
+use burn_forward::rules::Context;
 use serde_json::json;
 
 use super::toy::{Case, all_cases, cases};

@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn_forward::data::DataSplit;
+use burn_forward::model::LocalModel;
 use burn_forward::random::Seed;
-use burn_forward::training::LocalModel;
 use burn_forward_gnn::data::GraphData;
 
 use super::learning::trained;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn_forward::activation::RowShape;
-use burn_forward::config::{Context, Registry};
 use burn_forward::data::{Batch, DataSplit, TrainingData};
+use burn_forward::model::LocalModel;
 use burn_forward::network::{Network, NetworkSpec, Partition};
 use burn_forward::random::Seed;
+use burn_forward::registry::Registry;
+use burn_forward::rules::Context;
 use burn_forward::rules::RuleSpec;
-use burn_forward::training::LocalModel;
 use burn_forward_gnn::data::{Features, GraphData, GraphSet, NodeSplit};
 use burn_forward_gnn::graph::Graph;
 use rand::RngExt;
@@ -21,7 +22,7 @@ pub(crate) const NODES: usize = 45;
 pub(crate) const FEATURES: usize = 6;
 
 pub(crate) fn registry() -> Registry {
-    let mut registry = Registry::default();
+    let mut registry = burn_forward_train::registry();
     burn_forward_gnn::register(&mut registry);
     registry
 }

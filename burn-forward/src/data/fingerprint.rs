@@ -36,6 +36,6 @@ impl Fingerprint {
 
     /// The fingerprint, in hexadecimal digits.
     pub fn finish(self) -> String {
-        crate::files::hexadecimal(self.0)
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::registry::settings_of;
-use super::{AnyRule, ClassifierSpec, HeadReadout, MonoForwardConfig, ParameterGroup, ParsedRule, RuleEntry, RuleSpec};
+use super::{AnyRule, ClassifierSpec, HeadReadout, MonoForwardConfig, ParsedRule, RuleEntry, RuleSpec};
 use crate::activation::RowShape;
-use crate::config::{Context, RULE_DEFINITION};
 use crate::network::{LayerRequest, Network, Partition};
+use crate::optim::ParameterGroup;
 use crate::projection::HeadPool;
 use crate::random::Seed;
+use crate::registry::RULE_DEFINITION;
+use crate::rules::Context;
 use crate::{ConfigError, ConfigErrors, Error, Result};
 
 /// Settings of `deep-supervision`.

@@ -22,7 +22,6 @@ use super::local_classifiers::export_heads;
 use super::{AnyHead, AnyRule, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use crate::activation::{Activation, AnyActivation};
 use crate::block::{Block, Trace};
-use crate::config::Context;
 use crate::data::Batch;
 use crate::error::InBlock;
 use crate::feedback::{OutputSignal, ProjectedFeedback};
@@ -31,6 +30,7 @@ use crate::local::LocalLoss;
 use crate::network::{Chain, Network};
 use crate::projection::ProjectedCrossEntropy;
 use crate::random::Seed;
+use crate::rules::Context;
 use crate::tape::{Labels, Tape};
 use crate::{ConfigError, Result};
 

@@ -8,6 +8,7 @@
 //! `negatives`), an energy or probe (states in `streams`).
 
 mod backprop;
+mod context;
 mod deep_supervision;
 mod dfa;
 mod drtp;
@@ -19,6 +20,7 @@ mod readout;
 mod registry;
 
 pub use backprop::{BackpropConfig, OutputClassifier, OutputLayer};
+pub use context::Context;
 pub use deep_supervision::DeepSupervisionConfig;
 pub use dfa::{Dfa, DfaConfig};
 pub use drtp::{Drtp, DrtpConfig};
@@ -28,8 +30,7 @@ pub use local_classifiers::{Between, ClassifierSettings, LocalClassifiers, linea
 pub use mono_forward::MonoForwardConfig;
 pub use readout::{BlockRange, HeadReadout, Scores};
 pub use registry::{
-    ClassifierSpec, ParameterGroup, ParseRule, ParsedRule, RuleEntry, RuleSpec, device_of, rule_entries, rule_entry,
-    rule_entry_of,
+    ClassifierSpec, ParseRule, ParsedRule, RuleEntry, RuleSpec, device_of, rule_entries, rule_entry, rule_entry_of,
 };
 
 use std::fmt;

@@ -14,20 +14,11 @@ use super::{
     MonoForwardConfig,
 };
 use crate::activation::RowShape;
-use crate::config::Context;
 use crate::network::{LayerRequest, Network, Partition};
-use crate::optimize::OptimizerConfig;
+use crate::optim::ParameterGroup;
 use crate::random::Seed;
+use crate::rules::Context;
 use crate::{ConfigError, ConfigErrors, Error, Result};
-
-/// Parameters of a rule that need an optimiser of their own, whatever the config says for the network.
-#[derive(Debug, Clone)]
-pub struct ParameterGroup {
-    /// Prefix of the parameters' paths, `rule.softmax`.
-    pub path: String,
-    /// Their optimiser and learning rate; the run's schedule applies to it.
-    pub optimizer: OptimizerConfig,
-}
 
 /// A rule's settings: what the config says, before there is a network.
 pub trait RuleSpec: Debug + Send + Sync {

@@ -1,6 +1,6 @@
 //! The audit compares updates with gradients under every rule.
 
-use burn_forward::measure::{Alignment, audit};
+use burn_forward_train::measure::{Alignment, audit};
 use serde_json::json;
 
 use super::toy::{batch, cases, on_all_devices, seed};

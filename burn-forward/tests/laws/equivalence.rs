@@ -6,9 +6,9 @@ use burn_forward::ProjectedCrossEntropy;
 use burn_forward::activation::Activation;
 use burn_forward::block::Block;
 use burn_forward::local::{LocalLoss, learn};
+use burn_forward::model::LocalModel;
 use burn_forward::network::{ActivationFn, MlpConfig, Network, Partition};
 use burn_forward::tape::{Labels, Tape};
-use burn_forward::training::LocalModel;
 use serde_json::json;
 
 use super::toy::{CLASSES, INPUT, batch, cases, devices, mlp, on_all_devices, seed};

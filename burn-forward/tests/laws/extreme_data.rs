@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::data::Batch;
-use burn_forward::optimize::{OptimizerConfig, OptimizerName};
+use burn_forward::optim::{OptimizerConfig, OptimizerName};
 
 use super::toy::{CLASSES, Case, batch, recipes};
 use super::values::{gradients, numbers, parameters};

@@ -3,9 +3,9 @@
 use burn::module::Module;
 use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::data::Batch;
-use burn_forward::schedule::Finished;
+use burn_forward::model::LocalModel;
 use burn_forward::tape::Tape;
-use burn_forward::training::LocalModel;
+use burn_forward_train::schedule::Finished;
 
 use super::toy::noisy;
 use super::values::{assert_close, assert_same, features, parameters};

@@ -4,9 +4,9 @@ use burn::tensor::Tensor;
 use burn_forward::activation::Activation;
 use burn_forward::block::Block;
 use burn_forward::data::Batch;
+use burn_forward::model::LocalModel;
 use burn_forward::rules::Pass;
 use burn_forward::tape::{BlockRecord, Tape};
-use burn_forward::training::LocalModel;
 use serde_json::json;
 
 use super::toy::{Case, STEP, batch, cases, on_all_devices, seed};

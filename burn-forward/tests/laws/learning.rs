@@ -3,12 +3,12 @@
 use burn::tensor::Tensor;
 use burn::train::ItemLazy;
 use burn_forward::data::Batch;
+use burn_forward::model::LocalModel;
 use burn_forward::network::{ActivationFn, InitScheme, MlpConfig, Partition};
-use burn_forward::optimize::{OptimizerConfig, OptimizerName};
+use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward::pair_loss::cross_entropy;
 use burn_forward::rules::Scores;
 use burn_forward::tape::Tape;
-use burn_forward::training::LocalModel;
 use serde_json::json;
 
 use super::state::reloaded;

@@ -2,9 +2,9 @@
 
 use burn::tensor::{Int, Tensor};
 use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::model::LocalModel;
 use burn_forward::rules::Pass;
 use burn_forward::tape::Tape;
-use burn_forward::training::LocalModel;
 
 use super::toy::{CLASSES, Case, batch, cases, seed};
 use super::values::{assert_same, block_of, features, gradients, of_block, parameters, perturb, same_bits};

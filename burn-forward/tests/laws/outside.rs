@@ -3,13 +3,15 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use burn_forward::activation::RowShape;
-use burn_forward::config::{Context, Registry, RunConfig};
 use burn_forward::data::{Batch, BatchKey};
+use burn_forward::model::LocalModel;
 use burn_forward::network::{AnyLayer, LayerOutline, MlpConfig, NetworkSpec, Partition, network_entry};
 use burn_forward::random::Seed;
+use burn_forward::registry::Registry;
+use burn_forward::rules::Context;
 use burn_forward::rules::{BackpropConfig, rule_entries, rule_entry, rule_entry_of};
-use burn_forward::training::LocalModel;
 use burn_forward::{ConfigError, Result};
+use burn_forward_train::config::RunConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -79,7 +81,7 @@ fn refusals(rule: &str, network_name: &str, network: &dyn NetworkSpec) -> Vec<Co
 
 #[test]
 fn rules_ask_what_a_network_is_and_not_how_its_settings_are_called() {
-    for row in Registry::default().rules {
+    for row in burn_forward_train::registry().rules {
         let errors = refusals(row.name, "foreign", &Foreign { units: 10 });
         assert!(errors.is_empty(), "{}: {errors:?}", row.name);
     }
@@ -107,7 +109,7 @@ fn a_name_stands_for_one_row() {
         let value = config("backprop", json!({"name": "foreign", "units": 10}));
         RunConfig::from_value("test", value, &[], registry).map_err(|e| e.to_string())
     };
-    let mut registry = Registry::default();
+    let mut registry = burn_forward_train::registry();
     registry.networks.push(network_entry::<Foreign>("foreign", "of another crate"));
     load(&registry).unwrap();
 
@@ -119,7 +121,7 @@ fn a_name_stands_for_one_row() {
     twice.networks.push(network_entry::<Foreign>("mlp", "mine"));
     let message = load(&twice).unwrap_err();
     assert!(message.contains("networks called \"mlp\" is 2"), "{message}");
-    registry.data.extend(Registry::default().data.into_iter().take(1));
+    registry.data.extend(burn_forward_train::registry().data.into_iter().take(1));
     let message = load(&registry).unwrap_err();
     assert!(message.contains("data sets called"), "{message}");
 }

@@ -3,8 +3,8 @@
 
 use burn::tensor::{Int, Tensor};
 use burn_forward::data::Batch;
+use burn_forward::model::LocalModel;
 use burn_forward::tape::Tape;
-use burn_forward::training::LocalModel;
 use serde_json::json;
 
 use super::toy::{CLASSES, Case, batch, cases, seed};

@@ -2,9 +2,9 @@
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
-use burn_forward::optimize::{OptimizerConfig, OptimizerName};
+use burn_forward::model::LocalModel;
+use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward::random::Seed;
-use burn_forward::training::LocalModel;
 
 use super::toy::{Case, batch, cases, recipes, seed};
 use super::values::{Values, assert_close, assert_same, gradients, numbers, parameters, same_bits};

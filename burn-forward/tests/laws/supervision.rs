@@ -1,8 +1,8 @@
 //! Deep supervision with a rule's heads is the rule with nothing detached.
 
+use burn_forward::model::LocalModel;
 use burn_forward::network::Partition;
 use burn_forward::tape::Tape;
-use burn_forward::training::LocalModel;
 use serde_json::{Value, json};
 
 use super::toy::{Case, batch, cases, on_all_devices, seed};

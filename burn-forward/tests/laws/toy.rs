@@ -4,14 +4,14 @@ use std::fmt;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_forward::activation::{AnyActivation, RowShape};
-use burn_forward::config::Context;
 use burn_forward::data::{Batch, BatchKey};
 use burn_forward::device;
+use burn_forward::model::LocalModel;
 use burn_forward::network::{ActivationFn, MlpConfig, Network, NetworkSpec, Partition};
 use burn_forward::normalise::Normaliser;
 use burn_forward::random::Seed;
+use burn_forward::rules::Context;
 use burn_forward::rules::{RuleSpec, rule_entries, rule_entry};
-use burn_forward::training::LocalModel;
 use rand::RngExt;
 use serde_json::{Map, Value, json};
 

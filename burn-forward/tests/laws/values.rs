@@ -6,8 +6,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::model::LocalModel;
 use burn_forward::rules::Scores;
-use burn_forward::training::LocalModel;
 
 /// Numbers by parameter path: `network.blocks.0.layers.0.linear.weight`.
 pub(crate) type Values = BTreeMap<String, Vec<f32>>;

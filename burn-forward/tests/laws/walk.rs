@@ -3,9 +3,9 @@
 use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::block::{Block, Trace};
 use burn_forward::data::Batch;
+use burn_forward::model::LocalModel;
 use burn_forward::rules::Pass;
 use burn_forward::tape::Tape;
-use burn_forward::training::LocalModel;
 
 use super::values::{Values, features, gradients, numbers};
 

@@ -13,6 +13,7 @@ use burn_forward::data::Batch;
 use burn_forward::feedback::{OutputSignal, ProjectedFeedback};
 use burn_forward::goodness::Goodness;
 use burn_forward::local::{LocalLoss, learn};
+use burn_forward::model::LocalModel;
 use burn_forward::network::{Chain, Network, Partition};
 use burn_forward::pair_loss::{PairLoss, cross_entropy};
 use burn_forward::peer::{PeerConfig, PeerNormalisation};
@@ -23,7 +24,6 @@ use burn_forward::rules::{
     StepContext, Teaching,
 };
 use burn_forward::tape::{Labels, Score, Tape};
-use burn_forward::training::LocalModel;
 use burn_forward::{CrossEntropy, Local, ProjectedCrossEntropy, erased_module, label, negatives, prototypes};
 
 use super::toy::{INPUT, batch, devices, mlp, seed};

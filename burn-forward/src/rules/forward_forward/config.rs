@@ -7,19 +7,20 @@ use serde::{Deserialize, Serialize};
 use super::head::{GoodnessHead, Pieces};
 use super::{ForwardForward, head_start};
 use crate::activation::RowShape;
-use crate::config::Context;
 use crate::goodness::Goodness;
 use crate::init::{self, Init};
 use crate::label::LabelInput;
 use crate::negatives::{DRAWN_ANEW, Negatives};
 use crate::network::Network;
 use crate::normalise::Normaliser;
-use crate::optimize::{OptimizerConfig, OptimizerName};
+use crate::optim::ParameterGroup;
+use crate::optim::{OptimizerConfig, OptimizerName};
 use crate::pair_loss::{PairLoss, Threshold};
 use crate::peer::{PeerConfig, PeerNormalisation};
 use crate::random::Seed;
+use crate::rules::Context;
 use crate::rules::registry::device_of;
-use crate::rules::{AnyRule, ParameterGroup, RuleSpec};
+use crate::rules::{AnyRule, RuleSpec};
 use crate::{ConfigError, Error, Result};
 
 /// A recipe that fills in what the config leaves open.

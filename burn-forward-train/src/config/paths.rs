@@ -1,0 +1,100 @@
+//! Paths in configs that are written to another folder.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use burn_forward::data::DataFolders;
+
+/// The values of a config that are paths.
+const PATHS: [&str; 2] = ["/data/path", "/weights/file"];
+
+/// Makes the relative paths of `config` relative to `folder`, in which it will be a file.
+///
+/// A path that is there beside the config or in the current folder is given as the way from `folder` to it, so that it
+/// is found from there, and also after both were moved together. What is not there, an absolute path, and a path that
+/// cannot be written in JSON stay as they are.
+pub fn relative_to(config: &mut Value, folder: &Path, folders: &DataFolders) {
+    for pointer in PATHS {
+        let Some(value) = config.pointer_mut(pointer) else { continue };
+        let Some(path) = value.as_str().map(Path::new).filter(|path| path.is_relative()) else { continue };
+        // The folder of a config that is given by its name alone is empty, and means the current one.
+        let mut bases = folders.config.iter().map(|base| Path::new(".").join(base)).chain([PathBuf::from(".")]);
+        let there = bases.find(|base| base.join(path).exists());
+        let way = there.and_then(|base| way(&folder.canonicalize().ok()?, &base.canonicalize().ok()?, path));
+        // Behind a link, `..` may lead elsewhere than the names say.
+        let way = way.filter(|way| folder.join(way).exists());
+        if let Some(way) = way.as_deref().and_then(Path::to_str) {
+            *value = json!(way);
+        }
+    }
+}
+
+/// The way from `folder` to `path`, which is absolute or relative to the current folder; `None` if a folder is not there.
+pub fn way_to(folder: &Path, path: &Path) -> Option<PathBuf> {
+    way(&folder.canonicalize().ok()?, &Path::new(".").canonicalize().ok()?, path)
+}
+
+/// The way from the folder `from` to `path` in the folder `base`; both folders are canonical, so that `..` leads to where
+/// the file system's own does. `None` if there is none, as between two drives.
+fn way(from: &Path, base: &Path, path: &Path) -> Option<PathBuf> {
+    let mut to = base.to_path_buf();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                to.pop();
+            }
+            Component::CurDir => {}
+            // The root takes the place of what was before it.
+            part => to.push(part),
+        }
+    }
+    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(shared).map(|_| Component::ParentDir);
+    if shared == 0 {
+        return None;
+    }
+    let way: PathBuf = up.chain(to.components().skip(shared)).collect();
+    Some(if way.as_os_str().is_empty() { PathBuf::from(".") } else { way })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("/p/runs/a", "/p/configs", "set", "../../configs/set")]
+    #[case("/p/runs/a", "/p/configs", "../sets/./x", "../../sets/x")]
+    #[case("/p", "/p", "set", "set")]
+    #[case("/p/set", "/p", "set", ".")]
+    #[case("/p/r", "/q", "set", "../../q/set")]
+    #[case("/p/r", "/q", "/p/set", "../set")]
+    fn the_way_leads_there(#[case] from: &str, #[case] base: &str, #[case] path: &str, #[case] expected: &str) {
+        assert_eq!(way(Path::new(from), Path::new(base), Path::new(path)), Some(PathBuf::from(expected)));
+    }
+
+    #[test]
+    fn what_is_there_is_found_from_the_new_folder() {
+        let home = tempfile::tempdir().unwrap();
+        for folder in ["configs/set", "runs/a"] {
+            std::fs::create_dir_all(home.path().join(folder)).unwrap();
+        }
+        std::fs::write(home.path().join("configs/w.pth"), "").unwrap();
+        let folders = DataFolders { config: Some(home.path().join("configs")), ..DataFolders::default() };
+        let run = home.path().join("runs/a");
+        let mut config = json!({"data": {"path": "set"}, "weights": {"file": "w.pth"}});
+        relative_to(&mut config, &run, &folders);
+        assert_eq!(config, json!({"data": {"path": "../../configs/set"}, "weights": {"file": "../../configs/w.pth"}}));
+        // Read back from there and written there again, it is the same.
+        let again = DataFolders { config: Some(run.clone()), ..DataFolders::default() };
+        let mut read = config.clone();
+        relative_to(&mut read, &run, &again);
+        assert_eq!(read, config);
+        for kept in [json!({"data": {"path": "nowhere"}}), json!({"data": {"path": home.path().join("configs/set")}})] {
+            let mut config = kept.clone();
+            relative_to(&mut config, &run, &folders);
+            assert_eq!(config, kept);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! How long and in what portions a run trains.
+
+use burn_forward::data::{Batching, LastBatch};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which weights a run ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// Those of the last epoch.
+    #[default]
+    Last,
+    /// Those of the epoch with the best validation accuracy.
+    Best,
+}
+
+/// How long and in what portions a run trains.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `epochs` | required | >= 1 | passes over the training set; per block under a greedy schedule |
+/// | `batch-size` | 128 | >= 1 | samples per step |
+/// | `last-batch` | keep | keep, drop | what becomes of the samples at the end of an epoch that do not fill a batch |
+/// | `eval-batch-size` | 500 | >= 1 | samples per evaluation step |
+/// | `workers` | 1 | 0 to 64 | threads that assemble batches |
+/// | `keep` | last | last, best | the weights the run, or each block under a greedy schedule, ends with; best needs a validation set |
+/// | `patience` | none | >= 1 | stop after so many epochs without a better validation accuracy |
+/// | `label-smoothing` | 0 | [0, 1) | probability that a target spreads over all classes alike; for rules with classifiers |
+/// | `gradient-checkpointing` | false | | recompute cheap activations in the backward pass (Burn's) |
+///
+/// With `"last-batch": "keep"` every sample is learned from in every epoch, and the step of a small last batch weighs as
+/// much as that of a full one: its gradient is as noisy as the batch is small, and a rule that sets a sample against others
+/// of its batch has few to set it against. A tail of one sample can undo much of an epoch. `"drop"` leaves the tail out,
+/// other samples in every epoch. Batch normalisation has no variance of one value per channel: a run that would form such
+/// a batch is refused before it begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Passes over the training set.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub epochs: usize,
+    /// Samples per step.
+    #[serde(default = "batch_size")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub batch_size: usize,
+    /// What becomes of the samples at the end of an epoch that do not fill a batch.
+    #[serde(default)]
+    pub last_batch: LastBatch,
+    /// Samples per evaluation step.
+    #[serde(default = "eval_batch_size")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub eval_batch_size: usize,
+    /// Threads that assemble batches.
+    #[serde(default = "workers")]
+    #[schemars(range(min = 0, max = 64))]
+    pub workers: usize,
+    /// The weights the run ends with.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Stop after so many epochs without a better validation accuracy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub patience: Option<usize>,
+    /// Probability that a target spreads over all classes alike.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub label_smoothing: f64,
+    /// Recompute cheap activations in the backward pass.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
+}
+
+impl TrainingConfig {
+    /// How the samples of an epoch are cut into batches.
+    pub fn batching(&self) -> Batching {
+        Batching { size: self.batch_size, last: self.last_batch }
+    }
+}
+
+fn batch_size() -> usize {
+    128
+}
+
+fn eval_batch_size() -> usize {
+    500
+}
+
+fn workers() -> usize {
+    1
+}

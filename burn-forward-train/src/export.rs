@@ -1,0 +1,110 @@
+//! Export: the inference network as safetensors with PyTorch's names and layouts, without what only taught it.
+//!
+//! Tensors of an architecture that is published elsewhere have their names there (`layer1.0.conv1.weight`, `fc.weight`).
+//! Others: `layers.<i>.weight` `[out, in]` and `layers.<i>.bias` `[out]` for the network (`layers.<i>.own.weight` and so on
+//! in a layer of several matrices), `head.weight` `[C, d]` (or `heads.<k>.weight`, one per block that is read, for a summed
+//! readout) for the classifier, `labels.<k>` `[C, d]`, one per block, for
+//! label embeddings. The entry `burn_forward` of the file's metadata describes in JSON what to do with them: `layers` in
+//! order, `blocks` (how many layers form each), and the `readout`. Dropout is for training alone and left out. The entry
+//! `burn_forward_model` says what goes in and comes out ([`ModelSignature`](burn_forward::data::ModelSignature)): the shape of
+//! an input row, the number and names of the classes, and the constants that make an input of a pixel.
+
+use std::path::Path;
+
+use burn::tensor::TensorData;
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::{Map, Value};
+
+use crate::public_names::{self, PublicTensor};
+use burn_forward::model::LocalModel;
+use burn_forward::{Error, Result};
+
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// Values of a matrix, transposed: Burn's `[in, out]` to PyTorch's `[out, in]`.
+fn transposed(data: &TensorData) -> Result<(Vec<usize>, Vec<f32>)> {
+    let [rows, columns] = [data.shape()[0], data.shape()[1]];
+    let values = floats(data)?;
+    let mut out = vec![0.0; values.len()];
+    for r in 0..rows {
+        for c in 0..columns {
+            out[c * rows + r] = values[r * columns + c];
+        }
+    }
+    Ok((vec![columns, rows], out))
+}
+
+fn floats(data: &TensorData) -> Result<Vec<f32>> {
+    Ok(data.iter::<f32>().collect())
+}
+
+/// A safetensors file with metadata in their order; the crate's own are in that of a hash map, another one in every process.
+fn with_metadata(file: Vec<u8>, metadata: &Value) -> Result<Vec<u8>> {
+    let broken = || Error::burn("export", "the serialised file has no header");
+    let (length, rest) = file.split_first_chunk::<8>().ok_or_else(broken)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|e| Error::burn("export", e))?;
+    let (header, data) = rest.split_at_checked(length).ok_or_else(broken)?;
+    let tensors: Map<String, Value> = serde_json::from_slice(header).map_err(|e| Error::burn("export", e))?;
+    let mut all = Map::from_iter([("__metadata__".to_string(), metadata.clone())]);
+    all.extend(tensors);
+    // Data begin at a multiple of eight bytes.
+    let mut header = Value::Object(all).to_string();
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat())
+}
+
+/// Writes the inference network of `model`, [without blocks that nobody reads](LocalModel::without_unread_blocks), to `path`, [whole](crate::files::write).
+///
+/// # Errors
+/// [`Error::Write`] if the file cannot be written, [`Error::Burn`] if it cannot be put together.
+pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
+    let model = &model.without_unread_blocks();
+    let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+    let mut layers = Vec::new();
+    for (i, (layer, of_layer)) in model.layers().zip(public_names::of_layers(model)).enumerate() {
+        for PublicTensor { name, value, .. } in of_layer {
+            let (shape, values) =
+                if value.shape().len() == 2 { transposed(&value)? } else { (value.shape().to_vec(), floats(&value)?) };
+            tensors.push((name, shape, values));
+        }
+        let mut description = layer.export();
+        description.name = format!("layers.{i}");
+        layers.push(description);
+    }
+    let mut readout = model.rule.export(&model.network);
+    if let [(name, ..)] = readout.linears.as_mut_slice()
+        && name == "head"
+    {
+        *name = public_names::classifier_name(model);
+        readout.description["name"] = serde_json::json!(name);
+    }
+    for (name, weight, bias) in &readout.linears {
+        let (shape, values) = transposed(weight)?;
+        tensors.push((format!("{name}.weight"), shape, values));
+        if let Some(bias) = bias {
+            tensors.push((format!("{name}.bias"), bias.shape().to_vec(), floats(bias)?));
+        }
+    }
+    for (name, matrix) in &readout.matrices {
+        tensors.push((name.clone(), matrix.shape().to_vec(), floats(matrix)?));
+    }
+    let blocks: Vec<usize> = model.network.blocks().iter().map(|b| b.layers().len()).collect();
+    let description =
+        serde_json::json!({"format": 1, "layers": layers, "blocks": blocks, "readout": readout.description});
+    let mut metadata = serde_json::json!({"burn_forward": description.to_string()});
+    if let Some(signature) = model.signature() {
+        let signature = serde_json::to_string(signature).map_err(|e| Error::burn("export", e))?;
+        metadata["burn_forward_model"] = signature.into();
+    }
+
+    let stored: Vec<(String, Vec<usize>, Vec<u8>)> = tensors.into_iter().map(|(n, s, v)| (n, s, bytes(&v))).collect();
+    let mut views = Vec::with_capacity(stored.len());
+    for (name, shape, raw) in &stored {
+        let view = TensorView::new(Dtype::F32, shape.clone(), raw).map_err(|e| Error::burn("export", e))?;
+        views.push((name.clone(), view));
+    }
+    let file = safetensors::serialize(views, None).map_err(|e| Error::burn("export", e))?;
+    crate::files::write(path, with_metadata(file, &metadata)?)
+}

@@ -1,0 +1,32 @@
+//! Images: data sets in their public file formats, a set embedded in the crate, and a loader that feeds training.
+//!
+//! The way of an image: file ([`idx`], [`cifar`], [`digits`]) -> [`ImageSet`] (bytes, decoded once) -> [`Splits`] (views:
+//! training, validation, test) -> [`ImageLoader`] (normalised, augmented, in batches, on a device). [`ImageData::load`]
+//! goes all the way from a [`DataConfig`].
+
+mod augment;
+mod batch;
+pub mod cifar;
+mod config;
+pub mod digits;
+mod entries;
+mod folder;
+pub mod idx;
+mod image;
+mod layout;
+mod loader;
+mod normalise;
+mod prefetch;
+mod source;
+mod split;
+
+pub use augment::Augment;
+pub use batch::HostBatch;
+pub use config::{DataConfig, DataName};
+pub use entries::data_entries;
+pub use image::ImageSet;
+pub use layout::Layout;
+pub use loader::{ImageLoader, Training};
+pub use normalise::{ChannelStatistics, Normalise, Normaliser, Preset, normaliser_of};
+pub use source::ImageData;
+pub use split::{Part, SplitSizes, Splits, stratified};

@@ -1,0 +1,22 @@
+//! Experiments with burn-forward: config files, image data, schedules, runs, measurements, reports, weights in and out.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod config;
+pub mod export;
+pub mod files;
+pub mod images;
+pub mod measure;
+mod public_names;
+pub mod report;
+pub mod schedule;
+pub mod training;
+pub mod weights;
+
+use burn_forward::registry::Registry;
+
+/// The rules and networks of `burn-forward`, and the image data sets of this crate.
+pub fn registry() -> Registry {
+    let mut registry = Registry::default();
+    registry.data.extend(images::data_entries());
+    registry
+}

@@ -1,0 +1,96 @@
+//! How a rule's updates compare with back-propagation, and whether they are local.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use burn_forward::Result;
+use burn_forward::data::Batch;
+use burn_forward::model::LocalModel;
+use burn_forward::rules::BackpropConfig;
+use burn_forward::tape::Tape;
+
+/// A block's update beside the back-propagation gradient of the same batch at the same weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alignment {
+    /// Block, from 0.
+    pub index: usize,
+    /// Angle between the two in degrees, 0 to 180, all parameters of the block as one vector; 90 degrees is unrelated. `None`
+    /// where one of them is zero.
+    pub angle_degrees: Option<f64>,
+    /// Length of the local update over that of the gradient; `None` where the gradient is zero.
+    pub norm_ratio: Option<f64>,
+}
+
+/// Compares the update of every block with the back-propagation gradient of the same batch.
+///
+/// The gradient is that of the cross-entropy behind the rule's own [pass](burn_forward::rules::Rule::activities), so whatever the
+/// rule adds to the inputs or between blocks is there, with the same dropout masks as in the rule's step where both put the
+/// same rows through the network. The classifier is the [rule's own](burn_forward::rules::Rule::classify); a rule without one is
+/// given a fresh output layer, drawn as at the start of a run of back-propagation.
+///
+/// # Errors
+/// [`burn_forward::Error::Argument`] if no output layer fits the network.
+pub fn audit(model: &LocalModel, batch: &Batch, seed: burn_forward::random::Seed) -> Result<Vec<Alignment>> {
+    let context = model.context(batch);
+    let entered = model.enter_batch(batch);
+    let mut local = Tape::new(());
+    model.rule.step(&model.network, &entered, context, &mut local);
+    let (local, _) = local.into_parts();
+
+    // The device draws the masks of the step once more.
+    model.context(batch);
+    let outputs = model.rule.activities(&model.network, &entered);
+    let output = outputs.last().unwrap_or(&entered.inputs);
+    let scores = match model.rule.classify(output) {
+        Some(scores) => scores,
+        None => {
+            let width = model.network.blocks().last().map_or(0, |b| burn_forward::network::Chain::output(b).len());
+            let device = batch.targets.device();
+            let bias = BackpropConfig::default().bias;
+            let rng = &mut seed.stream("output", &[]);
+            burn_forward::ProjectedCrossEntropy::new(width, batch.classes, bias, rng, &device)?.scores(output)
+        }
+    };
+    let mut gradients = burn_forward::pair_loss::cross_entropy(scores, batch.targets.clone()).backward();
+    let global = GradientsParams::from_module(&mut gradients, &model.network);
+
+    Ok(model
+        .network
+        .blocks()
+        .iter()
+        .enumerate()
+        .map(|(index, block)| {
+            let mut products = Products { local: &local, global: &global, dot: 0.0, local2: 0.0, global2: 0.0 };
+            block.visit(&mut products);
+            let (l, g) = (products.local2.sqrt(), products.global2.sqrt());
+            // NaN stays NaN: a zero would be a finding.
+            let angle = || (products.dot / (l * g)).clamp(-1.0, 1.0).acos().to_degrees();
+            Alignment {
+                index,
+                angle_degrees: (l != 0.0 && g != 0.0).then(angle),
+                norm_ratio: (g != 0.0).then(|| l / g),
+            }
+        })
+        .collect())
+}
+
+/// Inner products of two sets of gradients over one block.
+struct Products<'a> {
+    local: &'a GradientsParams,
+    global: &'a GradientsParams,
+    dot: f64,
+    local2: f64,
+    global2: f64,
+}
+
+impl ModuleVisitor for Products<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let (Some(l), Some(g)) = (self.local.get::<D>(param.id), self.global.get::<D>(param.id)) {
+            self.dot += (l.clone() * g.clone()).sum().into_scalar::<f64>();
+            self.local2 += l.square().sum().into_scalar::<f64>();
+            self.global2 += g.square().sum().into_scalar::<f64>();
+        }
+    }
+}

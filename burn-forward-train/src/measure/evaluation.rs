@@ -1,0 +1,285 @@
+//! Evaluation of a trained network on one part of a data set.
+
+use std::cmp::Ordering;
+
+use burn::data::dataloader::DataLoader;
+use burn::tensor::{Int, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::ranking::{average_precision, roc_auc};
+use super::sparsity::hoyer;
+use burn_forward::activation::Activation;
+use burn_forward::data::Batch;
+use burn_forward::model::LocalModel;
+use burn_forward::pair_loss::cross_entropy;
+use burn_forward::rules::BlockRange;
+use burn_forward::{Error, Result};
+
+/// What a network does on a part of a data set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// `test` or `validation`.
+    pub split: String,
+    /// Accuracy of the readout in force, a fraction.
+    pub accuracy: f64,
+    /// Correct predictions.
+    pub correct: usize,
+    /// Samples.
+    pub samples: usize,
+    /// Mean cross-entropy of the readout in force.
+    pub loss: f64,
+    /// Area under the ROC curve of the readout in force, of two classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roc_auc: Option<f64>,
+    /// Average precision of the readout in force for the second of two classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_precision: Option<f64>,
+    /// Accuracy of every readout by name.
+    pub readouts: Vec<(String, f64)>,
+    /// The blocks that the readout in force reads, where they were chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readout_blocks: Option<BlockRange>,
+    /// Counts by true class (row) and predicted class (column).
+    pub confusion: Vec<Vec<usize>>,
+    /// Per block.
+    pub blocks: Vec<BlockEvaluation>,
+    /// The predicted class of every sample, in their order; not part of the file.
+    #[serde(skip)]
+    pub predictions: Vec<usize>,
+}
+
+/// What a block does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BlockEvaluation {
+    /// Index, from 0.
+    pub index: usize,
+    /// Accuracy of the block's own readout.
+    pub accuracy: Option<f64>,
+    /// Fraction of units that are zero on every sample.
+    pub dead_units: f64,
+    /// Mean Hoyer sparsity over correctly classified samples.
+    pub hoyer: Option<f64>,
+    /// Distribution of goodness.
+    pub goodness: Option<GoodnessHistogram>,
+}
+
+/// Histograms of the goodness (or class score) of right and of wrong labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GoodnessHistogram {
+    /// Borders of the bins.
+    pub edges: Vec<f64>,
+    /// Samples per bin, right label.
+    pub positive: Vec<usize>,
+    /// Samples per bin, mean over the wrong labels.
+    pub negative: Vec<usize>,
+    /// Mean, right label.
+    pub mean_positive: f64,
+    /// Mean, wrong labels.
+    pub mean_negative: f64,
+    /// `(mean+ - mean-) / sqrt((var+ + var-)/2)`.
+    pub d_prime: f64,
+}
+
+/// Bins of a histogram.
+const BINS: usize = 40;
+
+/// Sums over batches for one block.
+#[derive(Default)]
+struct BlockSums {
+    correct: usize,
+    scored: bool,
+    /// Largest magnitude of every unit so far `[d]`.
+    largest: Option<Tensor<1>>,
+    hoyer: f64,
+    hoyer_rows: usize,
+    positive: Vec<f64>,
+    negative: Vec<f64>,
+}
+
+fn host(t: Tensor<1>) -> Vec<f64> {
+    t.into_data().iter::<f64>().collect()
+}
+
+fn predicted(logits: &Tensor<2>) -> Vec<usize> {
+    let [rows, _] = logits.dims();
+    logits.clone().argmax(1).reshape([rows]).into_data().iter::<i64>().map(|c| c as usize).collect()
+}
+
+fn hits(predicted: &[usize], targets: &[usize]) -> usize {
+    predicted.iter().zip(targets).filter(|(p, t)| p == t).count()
+}
+
+/// Evaluates `model` (an [inference copy](burn::module::Module::valid)) on everything that `loader` gives.
+///
+/// # Errors
+/// [`Error::Burn`] if the loader fails or the loss is no finite number, [`Error::Argument`] if it is empty.
+pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str) -> Result<Evaluation> {
+    let mut blocks: Vec<BlockSums> = (0..model.network.len()).map(|_| BlockSums::default()).collect();
+    let (mut samples, mut correct, mut loss) = (0usize, 0usize, 0.0f64);
+    let mut readouts: Vec<(String, usize)> = Vec::new();
+    let mut confusion: Vec<Vec<usize>> = Vec::new();
+    let mut ranked: Vec<(f64, bool)> = Vec::new();
+    let mut predictions: Vec<usize> = Vec::new();
+
+    for batch in loader.iter() {
+        let batch = batch.map_err(|e| Error::burn("loading a batch", e))?;
+        let targets: Vec<usize> = batch.targets.to_data().iter::<i64>().map(|c| c as usize).collect();
+        // Once, for scores and activities alike: layers that do not learn may be most of the work.
+        let entered = model.enter_batch(&batch);
+        let scores = model.rule.scores(&model.network, entered.inputs.clone());
+        let logits = scores.primary();
+        let prediction = predicted(&logits);
+        let rows = targets.len();
+
+        confusion.resize(confusion.len().max(batch.classes), Vec::new());
+        for row in &mut confusion {
+            row.resize(batch.classes, 0);
+        }
+        for (t, p) in targets.iter().zip(&prediction) {
+            confusion[*t][*p] += 1;
+        }
+        if batch.classes == 2 {
+            let values: Vec<f64> = logits.to_data().iter::<f64>().collect();
+            ranked.extend(values.chunks_exact(2).zip(&targets).map(|(v, t)| (v[1] - v[0], *t == 1)));
+        }
+        samples += rows;
+        correct += hits(&prediction, &targets);
+        loss += cross_entropy(logits, batch.targets.clone()).into_scalar::<f64>() * rows as f64;
+        for (i, (name, scores)) in scores.readouts.iter().enumerate() {
+            if readouts.len() <= i {
+                readouts.push(((*name).to_string(), 0));
+            }
+            readouts[i].1 += hits(&predicted(scores), &targets);
+        }
+
+        predictions.extend(&prediction);
+        let activities = model.rule.activities(&model.network, &entered);
+        let right = right_rows(&prediction, &targets, &batch.targets);
+        for ((sums, scores), h) in blocks.iter_mut().zip(&scores.blocks).zip(activities) {
+            if let Some(scores) = scores {
+                sums.scored = true;
+                sums.correct += hits(&predicted(scores), &targets);
+                let (own, others) = burn_forward::tape::own_and_others(scores, &batch.targets);
+                sums.positive.extend(host(own));
+                sums.negative.extend(host(others));
+            }
+            let h = h.labelled();
+            let [_, d] = h.dims();
+            let largest = h.clone().abs().max_dim(0).reshape([d]);
+            sums.largest = Some(match sums.largest.take() {
+                Some(before) => before.max_pair(largest),
+                None => largest,
+            });
+            if let Some(right) = &right
+                && d > 1
+            {
+                for value in host(hoyer(h.select(0, right.clone()))).into_iter().filter(|v| v.is_finite()) {
+                    sums.hoyer += value;
+                    sums.hoyer_rows += 1;
+                }
+            }
+        }
+    }
+    if samples == 0 {
+        return Err(Error::argument("evaluate", format!("number of {split} samples"), 0, ">= 1"));
+    }
+    if !loss.is_finite() {
+        let message = format!("the loss on the {split} samples is {loss}: the network's scores are no finite numbers");
+        return Err(Error::burn("evaluation", message));
+    }
+    let fraction = |n: usize| n as f64 / samples as f64;
+    Ok(Evaluation {
+        split: split.into(),
+        accuracy: fraction(correct),
+        correct,
+        samples,
+        loss: loss / samples as f64,
+        roc_auc: roc_auc(&ranked),
+        average_precision: (!ranked.is_empty()).then(|| average_precision(&ranked)).flatten(),
+        readouts: readouts.into_iter().map(|(name, n)| (name, fraction(n))).collect(),
+        readout_blocks: model.rule.readout_blocks(),
+        confusion,
+        blocks: blocks
+            .into_iter()
+            .enumerate()
+            .map(|(index, sums)| BlockEvaluation {
+                index,
+                accuracy: sums.scored.then(|| fraction(sums.correct)),
+                dead_units: sums.largest.map_or(0.0, |l| l.equal_elem(0.0).float().mean().into_scalar::<f64>()),
+                hoyer: (sums.hoyer_rows > 0).then(|| sums.hoyer / sums.hoyer_rows as f64),
+                goodness: sums.scored.then(|| histogram(&sums.positive, &sums.negative)),
+            })
+            .collect(),
+        predictions,
+    })
+}
+
+/// Indices of correctly classified rows, if any.
+fn right_rows(prediction: &[usize], targets: &[usize], like: &Tensor<1, Int>) -> Option<Tensor<1, Int>> {
+    let rows: Vec<i64> =
+        prediction.iter().zip(targets).enumerate().filter(|(_, (p, t))| p == t).map(|(i, _)| i as i64).collect();
+    (!rows.is_empty()).then(|| Tensor::from_ints(rows.as_slice(), &like.device()))
+}
+
+fn histogram(positive: &[f64], negative: &[f64]) -> GoodnessHistogram {
+    let all = || positive.iter().chain(negative).copied().filter(|v| v.is_finite());
+    let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    let (low, high) = match low.partial_cmp(&high) {
+        Some(Ordering::Less) => (low, high),
+        Some(Ordering::Equal) => (low.min(0.0), low.max(0.0) + 1.0),
+        // None of them is finite.
+        _ => (0.0, 1.0),
+    };
+    let count = |values: &[f64]| {
+        let mut bins = vec![0; BINS];
+        for v in values.iter().filter(|v| v.is_finite()) {
+            let bin = ((v - low) / (high - low) * BINS as f64) as usize;
+            bins[bin.min(BINS - 1)] += 1;
+        }
+        bins
+    };
+    let moments = |values: &[f64]| {
+        let n = values.len().max(1) as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        (mean, values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n)
+    };
+    let ((mean_positive, var_positive), (mean_negative, var_negative)) = (moments(positive), moments(negative));
+    let spread = ((var_positive + var_negative) / 2.0).sqrt();
+    GoodnessHistogram {
+        edges: (0..=BINS).map(|i| low + (high - low) * i as f64 / BINS as f64).collect(),
+        positive: count(positive),
+        negative: count(negative),
+        mean_positive,
+        mean_negative,
+        // Not "above 0": of numbers that are none there is no difference, and 0 would be one.
+        d_prime: if spread == 0.0 { 0.0 } else { (mean_positive - mean_negative) / spread },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn histogram_counts_everything_once() {
+        let h = histogram(&[0.0, 1.0, 2.0], &[-1.0, 0.5]);
+        assert_eq!((h.positive.iter().sum::<usize>(), h.negative.iter().sum::<usize>()), (3, 2));
+        assert_eq!((h.edges[0], h.edges[BINS]), (-1.0, 2.0));
+        // means 1 and -0.25, variances 2/3 and 9/16
+        let expected = 1.25 / ((2.0 / 3.0 + 9.0 / 16.0) / 2.0f64).sqrt();
+        assert!((h.d_prime - expected).abs() < 1e-12);
+        assert_eq!(histogram(&[1.0], &[1.0]).positive.iter().sum::<usize>(), 1);
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_in_no_bin_and_hide_no_difference() {
+        for broken in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let h = histogram(&[0.0, broken], &[1.0, 3.0]);
+            assert_eq!((h.positive.iter().sum::<usize>(), h.negative.iter().sum::<usize>()), (1, 2));
+            assert_eq!((h.edges[0], h.edges[BINS]), (0.0, 3.0));
+            assert!(!h.mean_positive.is_finite() && h.d_prime.is_nan());
+            let h = histogram(&[broken], &[broken]);
+            assert_eq!((h.positive.iter().sum::<usize>(), h.edges[0], h.edges[BINS]), (0, 0.0, 1.0));
+        }
+    }
+}

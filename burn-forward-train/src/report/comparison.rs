@@ -1,0 +1,290 @@
+//! Several runs side by side.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::axis::Kind;
+use super::figures::{UNKNOWN, bytes, count, known, percent, seconds};
+use super::html::{Column, Html, figure, grid, legend, table};
+use super::palette::Ink;
+use super::plot::{self, Line};
+use super::run_files::Split;
+use super::run_record::RunRecord;
+use super::run_section::with_heads;
+use burn_forward::Result;
+
+/// Runs that share everything but the seed, with their places among all runs.
+#[derive(Debug)]
+struct Group<'a> {
+    runs: Vec<(usize, &'a RunRecord)>,
+}
+
+/// Mean of some runs' figures, their sample standard deviation, and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Spread {
+    mean: f64,
+    /// None for a single run.
+    deviation: Option<f64>,
+    n: usize,
+}
+
+/// A word about a run, with the heading of its column.
+type Trait = (&'static str, fn(&RunRecord) -> Option<String>);
+
+/// What has a column only where the runs differ in it: the table would be wider than the page.
+const TRAITS: [Trait; 3] =
+    [("Rule", RunRecord::rule), ("Network", RunRecord::network), ("Schedule", RunRecord::schedule)];
+
+fn is_shared(runs: &[RunRecord], of: fn(&RunRecord) -> Option<String>) -> bool {
+    runs.windows(2).all(|pair| of(&pair[0]) == of(&pair[1]))
+}
+
+/// The table sorted by test accuracy, and the validation curves over one another.
+pub(super) fn render(runs: &[RunRecord]) -> Result<Html> {
+    let groups = groups(runs);
+    let mut body = cautions(runs);
+    let (same, differing): (Vec<Trait>, Vec<Trait>) = TRAITS.into_iter().partition(|(_, of)| is_shared(runs, *of));
+    let same: Vec<String> =
+        same.iter().filter_map(|(name, of)| Some(format!("{name}: {}.", of(runs.first()?)?))).collect();
+    if !same.is_empty() {
+        body.push(Html::hint(format!("The same in all: {}", same.join(" "))));
+    }
+    body.push(Html::markup(format!("<div class=\"ranking\">{}</div>\n", ranking(&groups, &differing))));
+    if groups.iter().any(|group| group.runs.len() > 1) {
+        body.push(Html::hint("Runs that share everything but the seed are one row: mean ± sample standard deviation."));
+    }
+    body.push(overlay(&groups)?);
+    Ok(body)
+}
+
+/// What keeps the figures from being comparable.
+fn cautions(runs: &[RunRecord]) -> Html {
+    let differ = |of: fn(&RunRecord) -> Option<String>, what: &str| {
+        let values: BTreeSet<String> = runs.iter().filter_map(of).collect();
+        let list = values.iter().cloned().collect::<Vec<_>>().join(", ");
+        (values.len() > 1).then(|| Html::missing(format!("The runs differ in {what}: {list}.")))
+    };
+    let unfinished: Vec<String> =
+        runs.iter().filter(|run| run.status() != Some("finished")).map(RunRecord::name).collect();
+    let unfinished =
+        (!unfinished.is_empty()).then(|| Html::missing(format!("Not finished: {}.", unfinished.join(", "))));
+    [
+        differ(RunRecord::data, "data"),
+        differ(RunRecord::device, "device, so time and memory do not compare"),
+        unfinished,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// One row per group. The figures stand next to the names, where a phone shows them without scrolling.
+fn ranking(groups: &[Group<'_>], traits: &[Trait]) -> Html {
+    let mut columns = vec![
+        Column::Words("Run"),
+        Column::Figures("Test accuracy"),
+        Column::Figures("Validation"),
+        Column::Figures("Median epoch"),
+        Column::Figures("Peak memory"),
+        Column::Figures("Parameters"),
+        Column::Figures("With heads"),
+    ];
+    columns.extend(traits.iter().map(|(name, _)| Column::Words(name)));
+    let test: Vec<_> = groups.iter().map(|group| group.spread(RunRecord::test_accuracy)).collect();
+    let pace: Vec<_> = groups.iter().map(|group| group.spread(RunRecord::seconds_per_epoch)).collect();
+    let memory: Vec<_> = groups.iter().map(|group| group.spread(peak_memory)).collect();
+    let best = |column: &[Option<Spread>], better: Ordering| {
+        let means = || column.iter().flatten().map(|spread| spread.mean);
+        let winner = means().reduce(|best, mean| if mean.total_cmp(&best) == better { mean } else { best });
+        // With a single figure there is nothing to be best of.
+        winner.filter(|_| means().count() > 1)
+    };
+    let (most_accurate, fastest, smallest) =
+        (best(&test, Ordering::Greater), best(&pace, Ordering::Less), best(&memory, Ordering::Less));
+    let cell = |spread: Option<Spread>, best: Option<f64>, figure: &dyn Fn(Spread) -> String| {
+        let text = Html::text(known(spread, figure));
+        let wins = spread.is_some_and(|spread| Some(spread.mean) == best);
+        if wins { Html::markup(format!("<b class=\"best\">{text}</b>")) } else { text }
+    };
+    let row = |i: usize| {
+        let group = &groups[i];
+        let words = |of: fn(&RunRecord) -> Option<String>| {
+            let first = group.runs.first().and_then(|(_, run)| of(run));
+            Html::text(first.unwrap_or_else(|| UNKNOWN.to_owned()))
+        };
+        let validation = group.spread(|run| Some(run.validation_accuracy()?.0));
+        let summed_up = |of: fn(&RunRecord) -> Option<u64>| {
+            Html::text(known(group.runs.iter().find_map(|(_, run)| of(run)), count))
+        };
+        let mut row = vec![
+            Html::markup(format!("<i class=\"dot {}\"></i>{}", Ink::series(i).class(), group.links())),
+            cell(test[i], most_accurate, &|spread| accuracy(spread, group.runs.len())),
+            cell(validation, None, &|spread| accuracy(spread, group.runs.len())),
+            cell(pace[i], fastest, &|spread| seconds(spread.mean)),
+            cell(memory[i], smallest, &|spread| bytes(spread.mean.round() as u64)),
+            summed_up(|run| run.summary.as_ref()?.parameters),
+            summed_up(with_heads),
+        ];
+        row.extend(traits.iter().map(|(_, of)| words(*of)));
+        row
+    };
+    table(&columns, (0..groups.len()).map(row))
+}
+
+/// Validation accuracy of all runs: over the epochs, and over the seconds that training them took.
+fn overlay(groups: &[Group<'_>]) -> Result<Html> {
+    let mut key = Vec::new();
+    let mut lines: [Vec<Line>; 2] = Default::default();
+    let mut without: [Vec<String>; 2] = Default::default();
+    for (i, group) in groups.iter().enumerate() {
+        let ink = Ink::series(i);
+        key.push((ink, group.links()));
+        for (_, run) in &group.runs {
+            let by_epoch = run.curve(Split::Validation, None, |row| row.accuracy);
+            let by_second = over_time(run, &by_epoch);
+            for (k, points) in [by_epoch, by_second].into_iter().enumerate() {
+                let line = Line { ink, points };
+                if line.is_empty() { without[k].push(run.name()) } else { lines[k].push(line) }
+            }
+        }
+    }
+    let mut body = Html::default();
+    let mut plots = Vec::new();
+    let [by_epoch, by_second] = &lines;
+    for (lines, time, title) in [
+        (by_epoch, Kind::Epochs, "Validation accuracy over epochs"),
+        (by_second, Kind::Seconds, "Validation accuracy over training time"),
+    ] {
+        if !lines.is_empty() {
+            plots.push(figure(title, &plot::curves(title, (time, Kind::Percent), lines, lines, &[])?));
+        }
+    }
+    if !plots.is_empty() {
+        body.push(legend(key));
+        body.push(grid(plots));
+    }
+    for (without, what) in without.iter().zip(["validation accuracy", "validation accuracy with times"]) {
+        if !without.is_empty() {
+            body.push(Html::missing(format!("No {what} was recorded for {}.", without.join(", "))));
+        }
+    }
+    Ok(body)
+}
+
+/// The curve with, for each epoch, the seconds that training up to its end took. Nothing where an epoch has no time:
+/// a gap would move all that follows.
+fn over_time(run: &RunRecord, by_epoch: &[(f64, Option<f64>)]) -> Vec<(f64, Option<f64>)> {
+    let seconds = run.curve(Split::Train, None, |row| row.seconds);
+    if seconds.iter().any(|(_, seconds)| seconds.is_none()) {
+        return Vec::new();
+    }
+    let elapsed = |epoch: f64| seconds.iter().take_while(|(at, _)| *at <= epoch).filter_map(|(_, s)| *s).sum();
+    let timed = by_epoch.iter().filter(|(epoch, _)| seconds.iter().any(|(at, _)| at == epoch));
+    timed.map(|(epoch, accuracy)| (elapsed(*epoch), *accuracy)).collect()
+}
+
+impl Group<'_> {
+    fn spread(&self, of: impl Fn(&RunRecord) -> Option<f64>) -> Option<Spread> {
+        let values: Vec<f64> = self.runs.iter().filter_map(|(_, run)| of(run)).filter(|x| x.is_finite()).collect();
+        Spread::of(&values)
+    }
+
+    /// The names of the runs and, of several, their seeds, each a link to the run's section.
+    fn links(&self) -> Html {
+        let links = |of: fn(&RunRecord) -> String| {
+            let mut links: Vec<(String, String)> = Vec::new();
+            for (i, run) in &self.runs {
+                let text = of(run);
+                if links.iter().all(|(other, _)| *other != text) {
+                    let link = format!("<a href=\"#run-{i}\">{}</a>", Html::text(&text));
+                    links.push((text, link));
+                }
+            }
+            links.into_iter().map(|(_, link)| link).collect::<Vec<_>>().join(", ")
+        };
+        let names = links(RunRecord::name);
+        if self.runs.len() == 1 {
+            return Html::markup(names);
+        }
+        Html::markup(format!("{names} (seeds {})", links(|run| known(run.seed(), |seed| seed.to_string()))))
+    }
+}
+
+impl Spread {
+    fn of(values: &[f64]) -> Option<Self> {
+        let n = values.len();
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let deviation = (n > 1).then(|| (squares / (n as f64 - 1.0)).sqrt());
+        (n > 0).then_some(Self { mean, deviation, n })
+    }
+}
+
+/// Mean and deviation in percent; and over how many runs, where that is not all of them.
+fn accuracy(spread: Spread, runs: usize) -> String {
+    let figures = match spread.deviation {
+        Some(deviation) => format!("{:.2} ± {:.2} %", 100.0 * spread.mean, 100.0 * deviation),
+        None => percent(spread.mean),
+    };
+    if spread.n == runs { figures } else { format!("{figures} ({} of {runs})", spread.n) }
+}
+
+fn peak_memory(run: &RunRecord) -> Option<f64> {
+    run.summary.as_ref()?.peak_memory_bytes.map(|bytes| bytes as f64)
+}
+
+/// Runs by what they share, the most accurate first; of equals the one given first, and those without a test last.
+fn groups(runs: &[RunRecord]) -> Vec<Group<'_>> {
+    let mut groups: Vec<(Shared, Group<'_>)> = Vec::new();
+    for (i, run) in runs.iter().enumerate() {
+        let shared = shared(run);
+        match groups.iter_mut().find(|(other, _)| *other == shared) {
+            Some((_, group)) => group.runs.push((i, run)),
+            None => groups.push((shared, Group { runs: vec![(i, run)] })),
+        }
+    }
+    let mut groups: Vec<Group<'_>> = groups.into_iter().map(|(_, group)| group).collect();
+    let tested = |group: &Group<'_>| group.spread(RunRecord::test_accuracy).map_or(f64::NEG_INFINITY, |s| s.mean);
+    groups.sort_by(|a, b| tested(b).total_cmp(&tested(a)));
+    groups
+}
+
+type Shared = (Value, [Option<String>; 5]);
+
+/// Everything but the seed, and the name, which often carries it.
+fn shared(run: &RunRecord) -> Shared {
+    let mut config = run.config.clone();
+    without_seeds(&mut config);
+    if let Value::Object(fields) = &mut config {
+        fields.shift_remove("name");
+    }
+    (config, [run.rule(), run.network(), run.data(), run.schedule(), run.device()])
+}
+
+fn without_seeds(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.shift_remove("seed");
+            fields.values_mut().for_each(without_seeds);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_seeds),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spread_is_the_sample_standard_deviation() {
+        assert_eq!(Spread::of(&[]), None);
+        assert_eq!(Spread::of(&[0.5]), Some(Spread { mean: 0.5, deviation: None, n: 1 }));
+        // 0.96, 0.98, 1.00: mean 0.98, deviations -0.02, 0, 0.02, variance 0.0008 / 2.
+        let spread = Spread::of(&[0.96, 0.98, 1.0]).unwrap();
+        assert_eq!(accuracy(spread, 3), "98.00 ± 2.00 %");
+        assert_eq!(accuracy(spread, 4), "98.00 ± 2.00 % (3 of 4)");
+    }
+}

@@ -1,0 +1,85 @@
+//! One self-contained HTML page from one or several run folders: figures, curves, tables, config.
+//!
+//! The page carries its style sheet and its plots (inline SVG) with it. It has no scripts, fetches nothing, follows the
+//! reader's light or dark theme, and prints. It shows what the run folder holds and says what is missing; the only
+//! numbers it computes are means, spreads and shares of numbers in the folder. It holds no date of its own, so the same
+//! folders give the same page, byte for byte.
+//!
+//! ```no_run
+//! use burn_forward::report::{self, RunRecord};
+//! # fn main() -> burn_forward::Result<()> {
+//! let runs = [RunRecord::load("runs/mono-forward-0")?, RunRecord::load("runs/back-propagation-0")?];
+//! report::write(&runs, "report.html")?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `run_files` | the types of the files in a run folder |
+//! | `run_record` | loads a folder |
+//! | `curves`, `evaluation`, `run_section` | the sections of one run |
+//! | `graph`, `layout` | the picture of a small graph, and places for its nodes |
+//! | `comparison` | the table and curves over several runs |
+//! | `costs` | time and memory of a step along one setting, a page of its own |
+//! | `page`, `style.css`, `html` | the page around them |
+//! | `plot`, `axis`, `palette` | every SVG, its axes, and its colours in both themes |
+//! | `figures` | how numbers are written |
+
+mod axis;
+mod comparison;
+mod costs;
+mod curves;
+mod evaluation;
+mod figures;
+mod graph;
+mod html;
+mod layout;
+mod page;
+mod palette;
+mod plot;
+mod run_files;
+mod run_record;
+mod run_section;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use crate::files;
+use burn_forward::{Error, Result};
+
+pub use costs::{CostPoint, setting_label};
+pub use run_files::{
+    Audit, BlockAlignment, BlockEvaluation, BlockSummary, Evaluation, GoodnessHistogram, Graph, GraphNode, MetricRow,
+    RunInfo, Split, Summary,
+};
+pub use run_record::RunRecord;
+
+/// The report of `runs` as one HTML page. Several runs get a comparison on top, then a section each.
+///
+/// # Errors
+/// [`Error::Argument`] where `runs` is empty; [`Error::Io`] where a plot could not be drawn.
+pub fn render(runs: &[RunRecord]) -> Result<String> {
+    if runs.is_empty() {
+        return Err(Error::argument("report::render", "number of runs", 0, "at least 1"));
+    }
+    page::render(runs)
+}
+
+/// Writes the report of `runs` to `out`, [whole](files::write): a failure leaves an older report as it was.
+///
+/// # Errors
+/// Those of [`render`], and [`Error::Write`] where the file cannot be written.
+pub fn write(runs: &[RunRecord], out: impl AsRef<Path>) -> Result<()> {
+    files::write(out, render(runs)?)
+}
+
+/// Writes the page of what steps cost along the values of `setting`, as [`write()`] does.
+///
+/// # Errors
+/// [`Error::Argument`] where `points` is empty; [`Error::Io`] where a plot cannot be drawn, [`Error::Write`] where the file
+/// cannot be written.
+pub fn write_costs(setting: &str, points: &[CostPoint], out: impl AsRef<Path>) -> Result<()> {
+    files::write(out, costs::render(setting, points)?)
+}

@@ -1,0 +1,131 @@
+//! What finished blocks make of the training set, kept.
+
+use burn::data::dataset::DatasetError;
+use burn::tensor::{Int, Tensor, TensorData};
+use rand::seq::SliceRandom;
+
+use burn_forward::activation::{Activation, AnyActivation, Memo};
+use burn_forward::data::{BatchKey, Batching};
+use burn_forward::network::Chain;
+use burn_forward::random::Seed;
+use burn_forward::rules::{AnyRule, Pass};
+
+/// Inputs of one block for the whole training set.
+#[allow(clippy::large_enum_variant, reason = "there is one of these at a time")]
+pub(super) enum Cache {
+    /// Samples, from which any batch can be put together.
+    Rows(Rows),
+    /// Batches that are one piece each: graphs. What layers make of their constant inputs is kept with them.
+    Whole(Vec<Pass>),
+}
+
+/// Samples of the whole training set in the loader's order.
+pub(super) struct Rows {
+    streams: Vec<AnyActivation>,
+    labels: Tensor<1, Int>,
+    negatives: Option<Tensor<1, Int>>,
+    rows: usize,
+}
+
+impl Cache {
+    /// Keeps what enters `block` for every training sample, in the loader's order.
+    ///
+    /// # Errors
+    /// The first error among the passes: a cache without some of the samples would train on others than it was asked to.
+    pub(super) fn fill(
+        passes: impl Iterator<Item = Result<Pass, DatasetError>>,
+        rule: &AnyRule,
+        block: &Chain,
+    ) -> Result<Self, DatasetError> {
+        let passes: Vec<Pass> = passes.collect::<Result<_, _>>()?;
+        let is_graph = passes.iter().any(|pass| pass.streams.iter().any(|stream| stream.nodes().is_some()));
+        if is_graph {
+            return Ok(Self::Whole(passes.into_iter().map(|pass| remembering(pass, rule, block)).collect()));
+        }
+        match Rows::of(passes) {
+            Some(rows) => Ok(Self::Rows(rows)),
+            None => Err(DatasetError::new(std::io::Error::other("the training set is empty"))),
+        }
+    }
+
+    /// The steps of an epoch over `items` samples: in the order of `seed`, as the loader would give them.
+    pub(super) fn batches(
+        &self,
+        items: usize,
+        batching: Batching,
+        epoch: usize,
+        seed: Seed,
+    ) -> Box<dyn Iterator<Item = (Pass, BatchKey)> + '_> {
+        let key = move |i: usize, batches| BatchKey::new(epoch as u64, i as u64, batches);
+        match self {
+            Self::Whole(passes) => {
+                let rows: usize = passes.iter().map(|pass| pass.labels.dims()[0]).sum();
+                let times = items.div_ceil(rows.max(1));
+                let all = std::iter::repeat_n(passes, times).flatten().enumerate();
+                Box::new(all.map(move |(i, pass)| (pass.clone(), key(i, times * passes.len()))))
+            }
+            Self::Rows(rows) => {
+                let mut order: Vec<i64> = (0..rows.rows as i64).collect();
+                order.shuffle(&mut seed.stream("order", &[epoch as u64]));
+                let batches = batching.count(order.len());
+                Box::new(
+                    (0..batches).map(move |i| (rows.pass(&order[batching.range(i, order.len())]), key(i, batches))),
+                )
+            }
+        }
+    }
+}
+
+/// The pass with a memo for every stream of its own.
+fn remembering(mut pass: Pass, rule: &AnyRule, block: &Chain) -> Pass {
+    for stream in &mut pass.streams {
+        // Of several layers all but the last need every row of their input.
+        let read = if block.layers().len() == 1 { rule.read_rows(stream) } else { None };
+        if let AnyActivation::Nodes(nodes) = stream {
+            nodes.memo = Some(read.map_or_else(Memo::default, Memo::reading));
+        }
+    }
+    pass
+}
+
+impl Rows {
+    /// The samples of all passes; `None` of none.
+    fn of(passes: Vec<Pass>) -> Option<Self> {
+        let mut streams: Vec<Vec<AnyActivation>> = Vec::new();
+        let (mut labels, mut negatives) = (Vec::new(), Vec::new());
+        for pass in passes {
+            streams.resize(pass.streams.len(), Vec::new());
+            for (all, part) in streams.iter_mut().zip(pass.streams) {
+                all.push(part);
+            }
+            labels.push(pass.labels);
+            negatives.extend(pass.negatives);
+        }
+        if labels.is_empty() {
+            return None;
+        }
+        let streams = streams
+            .into_iter()
+            .map(|parts| {
+                let features = Tensor::cat(parts.iter().map(|p| p.features()).collect(), 0);
+                parts.first().map(|p| p.with_features(features))
+            })
+            .collect::<Option<Vec<_>>>()?;
+        let labels = Tensor::cat(labels, 0);
+        let negatives = (!negatives.is_empty()).then(|| Tensor::cat(negatives, 0));
+        Some(Self { rows: labels.dims()[0], streams, labels, negatives })
+    }
+
+    /// The samples of one batch.
+    fn pass(&self, rows: &[i64]) -> Pass {
+        let index = Tensor::<1, Int>::from_data(TensorData::new(rows.to_vec(), [rows.len()]), &self.labels.device());
+        Pass {
+            streams: self.streams.iter().map(|s| s.with_features(s.features().select(0, index.clone()))).collect(),
+            labels: self.labels.clone().select(0, index.clone()),
+            negatives: self.negatives.clone().map(|n| n.select(0, index)),
+            error: None,
+            reference: Vec::new(),
+            logits: None,
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The greedy schedule on burn-train: one block to the end, then the next, with the outputs of finished blocks cached.
+
+use std::sync::{Arc, Mutex};
+
+use burn::data::dataloader::{DataLoader, Progress};
+use burn::data::dataset::DatasetError;
+use burn::lr_scheduler::LrSchedulerRecord;
+use burn::module::Module;
+use burn::store::ModuleRecord;
+use burn::tensor::Device;
+use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
+use burn::train::{
+    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingError, TrainingItem, ValidLoader,
+};
+
+use super::cache::Cache;
+use super::finished::Finished;
+use crate::training::{Quantity, RunFolder, metric_name};
+use burn_forward::data::{Batch, BatchKey, Batching};
+use burn_forward::model::LocalModel;
+use burn_forward::network::Frozen;
+use burn_forward::random::Seed;
+use burn_forward::rules::Pass;
+
+/// Where a greedy run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phase {
+    /// The block that learns.
+    pub block: usize,
+    /// Epochs it has learned for.
+    pub epochs: usize,
+}
+
+/// The phase after epochs with the given `history` (block and validation accuracy of each), or `None` when every block is
+/// done: after `epochs` epochs, or `patience` epochs without a better accuracy. Without accuracies, patience has no end.
+pub fn next_phase(
+    history: &[(usize, Option<f64>)],
+    blocks: usize,
+    epochs: usize,
+    patience: Option<usize>,
+) -> Option<Phase> {
+    let Some(&(block, _)) = history.last() else {
+        return Some(Phase { block: 0, epochs: 0 });
+    };
+    let done = history.iter().filter(|(b, _)| *b == block).count();
+    // Without accuracies the last epoch is the best, and nothing is waited for.
+    let waited = history.len() - best_of_block(history, block).unwrap_or(history.len());
+    if done >= epochs || patience.is_some_and(|patience| waited >= patience) {
+        return (block + 1 < blocks).then_some(Phase { block: block + 1, epochs: 0 });
+    }
+    Some(Phase { block, epochs: done })
+}
+
+/// Trains block after block.
+pub struct GreedyStrategy {
+    /// The device, with autodiff.
+    pub device: Device,
+    /// Most epochs of a block.
+    pub epochs_per_block: usize,
+    /// A block is done after so many epochs without a better validation accuracy of its own readout.
+    pub patience: Option<usize>,
+    /// Whether the outputs of finished blocks are kept. Only where they are the same in every epoch: see
+    /// [`RuleSpec::cacheable`](burn_forward::rules::RuleSpec::cacheable) and [`DataSpec::cacheable`](burn_forward::data::DataSpec::cacheable).
+    pub cache: bool,
+    /// How the samples of an epoch are cut into batches, for those from the cache.
+    pub batching: Batching,
+    /// Root of the run's streams.
+    pub seed: Seed,
+    /// The training set in its own order, without augmentation, to fill the cache from.
+    pub ordered: Arc<dyn DataLoader<Batch>>,
+    /// State of the learning-rate schedule at the start of a block.
+    pub fresh_schedule: LrSchedulerRecord,
+    /// Block and validation accuracy of every epoch, those that a resumed run has behind it among them.
+    pub history: SharedHistory,
+    /// The run, if a block is to end with the weights of its best epoch, which is one of the checkpoints, and not with its
+    /// last ones.
+    pub best: Option<RunFolder>,
+}
+
+/// Block and validation accuracy of every epoch so far: the strategy goes by them, and so do the checkpoints that are kept.
+#[derive(Debug, Clone, Default)]
+pub struct SharedHistory(Arc<Mutex<History>>);
+
+/// Block and validation accuracy of every epoch, from epoch 1 on.
+pub type History = Vec<(usize, Option<f64>)>;
+
+impl SharedHistory {
+    /// The history that a resumed run begins with.
+    pub fn new(history: History) -> Self {
+        Self(Arc::new(Mutex::new(history)))
+    }
+
+    /// The history as it is now.
+    pub fn get(&self) -> History {
+        self.0.lock().map(|history| history.clone()).unwrap_or_default()
+    }
+
+    fn push(&self, block: usize, accuracy: Option<f64>) {
+        if let Ok(mut history) = self.0.lock() {
+            history.push((block, accuracy));
+        }
+    }
+}
+
+/// The epoch, from 1, with the best validation accuracy of `block`, the first of equals; its last epoch where there are no
+/// accuracies, and `None` where it has not been trained.
+pub fn best_of_block(history: &[(usize, Option<f64>)], block: usize) -> Option<usize> {
+    let of_block = || history.iter().zip(1..).filter(|((b, _), _)| *b == block);
+    let accuracies = of_block().filter_map(|((_, accuracy), epoch)| Some((epoch, (*accuracy)?)));
+    let best = accuracies.reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map(|(epoch, _)| epoch).or_else(|| of_block().last().map(|(_, epoch)| epoch))
+}
+
+/// What ends a run.
+type Outcome<T> = Result<T, TrainingError>;
+
+/// The parts of burn-train that an epoch needs.
+struct Stage {
+    events: SupervisedTrainingEventProcessor<LocalModel>,
+    interrupter: Interrupter,
+    train: TrainLoader<LocalModel>,
+    valid: ValidLoader<LocalModel>,
+}
+
+/// What is the same in all epochs of a block.
+struct Ground {
+    block: usize,
+    finished: Finished,
+    cache: Option<Cache>,
+    /// What finished blocks make of validation graphs.
+    validation: Frozen,
+}
+
+impl GreedyStrategy {
+    /// Goes back to the best weights of `block`, which has learned to its end.
+    fn restore_best(&self, learner: &mut Learner<LocalModel>, block: usize) -> Outcome<()> {
+        let Some(folder) = &self.best else { return Ok(()) };
+        let history = self.history.get();
+        let Some(epoch) = best_of_block(&history, block).filter(|epoch| *epoch < history.len()) else {
+            return Ok(()); // The weights at hand are the best.
+        };
+        let path = folder.model_of_epoch(epoch);
+        let record = ModuleRecord::load(&path)
+            .map_err(|e| DatasetError::new(std::io::Error::other(format!("{}: {e}", path.display()))))?;
+        learner.load_model(record);
+        Ok(())
+    }
+
+    /// Makes ready for the epochs of `block`.
+    fn ground(&self, model: &LocalModel, block: usize) -> Outcome<Ground> {
+        let finished = Finished::below(model, block);
+        let cache = if self.cache {
+            let ordered = self.ordered.to_device(&self.device);
+            let passes = ordered.iter().map(|batch| Ok(finished.entering(model, &batch?)));
+            Some(Cache::fill(passes, &model.rule, &model.network.blocks()[block])?)
+        } else {
+            None
+        };
+        Ok(Ground { block, finished, cache, validation: Frozen::new(block) })
+    }
+
+    /// The block learns for an epoch, or until the run is interrupted.
+    fn train(
+        &self,
+        learner: &mut Learner<LocalModel>,
+        ground: &Ground,
+        stage: &mut Stage,
+        epoch: usize,
+    ) -> Outcome<()> {
+        let items = stage.train.num_items();
+        stage.events.process_train(LearnerEvent::StartSplit { epoch_number: epoch, total_items: items })?;
+        let train = stage.train.clone();
+        let steps: Box<dyn Iterator<Item = Result<Step, DatasetError>> + '_> = match &ground.cache {
+            Some(cache) => Box::new(
+                cache.batches(items, self.batching, epoch, self.seed).map(|(pass, key)| Ok(Step::Cached(pass, key))),
+            ),
+            None => Box::new(train.iter().map(|batch| Ok(Step::Loaded(batch?)))),
+        };
+        for (step, iteration) in steps.zip(1..) {
+            let model = learner.model();
+            let (pass, key) = match step? {
+                Step::Loaded(batch) => (ground.finished.entering(&model, &batch), batch.key),
+                Step::Cached(pass, key) => {
+                    model.seed_step(&self.device, key);
+                    (pass, key)
+                }
+            };
+            let output = model.learn_block(ground.block, pass, key);
+            learner.lr_step();
+            learner.optimizer_step(output.grads);
+            let done = (iteration * self.batching.size).min(items);
+            let progress = Progress::new(done, items, Some("items".into()));
+            let item = TrainingItem::new(output.item, progress, Some(iteration), Some(learner.lr_current()));
+            stage.events.process_train(LearnerEvent::ProcessedItem(item))?;
+            if stage.interrupter.should_stop() {
+                break;
+            }
+        }
+        Ok(stage.events.process_train(LearnerEvent::EndSplit(epoch))?)
+    }
+
+    /// The blocks up to the one that learns are tested on the validation set.
+    fn validate(&self, model: &LocalModel, ground: &Ground, stage: &mut Stage, epoch: usize) -> Outcome<()> {
+        let items = stage.valid.num_items();
+        stage.events.process_valid(LearnerEvent::StartSplit { epoch_number: epoch, total_items: items })?;
+        let mut model = model.prefix(ground.block + 1).valid();
+        if self.cache {
+            model.network = model.network.with_frozen(ground.validation.rewound());
+        }
+        let valid = stage.valid.clone();
+        let mut batches = valid.iter();
+        let mut iteration = 0;
+        while let Some(batch) = batches.next() {
+            iteration += 1;
+            let output = InferenceStep::step(&model, batch?);
+            let item = TrainingItem::new(output, batches.progress(), Some(iteration), None);
+            stage.events.process_valid(LearnerEvent::ProcessedItem(item))?;
+            if stage.interrupter.should_stop() {
+                break;
+            }
+        }
+        Ok(stage.events.process_valid(LearnerEvent::EndSplit(epoch))?)
+    }
+
+    /// All blocks, from where `history` ends. Returns early where the run is interrupted.
+    fn blocks(
+        &self,
+        learner: &mut Learner<LocalModel>,
+        stage: &mut Stage,
+        store: &EventStoreClient,
+        starting_epoch: usize,
+        mut save: impl FnMut(&Learner<LocalModel>, usize),
+    ) -> Outcome<()> {
+        let blocks = learner.model().network.len();
+        let mut epoch = starting_epoch;
+        let mut ground: Option<Ground> = None;
+        while let Some(phase) = next_phase(&self.history.get(), blocks, self.epochs_per_block, self.patience) {
+            if phase.epochs == 0 && phase.block > 0 {
+                learner.load_scheduler(self.fresh_schedule.clone());
+                self.restore_best(learner, phase.block - 1)?;
+            }
+            let ground = match ground.take().filter(|ground| ground.block == phase.block) {
+                Some(same) => ground.insert(same),
+                None => ground.insert(self.ground(&learner.model(), phase.block)?),
+            };
+            self.train(learner, ground, stage, epoch)?;
+            if stage.interrupter.should_stop() {
+                break;
+            }
+            self.validate(&learner.model(), ground, stage, epoch)?;
+            stage.events.process_train(LearnerEvent::EndEpoch(epoch))?;
+            stage.events.flush()?;
+            if stage.interrupter.should_stop() {
+                break;
+            }
+            let accuracy = metric_name(Some(phase.block), Quantity::Accuracy);
+            self.history.push(phase.block, store.find_metric(&accuracy, epoch, Aggregate::Mean, &Split::Valid));
+            save(learner, epoch);
+            epoch += 1;
+        }
+        Ok(())
+    }
+}
+
+/// One step's input.
+#[allow(clippy::large_enum_variant, reason = "there is one of these at a time")]
+enum Step {
+    /// A batch of the data set, to be run to the block that learns.
+    Loaded(Batch),
+    /// A batch from the cache, already there.
+    Cached(Pass, BatchKey),
+}
+
+impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
+    fn fit(
+        &self,
+        components: TrainingComponents<LocalModel>,
+        mut learner: Learner<LocalModel>,
+        train: TrainLoader<LocalModel>,
+        valid: ValidLoader<LocalModel>,
+        starting_epoch: usize,
+    ) -> (LocalModel, SupervisedTrainingEventProcessor<LocalModel>) {
+        learner.fork(&self.device);
+        let TrainingComponents { event_processor, mut checkpointer, interrupter, event_store, .. } = components;
+        let mut stage = Stage {
+            events: event_processor,
+            interrupter: interrupter.clone(),
+            train: train.to_device(&self.device),
+            valid: valid.to_device(&self.device.clone().inner()),
+        };
+        let save = |learner: &Learner<LocalModel>, epoch| {
+            if let Some(checkpointer) = &mut checkpointer {
+                checkpointer.checkpoint(learner, epoch, &event_store);
+            }
+        };
+        interrupter.fail_on_error(self.blocks(&mut learner, &mut stage, &event_store, starting_epoch, save));
+        (learner.model(), stage.events)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! The block table: what a config's network looks like before it is trained.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+use serde::{Deserialize, Serialize};
+
+use burn_forward::model::LocalModel;
+use burn_forward::optim::{OptimizerConfig, OptimizerName};
+use burn_forward::parameters::{Owner, each_parameter, parameters};
+
+/// One block of the table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BlockPlan {
+    /// Index, from 0.
+    pub index: usize,
+    /// Its layers.
+    pub name: String,
+    /// Shape of an output row.
+    pub output: String,
+    /// Parameters of the block.
+    pub parameters: usize,
+    /// The same by the optimiser that updates them, where there are several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub optimizers: BTreeMap<String, usize>,
+    /// Parameters of the rule that belong to this block.
+    pub head_parameters: usize,
+    /// Multiplications and additions of one sample's forward pass, counted as pairs.
+    pub macs: usize,
+    /// Bytes of activations that a batch leaves in this block while it learns.
+    pub activation_bytes: usize,
+}
+
+/// The table for batches of `batch_size`.
+pub fn plan(model: &LocalModel, optimizer: &OptimizerConfig, batch_size: usize) -> Vec<BlockPlan> {
+    let heads = head_parameters(model);
+    model
+        .network
+        .blocks()
+        .iter()
+        .enumerate()
+        .map(|(index, block)| BlockPlan {
+            index,
+            name: block.describe(),
+            output: block.output().to_string(),
+            parameters: parameters(block),
+            optimizers: optimizers(block, optimizer),
+            head_parameters: heads.get(index).copied().unwrap_or(0),
+            macs: block.macs_per_row(),
+            activation_bytes: block.activation_bytes_per_row() * batch_size,
+        })
+        .collect()
+}
+
+/// Parameters of a block by optimiser; empty if there is one for all.
+fn optimizers(block: &impl Module, optimizer: &OptimizerConfig) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    if optimizer.name == OptimizerName::Muon {
+        each_parameter(block, |path, elements| {
+            *found.entry(optimizer.of_network(path).name().to_string()).or_default() += elements;
+        });
+    }
+    found
+}
+
+/// Parameters of a rule by the block they [belong to](Owner); what belongs to no block (an output layer) counts for the last.
+fn head_parameters(model: &LocalModel) -> Vec<usize> {
+    let mut blocks = vec![0; model.network.len()];
+    let last = blocks.len() - 1;
+    each_parameter(&model.rule, |path, elements| {
+        let owner = Owner::of(&format!("rule.{}", path.join(".")));
+        blocks[owner.and_then(Owner::block).unwrap_or(last).min(last)] += elements;
+    });
+    blocks
+}

@@ -1,0 +1,283 @@
+//! `run.json`: what ran, where and how it ended; and what a run that goes on is compared with: the config and the data that
+//! it was begun with, and the sums of the files it ended with.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::run::Run;
+use super::run_folder::RunFolder;
+use crate::config::{RunConfig, paths};
+use crate::files::sum_of_file;
+use burn_forward::{ConfigError, ConfigErrors, Error, Result};
+
+/// The file's name.
+pub(super) const RECORD: &str = "run.json";
+
+/// Settings that say nothing of how a run trains: words for the reader, where the data lies (its content is compared), and
+/// what only its speed depends on.
+const FREE: [&str; 6] =
+    ["$.$schema", "$.description", "$.reproduces", "$.measured", "$.data.path", "$.training.workers"];
+
+/// The record that an earlier start left; `None` if there is none.
+///
+/// # Errors
+/// [`Error::RunFolder`] if it is damaged.
+pub(super) fn read(folder: &RunFolder) -> Result<Option<Value>> {
+    match folder.file(RECORD).exists() {
+        true => folder.read_json(RECORD).map(Some),
+        false => Ok(None),
+    }
+}
+
+fn now() -> String {
+    rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()))
+}
+
+/// Seconds since 1970 as `2026-11-23T22:28:53Z`, by the civil-from-days algorithm.
+fn rfc3339(seconds: u64) -> String {
+    let (days, rest) = ((seconds / 86_400) as i64, seconds % 86_400);
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
+    let year = yoe + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// The record of a run that is training or has ended.
+#[derive(Debug)]
+pub(super) struct Record {
+    fields: Value,
+}
+
+impl Record {
+    /// The record of a run that starts now. What an earlier start left `before` stays: when it began, with which command,
+    /// and every time it went on, `after` which epoch.
+    pub(super) fn start(run: &Run, folder: &RunFolder, before: Option<&Value>, after: Option<usize>) -> Self {
+        let kept = |key: &str, fresh: Value| {
+            before.and_then(|b| b.get(key)).filter(|v| !v.is_null()).cloned().unwrap_or(fresh)
+        };
+        let mut fields = json!({
+            "name": run.config.name,
+            "status": "running",
+            "started": kept("started", json!(now())),
+            "finished": null,
+            "versions": {"burn-forward": env!("CARGO_PKG_VERSION"), "burn": burn_forward::BURN_VERSION},
+            "git_revision": run.options.git_revision,
+            "seed": run.config.seed,
+            "device": run.options.device_name,
+            "host": {
+                "os": std::env::consts::OS,
+                "arch": std::env::consts::ARCH,
+                "cpus": std::thread::available_parallelism().map_or(1, |n| n.get()),
+            },
+            "command": kept("command", json!(run.options.command)),
+        });
+        let epochs = |config: &Value| config["training"]["epochs"].as_u64();
+        if let Some(before) = before {
+            let times = before["resumed"].as_array().cloned().unwrap_or_default();
+            fields["resumed"] = json!([times, vec![json!(now())]].concat());
+            let mut extended = before["extended"].as_array().cloned().unwrap_or_default();
+            if let (Some(from), Some(to)) = (epochs(&before["config"]), epochs(run.config.resolved()))
+                && from != to
+            {
+                extended.push(json!({"after_epoch": after.unwrap_or(0), "epochs": [from, to]}));
+            }
+            if !extended.is_empty() {
+                fields["extended"] = json!(extended);
+            }
+        }
+        write_places(&mut fields, folder, run);
+        fields["data"] = json!({"sets": run.data.describe(), "fingerprint": run.data.fingerprint()});
+        fields["config"] = run.config.resolved_in(folder.path(), &run.options.folders);
+        Self { fields }
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub(super) fn write(&self, folder: &RunFolder) -> Result<()> {
+        folder.write_json(RECORD, &self.fields)
+    }
+
+    /// Writes how the run ended; one that is finished with the sums of its `files`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Write`].
+    pub(super) fn end(mut self, folder: &RunFolder, status: &str, files: &[&str]) -> Result<()> {
+        self.fields["status"] = json!(status);
+        self.fields["finished"] = json!(now());
+        let mut sums = BTreeMap::new();
+        for name in files.iter().filter(|name| folder.file(name).is_file()) {
+            sums.insert(*name, sum_of_file(&folder.file(name)).map_err(|e| Error::io(folder.file(name), e))?);
+        }
+        if !sums.is_empty() {
+            self.fields["sums"] = json!(sums);
+        }
+        self.write(folder)
+    }
+}
+
+/// Records where the data were found: the `--data` folder if one was given (the default one is found again, on other
+/// machines too), and the set that the config names by a path. The way from the run folder to the data folder still leads
+/// there after both were moved together. What cannot be written in JSON is left out.
+fn write_places(info: &mut Value, folder: &RunFolder, run: &Run) {
+    let folders = &run.options.folders;
+    let mut record = |key: &str, path: Option<PathBuf>| {
+        if let Some(path) = path.as_deref().and_then(Path::to_str) {
+            info[key] = json!(path);
+        }
+    };
+    if let Some(data) = folders.argument.as_deref() {
+        record("data_folder", std::path::absolute(data).ok());
+        record("data_folder_from_run", paths::way_to(folder.path(), data));
+    }
+    let path = run.config.resolved()["data"]["path"].as_str().and_then(|path| folders.locate(path));
+    record("data_path", path.and_then(|path| std::path::absolute(path).ok()));
+}
+
+/// Where `run.json` says that data were found, for a run that is opened again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordedPlaces {
+    /// The `--data` folder, where it is now.
+    pub data_folder: Option<PathBuf>,
+    /// The set that the config names by a path.
+    pub data_path: Option<PathBuf>,
+}
+
+impl RecordedPlaces {
+    /// What `info`, the run's `run.json`, says; `folder` is where the run is now.
+    pub fn of(info: &Value, folder: &RunFolder) -> Self {
+        let path = |key: &str| info[key].as_str().map(PathBuf::from);
+        let moved_with_it = path("data_folder_from_run").map(|way| folder.path().join(way));
+        let data_folder = moved_with_it.into_iter().chain(path("data_folder")).find(|place| place.is_dir());
+        Self { data_folder, data_path: path("data_path") }
+    }
+}
+
+/// The files that a finished run ended with and that are not any more as they were.
+pub(super) fn changed_files(folder: &RunFolder, record: &Value) -> Vec<String> {
+    let sums = record["sums"].as_object().cloned().unwrap_or_default();
+    let is_changed = |(name, sum): &(String, Value)| {
+        !sum_of_file(&folder.file(name)).is_ok_and(|found| sum.as_str() == Some(found.as_str()))
+    };
+    sums.into_iter().filter(is_changed).map(|(name, _)| name).collect()
+}
+
+/// Refuses a config that is not the one the run in `folder` was begun with: only more epochs are welcome, under a greedy
+/// schedule as long as the first block learns. Runs from before configs were recorded are not compared.
+///
+/// # Errors
+/// [`Error::Config`] with every setting that differs, [`Error::RunFolder`] if `run.json` or `metrics.jsonl` is damaged.
+pub(super) fn check_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
+    let Some(record) = read(folder)? else { return Ok(()) };
+    let begun = &record["config"];
+    if begun.is_null() {
+        return Ok(());
+    }
+    let mut errors = Vec::new();
+    compare("$", begun, config.resolved(), &mut errors);
+    if let (Some(was), Some(is)) =
+        (begun["training"]["epochs"].as_u64(), config.resolved()["training"]["epochs"].as_u64())
+    {
+        let path = "$.training.epochs";
+        let block = folder.rows()?.iter().filter_map(|row| row.phase).max().unwrap_or(0);
+        if is < was {
+            errors.push(ConfigError::new(
+                path,
+                format!("{is}, but the run was begun with {was}; needed: at least {was}"),
+            ));
+        } else if is > was && block > 0 {
+            let problem = format!("{is}, but blocks before block {block} have ended with at most {was}; needed: {was}");
+            errors.push(ConfigError::new(path, problem));
+        }
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let origin = format!("{}, compared with {RECORD} beside it", folder.file("config.json").display());
+    Err(Error::Config(ConfigErrors { origin, errors }))
+}
+
+/// Every leaf in which two configs differ, but [`FREE`] ones and the number of epochs.
+fn compare(path: &str, was: &Value, is: &Value, errors: &mut Vec<ConfigError>) {
+    if was == is || FREE.contains(&path) || path == "$.training.epochs" {
+        return;
+    }
+    match (was, is) {
+        (Value::Object(old), Value::Object(new)) => {
+            let added = new.keys().filter(|key| !old.contains_key(*key));
+            for key in old.keys().chain(added) {
+                let of = |value: &Value| value.get(key).cloned().unwrap_or_default();
+                compare(&format!("{path}.{key}"), &of(was), &of(is), errors);
+            }
+        }
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            for (i, (was, is)) in old.iter().zip(new).enumerate() {
+                compare(&format!("{path}[{i}]"), was, is, errors);
+            }
+        }
+        _ => {
+            let named = |value: &Value| if value.is_null() { "not given".into() } else { value.to_string() };
+            let message = format!("{}, but the run was begun with {}", named(is), named(was));
+            errors.push(ConfigError::new(path, format!("{message}; needed: the same, or a new run")));
+        }
+    }
+}
+
+/// Refuses data other than what the run in `folder` was begun with.
+///
+/// # Errors
+/// [`Error::RunFolder`] with what the data was and is.
+pub(super) fn check_data(folder: &RunFolder, run: &Run) -> Result<()> {
+    let Some(record) = read(folder)? else { return Ok(()) };
+    let (was, before) = (&record["data"]["fingerprint"], record["data"]["sets"].as_str().unwrap_or("unknown"));
+    let now = run.data.describe();
+    if was.is_null() || *was == json!(run.data.fingerprint()) {
+        return Ok(());
+    }
+    let found = match before == now {
+        true => format!("{now}, but with another content (pixels, features, labels or split)"),
+        false => now,
+    };
+    let problem = format!(
+        "{RECORD} says it was begun with other data: {before}; found {found}; needed: the same data, in $.data.path, --data or \
+         the data folder"
+    );
+    Err(Error::run_folder(folder.path(), problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(951_827_696), "2000-02-29T12:34:56Z");
+        assert_eq!(rfc3339(1_795_472_933), "2026-11-23T22:28:53Z");
+    }
+
+    #[test]
+    fn every_leaf_that_differs_is_named_with_both_values() {
+        let was = json!({"a": {"b": [1, 2], "c": "x"}, "description": "old", "data": {"path": "here", "n": 1}});
+        let is = json!({"a": {"b": [1, 3], "d": true}, "description": "new", "data": {"path": "there", "n": 1}});
+        let mut errors = Vec::new();
+        compare("$", &was, &is, &mut errors);
+        let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let rest = "; needed: the same, or a new run";
+        let expected = [
+            "$.a.b[1]: 3, but the run was begun with 2",
+            "$.a.c: not given, but the run was begun with \"x\"",
+            "$.a.d: true, but the run was begun with not given",
+        ];
+        assert_eq!(said, expected.map(|e| format!("{e}{rest}")));
+    }
+}

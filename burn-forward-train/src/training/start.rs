@@ -1,0 +1,128 @@
+//! Where a run starts: at its beginning, or after its newest whole checkpoint. Everything in its folder is looked at before
+//! anything is changed there.
+
+use super::fit::is_done;
+use super::manifest::{check_checkpoint, check_model};
+use super::record;
+use super::run::{Run, final_epoch};
+use super::run_folder::{METRICS, RunFolder, RunLock};
+use super::summary::Summary;
+use burn_forward::{Error, Result};
+
+/// A run that may be trained in its folder.
+#[derive(Debug)]
+pub struct Start<'a> {
+    pub(super) run: &'a Run,
+    pub(super) folder: &'a RunFolder,
+    pub(super) state: State,
+    notes: Vec<String>,
+}
+
+/// What there is to do.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Nothing: the run is trained and tested.
+    Finished(Box<Summary>),
+    /// Training after an epoch, or from the beginning.
+    From(Option<usize>, RunLock),
+}
+
+impl<'a> Start<'a> {
+    /// Looks at the folder of a run: its config and data have to be those it was begun with, and of its checkpoints the newest
+    /// whole one is found.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for another config, [`Error::RunFolder`] for other data, if another process is training in the
+    /// folder, and for a file that is missing or damaged where nothing whole is left to go on from.
+    pub fn find(run: &'a Run, folder: &'a RunFolder) -> Result<Self> {
+        record::check_config(folder, &run.config)?;
+        record::check_data(folder, run)?;
+        let record = record::read(folder)?;
+        let mut notes = Vec::new();
+        if let Some(record) = record.as_ref().filter(|record| record["status"] == "finished") {
+            let summary = folder.read_json("summary.json").and_then(|summary| {
+                let damaged = |e| Error::run_folder(folder.path(), format!("summary.json is damaged: {e}"));
+                serde_json::from_value::<Summary>(summary).map_err(damaged)
+            });
+            let rows = folder.rows()?;
+            let is_trained = summary.as_ref().is_ok_and(|s| is_done(run, &rows, s.blocks.len()));
+            let changed = record::changed_files(folder, record);
+            match summary {
+                Ok(summary) if is_trained && changed.is_empty() && folder.file("model.safetensors").is_file() => {
+                    let last = folder.last_begun();
+                    let fault = match check_checkpoint(folder, last) {
+                        Ok(()) => check_model(folder, final_epoch(&run.config, folder, last)?).err(),
+                        Err(fault) => Some(fault),
+                    };
+                    // The run itself lacks nothing.
+                    notes.extend(fault.map(|fault| format!("{fault}; the trained weights are in model.safetensors")));
+                    return Ok(Self { run, folder, state: State::Finished(Box::new(summary)), notes });
+                }
+                Ok(_) if changed.is_empty() => {}
+                Ok(_) => notes.push(format!("not as the run left it: {}; made anew", changed.join(", "))),
+                Err(error) => notes.push(format!("{error}; made anew")),
+            }
+        }
+        let lock = folder.lock()?;
+        let from = newest_whole(folder, record.is_some(), &mut notes)?;
+        let start = Self { run, folder, state: State::From(from, lock), notes };
+        start.check_best()?;
+        Ok(start)
+    }
+
+    /// What the user should know: files that were found damaged, and where the run goes on instead.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The best weights so far have to be whole, too, where a run ends with those.
+    fn check_best(&self) -> Result<()> {
+        let State::From(Some(epoch), _) = self.state else { return Ok(()) };
+        let best = final_epoch(&self.run.config, self.folder, epoch)?;
+        if best == epoch {
+            return Ok(());
+        }
+        check_model(self.folder, best).map_err(|fault| {
+            let needed = format!("the weights of epoch {best}, the best so far, which \"keep\": \"best\" ends with");
+            Error::run_folder(self.folder.path(), format!("{fault}; needed: {needed}, or a new run"))
+        })
+    }
+}
+
+/// The epoch of the newest whole checkpoint; `None` for a run that has none yet.
+fn newest_whole(folder: &RunFolder, was_begun: bool, notes: &mut Vec<String>) -> Result<Option<usize>> {
+    let rows = folder.rows()?; // Damaged ones are named by their line.
+    let mut faults = Vec::new();
+    for epoch in folder.epochs_with_files().into_iter().rev() {
+        match check_checkpoint(folder, epoch) {
+            Err(fault) => faults.push(fault),
+            Ok(()) if !was_begun => {
+                let problem = format!("{} is missing, though there are checkpoints", record::RECORD);
+                return Err(Error::run_folder(folder.path(), format!("{problem}; needed: the file, or a new run")));
+            }
+            Ok(()) => {
+                if !faults.is_empty() {
+                    notes.push(format!("{}; going back to epoch {epoch}", faults.join("; ")));
+                }
+                return Ok(Some(epoch));
+            }
+        }
+    }
+    let seen = rows.iter().map(|row| row.epoch).max().unwrap_or(0);
+    // Rows are written before the checkpoint, so those of the first epoch may be there alone.
+    if folder.has_manifests() || seen > 1 {
+        if faults.is_empty() {
+            faults.push(format!("checkpoint/ has no checkpoint, though {METRICS} has rows of {seen} epochs"));
+        }
+        let problem = format!("nothing whole is left to go on from: {}", faults.join("; "));
+        return Err(Error::run_folder(
+            folder.path(),
+            format!("{problem}; needed: the files as they were, or a new run"),
+        ));
+    }
+    if was_begun {
+        faults.push("no epoch was saved".into());
+        notes.push(format!("{}; starting at epoch 1", faults.join("; ")));
+    }
+    Ok(None)
+}

@@ -1,0 +1,306 @@
+//! Import: public weights into a model, from PyTorch's checkpoints (pickle or zip) and from safetensors.
+//!
+//! Files are known by their content and read by `burn-store`; nothing in a pickle is executed. Names follow from the
+//! architecture ([`Layer::public_names`](burn_forward::network::Layer::public_names)), so there is no table of keys. What wrappers
+//! (`module.`, `_orig_mod.`) and dictionaries (`state_dict`, `net`, `model`) put in front of the names is found by the names
+//! behind it: of all prefixes in the file the one under which most of the network's tensors are. What lies outside of it,
+//! such as an optimiser's state, is not read. Of two sets of weights in one file the plain ones are taken, and not their
+//! moving average.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::store::burn_pack::Tensor as StoredTensor;
+use burn::store::{ModuleStore, PytorchStore, SafetensorsStore};
+use burn::tensor::{Tensor, TensorData};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::public_names::{self, PublicTensor};
+use burn_forward::data::DataFolders;
+use burn_forward::model::LocalModel;
+use burn_forward::parameters::is_running_statistic;
+use burn_forward::{Error, Result};
+
+/// Weights that a run starts from.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `file` | required | | a PyTorch checkpoint or a safetensors file; absolute, or relative to the config's folder, the current one, or `weights` in the data folder |
+/// | `classifier` | true | | whether the file's classifier is taken too; off starts with a fresh one, for other classes |
+/// | `freeze` | 0 | 0 to layers - 1 | so many layers from the input on do not learn and have no heads |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WeightsConfig {
+    /// The file.
+    pub file: String,
+    /// Whether the file's classifier is taken too.
+    #[serde(default = "yes")]
+    pub classifier: bool,
+    /// Layers from the input on that do not learn.
+    #[serde(default)]
+    pub freeze: usize,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl WeightsConfig {
+    /// The file, where it is.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if it is in none of the places, with these.
+    pub fn resolve(&self, folders: &DataFolders) -> Result<PathBuf> {
+        let mut candidates: Vec<PathBuf> = folders.config.iter().map(|folder| folder.join(&self.file)).collect();
+        candidates.push(PathBuf::from(&self.file));
+        candidates.extend(folders.root().ok().map(|root| root.join("weights").join(&self.file)));
+        if let Some(file) = candidates.iter().find(|file| file.is_file()) {
+            return Ok(file.clone());
+        }
+        let places: Vec<String> = candidates.iter().map(|c| c.display().to_string()).collect();
+        Err(Error::data(&self.file, format!("no such file at {}", places.join(", ")), "the file of $.weights.file"))
+    }
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// Tensors in the file, or in the part of it that was read.
+    pub tensors: usize,
+    /// Numbers that are now parameters of the model (running statistics of batch normalisation are none).
+    pub parameters: usize,
+    /// What stands in front of the tensors' names in the file; empty where nothing does.
+    pub prefix: String,
+}
+
+type Stored = BTreeMap<String, StoredTensor>;
+
+/// The kinds of files that are read.
+const NEEDED: &str = "a PyTorch checkpoint or a safetensors file";
+
+/// The tensors of a file by name.
+fn read(path: &Path) -> Result<Stored> {
+    if !path.is_file() {
+        return Err(Error::data(path, "no such file", "a file of weights"));
+    }
+    let unreadable = |e: String| Error::data(path, e, NEEDED);
+    let tensors = match head(path)? {
+        Head::Foreign(what) => return Err(Error::data(path, what, NEEDED)),
+        Head::Safetensors => {
+            let mut store = SafetensorsStore::from_file(path);
+            store.get_all_tensors().map_err(|e| unreadable(e.to_string()))?.clone()
+        }
+        Head::Other => {
+            let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
+            store.get_all_tensors().map_err(|e| unreadable(e.to_string()))?.clone()
+        }
+    };
+    if tensors.is_empty() {
+        let needed = "a state dict; a model that was saved as a Python object has to be saved as one first";
+        return Err(Error::data(path, "no tensors", needed));
+    }
+    // `torch.compile` puts this in front of the names of whatever it compiled, be it a part.
+    Ok(tensors.into_iter().map(|(name, tensor)| (name.replace("_orig_mod.", ""), tensor)).collect())
+}
+
+/// What a file is by its first bytes.
+enum Head {
+    Safetensors,
+    /// Something that is no file of weights.
+    Foreign(&'static str),
+    /// PyTorch's, as far as one can see.
+    Other,
+}
+
+fn head(path: &Path) -> Result<Head> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    file.take(64).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
+    // The length of a JSON object, and the object.
+    let length = bytes.first_chunk::<8>().map(|length| u64::from_le_bytes(*length));
+    Ok(match &bytes[..] {
+        [] => Head::Foreign("an empty file"),
+        [_, _, _, _, _, _, _, _, b'{', ..] if length.is_some_and(|length| length <= 100_000_000) => Head::Safetensors,
+        start if start.starts_with(b"version https://git-lfs") => {
+            Head::Foreign("a Git LFS pointer, which stands for the file")
+        }
+        start if start.trim_ascii_start().starts_with(b"<") => Head::Foreign("a page of HTML or XML"),
+        _ => Head::Other,
+    })
+}
+
+/// What stands in front of the names of the `wanted` tensors in the file; empty where none is there.
+fn prefix_of(wanted: &[PublicTensor], stored: &Stored) -> String {
+    let shapes: HashMap<&str, Vec<usize>> = wanted.iter().map(|t| (t.name.as_str(), t.shape())).collect();
+    // Tensors that fit by name, and of these the ones that fit by shape.
+    let mut fitting: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    for (name, tensor) in stored {
+        let starts = std::iter::once(0).chain(name.match_indices('.').map(|(dot, _)| dot + 1));
+        for (prefix, rest) in starts.map(|start| name.split_at(start)) {
+            if let Some(shape) = shapes.get(rest) {
+                let [named, fits] = fitting.entry(prefix).or_default();
+                *named += 1;
+                *fits += usize::from(tensor.shape.to_vec() == *shape);
+            }
+        }
+    }
+    let is_average = |prefix: &str| ["ema", "avg", "average", "swa"].iter().any(|word| prefix.contains(word));
+    let best = fitting
+        .into_iter()
+        .max_by_key(|(prefix, counts)| (*counts, !is_average(prefix), std::cmp::Reverse(prefix.len())));
+    best.map_or(String::new(), |(prefix, _)| prefix.to_owned())
+}
+
+/// What is in a file: its tensors by the first part of their names.
+fn outline<'a>(tensors: impl Iterator<Item = (&'a String, &'a StoredTensor)>) -> String {
+    let mut groups: Vec<(&str, String, usize)> = Vec::new();
+    for (name, tensor) in tensors {
+        let first = name.split('.').next().unwrap_or_default();
+        match groups.iter_mut().find(|(group, ..)| *group == first) {
+            Some((.., count)) => *count += 1,
+            None => groups.push((first, format!("{name} {:?}", tensor.shape.to_vec()), 1)),
+        }
+    }
+    let more = groups.len().saturating_sub(LISTED);
+    let named = groups.into_iter().take(LISTED).map(|(group, example, count)| match count {
+        1 => example,
+        _ => format!("{count} of {group} ({example}, ..)"),
+    });
+    let mut text = named.collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text += &format!(" and {more} more");
+    }
+    text
+}
+
+/// Most things that an error lists.
+const LISTED: usize = 12;
+
+/// The first value of a tensor that is NaN or infinite, in words.
+fn not_finite(values: &[f32]) -> Option<String> {
+    let place = values.iter().position(|value| !value.is_finite())?;
+    let count = values.iter().filter(|value| !value.is_finite()).count();
+    let more = if count > 1 { format!(" and {} more such values", count - 1) } else { String::new() };
+    Some(format!("{} at element {place}{more}", values[place]))
+}
+
+/// The model with the weights of a file; with `classifier`, those of its classifier too.
+///
+/// # Errors
+/// [`Error::Data`] if the file cannot be read, or names every tensor that is missing, unexpected, of another shape, or holds
+/// NaN or an infinity.
+pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(LocalModel, Imported)> {
+    let mut wanted: Vec<PublicTensor> = public_names::of_layers(&model).into_iter().flatten().collect();
+    let classifier_name = public_names::classifier_name(&model);
+    if classifier {
+        wanted.extend(public_names::of_classifier(&model));
+    }
+    let all = read(path)?;
+    let prefix = prefix_of(&wanted, &all);
+    let (inside, outside): (Stored, Stored) = all.into_iter().partition(|(name, _)| name.starts_with(&prefix));
+    let mut stored: Stored = inside.into_iter().map(|(name, t)| (name[prefix.len()..].to_owned(), t)).collect();
+    let tensors = stored.len();
+    let needed = "every tensor of the network in its shape and no other";
+    if !wanted.iter().any(|tensor| stored.contains_key(&tensor.name)) {
+        let example = wanted.first().map_or(String::new(), |t| format!(", such as {} {:?}", t.name, t.shape()));
+        let found = format!("no tensor of the network in {}", outline(stored.iter()));
+        return Err(Error::data(path, found, format!("{needed}{example}")));
+    }
+    if !classifier {
+        stored.retain(|name, _| name.strip_prefix(&classifier_name).is_none_or(|rest| !rest.starts_with('.')));
+    }
+    let (mut wrong, mut not_numbers) = (Vec::new(), Vec::new());
+    let mut values: HashMap<ParamId, TensorData> = HashMap::new();
+    let mut parameters = 0;
+    for tensor in wanted {
+        let Some(found) = stored.remove(&tensor.name) else {
+            wrong.push(format!("{} {:?} is missing", tensor.name, tensor.shape()));
+            continue;
+        };
+        if found.shape.to_vec() != tensor.shape() {
+            wrong.push(format!("{} is {:?} and not {:?}", tensor.name, found.shape.to_vec(), tensor.shape()));
+            continue;
+        }
+        if !is_running_statistic(&tensor.name) {
+            parameters += tensor.value.num_elements();
+        }
+        let (shape, dtype) = (found.shape.to_vec(), found.dtype);
+        let bytes = found.into_bytes().map_err(|e| Error::data(path, e.to_string(), "a whole file"))?;
+        let data = TensorData::from_bytes(bytes, shape.clone(), dtype);
+        let numbers: Vec<f32> = data.iter::<f32>().collect();
+        if let Some(value) = not_finite(&numbers) {
+            not_numbers.push(format!("{} with {value}", tensor.name));
+            continue;
+        }
+        let data = match shape[..] {
+            [rows, columns] => {
+                let turned = (0..columns * rows).map(|i| numbers[i % rows * columns + i / rows]).collect::<Vec<f32>>();
+                TensorData::new(turned, [columns, rows])
+            }
+            _ => TensorData::new(numbers, shape),
+        };
+        values.insert(tensor.id, data);
+    }
+    // A counter of steps that nothing here reads.
+    let unexpected = stored.into_iter().filter(|(name, _)| !name.ends_with("num_batches_tracked"));
+    wrong.extend(unexpected.map(|(name, t)| format!("{name} {:?} is unexpected", t.shape.to_vec())));
+    if !wrong.is_empty() {
+        let more = wrong.len().saturating_sub(LISTED);
+        wrong.truncate(LISTED);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        let under = if prefix.is_empty() { String::new() } else { format!(" under \"{prefix}\"") };
+        let beside = match outside.is_empty() {
+            true => String::new(),
+            false => format!("; beside it there is {}", outline(outside.iter())),
+        };
+        return Err(Error::data(path, format!("{}{more}{under}{beside}", wrong.join("; ")), needed));
+    }
+    if !not_numbers.is_empty() {
+        let more = not_numbers.len().saturating_sub(LISTED);
+        not_numbers.truncate(LISTED);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        return Err(Error::data(path, format!("{}{more}", not_numbers.join("; ")), "finite numbers"));
+    }
+    Ok((model.map(&mut Assign { values }), Imported { tensors, parameters, prefix }))
+}
+
+/// The first tensor of a model that holds NaN or an infinity, and the value.
+pub(crate) fn first_not_finite(model: &LocalModel) -> Option<(String, String)> {
+    struct Find {
+        path: Vec<String>,
+        found: Option<(String, String)>,
+    }
+    impl ModuleVisitor for Find {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.into());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if self.found.is_none() {
+                let values: Vec<f32> = param.val().into_data().iter::<f32>().collect();
+                self.found = not_finite(&values).map(|value| (self.path.join("."), value));
+            }
+        }
+    }
+    let mut find = Find { path: Vec::new(), found: None };
+    model.visit(&mut find);
+    find.found
+}
+
+/// Puts values in the place of parameters.
+struct Assign {
+    values: HashMap<ParamId, TensorData>,
+}
+
+impl ModuleMapper for Assign {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(value) = self.values.remove(&param.id) else { return param };
+        let trained = param.is_require_grad();
+        param.map(|old| Tensor::from_data(value, &old.device()).set_require_grad(trained))
+    }
+}

@@ -1,0 +1,201 @@
+//! What local learning is for: no graph of a block outlives the block's own step, whatever the schedule.
+//!
+//! Alone in their program and one at a time, since they count every byte that the program has allocated.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use burn::tensor::{Device, Tensor};
+use burn_forward::activation::{AnyActivation, RowShape};
+use burn_forward::data::{Batch, BatchKey};
+use burn_forward::model::LocalModel;
+use burn_forward::network::{ActivationFn, MlpConfig, Network, Partition};
+use burn_forward::normalise::Normaliser;
+use burn_forward::random::Seed;
+use burn_forward::rules::rule_entries;
+use burn_forward::tape::Tape;
+use burn_forward_train::config::RunConfig;
+use burn_forward_train::training::{ProgressRenderer, Run, RunFolder, RunOptions, Verbosity, train};
+use serde_json::{Value, json};
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: every call goes straight to the system's allocator.
+#[allow(unsafe_code, reason = "the trait asks for it")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();
+        PEAK.fetch_max(live, Relaxed);
+        // SAFETY: the caller's own promise.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's own promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Held by the test that runs.
+static ALONE: Mutex<()> = Mutex::new(());
+
+const ROWS: usize = 4096;
+const WIDTH: usize = 64;
+const CLASSES: usize = 4;
+/// Bytes of one activation; a block's parameters are a 60th of it.
+const ACTIVATION: usize = ROWS * WIDTH * size_of::<f32>();
+
+fn model(rule: &str, settings: &Value, depth: usize, device: &Device) -> LocalModel {
+    model_of(rule, settings, depth, (ActivationFn::Tanh, Normaliser::Rms), device)
+}
+
+fn model_of(
+    rule: &str,
+    settings: &Value,
+    depth: usize,
+    (activation, normalisation): (ActivationFn, Normaliser),
+    device: &Device,
+) -> LocalModel {
+    let row = rule_entries().into_iter().find(|row| row.name == rule).unwrap();
+    let spec = (row.parse)(settings, &rule_entries()).unwrap().0;
+    let net =
+        MlpConfig { widths: vec![WIDTH; depth], activation, dropout: 0.0, normalisation, init: Default::default() };
+    let layers = net.layers(RowShape::Features(WIDTH), Seed::new(0), device).unwrap();
+    let network = Network::new(layers, spec.partition().unwrap_or(Partition::LAYER)).unwrap();
+    let rule = spec.build(&network, CLASSES, Seed::new(0)).unwrap();
+    LocalModel::new(network, rule, Seed::new(0))
+}
+
+fn batch(device: &Device) -> Batch {
+    Batch {
+        inputs: AnyActivation::Features(Tensor::ones([ROWS, WIDTH], device)),
+        targets: Tensor::zeros([ROWS], device),
+        classes: CLASSES,
+        key: BatchKey { epoch: 1, index: 0, step: 0 },
+        samples: (0..ROWS as u32).collect(),
+    }
+}
+
+/// Largest number of bytes above what was there before a step, in a step.
+fn peak_of_a_step(model: &LocalModel, batch: &Batch) -> usize {
+    drop(model.learn(batch)); // parameters are made, threads started
+    let before = LIVE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    drop(model.learn(batch));
+    PEAK.load(Relaxed) - before
+}
+
+/// Whether every block learns as soon as it has run: the rule is local, and its signal needs no pass of the network.
+fn learns_on_the_way(model: &LocalModel, batch: &Batch) -> bool {
+    let pass = model.rule.begin(&model.network, batch, model.context(batch), &mut Tape::new(()));
+    pass.error.is_none() && pass.logits.is_none()
+}
+
+#[test]
+fn of_a_rectified_layer_only_the_output_is_kept() {
+    let _alone = ALONE.lock();
+    let device = Device::flex().autodiff();
+    let batch = batch(&device);
+    let of_layers = |depth| {
+        let layer = (ActivationFn::Relu, Normaliser::None);
+        peak_of_a_step(&model_of("backprop", &json!({}), depth, layer, &device), &batch)
+    };
+    let growth = (of_layers(12) as f64 - of_layers(3) as f64) / 9.0 / ACTIVATION as f64;
+    // With Burn's own rectifier, which keeps what it rectifies, it is 2.
+    assert!((0.9..1.2).contains(&growth), "back-propagation keeps {growth} activations per layer");
+}
+
+#[test]
+fn memory_does_not_grow_with_depth() {
+    let _alone = ALONE.lock();
+    let device = Device::flex().autodiff();
+    let batch = batch(&device);
+    let mut flat = Vec::new();
+    let settings = |name: &str| match name {
+        // Hard negatives, the default, are sampled after a pass of the whole network.
+        "forward-forward" => json!({"negatives": "wrong", "softmax-head": false}),
+        _ => json!({}),
+    };
+    for row in rule_entries() {
+        let settings = settings(row.name);
+        let local = (row.parse)(&settings, &rule_entries()).unwrap().0.is_local();
+        let [shallow, deep] = [3, 12].map(|depth| model(row.name, &settings, depth, &device));
+        let growth = (peak_of_a_step(&deep, &batch) as f64 - peak_of_a_step(&shallow, &batch) as f64) / 9.0;
+        let growth = growth / ACTIVATION as f64;
+        println!("{}: {growth:.2} activations per layer", row.name);
+        if local && deep.network.len() > 1 && learns_on_the_way(&deep, &batch) {
+            // 0.02 are the gradients; the scores of all rows would be 0.06 more.
+            assert!(growth < 0.05, "{}: a step keeps {growth} activations per layer", row.name);
+            flat.push(row.name);
+        } else {
+            // The instrument sees a graph where there is one.
+            assert!(growth > 1.0, "{}: a step keeps {growth} activations per layer", row.name);
+        }
+    }
+    assert!(["drtp", "forward-forward", "mono-forward"].iter().all(|name| flat.contains(name)), "{flat:?}");
+
+    // And block by block: what is left of a block that has learned is its output and its gradients.
+    for name in flat {
+        let model = model(name, &settings(name), 4, &device);
+        drop(model.learn(&batch));
+        let mut tape = Tape::new(());
+        let mut pass = model.rule.begin(&model.network, &batch, model.context(&batch), &mut tape);
+        let mut held = Vec::new();
+        for (index, block) in model.network.blocks().iter().enumerate() {
+            model.rule.learn_block(index, block, &mut pass, &mut tape);
+            held.push(LIVE.load(Relaxed) as f64 / ACTIVATION as f64);
+        }
+        for pair in held.windows(2) {
+            assert!((pair[1] - pair[0]).abs() < 0.25, "{name}: held after each block {held:?}");
+        }
+    }
+}
+
+/// Samples of the training set.
+const DIGITS: usize = 1437;
+
+/// Largest number of bytes above what was there before, in a whole run of one epoch per block.
+fn peak_of_a_greedy_run(depth: usize) -> usize {
+    let config = json!({
+        "data": {"name": "digits"},
+        "network": {"name": "mlp", "widths": vec![WIDTH; depth]},
+        "rule": {"name": "mono-forward"},
+        "schedule": {"name": "greedy"},
+        "training": {"epochs": 1, "batch-size": 32, "eval-batch-size": 32, "workers": 0},
+        "optimizer": {"name": "adam", "lr": 0.001},
+    });
+    let config = RunConfig::from_value("greedy", config, &[], &burn_forward_train::registry()).unwrap();
+    let options = RunOptions {
+        device_name: "flex".into(),
+        folders: Default::default(),
+        interrupter: Default::default(),
+        command: String::new(),
+        git_revision: None,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(folder.path().join("run")).unwrap();
+    let before = LIVE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let run = Run::prepare(config, options).unwrap();
+    train(&run, &folder, Box::new(ProgressRenderer::new(Verbosity::Quiet))).unwrap();
+    PEAK.load(Relaxed) - before
+}
+
+#[test]
+fn memory_of_a_greedy_run_does_not_grow_with_depth() {
+    let _alone = ALONE.lock();
+    peak_of_a_greedy_run(2); // threads started, data read once
+    let [shallow, deep] = [2, 10].map(|depth| peak_of_a_greedy_run(depth) as f64);
+    let growth = (deep - shallow) / (8 * DIGITS * WIDTH * size_of::<f32>()) as f64;
+    println!("greedy: {growth:.2} activations of the training set per layer");
+    // 0.7: weights, gradients, moments, checkpoints, evaluation. It is 12 when graphs of finished blocks stay.
+    assert!(growth < 2.0, "a greedy run keeps {growth} activations of the training set per layer");
+}

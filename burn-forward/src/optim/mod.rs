@@ -1,0 +1,545 @@
+//! Optimisers and learning-rate schedules from a config, all of them Burn's own.
+
+mod muon;
+
+use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
+use burn::module::ParamGroup;
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{
+    AdafactorConfig, AdamConfig, AdamWConfig, AdjustLrFn, ModuleOptimizer, MuonConfig, RmsPropConfig, SgdConfig,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use self::muon::MatrixMuon;
+use crate::parameters::paths_of_block;
+use crate::{ConfigError, Error, Result};
+
+/// The optimisers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerName {
+    /// Stochastic gradient descent, with momentum.
+    Sgd,
+    /// Adam (Kingma and Ba 2015).
+    Adam,
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+    #[serde(rename = "adamw")]
+    AdamW,
+    /// RMSprop (Tieleman and Hinton 2012).
+    #[serde(rename = "rmsprop")]
+    RmsProp,
+    /// Muon on the weight matrices of the network and on its kernels as matrices `[C_out, C_in k_h k_w]`, AdamW on everything
+    /// else (Jordan 2024); the rate is scaled to that of AdamW.
+    Muon,
+    /// Adafactor (Shazeer and Stern 2018).
+    Adafactor,
+}
+
+/// Gradient clipping, per parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClipConfig {
+    /// Largest norm of a parameter's gradient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1e-12))]
+    pub norm: Option<f64>,
+    /// Largest absolute value of an entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1e-12))]
+    pub value: Option<f64>,
+}
+
+/// How the learning rate changes over the run. `t` is the step, `T` their number.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LrSchedule {
+    /// `lr` throughout.
+    #[default]
+    Constant,
+    /// `min + (1 - min) (1 + cos(pi t/T))/2`, times `lr`.
+    Cosine {
+        /// Fraction of `lr` to end at; default 0.
+        #[serde(default)]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        min: f64,
+    },
+    /// Straight from `lr` to `end lr`.
+    Linear {
+        /// Fraction of `lr` to end at; default 0.
+        #[serde(default)]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        end: f64,
+    },
+    /// Times `gamma` every `fraction` of the run.
+    Step {
+        /// Fraction of the run between two changes; default 1/3.
+        #[serde(default = "third")]
+        #[schemars(range(min = 0.001, max = 1.0))]
+        fraction: f64,
+        /// Factor of a change; default 0.1.
+        #[serde(default = "tenth")]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        gamma: f64,
+    },
+    /// `lr` for the first half, then straight to zero (Hinton 2022).
+    Hinton,
+}
+
+fn third() -> f64 {
+    1.0 / 3.0
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+impl OptimizerName {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Sgd, Self::Adam, Self::AdamW, Self::RmsProp, Self::Muon, Self::Adafactor];
+
+    /// Its name in a config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::Adam => "adam",
+            Self::AdamW => "adamw",
+            Self::RmsProp => "rmsprop",
+            Self::Muon => "muon",
+            Self::Adafactor => "adafactor",
+        }
+    }
+}
+
+impl LrSchedule {
+    /// Factor on the learning rate at step `t` (from 0) of `total`.
+    pub fn factor(self, t: usize, total: usize) -> f64 {
+        let progress = (t as f64 / total.max(1) as f64).min(1.0);
+        match self {
+            Self::Constant => 1.0,
+            Self::Cosine { min } => min + (1.0 - min) * (1.0 + (std::f64::consts::PI * progress).cos()) / 2.0,
+            Self::Linear { end } => 1.0 + (end - 1.0) * progress,
+            Self::Step { fraction, gamma } => gamma.powi((progress / fraction) as i32),
+            Self::Hinton => (2.0 * (1.0 - progress)).min(1.0),
+        }
+    }
+}
+
+/// The optimiser.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `name` | required | sgd, adam, adamw, rmsprop, muon, adafactor | |
+/// | `lr` | required | > 0 | learning rate |
+/// | `momentum` | 0.9 (muon 0.95) | [0, 1) | sgd, rmsprop, muon |
+/// | `dampening` | 0 | [0, 1] | sgd: the gradient enters the velocity times `1 - dampening` |
+/// | `nesterov` | false | | sgd |
+/// | `betas` | [0.9, 0.999] | [0, 1) | adam, adamw, muon's companion |
+/// | `epsilon` | 1e-8 | > 0 | adam, adamw, rmsprop, muon's companion |
+/// | `weight-decay` | 0 | >= 0 | decoupled for adamw, muon and adafactor; in the gradient for the others |
+/// | `decay-bias` | true | | whether biases decay too; needs a `weight-decay` above 0 |
+/// | `clip` | none | | `{"norm": x}` or `{"value": x}`, per parameter |
+/// | `schedule` | constant | | see [`LrSchedule`] |
+/// | `block-lr` | none | one > 0 per block | learning rate of every block and of [what the rule has for it](crate::parameters::Owner) |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Which optimiser.
+    pub name: OptimizerName,
+    /// Learning rate.
+    #[schemars(range(min = 1e-12, max = 1e3))]
+    pub lr: f64,
+    /// Momentum, for sgd, rmsprop (default 0.9) and muon (default 0.95).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 0.999999))]
+    pub momentum: Option<f64>,
+    /// Dampening of the gradient on its way into the velocity, for sgd; default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub dampening: Option<f64>,
+    /// Nesterov momentum, for sgd; default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nesterov: Option<bool>,
+    /// Decay rates of the running means of gradients and their squares, for adam, adamw and muon's companion; default
+    /// [0.9, 0.999].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    // Nearer to 1 is 1 in single precision, and the mean is never corrected.
+    #[schemars(inner(range(min = 0.0, max = 0.999999)))]
+    pub betas: Option<[f64; 2]>,
+    /// Guard against division by zero, for adam, adamw, rmsprop and muon's companion; default 1e-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1e-30, max = 1.0))]
+    pub epsilon: Option<f64>,
+    /// Weight decay.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub weight_decay: f64,
+    /// Whether biases decay too; default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decay_bias: Option<bool>,
+    /// Gradient clipping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<ClipConfig>,
+    /// Learning-rate schedule.
+    #[serde(default)]
+    pub schedule: LrSchedule,
+    /// Learning rate of every block and its head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(inner(range(min = 1e-12, max = 1e3)))]
+    pub block_lr: Option<Vec<f64>>,
+}
+
+/// Parameters of a rule that need an optimiser of their own, whatever the config says for the network.
+#[derive(Debug, Clone)]
+pub struct ParameterGroup {
+    /// Prefix of the parameters' paths, `rule.softmax`.
+    pub path: String,
+    /// Their optimiser and learning rate; the run's schedule applies to it.
+    pub optimizer: OptimizerConfig,
+}
+
+const BETAS: [f64; 2] = [0.9, 0.999];
+const EPSILON: f64 = 1e-8;
+
+/// Paths of the parameters that Muon updates.
+const MATRICES: &str = r"^network\..*\.weight$";
+
+fn group(pattern: &str) -> Result<ParamGroup> {
+    ParamGroup::from_regex(pattern).map_err(|e| Error::burn("parameter group", format!("{e:?}")))
+}
+
+impl OptimizerConfig {
+    /// An optimiser with every other setting at its default.
+    pub fn new(name: OptimizerName, lr: f64) -> Self {
+        Self {
+            name,
+            lr,
+            momentum: None,
+            dampening: None,
+            nesterov: None,
+            betas: None,
+            epsilon: None,
+            weight_decay: 0.0,
+            decay_bias: None,
+            clip: None,
+            schedule: LrSchedule::Constant,
+            block_lr: None,
+        }
+    }
+
+    /// The settings in force: every default of this optimiser filled in, and nothing that has no effect on it.
+    #[must_use]
+    pub fn resolved(&self) -> Self {
+        use OptimizerName as N;
+        let is = |names: &[N]| names.contains(&self.name);
+        let momentum = self.momentum.or_else(|| self.default_momentum());
+        Self {
+            momentum,
+            // They say how the gradient enters the velocity, and without momentum there is none.
+            dampening: (is(&[N::Sgd]) && momentum != Some(0.0)).then(|| self.dampening.unwrap_or(0.0)),
+            nesterov: (is(&[N::Sgd]) && momentum != Some(0.0)).then(|| self.nesterov.unwrap_or(false)),
+            betas: is(&[N::Adam, N::AdamW, N::Muon]).then(|| self.betas.unwrap_or(BETAS)),
+            epsilon: is(&[N::Adam, N::AdamW, N::Muon, N::RmsProp]).then(|| self.epsilon.unwrap_or(EPSILON)),
+            decay_bias: (self.weight_decay > 0.0).then(|| self.decay_bias.unwrap_or(true)),
+            ..self.clone()
+        }
+    }
+
+    /// Momentum where the config names none; `None` for optimisers without one.
+    fn default_momentum(&self) -> Option<f64> {
+        match self.name {
+            OptimizerName::Sgd | OptimizerName::RmsProp => Some(0.9),
+            OptimizerName::Muon => Some(0.95),
+            OptimizerName::Adam | OptimizerName::AdamW | OptimizerName::Adafactor => None,
+        }
+    }
+
+    /// Contradictions between settings; ranges are the schema's business.
+    pub fn check(&self, blocks: Option<usize>) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        let only = |errors: &mut Vec<ConfigError>, given: bool, key: &str, names: &[OptimizerName], words: &str| {
+            if given && !names.contains(&self.name) {
+                errors.push(ConfigError::new(
+                    format!("$.optimizer.{key}"),
+                    format!("has no effect here; it belongs to {words}"),
+                ));
+            }
+        };
+        use OptimizerName as N;
+        only(&mut errors, self.momentum.is_some(), "momentum", &[N::Sgd, N::RmsProp, N::Muon], "sgd, rmsprop and muon");
+        only(&mut errors, self.dampening.is_some(), "dampening", &[N::Sgd], "sgd");
+        // False says what is so anyway; run folders of older versions have it beside every optimiser.
+        only(&mut errors, self.nesterov == Some(true), "nesterov", &[N::Sgd], "sgd");
+        let adaptive = "adam, adamw and muon";
+        only(&mut errors, self.betas.is_some(), "betas", &[N::Adam, N::AdamW, N::Muon], adaptive);
+        let guarded = "adam, adamw, rmsprop and muon";
+        only(&mut errors, self.epsilon.is_some(), "epsilon", &[N::Adam, N::AdamW, N::Muon, N::RmsProp], guarded);
+        if let Some(clip) = &self.clip
+            && clip.norm.is_some() == clip.value.is_some()
+        {
+            errors.push(ConfigError::new("$.optimizer.clip", "needs exactly one of \"norm\" and \"value\""));
+        }
+        if let (Some(rates), Some(blocks)) = (&self.block_lr, blocks)
+            && rates.len() != blocks
+        {
+            errors.push(ConfigError::new(
+                "$.optimizer.block-lr",
+                format!("number of rates is {}; needed: {blocks}, one for each block", rates.len()),
+            ));
+        }
+        errors
+    }
+
+    /// The optimiser of a block's parameter, by its path behind `network.blocks.<k>`.
+    pub fn of_network(&self, path: &[String]) -> OptimizerName {
+        match self.name {
+            OptimizerName::Muon if path.last().is_none_or(|name| name != "weight") => OptimizerName::AdamW,
+            name => name,
+        }
+    }
+
+    fn clipping(&self) -> Option<GradientClipping> {
+        let clip = self.clip?;
+        let config = match (clip.norm, clip.value) {
+            (Some(norm), _) => GradientClippingConfig::Norm(norm as f32),
+            (None, Some(value)) => GradientClippingConfig::Value(value as f32),
+            (None, None) => return None,
+        };
+        Some(config.init())
+    }
+
+    /// The optimiser for a whole [`LocalModel`](crate::model::LocalModel), with the rule's own `groups`.
+    ///
+    /// # Errors
+    /// [`Error::Burn`] if Burn refuses a parameter group.
+    pub fn optimizer(&self, groups: &[ParameterGroup]) -> Result<ModuleOptimizer> {
+        // The first optimiser of a `ModuleOptimizer` must match everything; the last that matches a parameter counts.
+        let mut optimizer = ModuleOptimizer::from(SgdConfig::new().build());
+        optimizer = self.add_to(optimizer, "")?;
+        for g in groups {
+            optimizer = g.optimizer.add_to(optimizer, &format!("^{}", regex_escape(&g.path)))?;
+        }
+        Ok(optimizer)
+    }
+
+    /// Adds this optimiser for parameters whose path matches `prefix`, a regular expression.
+    fn add_to(&self, optimizer: ModuleOptimizer, prefix: &str) -> Result<ModuleOptimizer> {
+        let everything = group(prefix)?;
+        let biases = group(&format!(r"{prefix}.*\.bias$"))?;
+        let clip = self.clipping();
+        let momentum = self.momentum.or_else(|| self.default_momentum()).unwrap_or(0.0);
+        let velocity = MomentumConfig {
+            momentum,
+            dampening: self.dampening.unwrap_or(0.0),
+            nesterov: self.nesterov.unwrap_or(false),
+        };
+        let [beta_1, beta_2] = self.betas.unwrap_or(BETAS).map(|b| b as f32);
+        let epsilon = self.epsilon.unwrap_or(EPSILON) as f32;
+        let with = |optimizer: ModuleOptimizer, at: ParamGroup, decay: f64| {
+            let penalty = (decay > 0.0).then_some(WeightDecayConfig { penalty: decay as f32 });
+            match self.name {
+                OptimizerName::Sgd => {
+                    let velocity = (momentum > 0.0).then(|| velocity.clone());
+                    let built = SgdConfig::new().with_momentum(velocity).with_weight_decay(penalty).build();
+                    optimizer.with_group(at, built, clip.clone())
+                }
+                OptimizerName::Adam => {
+                    let built = AdamConfig::new()
+                        .with_beta_1(beta_1)
+                        .with_beta_2(beta_2)
+                        .with_epsilon(epsilon)
+                        .with_weight_decay(penalty)
+                        .build();
+                    optimizer.with_group(at, built, clip.clone())
+                }
+                OptimizerName::AdamW | OptimizerName::Muon => {
+                    let built = AdamWConfig::new()
+                        .with_beta_1(beta_1)
+                        .with_beta_2(beta_2)
+                        .with_epsilon(epsilon)
+                        .with_weight_decay(decay as f32)
+                        .build();
+                    optimizer.with_group(at, built, clip.clone())
+                }
+                OptimizerName::RmsProp => {
+                    let built = RmsPropConfig::new()
+                        .with_momentum(momentum as f32)
+                        .with_epsilon(epsilon)
+                        .with_weight_decay(penalty)
+                        .build();
+                    optimizer.with_group(at, built, clip.clone())
+                }
+                OptimizerName::Adafactor => {
+                    let built = AdafactorConfig::new().with_weight_decay(decay as f32).build();
+                    optimizer.with_group(at, built, clip.clone())
+                }
+            }
+        };
+        let mut optimizer = with(optimizer, everything, self.weight_decay);
+        if self.weight_decay > 0.0 && self.decay_bias == Some(false) {
+            optimizer = with(optimizer, biases, 0.0);
+        }
+        // A rule's own parameters are none of the network's.
+        if self.name == OptimizerName::Muon && prefix.is_empty() {
+            let matrices = group(MATRICES)?;
+            let penalty = (self.weight_decay > 0.0).then_some(WeightDecayConfig { penalty: self.weight_decay as f32 });
+            let built = MuonConfig::new()
+                .with_momentum(MomentumConfig { momentum, dampening: 0.0, nesterov: true })
+                .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+                .with_weight_decay(penalty)
+                .build();
+            optimizer = optimizer.with_group(matrices, MatrixMuon(built), clip.clone());
+        }
+        Ok(optimizer)
+    }
+
+    /// The learning rate of every parameter at every one of `total` steps.
+    ///
+    /// # Errors
+    /// [`Error::Burn`] if Burn refuses a parameter group.
+    pub fn scheduler(&self, groups: &[ParameterGroup], total: usize) -> Result<ModuleLrScheduler> {
+        let plan = |lr: f64| LrPlan { lr, schedule: self.schedule, total, step: 0 };
+        let mut scheduler = ModuleLrScheduler::new(plan(self.lr));
+        for (block, lr) in self.block_lr.iter().flatten().enumerate() {
+            scheduler = scheduler.with_group(group(&paths_of_block(block))?, plan(*lr));
+        }
+        for g in groups {
+            scheduler = scheduler.with_group(group(&format!("^{}", regex_escape(&g.path)))?, plan(g.optimizer.lr));
+        }
+        Ok(scheduler)
+    }
+}
+
+fn regex_escape(path: &str) -> String {
+    path.replace('.', r"\.")
+}
+
+/// A schedule as one closed form over Burn's scheduler trait: its whole state is the step.
+#[derive(Debug, Clone)]
+struct LrPlan {
+    lr: f64,
+    schedule: LrSchedule,
+    total: usize,
+    step: usize,
+}
+
+impl LrScheduler for LrPlan {
+    fn step(&mut self) -> f64 {
+        let lr = self.lr * self.schedule.factor(self.step, self.total);
+        self.step += 1;
+        lr
+    }
+
+    fn to_record(&self) -> LrSchedulerRecord {
+        LrSchedulerRecord::new().with_scalar("step", self.step as u64)
+    }
+
+    fn load_record(&mut self, record: LrSchedulerRecord) {
+        if let Some(step) = record.scalar::<u64>("step") {
+            self.step = step as usize;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_at_their_ends() {
+        let at = |s: LrSchedule, t: usize| s.factor(t, 100);
+        assert_eq!(at(LrSchedule::Constant, 99), 1.0);
+        assert_eq!(at(LrSchedule::Linear { end: 0.5 }, 0), 1.0);
+        assert!((at(LrSchedule::Linear { end: 0.5 }, 100) - 0.5).abs() < 1e-12);
+        assert!((at(LrSchedule::Cosine { min: 0.1 }, 100) - 0.1).abs() < 1e-12);
+        assert!((at(LrSchedule::Cosine { min: 0.0 }, 50) - 0.5).abs() < 1e-12);
+        assert_eq!(at(LrSchedule::Hinton, 49), 1.0);
+        assert!((at(LrSchedule::Hinton, 75) - 0.5).abs() < 1e-12);
+        assert_eq!(at(LrSchedule::Hinton, 100), 0.0);
+        let step = LrSchedule::Step { fraction: 0.25, gamma: 0.1 };
+        assert!((at(step, 24) - 1.0).abs() < 1e-12 && (at(step, 60) - 0.01).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_loaded_plan_goes_on_where_it_was() {
+        let mut a = LrPlan { lr: 0.1, schedule: LrSchedule::Hinton, total: 10, step: 0 };
+        for _ in 0..7 {
+            a.step();
+        }
+        let mut b = LrPlan { step: 0, ..a.clone() };
+        b.load_record(a.to_record());
+        assert_eq!(a.step(), b.step());
+    }
+
+    #[test]
+    fn names_are_those_of_configs() {
+        for name in OptimizerName::ALL {
+            assert_eq!(serde_json::to_value(name).unwrap(), name.name());
+        }
+    }
+
+    #[test]
+    fn settings_without_effect_are_reported() {
+        let c = OptimizerConfig { momentum: Some(0.5), ..OptimizerConfig::new(OptimizerName::Adam, 1e-3) };
+        assert_eq!(c.check(None)[0].path, "$.optimizer.momentum");
+        let c = OptimizerConfig { block_lr: Some(vec![0.1]), ..OptimizerConfig::new(OptimizerName::Adam, 1e-3) };
+        assert_eq!(c.check(Some(2)).len(), 1);
+        let c = OptimizerConfig { betas: Some(BETAS), ..OptimizerConfig::new(OptimizerName::Sgd, 1e-3) };
+        assert_eq!(c.check(None)[0].path, "$.optimizer.betas");
+        let nesterov = |used| {
+            let c = OptimizerConfig { nesterov: Some(used), ..OptimizerConfig::new(OptimizerName::Adam, 1e-3) };
+            c.check(None).len()
+        };
+        assert_eq!((nesterov(true), nesterov(false)), (1, 0));
+    }
+
+    /// What the table above says of every optimiser: its own settings with their defaults, and no others.
+    #[test]
+    fn resolved_settings_are_those_in_force() {
+        use serde_json::json;
+        let of = |given: serde_json::Value| {
+            let config: OptimizerConfig = serde_json::from_value(given).unwrap();
+            let resolved = config.resolved();
+            assert_eq!(resolved.resolved(), resolved);
+            assert_eq!(resolved.check(None), [], "what is resolved can be read back");
+            serde_json::to_value(resolved).unwrap()
+        };
+        let constant = json!({"name": "constant"});
+        for (given, expected) in [
+            (
+                json!({"name": "sgd", "lr": 0.1}),
+                json!({"name": "sgd", "lr": 0.1, "momentum": 0.9, "dampening": 0.0, "nesterov": false, "weight-decay": 0.0,
+                    "schedule": constant}),
+            ),
+            (
+                json!({"name": "sgd", "lr": 0.1, "momentum": 0, "weight-decay": 0.1}),
+                json!({"name": "sgd", "lr": 0.1, "momentum": 0.0, "weight-decay": 0.1, "decay-bias": true,
+                    "schedule": constant}),
+            ),
+            (
+                json!({"name": "adam", "lr": 0.1}),
+                json!({"name": "adam", "lr": 0.1, "betas": [0.9, 0.999], "epsilon": 1e-8, "weight-decay": 0.0,
+                    "schedule": constant}),
+            ),
+            (
+                json!({"name": "muon", "lr": 0.1}),
+                json!({"name": "muon", "lr": 0.1, "momentum": 0.95, "betas": [0.9, 0.999], "epsilon": 1e-8,
+                    "weight-decay": 0.0, "schedule": constant}),
+            ),
+            (
+                json!({"name": "rmsprop", "lr": 0.1}),
+                json!({"name": "rmsprop", "lr": 0.1, "momentum": 0.9, "epsilon": 1e-8, "weight-decay": 0.0,
+                    "schedule": constant}),
+            ),
+            (
+                json!({"name": "adafactor", "lr": 0.1}),
+                json!({"name": "adafactor", "lr": 0.1, "weight-decay": 0.0, "schedule": constant}),
+            ),
+        ] {
+            assert_eq!(of(given), expected);
+        }
+    }
+}

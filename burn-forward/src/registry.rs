@@ -1,0 +1,51 @@
+//! The registry: what a config may name.
+
+use crate::data::DataEntry;
+use crate::network::{NetworkEntry, network_entries};
+use crate::rules::{RuleEntry, rule_entries};
+use crate::{Error, Result};
+
+/// Name of the definition of all rules in the schema of a config: a rule that takes another rule's settings refers to it.
+pub const RULE_DEFINITION: &str = "Rule";
+
+/// What a config may name: rules, networks and data sets. Other crates add their rows.
+#[derive(Clone)]
+pub struct Registry {
+    /// Learning rules.
+    pub rules: Vec<RuleEntry>,
+    /// Architectures.
+    pub networks: Vec<NetworkEntry>,
+    /// Data sets.
+    pub data: Vec<DataEntry>,
+}
+
+/// The rules and networks of this crate, and no data set.
+impl Default for Registry {
+    fn default() -> Self {
+        Self { rules: rule_entries(), networks: network_entries(), data: Vec::new() }
+    }
+}
+
+impl Registry {
+    /// Checks that every rule, every network and every data set has a name of its own: a config says no more than that.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] with the first name that stands for two.
+    pub fn check(&self) -> Result<()> {
+        let kinds: [(&str, Vec<&str>); 3] = [
+            ("rules", self.rules.iter().map(|row| row.name).collect()),
+            ("networks", self.networks.iter().map(|row| row.name).collect()),
+            ("data sets", self.data.iter().map(|row| row.name).collect()),
+        ];
+        for (kind, names) in kinds {
+            for name in &names {
+                let count = names.iter().filter(|other| *other == name).count();
+                if count > 1 {
+                    let what = format!("number of {kind} called \"{name}\"");
+                    return Err(Error::argument("Registry", what, count, "1: a row is found by its name"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
