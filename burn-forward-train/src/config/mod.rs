@@ -1,3 +1,8 @@
+//! Configs: JSON that people write. Every mistake of a file is found before anything is read or run.
+//!
+//! A file passes through [`document::parse_document`] (syntax, duplicate keys), [`overrides::apply`] (`--set`),
+//! [`schema::check`] (all mistakes at once) and [`document::parse`] (the typed config).
+
 pub mod document;
 pub mod overrides;
 pub mod paths;
