@@ -6,9 +6,13 @@ use burn_forward::{ConfigError, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::set::{GraphData, GraphSet};
+use super::features::RowScale;
+use super::graph_data::GraphData;
+use super::graph_set::GraphSet;
+use super::links::LinkConfig;
 use super::split::SplitConfig;
 use super::{folder, karate, npz};
+use crate::graph::Sampler;
 
 /// The graphs that can be named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,19 +56,6 @@ impl GraphName {
     }
 }
 
-/// What is done to a row of features, before anything else sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RowScale {
-    /// Nothing.
-    #[default]
-    None,
-    /// Divided by the sum of its absolute values, so that rows of counts sum to 1.
-    Sum,
-    /// Divided by its length.
-    L2,
-}
-
 /// What is to be learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -83,34 +74,6 @@ pub struct SamplingConfig {
     /// Neighbours that are drawn of every node, per layer, from the training nodes outwards.
     #[schemars(length(min = 1, max = 100), inner(range(min = 1, max = 1_000_000)))]
     pub fan_outs: Vec<usize>,
-}
-
-/// Which edges are hidden for link prediction.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct LinkConfig {
-    /// Fraction of the edges held out for validation; default 0.16.
-    #[serde(default = "link_validation")]
-    #[schemars(range(min = 0.0, max = 0.8))]
-    pub validation: f64,
-    /// Fraction of the edges held out for the test; default 0.2.
-    #[serde(default = "link_test")]
-    #[schemars(range(min = 0.01, max = 0.8))]
-    pub test: f64,
-}
-
-fn link_validation() -> f64 {
-    0.16
-}
-
-fn link_test() -> f64 {
-    0.2
-}
-
-impl Default for LinkConfig {
-    fn default() -> Self {
-        Self { validation: link_validation(), test: link_test() }
-    }
 }
 
 fn one() -> usize {
@@ -292,7 +255,8 @@ impl DataSpec for GraphConfig {
             Some(split) => split.split(&set, folder.as_deref(), seed)?,
             None => karate::split(),
         };
-        Ok(Box::new(GraphData::nodes(set, split, self.steps_per_epoch, self.sampling.clone(), seed)?))
+        let sampler = self.sampling.clone().map(|s| Sampler::new(s.fan_outs)).transpose()?;
+        Ok(Box::new(GraphData::nodes(set, split, self.steps_per_epoch, sampler, seed)?))
     }
 }
 

@@ -4,7 +4,7 @@
 //! - `labels.csv`: columns `node,label`; label -1: none;
 //! - `features.tsv`: columns `node` and `features`, between them a tab, features as `index` (value 1) or `index:value`,
 //!   separated by spaces or tabs. Values of one index are summed. Without the file every node has one feature of its own;
-//! - `<split>.csv`: columns `node,split`, with `train`, `val`, `test` or `none`.
+//! - `<split>.csv`: see [`NodeSplit::read`](super::node_split::NodeSplit::read).
 //!
 //! With a header line columns are found by their names (see the tables below), and more of them do no harm; without one they
 //! have this order.
@@ -14,22 +14,16 @@ use std::sync::Arc;
 
 use burn_forward::{Error, Result};
 
-use super::set::{Features, GraphSet, MOST_FEATURES};
-use super::split::NodeSplit;
+use super::features::{Features, MOST_FEATURES};
+use super::graph_set::GraphSet;
 use super::text::{Column, Text};
 use crate::graph::Graph;
 
-const NODE: Column = Column::new(&["node", "node_id", "id", "new_id"], "a node's number");
 const LABEL: Column = Column::new(&["label", "class", "target", "ml_target", "y"], "a class, or -1 for none");
 const SOURCE: Column = Column::new(&["source", "src", "from", "id_1", "node_1", "node1"], "a node's number");
 const TARGET: Column = Column::new(&["target", "dst", "to", "id_2", "node_2", "node2"], "a node's number");
 const WEIGHT: Column = Column::new(&["weight", "w"], "a weight");
 const FEATURES: Column = Column::new(&["features", "attributes"], "features");
-const PART: Column = Column {
-    names: &["split", "part", "set"],
-    holds: "train, val, test or none",
-    words: &["train", "val", "validation", "test", "none"],
-};
 
 /// Reads a graph.
 ///
@@ -67,7 +61,7 @@ pub(super) fn parse(
 
 fn read_labels(text: &Text) -> Result<Vec<Option<u32>>> {
     let mut rows: Vec<(usize, usize, i64)> = Vec::new();
-    text.rows(b',', &[NODE, LABEL], |row| {
+    text.rows(b',', &[Column::NODE, LABEL], |row| {
         rows.push((row.line, row.value(0)?, row.value(1)?));
         Ok(())
     })?;
@@ -122,7 +116,7 @@ fn read_edges(text: &Text, nodes: usize, weighted: bool) -> Result<Graph> {
 fn read_features(text: &Text, nodes: usize) -> Result<Features> {
     let mut rows: Vec<Vec<(u32, f32)>> = vec![Vec::new(); nodes];
     let mut width = 0;
-    text.rows(b'\t', &[NODE, FEATURES], |line| {
+    text.rows(b'\t', &[Column::NODE, FEATURES], |line| {
         let node: usize = line.value(0)?;
         let Some(row) = rows.get_mut(node) else {
             return Err(line.wrong(format!("node {node}"), format!("nodes below {nodes}, as labels.csv has")));
@@ -155,43 +149,6 @@ pub(super) fn of_file(path: &Path, error: Error) -> Error {
         Error::Argument { what, given, needed, .. } => Error::data(path, format!("{what} {given}"), needed),
         other => other,
     }
-}
-
-/// Reads a split file.
-///
-/// # Errors
-/// [`Error::Data`] with file and line for a node without label, one that is named twice, or a part of another name.
-pub(super) fn read_split(folder: &Path, name: &str, set: &GraphSet) -> Result<NodeSplit> {
-    let name = format!("{name}.csv");
-    let text = Text::open(folder, &name)?.ok_or_else(|| {
-        Error::data(folder, format!("neither {name} nor {name}.gz"), "the split file of $.data.split")
-    })?;
-    let mut split = NodeSplit::default();
-    let mut seen = vec![false; set.labels.len()];
-    text.rows(b',', &[NODE, PART], |row| {
-        let node: u32 = row.value(0)?;
-        match seen.get_mut(node as usize) {
-            Some(seen) if !*seen => *seen = true,
-            _ => return Err(row.wrong(format!("node {node}"), format!("nodes below {} once", seen.len()))),
-        }
-        let part = match row.text(1) {
-            "train" => &mut split.train,
-            "val" | "validation" => &mut split.validation,
-            "test" => &mut split.test,
-            "none" | "" => return Ok(()),
-            other => return Err(row.wrong(format!("part {other:?}"), PART.holds)),
-        };
-        if set.labels[node as usize].is_none() {
-            return Err(row.wrong(format!("node {node}, which has no label,"), "nodes with a label"));
-        }
-        part.push(node);
-        Ok(())
-    })?;
-    if split.train.is_empty() || split.test.is_empty() {
-        let found = format!("{} training and {} test nodes", split.train.len(), split.test.len());
-        return Err(Error::data(text.path(), found, "at least one of both"));
-    }
-    Ok(split)
 }
 
 #[cfg(test)]
@@ -358,35 +315,6 @@ mod tests {
         #[case] expected: &str,
     ) {
         assert_eq!(parsed(labels, edges, features).unwrap_err().to_string(), expected);
-    }
-
-    #[test]
-    fn split_files() {
-        let folder = tempfile::tempdir().unwrap();
-        let set = parsed("node,label\n0,1\n1,0\n2,-1\n", "src,dst\n0,1\n", None).unwrap();
-        let read = |text: &str| {
-            std::fs::write(folder.path().join("s.csv"), text).unwrap();
-            read_split(folder.path(), "s", &set)
-        };
-        let split = read("node,split\n0,train\n1,test\n").unwrap();
-        assert_eq!((split.train, split.validation, split.test), (vec![0], vec![], vec![1]));
-        assert!(
-            read("node,split\n2,train\n")
-                .unwrap_err()
-                .to_string()
-                .ends_with("s.csv: found node 2, which has no label, in line 2; needed nodes with a label")
-        );
-        for whole in
-            ["0,train\n1,test\n", "\u{feff}split,node\r\ntrain,0\r\n\r\ntest,1\r\n", "\n0,train\n1,test\n2,none"]
-        {
-            let split = read(whole).unwrap();
-            assert_eq!((split.train, split.test), (vec![0], vec![1]), "{whole}");
-        }
-        assert!(read("").unwrap_err().to_string().ends_with("s.csv: found no line; needed rows of node, split"));
-        let one = read("node,split\n0,train\n").unwrap_err().to_string();
-        assert!(one.ends_with("s.csv: found 1 training and 0 test nodes; needed at least one of both"), "{one}");
-        assert!(read("node,split\n0,dev\n").unwrap_err().to_string().contains("part \"dev\" in line 2"));
-        assert!(read("node,split\n0,val\n0,test\n").unwrap_err().to_string().contains("node 0 in line 3"));
     }
 
     proptest! {

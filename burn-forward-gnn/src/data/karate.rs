@@ -6,8 +6,8 @@
 use burn_forward::Result;
 
 use super::folder;
-use super::set::GraphSet;
-use super::split::NodeSplit;
+use super::graph_set::GraphSet;
+use super::node_split::NodeSplit;
 use super::text::Text;
 
 const EDGES: &str = include_str!("../../assets/karate/edges.csv");

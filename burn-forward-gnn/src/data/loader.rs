@@ -8,11 +8,39 @@ use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_forward::activation::{AnyActivation, Labelled, NodeFeatures, Nodes};
 use burn_forward::data::{Batch, BatchKey, Batching};
+use burn_forward::random::Seed;
+use burn_forward::sparse::Sparse;
 use rand::seq::SliceRandom;
 
+use super::graph_set::GraphSet;
 use super::links::{Pairs, no_edges};
-use super::set::Shared;
 use crate::graph::{GraphTask, Sampler};
+
+/// What loaders of one graph share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) set: GraphSet,
+    pub(super) seed: Seed,
+    pub(super) classes: usize,
+    matrix: Arc<Sparse>,
+}
+
+impl Shared {
+    pub(super) fn new(set: GraphSet, seed: Seed, classes: usize) -> burn_forward::Result<Self> {
+        let matrix = Arc::new(set.features.matrix()?);
+        Ok(Self { set, seed, classes, matrix })
+    }
+
+    /// The features as they are used on a device `[N, d]`.
+    fn features(&self, device: &Device) -> NodeFeatures {
+        NodeFeatures::of(&self.matrix, device)
+    }
+
+    /// The features on a device as one tensor `[N, d]`.
+    fn dense(&self, device: &Device) -> Tensor<2> {
+        self.matrix.dense(device)
+    }
+}
 
 /// What an epoch consists of.
 #[derive(Debug, Clone)]

@@ -1,17 +1,24 @@
 //! Graph data: files, splits, loaders.
 
 mod config;
+mod features;
 mod folder;
+mod graph_data;
+mod graph_set;
 mod karate;
 mod links;
 mod loader;
+mod node_split;
 mod npy;
 mod npz;
-mod set;
 mod split;
 mod text;
 
-pub use config::{GraphConfig, GraphName, LinkConfig, RowScale, SamplingConfig, TaskName, data_entries};
+pub use config::{GraphConfig, GraphName, SamplingConfig, TaskName, data_entries};
+pub use features::{Features, MOST_FEATURES, RowScale};
+pub use graph_data::GraphData;
+pub use graph_set::GraphSet;
+pub use links::LinkConfig;
 pub use loader::GraphLoader;
-pub use set::{Features, GraphData, GraphSet, MOST_FEATURES};
-pub use split::{NodeSplit, SplitConfig};
+pub use node_split::NodeSplit;
+pub use split::SplitConfig;

@@ -18,9 +18,10 @@ use burn_forward::{Error, Result};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use super::features::{Features, MOST_FEATURES};
 use super::folder::of_file;
+use super::graph_set::GraphSet;
 use super::npy::{self, Numbers};
-use super::set::{Features, GraphSet, MOST_FEATURES};
 use crate::graph::Graph;
 
 /// What the file has to be.

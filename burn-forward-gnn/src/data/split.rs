@@ -1,4 +1,4 @@
-//! Which nodes are for training, validation and test.
+//! The ways to choose nodes for training, validation and test.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::folder;
-use super::set::GraphSet;
+use super::graph_set::GraphSet;
+use super::node_split::NodeSplit;
 
 /// How nodes are split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,17 +59,6 @@ fn thousand() -> usize {
     1000
 }
 
-/// Nodes of the three parts, each in ascending order.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NodeSplit {
-    /// What is learned from.
-    pub train: Vec<u32>,
-    /// Held out for choices. May be empty.
-    pub validation: Vec<u32>,
-    /// Touched once, at the end.
-    pub test: Vec<u32>,
-}
-
 impl SplitConfig {
     /// What is wrong with it in itself.
     pub(super) fn mistake(&self) -> Option<String> {
@@ -103,7 +92,7 @@ impl SplitConfig {
             Self::File(name) => {
                 let folder =
                     folder.ok_or_else(|| Error::argument("split", "a split file", name, "a graph in a folder"))?;
-                folder::read_split(folder, name, set)?
+                NodeSplit::read(folder, name, set)?
             }
             Self::Folds { folds, fold, validation } => {
                 labelled.shuffle(&mut seed.stream("folds", &[]));
@@ -161,7 +150,7 @@ fn smallest_class(set: &GraphSet) -> Option<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::set::Features;
+    use crate::data::features::Features;
     use crate::graph::Graph;
     use proptest::prelude::*;
     use std::sync::Arc;

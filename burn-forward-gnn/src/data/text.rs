@@ -26,6 +26,9 @@ pub(super) struct Column {
 }
 
 impl Column {
+    /// The column of nodes, in every file of a graph.
+    pub(super) const NODE: Self = Self::new(&["node", "node_id", "id", "new_id"], "a node's number");
+
     pub(super) const fn new(names: &'static [&'static str], holds: &'static str) -> Self {
         Self { names, holds, words: &[] }
     }

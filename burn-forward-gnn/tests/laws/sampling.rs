@@ -4,7 +4,8 @@ use burn::tensor::Tensor;
 use burn_forward::activation::{Activation, RowShape};
 use burn_forward::data::{Batching, DataSplit, LastBatch, TrainingData};
 use burn_forward::network::{Network, Partition};
-use burn_forward_gnn::data::{GraphData, SamplingConfig};
+use burn_forward_gnn::data::GraphData;
+use burn_forward_gnn::graph::Sampler;
 use serde_json::json;
 
 use super::toy::{FEATURES, batch, device, node_data, registry, seed, split, toy};
@@ -13,8 +14,8 @@ use super::values::numbers;
 #[test]
 fn sampling_whole_neighbourhoods_gives_the_full_batchs_scores() {
     // Two hops and all neighbours: what a two-layer network says of the asked nodes is what it says on the whole graph.
-    let sampling = SamplingConfig { fan_outs: vec![1000, 1000] };
-    let sampled = GraphData::nodes(toy(None), split(), 1, Some(sampling), seed()).unwrap();
+    let sampler = Sampler::new(vec![1000, 1000]).unwrap();
+    let sampled = GraphData::nodes(toy(None), split(), 1, Some(sampler), seed()).unwrap();
     let whole = node_data(None);
     let row = registry().networks.into_iter().find(|n| n.name == "graph-sage").unwrap();
     let network = (row.parse)(&json!({"widths": [8, 8]})).unwrap().0;
@@ -52,14 +53,14 @@ fn steps_are_batches() {
     for size in 1..=nodes + 1 {
         for last in [LastBatch::Keep, LastBatch::Drop] {
             let batching = Batching { size, last };
-            for sampling in [None, Some(SamplingConfig { fan_outs: vec![2, 2] })] {
-                let data = GraphData::nodes(toy(None), split(), 3, sampling.clone(), seed()).unwrap();
+            for sampler in [None, Some(Sampler::new(vec![2, 2]).unwrap())] {
+                let data = GraphData::nodes(toy(None), split(), 3, sampler.clone(), seed()).unwrap();
                 let loader = data.train_loader(batching, 1, 0, &device()).unwrap();
                 let batches: Vec<_> = loader.iter().map(|b| b.unwrap().targets.dims()[0]).collect();
-                assert_eq!(batches.len(), data.steps_per_epoch(batching), "{batching:?} {sampling:?}");
-                assert_eq!(batches.iter().sum::<usize>(), loader.num_items(), "{batching:?} {sampling:?}");
-                let whole = sampling.is_none() || last == LastBatch::Keep;
-                assert!(loader.num_items() % nodes == 0 || !whole, "{batching:?} {sampling:?}");
+                assert_eq!(batches.len(), data.steps_per_epoch(batching), "{batching:?} {sampler:?}");
+                assert_eq!(batches.iter().sum::<usize>(), loader.num_items(), "{batching:?} {sampler:?}");
+                let whole = sampler.is_none() || last == LastBatch::Keep;
+                assert!(loader.num_items() % nodes == 0 || !whole, "{batching:?} {sampler:?}");
             }
         }
     }

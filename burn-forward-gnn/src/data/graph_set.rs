@@ -1,0 +1,53 @@
+//! A graph in memory, with features and labels.
+
+use std::sync::Arc;
+
+use burn_forward::{Error, Result};
+
+use super::features::Features;
+use crate::graph::Graph;
+
+/// A graph with features and labels.
+#[derive(Debug, Clone)]
+pub struct GraphSet {
+    /// The graph.
+    pub graph: Arc<Graph>,
+    /// Features of every node.
+    pub features: Features,
+    /// Class of every node that has one.
+    pub labels: Vec<Option<u32>>,
+    /// Number of classes.
+    pub classes: usize,
+    /// What it is called.
+    pub name: String,
+}
+
+impl GraphSet {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if their numbers of nodes differ, or a label is out of range.
+    pub fn new(
+        graph: Arc<Graph>,
+        features: Features,
+        labels: Vec<Option<u32>>,
+        classes: usize,
+        name: &str,
+    ) -> Result<Self> {
+        let nodes = graph.nodes();
+        for (what, rows) in [("rows of features", features.rows()), ("labels", labels.len())] {
+            if rows != nodes {
+                return Err(Error::argument(
+                    "GraphSet",
+                    format!("number of {what}"),
+                    rows,
+                    format!("{nodes}, the nodes"),
+                ));
+            }
+        }
+        if let Some(label) = labels.iter().flatten().find(|l| **l as usize >= classes) {
+            return Err(Error::argument("GraphSet", "a label", label, format!("less than {classes}, the classes")));
+        }
+        Ok(Self { graph, features, labels, classes, name: name.into() })
+    }
+}
