@@ -12,7 +12,8 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use burn_forward::shape;
 use burn_forward::sparse::Sparse;
 
-use super::{Graph, Matrices};
+use super::csr::Csr;
+use super::matrices::Matrices;
 
 /// Most numbers in the messages that are held at once where that can be chosen: 64 MiB. A sum over wide features of many
 /// edges is done in pieces of edges of that size.
@@ -49,10 +50,16 @@ pub struct Edges {
 }
 
 impl Edges {
-    pub(super) fn new(graph: &Graph, device: &Device) -> Self {
-        let (sources, targets) = graph.iter().map(|(s, t)| (s as i32, t as i32)).unzip();
-        let matrices = Sparse::works_on(device).then(|| graph.matrices());
-        Self { matrices, ..Self::of(graph.nodes(), sources, targets, graph.weights(), device) }
+    /// Of a graph whose row `t` holds the nodes that send to `t`, with the same as `matrices` where the device has products
+    /// of such.
+    pub(super) fn new(
+        incoming: &Csr,
+        weights: Option<&[f32]>,
+        matrices: Option<Arc<Matrices>>,
+        device: &Device,
+    ) -> Self {
+        let (targets, sources) = incoming.iter().map(|(t, s)| (t as i32, s as i32)).unzip();
+        Self { matrices, ..Self::of(incoming.rows(), sources, targets, weights, device) }
     }
 
     /// The edges of a graph that has none.

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use burn_forward::sparse::Sparse;
 
-use super::Graph;
+use super::csr::Csr;
 
 /// Matrices `[N, N]` whose row `t` has an entry for every node that sends to `t`; each is made when first asked for.
 #[derive(Debug)]
@@ -18,11 +18,12 @@ pub(crate) struct Matrices {
 }
 
 impl Matrices {
-    pub(super) fn new(graph: &Graph) -> Self {
+    /// Of a graph whose row `t` holds the nodes that send to `t`, with weights in that order; `None`: all 1.
+    pub(super) fn new(incoming: &Csr, weights: Option<&[f32]>) -> Self {
         Self {
-            offsets: graph.incoming.offsets.clone(),
-            sources: graph.incoming.columns.clone(),
-            weights: graph.weights.clone().unwrap_or_else(|| vec![1.0; graph.edges()]),
+            offsets: incoming.offsets.clone(),
+            sources: incoming.columns.clone(),
+            weights: weights.map_or_else(|| vec![1.0; incoming.columns.len()], <[f32]>::to_vec),
             sum: OnceLock::new(),
             mean: OnceLock::new(),
             propagation: OnceLock::new(),

@@ -1,5 +1,6 @@
 //! Graphs: who sends messages to whom.
 
+mod csr;
 mod edges;
 mod matrices;
 mod sampler;
@@ -7,7 +8,6 @@ mod subgraph;
 mod task;
 
 pub use edges::{Aggregation, Edges, MESSAGE_FLOATS};
-pub(crate) use matrices::Matrices;
 pub use sampler::Sampler;
 pub use task::GraphTask;
 
@@ -15,7 +15,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::Device;
+use burn_forward::sparse::Sparse;
 use burn_forward::{Error, Result};
+
+use self::csr::Csr;
+use self::matrices::Matrices;
 
 /// A directed graph, sorted once by target and once by source. An undirected one has every edge in both directions.
 ///
@@ -31,42 +35,15 @@ use burn_forward::{Error, Result};
 pub struct Graph {
     nodes: usize,
     /// Edges by target: `sources[offsets[t]..offsets[t + 1]]` send to node `t`, in ascending order.
-    incoming: Rows,
+    incoming: Csr,
     /// Edges by source.
-    outgoing: Rows,
+    outgoing: Csr,
     /// Weights in the order of `incoming`; `None`: all 1.
     weights: Option<Vec<f32>>,
     /// The same as sparse matrices, made when first asked for.
     matrices: OnceLock<Arc<Matrices>>,
     /// Index tensors per device, made when first asked for.
     on_devices: Mutex<Vec<(Device, Arc<Edges>)>>,
-}
-
-/// Compressed sparse rows without values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Rows {
-    offsets: Vec<usize>,
-    columns: Vec<u32>,
-}
-
-impl Rows {
-    /// Rows of `(row, column)` pairs, which need to be sorted.
-    fn new(rows: usize, pairs: impl Iterator<Item = (u32, u32)>) -> Self {
-        let mut offsets = vec![0; rows + 1];
-        let mut columns = Vec::new();
-        for (row, column) in pairs {
-            offsets[row as usize + 1] += 1;
-            columns.push(column);
-        }
-        for i in 0..rows {
-            offsets[i + 1] += offsets[i];
-        }
-        Self { offsets, columns }
-    }
-
-    fn row(&self, i: usize) -> &[u32] {
-        &self.columns[self.offsets[i]..self.offsets[i + 1]]
-    }
 }
 
 impl fmt::Debug for Graph {
@@ -161,8 +138,8 @@ impl Graph {
         by_source.sort_unstable();
         Self {
             nodes,
-            incoming: Rows::new(nodes, by_target.iter().copied()),
-            outgoing: Rows::new(nodes, by_source.into_iter()),
+            incoming: Csr::new(nodes, by_target.iter().copied()),
+            outgoing: Csr::new(nodes, by_source.into_iter()),
             weights,
             matrices: OnceLock::new(),
             on_devices: Mutex::default(),
@@ -202,7 +179,7 @@ impl Graph {
 
     /// All edges `(source, target)`, by target.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        (0..self.nodes).flat_map(|t| self.sources_of(t).iter().map(move |&s| (s, t as u32)))
+        self.incoming.iter().map(|(target, source)| (source, target))
     }
 
     /// Weights in the order of [`iter`](Self::iter); `None`: all 1.
@@ -211,8 +188,8 @@ impl Graph {
     }
 
     /// The graph as sparse matrices, made once.
-    pub(crate) fn matrices(&self) -> Arc<Matrices> {
-        self.matrices.get_or_init(|| Arc::new(Matrices::new(self))).clone()
+    fn matrices(&self) -> Arc<Matrices> {
+        self.matrices.get_or_init(|| Arc::new(Matrices::new(&self.incoming, self.weights()))).clone()
     }
 
     /// The edges as index tensors on a device, made once.
@@ -223,7 +200,8 @@ impl Graph {
         if let Some((_, edges)) = made.iter().find(|(d, _)| same(d)) {
             return edges.clone();
         }
-        let edges = Arc::new(Edges::new(self, device));
+        let matrices = Sparse::works_on(device).then(|| self.matrices());
+        let edges = Arc::new(Edges::new(&self.incoming, self.weights(), matrices, device));
         made.push((device.clone(), edges.clone()));
         edges
     }
