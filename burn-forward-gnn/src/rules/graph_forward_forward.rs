@@ -29,16 +29,16 @@ use burn_forward::network::{Chain, Companions, LayerRequest, Network};
 use burn_forward::normalise::Normaliser;
 use burn_forward::pair_loss::{PairLoss, Threshold, cross_entropy};
 use burn_forward::random::Seed;
-use burn_forward::rules::Context;
-use burn_forward::rules::{AnyRule, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use burn_forward::rules::{AnyRule, Context, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use burn_forward::tape::{Score, Tape};
 use burn_forward::{ConfigError, Error, Result};
 use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::input::{is_of_pairs, needs_a_graph};
+use super::readout::mean_of_probabilities;
 use super::virtual_nodes::{linked, with_virtual_nodes};
-use super::{is_of_pairs, mean_of_probabilities, needs_a_graph};
 use crate::graph::GraphTask;
 
 /// How a class enters the graph.

@@ -27,70 +27,23 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, TensorData};
 use burn_forward::activation::{Activation, AnyActivation, ReadRows};
-use burn_forward::block::{Block, Trace};
+use burn_forward::block::Block;
 use burn_forward::data::Batch;
-use burn_forward::local::{LocalLoss, learn};
+use burn_forward::local::learn;
 use burn_forward::network::{Chain, Companions, LayerRequest, Network, Partition};
-use burn_forward::pair_loss::cross_entropy;
-use burn_forward::prototypes::{class_means, leave_one_out_scores, scores, scores_of_last_rows};
 use burn_forward::random::Seed;
-use burn_forward::rules::Context;
-use burn_forward::rules::{AnyRule, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
-use burn_forward::tape::{Labels, Score, Tape};
+use burn_forward::rules::{AnyRule, Context, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use burn_forward::tape::{Labels, Tape};
 use burn_forward::{ConfigError, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::virtual_nodes::{virtual_rows, with_virtual_nodes};
-use super::{MEAN_PROBABILITY, is_of_pairs, mean_of_probabilities, needs_a_graph, top_down};
-use crate::graph::GraphTask;
-
-/// What represents a class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Representatives {
-    /// A virtual node joined to the training nodes of the class.
-    #[default]
-    VirtualNodes,
-    /// The mean of the training nodes of the class.
-    Prototypes,
-}
-
-/// How blocks hear from the blocks above.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum TopDown {
-    /// Not at all.
-    #[default]
-    None,
-    /// The state above is part of the input.
-    ToInput,
-    /// The states above are part of what the loss sees.
-    ToLoss,
-}
-
-/// Which blocks' scores predict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum NodeReadout {
-    /// Those of all blocks: the mean of their class probabilities.
-    #[default]
-    MeanProbability,
-    /// Those of the last block alone.
-    Last,
-}
-
-impl NodeReadout {
-    /// Its name among the readouts of an evaluation.
-    fn name(self) -> &'static str {
-        match self {
-            Self::MeanProbability => MEAN_PROBABILITY,
-            Self::Last => "last",
-        }
-    }
-}
+use super::input::{is_of_pairs, needs_a_graph};
+use super::readout::{NodeReadout, mean_of_probabilities};
+use super::representatives::{RepresentativeCrossEntropy, Representatives};
+use super::top_down::{self, TopDown};
+use super::virtual_nodes::with_virtual_nodes;
 
 /// Settings of `single-forward`.
 ///
@@ -169,61 +122,9 @@ impl RuleSpec for SingleForwardConfig {
         if classes < 2 {
             return Err(Error::argument("single-forward", "number of classes", classes, ">= 2"));
         }
-        let loss = RepresentativeCrossEntropy { settings: self.clone(), classes };
-        Ok(AnyRule::new(SingleForward { loss, seed, states: Arc::default() }))
-    }
-}
-
-/// Cross-entropy of scaled dot products with the representatives of the classes; no parameters.
-#[derive(Module, Debug)]
-pub struct RepresentativeCrossEntropy {
-    #[module(skip)]
-    settings: SingleForwardConfig,
-    classes: usize,
-}
-
-impl RepresentativeCrossEntropy {
-    /// Scores of the labelled nodes, or pairs, of a block's output `[B, C]`.
-    ///
-    /// With `labels` the labelled nodes are training nodes, which are left out of their own prototypes.
-    pub(super) fn scores(&self, output: &AnyActivation, labels: Option<&Tensor<1, Int>>) -> Tensor<2> {
-        let temperature = self.settings.temperature;
-        if is_of_pairs(output) {
-            let score = output.labelled().sum_dim(1) / temperature;
-            return Tensor::cat(vec![score.zeros_like(), score], 1);
-        }
-        match (self.settings.representatives, labels) {
-            (Representatives::VirtualNodes, _) => {
-                match output.labelled_rows() {
-                    // A score of every node costs less than a copy of most of them.
-                    Some(rows) if 4 * rows.dims()[0] > output.rows() => {
-                        scores_of_last_rows(output.features(), self.classes, temperature).select(0, rows.clone())
-                    }
-                    _ => scores(output.labelled(), virtual_rows(output.features(), self.classes), temperature),
-                }
-            }
-            (Representatives::Prototypes, Some(labels)) => {
-                leave_one_out_scores(output.labelled(), labels, self.classes, temperature)
-            }
-            (Representatives::Prototypes, None) => scores(output.labelled(), self.prototypes(output), temperature),
-        }
-    }
-
-    /// Means of the training nodes of every class.
-    fn prototypes(&self, output: &AnyActivation) -> Tensor<2> {
-        let device = output.device();
-        let training = GraphTask::behind(output).map(|task| task.training.clone()).unwrap_or_default();
-        let ints = |values: Vec<i32>| Tensor::<1, Int>::from_data(TensorData::new(values, [training.len()]), &device);
-        let nodes = ints(training.iter().map(|t| t.0 as i32).collect());
-        let labels = ints(training.iter().map(|t| t.1 as i32).collect());
-        class_means(output.features().select(0, nodes), &labels, self.classes)
-    }
-}
-
-impl LocalLoss<Labels, AnyActivation> for RepresentativeCrossEntropy {
-    fn score(&self, trace: &Trace<AnyActivation>, labels: &Labels) -> Score {
-        let logits = self.scores(&trace.output, Some(&labels.0));
-        Score { logits: Some(logits.clone()), ..Score::from(cross_entropy(logits, labels.0.clone())) }
+        let Self { representatives, temperature, .. } = *self;
+        let loss = RepresentativeCrossEntropy { representatives, temperature, classes };
+        Ok(AnyRule::new(SingleForward { loss, settings: self.clone(), seed, states: Arc::default() }))
     }
 }
 
@@ -231,6 +132,8 @@ impl LocalLoss<Labels, AnyActivation> for RepresentativeCrossEntropy {
 #[derive(Module, Debug)]
 pub struct SingleForward {
     loss: RepresentativeCrossEntropy,
+    #[module(skip)]
+    settings: SingleForwardConfig,
     #[module(skip)]
     seed: Seed,
     /// States of all blocks at the end of the last time step, for top-down signals.
@@ -241,16 +144,14 @@ pub struct SingleForward {
 impl SingleForward {
     /// The input as blocks see it: with virtual nodes where the rule has them.
     fn enter(&self, inputs: &AnyActivation) -> AnyActivation {
-        if self.loss.settings.representatives == Representatives::Prototypes || is_of_pairs(inputs) {
+        if self.settings.representatives == Representatives::Prototypes || is_of_pairs(inputs) {
             return inputs.clone();
         }
         with_virtual_nodes(inputs, self.seed, "training", |task| task.training.to_vec())
     }
-}
 
-impl SingleForward {
     fn top_down(&self) -> TopDown {
-        self.loss.settings.top_down
+        self.settings.top_down
     }
 
     /// The states of a new start; see [`top_down::bottom_up`].
@@ -260,7 +161,7 @@ impl SingleForward {
         inputs: &AnyActivation,
         carry: fn(AnyActivation) -> AnyActivation,
     ) -> Vec<AnyActivation> {
-        let virtual_nodes = self.loss.settings.representatives == Representatives::VirtualNodes && !is_of_pairs(inputs);
+        let virtual_nodes = self.settings.representatives == Representatives::VirtualNodes && !is_of_pairs(inputs);
         top_down::bottom_up(network, self.enter(inputs), self.loss.classes, self.top_down(), virtual_nodes, carry)
     }
 
@@ -325,13 +226,9 @@ impl Rule for SingleForward {
     }
 
     fn read_rows(&self, stream: &AnyActivation) -> Option<ReadRows> {
-        let virtual_nodes = match self.loss.settings.representatives {
-            Representatives::VirtualNodes => self.loss.classes,
-            Representatives::Prototypes => 0,
-        };
         let (nodes, top_down) = (stream.rows(), self.top_down());
         let labelled = stream.labelled_rows().filter(|_| top_down == TopDown::None)?;
-        Some(ReadRows::new(labelled, nodes.saturating_sub(virtual_nodes) as u32..nodes as u32))
+        Some(ReadRows::new(labelled, nodes.saturating_sub(self.loss.virtual_nodes()) as u32..nodes as u32))
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
@@ -342,7 +239,7 @@ impl Rule for SingleForward {
             let states = self.fresh_states(network, &inputs, Activation::detach);
             top_down::scores(network, states, &self.loss, self.top_down())
         };
-        let wanted = self.loss.settings.readout.name();
+        let wanted = self.settings.readout.name();
         scores.primary = scores.readouts.iter().position(|(name, _)| *name == wanted).unwrap_or(scores.primary);
         scores
     }
@@ -360,9 +257,9 @@ impl Rule for SingleForward {
     fn export(&self, _: &Network) -> ReadoutExport {
         let description = serde_json::json!({
             "kind": "representatives",
-            "representatives": self.loss.settings.representatives,
-            "temperature": self.loss.settings.temperature,
-            "readout": self.loss.settings.readout,
+            "representatives": self.settings.representatives,
+            "temperature": self.settings.temperature,
+            "readout": self.settings.readout,
         });
         ReadoutExport { description, ..ReadoutExport::default() }
     }

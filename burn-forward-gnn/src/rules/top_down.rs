@@ -15,10 +15,25 @@ use burn_forward::network::{Chain, Network};
 use burn_forward::normalise::Normaliser;
 use burn_forward::rules::{Pass, Scores};
 use burn_forward::tape::{Labels, Tape};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::MEAN_PROBABILITY;
-use super::single_forward::{RepresentativeCrossEntropy, TopDown};
+use super::readout::MEAN_PROBABILITY;
+use super::representatives::RepresentativeCrossEntropy;
 use crate::graph::GraphTask;
+
+/// How blocks hear from the blocks above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TopDown {
+    /// Not at all.
+    #[default]
+    None,
+    /// The state above is part of the input.
+    ToInput,
+    /// The states above are part of what the loss sees.
+    ToLoss,
+}
 
 /// Time steps of inference, and the first whose scores count.
 const TIME_STEPS: usize = 10;
