@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// What the program is made of, beside this crate.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
+    "../burn-forward-kernels",
     "../burn-forward",
     "../burn-forward-cnn",
     "../burn-forward-gnn",

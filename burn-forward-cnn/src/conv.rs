@@ -4,12 +4,13 @@ use burn::module::Module;
 use burn::nn::BatchNorm;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Tensor, activation};
+use burn_forward::Result;
 use burn_forward::activation::RowShape;
 use burn_forward::block::Units;
-use burn_forward::{Result, shape};
+use burn_forward_kernels::conv::{conv2d, global_average_pool};
+use burn_forward_kernels::shape;
 
 use crate::draw::{ConvInit, ConvShape, Draw, NormSetting};
-use crate::kernels::{batch_norm, conv2d, global_average_pool};
 use crate::nonlinearity::Nonlinearity;
 
 /// Names of a unit's parts in public files of weights.
@@ -119,7 +120,7 @@ impl ConvUnit {
         match (drive, &self.norm) {
             (Some(drive), _) => self.trace(x, Some(drive)).activity,
             // Normalisation and activation in one operation.
-            (None, Some(norm)) => self.gate(batch_norm(norm, conv2d(&self.conv, x), self.activation)),
+            (None, Some(norm)) => self.gate(self.activation.of_normalised(norm, conv2d(&self.conv, x))),
             (None, None) => self.gate(self.activation.forward(conv2d(&self.conv, x))),
         }
     }
@@ -138,7 +139,7 @@ impl ConvUnit {
         }
         let mut z = conv2d(&self.conv, x);
         if let Some(norm) = &self.norm {
-            z = batch_norm(norm, z, Nonlinearity::Identity);
+            z = Nonlinearity::Identity.of_normalised(norm, z);
         }
         if let Some(drive) = drive {
             let [rows, channels] = drive.dims();
@@ -248,3 +249,6 @@ pub(crate) fn map_shape(input: RowShape, place: &'static str) -> Result<[usize; 
         other => Err(burn_forward::Error::argument(place, "input", other, "feature maps CxHxW (images)")),
     }
 }
+
+#[cfg(all(test, feature = "flex"))]
+mod tests;

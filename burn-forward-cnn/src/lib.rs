@@ -4,7 +4,6 @@
 pub mod conv;
 pub mod draw;
 pub mod heads;
-pub mod kernels;
 pub mod layers;
 pub mod networks;
 pub mod nonlinearity;

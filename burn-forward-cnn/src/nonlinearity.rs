@@ -1,7 +1,9 @@
 //! Activation functions of convolutional networks.
 
+use burn::nn::BatchNorm;
 use burn::tensor::{Tensor, activation};
 use burn_forward::network::ActivationFn;
+use burn_forward_kernels::conv::{FusedActivation, batch_norm};
 
 /// What follows a convolution and its normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,24 @@ impl Nonlinearity {
             Self::Relu6 => activation::relu6(z),
             Self::HardSwish => activation::hard_swish(z),
         }
+    }
+
+    /// The function behind a batch normalisation, in one operation where the kernels have it.
+    ///
+    /// # Shapes
+    /// - `x`: `[B, C, H, W]`; returns the same.
+    ///
+    /// # Panics
+    /// With other channels than those of the normalisation.
+    pub fn of_normalised(self, norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
+        let fused = match self {
+            Self::Identity => FusedActivation::Identity,
+            Self::RELU => FusedActivation::Relu,
+            Self::Of(_) => return self.forward(batch_norm(norm, x, FusedActivation::Identity)),
+            Self::Relu6 => FusedActivation::Relu6,
+            Self::HardSwish => FusedActivation::HardSwish,
+        };
+        batch_norm(norm, x, fused)
     }
 
     /// Tensors of the size of `z` that the autodiff graph keeps for it, beside its output.

@@ -17,8 +17,7 @@ use burn_forward::activation::AnyActivation;
 use burn_forward::model::LocalModel;
 use burn_forward::network::{Network, Partition};
 use burn_forward::optim::{OptimizerConfig, OptimizerName};
-use burn_forward_cnn::kernels::{batch_norm, conv2d, global_average_pool};
-use burn_forward_cnn::nonlinearity::Nonlinearity;
+use burn_forward_kernels::conv::{FusedActivation, batch_norm, conv2d, global_average_pool};
 use serde_json::json;
 
 use toy::{CLASSES, INPUT, batch, seed};
@@ -112,12 +111,12 @@ fn whole_is_an_ordinary_training_loop() {
     same_as_ordinary(device, parts);
 }
 
-/// On flex this crate's forward passes of the same modules; `kernels.rs` compares those with the modules' own.
+/// On flex the kernels' forward passes of the same modules, whose own tests compare them with the modules' own.
 #[cfg(feature = "flex")]
 #[test]
 fn whole_is_an_ordinary_training_loop_on_flex() {
     let parts = Parts {
-        unit: |conv, norm, x| batch_norm(norm, conv2d(conv, x), Nonlinearity::RELU),
+        unit: |conv, norm, x| batch_norm(norm, conv2d(conv, x), FusedActivation::Relu),
         mean: |_, x| global_average_pool(x),
     };
     same_as_ordinary(Device::flex(), parts);

@@ -1,20 +1,9 @@
 //! Devices by name, among the backends that were compiled in.
 
-use burn::tensor::kind::Autodiff;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
+pub use burn_forward_kernels::device::start_of_graphs;
 
 use crate::{Error, Result};
-
-/// The values of `tensor` as a start of new graphs on a training `device`; as they are on a device without autodiff.
-///
-/// [`Tensor::from_inner`] alone forgets whether the device checkpoints gradients, and tensors that do and do not cannot be
-/// operands of one operation.
-pub fn start_of_graphs<const D: usize, K: Autodiff>(tensor: Tensor<D, K>, device: &Device) -> Tensor<D, K> {
-    match device.gradient_checkpointing_strategy() {
-        Some(strategy) => Tensor::from_inner(tensor).with_gradient_checkpointing_strategy(strategy),
-        None => tensor,
-    }
-}
 
 /// Names of the devices this build accepts, the default first.
 pub fn names() -> Vec<&'static str> {

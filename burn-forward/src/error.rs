@@ -154,6 +154,14 @@ impl Error {
     }
 }
 
+/// An argument that an operation of the kernels cannot take.
+impl From<burn_forward_kernels::Error> for Error {
+    fn from(error: burn_forward_kernels::Error) -> Self {
+        let burn_forward_kernels::Error { place, what, given, needed } = error;
+        Self::Argument { place, what, given, needed }
+    }
+}
+
 thread_local! {
     /// The block that learns in this thread.
     static BLOCK: Cell<Option<usize>> = const { Cell::new(None) };
@@ -174,7 +182,11 @@ impl Drop for InBlock {
     }
 }
 
-/// Checks an argument of an operation that, like Burn's own, returns no [`Result`].
+/// Checks an argument of a piece of learning (a loss, a head, a rule) that, like Burn's own operations, returns no [`Result`].
+///
+/// It says what is wrong in the words of [`Error`], and in which block: these pieces are called by a rule with labels, counts
+/// and settings that a user chose. An operation on tensors that belongs to no block checks their shapes by
+/// [`burn_forward_kernels::shape::check`], whose messages are of Burn's kind.
 ///
 /// # Panics
 /// With the message of `refusal`, and the block that was learning in front of it, if the argument was not `accepted`.

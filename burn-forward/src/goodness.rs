@@ -7,12 +7,12 @@
 use std::f64::consts::PI;
 
 use burn::tensor::{Device, Tensor};
+use burn_forward_kernels::relu::relu;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::init::Init;
 use crate::random::Seed;
-use crate::rectifier::relu;
 use crate::{Error, Result, require};
 
 /// A goodness function `g` of the activities `h` `[B, d]` of a layer.

@@ -5,15 +5,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod activation;
-pub mod affine;
 pub mod block;
 pub mod data;
 pub mod device;
 pub mod erased;
 mod error;
 pub mod feedback;
-#[cfg(feature = "flex")]
-mod flex;
 pub mod goodness;
 pub mod init;
 pub mod input;
@@ -27,16 +24,11 @@ pub mod optim;
 pub mod pair_loss;
 pub mod parameters;
 pub mod peer;
-#[cfg(feature = "flex")]
-pub mod product;
 pub mod projection;
 pub mod prototypes;
 pub mod random;
-pub mod rectifier;
 pub mod registry;
 pub mod rules;
-pub mod shape;
-pub mod sparse;
 pub mod tape;
 
 pub use block::{Block, Trace};

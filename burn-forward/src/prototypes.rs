@@ -4,11 +4,6 @@
 //! each class, its prototype. Of a row that is itself part of a mean, its own share is left out of the score of its own
 //! class: a row would otherwise find itself in its prototype, and of a class with few rows learn nothing else.
 
-#[cfg(feature = "flex")]
-mod flex;
-
-#[cfg(feature = "flex")]
-use burn::tensor::DType;
 use burn::tensor::{Int, Tensor};
 
 use crate::label::one_hot;
@@ -27,24 +22,6 @@ pub fn scores(h: Tensor<2>, representatives: Tensor<2>, temperature: f64) -> Ten
         Error::argument("prototypes::scores", "width of representatives", width, format!("{d}, as of the rows"))
     });
     h.matmul(representatives.transpose()) / temperature
-}
-
-/// `<h_i, r_k> / temperature` where the representatives are the last `classes` rows of `h` themselves, as those of virtual
-/// nodes are; all rows, if there are fewer. Gradients reach the last rows both ways.
-///
-/// # Shapes
-/// - `h`: `[N, d]`; returns `[N, C]`.
-pub fn scores_of_last_rows(h: Tensor<2>, classes: usize, temperature: f64) -> Tensor<2> {
-    let [rows, _] = h.dims();
-    let last = classes.min(rows);
-    #[cfg(feature = "flex")]
-    if h.dtype() == DType::F32
-        && let Some(scores) = flex::scores(&h, last, (1.0 / temperature) as f32)
-    {
-        return scores;
-    }
-    let representatives = h.clone().narrow(0, rows - last, last);
-    scores(h, representatives, temperature)
 }
 
 /// The mean of the rows of every class; 0 for a class without rows.
@@ -88,7 +65,8 @@ pub fn leave_one_out_scores(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usiz
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use burn::tensor::{Device, Distribution};
+    use burn_forward_kernels::testing::{assert_refused, panic_of, wrong_shapes};
 
     const H: [[f32; 2]; 5] = [[1.0, 2.0], [0.5, -1.0], [3.0, 0.0], [-1.0, 1.0], [2.0, 2.0]];
     const Y: [i32; 5] = [0, 1, 0, 2, 0];
@@ -102,25 +80,6 @@ mod tests {
         let rows: Vec<[f32; 2]> = (0..5).filter(|i| Y[*i] == c && Some(*i) != skip).map(|i| H[i]).collect();
         let n = rows.len().max(1) as f32;
         [rows.iter().map(|r| r[0]).sum::<f32>() / n, rows.iter().map(|r| r[1]).sum::<f32>() / n]
-    }
-
-    #[test]
-    fn scores_of_the_last_rows_are_those_of_a_copy_of_them() {
-        let devices = [Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing()];
-        for (device, rows, classes) in devices.iter().flat_map(|d| [(d, 700, 3), (d, 3, 3), (d, 9, 1)]) {
-            let random = |shape| Tensor::<2>::random(shape, burn::tensor::Distribution::Default, device);
-            let (h, weights) = (random([rows, 13]).require_grad(), random([rows, classes]));
-            let ours = scores_of_last_rows(h.clone(), classes, 0.7);
-            let theirs = scores(h.clone(), h.clone().narrow(0, rows - classes, classes), 0.7);
-            let gradient = |s: &Tensor<2>| h.grad(&(s.clone().square() * weights.clone()).sum().backward()).unwrap();
-            let pairs = [(gradient(&ours), gradient(&theirs)), (ours.inner(), theirs.inner())];
-            for (ours, theirs) in pairs {
-                let [ours, theirs] = [ours, theirs].map(|t| t.into_data().iter::<f32>().collect::<Vec<_>>());
-                for (a, b) in ours.iter().zip(&theirs) {
-                    assert!((a - b).abs() < 1e-4 * b.abs().max(1.0), "{rows} rows, {classes} classes: {a}, not {b}");
-                }
-            }
-        }
     }
 
     #[test]
@@ -139,6 +98,31 @@ mod tests {
         for c in 0..4 {
             assert!((means[c as usize * 2] - mean(c, None)[0]).abs() < 1e-6);
             assert!((means[c as usize * 2 + 1] - mean(c, None)[1]).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn wrong_shapes_are_refused() {
+        let plain = Device::flex();
+        for device in [plain.clone(), plain.clone().autodiff(), plain.autodiff().gradient_checkpointing()] {
+            let random = |shape: [usize; 2]| Tensor::<2>::random(shape, Distribution::Default, &device);
+            for rows in [7, 600] {
+                let y = Tensor::<1, Int>::zeros([rows], &device);
+                type Run<'a> = Box<dyn Fn([usize; 2]) + 'a>;
+                let operations: [(&str, [usize; 2], usize, Run); 4] = [
+                    ("scores of rows", [rows, 3], 0, Box::new(|h| drop(scores(random(h), random([4, 3]), 1.0)))),
+                    ("scores", [4, 3], 0, Box::new(|r| drop(scores(random([rows, 3]), random(r), 1.0)))),
+                    ("class means", [rows, 3], 1, Box::new(|h| drop(class_means(random(h), &y, 2)))),
+                    ("own row left out", [rows, 3], 1, Box::new(|h| drop(leave_one_out_scores(random(h), &y, 2, 1.0)))),
+                ];
+                for (name, right, free, run) in operations {
+                    let what = |shape| format!("{name} of {shape:?} with autodiff {}", device.is_autodiff());
+                    assert_eq!(panic_of(|| run(right)), None, "{}", what(right));
+                    for shape in wrong_shapes(right, &[free]) {
+                        assert_refused(&what(shape), || run(shape));
+                    }
+                }
+            }
         }
     }
 }

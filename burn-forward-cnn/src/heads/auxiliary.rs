@@ -7,9 +7,9 @@ use burn::tensor::module::adaptive_avg_pool2d;
 use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
-use burn_forward::rectifier::relu;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
+use burn_forward_kernels::relu::relu;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

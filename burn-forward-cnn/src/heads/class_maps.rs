@@ -10,12 +10,12 @@ use burn_forward::label::one_hot;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
 use burn_forward::{ProjectedCrossEntropy, Result};
+use burn_forward_kernels::conv::conv2d;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::conv::map_shape;
 use crate::draw::{ConvInit, ConvShape, Draw};
-use crate::kernels::conv2d;
 
 /// How class goodness `G` `[B, C]` becomes a loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

@@ -8,14 +8,14 @@ use burn::tensor::Tensor;
 use burn_forward::Result;
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
-use burn_forward::rectifier::relu;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
+use burn_forward_kernels::conv::conv2d;
+use burn_forward_kernels::relu::relu;
 
 use super::ClassLoss;
 use crate::conv::map_shape;
 use crate::draw::{ConvInit, ConvShape, Draw};
-use crate::kernels::conv2d;
 
 /// `G = W mean_hw relu(layer_norm_c(conv(h))) + b` `[B, C]`: the channels of every pixel are normalised together.
 ///

@@ -10,10 +10,10 @@ use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::rules::{AnyHead, Head, Teaching};
 use burn_forward::tape::Score;
+use burn_forward_kernels::conv::conv2d;
 
 use crate::conv::{ConvUnit, UnitNames, UnitSpec, map_shape};
 use crate::draw::{ConvInit, ConvShape, Draw};
-use crate::kernels::conv2d;
 use crate::nonlinearity::Nonlinearity;
 
 /// Channels of the decoder.

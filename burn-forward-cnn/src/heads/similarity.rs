@@ -12,11 +12,11 @@ use burn_forward::label::one_hot;
 use burn_forward::projection::HeadPool;
 use burn_forward::rules::{Head, Teaching};
 use burn_forward::tape::Score;
+use burn_forward_kernels::conv::conv2d;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::draw::{ConvInit, ConvShape, Draw};
-use crate::kernels::conv2d;
 
 /// Which errors a block learns from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

@@ -10,13 +10,13 @@ use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
 use burn_forward::random::Seed;
+use burn_forward_kernels::conv::average_pool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Site, normaliser_name};
 use crate::conv::{ConvUnit, UnitSpec, maps};
 use crate::draw::Draw;
-use crate::kernels::average_pool;
 
 /// How maps are made smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

@@ -8,8 +8,7 @@ use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
 use burn_forward::random::Seed;
-
-use crate::kernels::global_average_pool;
+use burn_forward_kernels::conv::global_average_pool;
 
 /// `h_c = mean_{hw} x_{chw}`: a layer without parameters, always in the block of the layer before it.
 #[derive(Module, Debug)]

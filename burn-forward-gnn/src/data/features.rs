@@ -1,8 +1,8 @@
 //! Features of nodes.
 
 use burn_forward::data::Fingerprint;
-use burn_forward::sparse::{Sparse, sum_repeated};
 use burn_forward::{Error, Result};
+use burn_forward_kernels::sparse::{Sparse, sum_repeated};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +111,7 @@ impl Features {
     /// The matrix `[N, d]`.
     pub(super) fn matrix(&self) -> Result<Sparse> {
         let Self { offsets, columns, values, width } = self;
-        Sparse::new(*width, offsets.clone(), columns.clone(), values.clone())
+        Ok(Sparse::new(*width, offsets.clone(), columns.clone(), values.clone())?)
     }
 
     /// Adds the features to a fingerprint of data.

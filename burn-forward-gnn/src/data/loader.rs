@@ -9,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_forward::activation::{AnyActivation, Labelled, NodeFeatures, Nodes};
 use burn_forward::data::{Batch, BatchKey, Batching};
 use burn_forward::random::Seed;
-use burn_forward::sparse::Sparse;
+use burn_forward_kernels::sparse::Sparse;
 use rand::seq::SliceRandom;
 
 use super::graph_set::GraphSet;

@@ -13,8 +13,8 @@ use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
-use burn_forward::sparse::sum_repeated;
 use burn_forward::{Error, Result};
+use burn_forward_kernels::sparse::sum_repeated;
 use zip::ZipArchive;
 use zip::result::ZipError;
 

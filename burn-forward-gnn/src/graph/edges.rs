@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
-use burn_forward::shape;
-use burn_forward::sparse::Sparse;
+use burn_forward_kernels::shape;
+use burn_forward_kernels::sparse::Sparse;
 
 use super::csr::Csr;
 use super::matrices::Matrices;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use burn_forward::sparse::Sparse;
+use burn_forward_kernels::sparse::Sparse;
 
 use super::csr::Csr;
 

@@ -15,8 +15,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::Device;
-use burn_forward::sparse::Sparse;
 use burn_forward::{Error, Result};
+use burn_forward_kernels::sparse::Sparse;
 
 use self::csr::Csr;
 use self::matrices::Matrices;

@@ -5,9 +5,9 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn_forward::activation::{AnyActivation, RowShape};
-use burn_forward::affine::affine;
 use burn_forward::block::Trace;
-use burn_forward::network::{ActivationFn, Layer, LayerExport};
+use burn_forward::network::{Layer, LayerExport};
+use burn_forward_kernels::affine::affine_relu;
 
 use super::{FLOAT, Frame};
 use crate::graph::Aggregation;
@@ -68,7 +68,7 @@ impl Layer for Gin {
             None => own + neighbours,
         };
         let bias = self.first.bias.as_ref().map(|bias| bias.val());
-        let hidden = affine(sum, self.first.weight.val(), bias, ActivationFn::Relu);
+        let hidden = affine_relu(sum, self.first.weight.val(), bias);
         received.affine(hidden, &self.second)
     }
 

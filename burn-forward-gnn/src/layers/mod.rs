@@ -21,12 +21,12 @@ use burn::module::{Module, Param};
 use burn::nn::{Dropout, Linear};
 use burn::tensor::Tensor;
 use burn_forward::activation::{Activation, AnyActivation, Memo, NodeFeatures, ReadRows};
-use burn_forward::affine::{affine, shift};
 use burn_forward::block::Trace;
 use burn_forward::network::{ActivationFn, LayerExport};
 use burn_forward::normalise::Normaliser;
-use burn_forward::shape;
-use burn_forward::sparse::Sparse;
+use burn_forward_kernels::affine::{affine, affine_relu, shift, shift_relu};
+use burn_forward_kernels::shape;
+use burn_forward_kernels::sparse::Sparse;
 
 use crate::graph::{Aggregation, Edges, GraphTask};
 
@@ -103,13 +103,20 @@ impl Received<'_> {
     /// `f(x W + b)` of the rows that are read. It leaves no pre-activation, which no loss on graphs asks for.
     pub(crate) fn affine(self, x: Tensor<2>, linear: &Linear) -> Trace<AnyActivation> {
         let bias = linear.bias.as_ref().map(|bias| bias.val());
-        let h = affine(x, linear.weight.val(), bias, self.frame.activation);
+        let h = match self.frame.activation {
+            ActivationFn::Relu => affine_relu(x, linear.weight.val(), bias),
+            other => other.forward(affine(x, linear.weight.val(), bias)),
+        };
         self.output(h)
     }
 
     /// `f(z + b)` of the rows that are read, in place where that is possible.
     pub(crate) fn shift(self, z: Tensor<2>, bias: Option<&Param<Tensor<1>>>) -> Trace<AnyActivation> {
-        let h = shift(z, bias.map(|bias| bias.val()), self.frame.activation);
+        let bias = bias.map(|bias| bias.val());
+        let h = match self.frame.activation {
+            ActivationFn::Relu => shift_relu(z, bias),
+            other => other.forward(shift(z, bias)),
+        };
         self.output(h)
     }
 
@@ -222,7 +229,7 @@ impl Sent<'_> {
 
 /// `x W` of a linear layer, without its bias.
 pub(crate) fn product(linear: &Linear, x: Tensor<2>) -> Tensor<2> {
-    affine(x, linear.weight.val(), None, ActivationFn::None)
+    affine(x, linear.weight.val(), None)
 }
 
 /// Bytes of one `f32`.

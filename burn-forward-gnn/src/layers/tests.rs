@@ -7,13 +7,11 @@ use burn::nn::{DropoutConfig, LinearConfig};
 use burn::tensor::{Device, Distribution, Int, TensorData, activation};
 use burn_forward::activation::{Labelled, Memo, NodeFeatures, Nodes, ReadRows};
 use burn_forward::network::Layer;
-use burn_forward::sparse::Sparse;
+use burn_forward_kernels::sparse::Sparse;
 
 use super::*;
 use crate::graph::Graph;
 
-#[path = "../../../burn-forward/tests/laws/panics.rs"]
-mod panics;
 mod shapes;
 
 const NODES: usize = 7;

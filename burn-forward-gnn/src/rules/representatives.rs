@@ -6,8 +6,9 @@ use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::block::Trace;
 use burn_forward::local::LocalLoss;
 use burn_forward::pair_loss::cross_entropy;
-use burn_forward::prototypes::{class_means, leave_one_out_scores, scores, scores_of_last_rows};
+use burn_forward::prototypes::{class_means, leave_one_out_scores, scores};
 use burn_forward::tape::{Labels, Score};
+use burn_forward_kernels::prototypes::scores_of_last_rows;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

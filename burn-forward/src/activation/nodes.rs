@@ -5,11 +5,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_forward_kernels::shape;
+use burn_forward_kernels::sparse::Sparse;
 
 use crate::device::start_of_graphs;
 use crate::normalise::Normaliser;
-use crate::shape;
-use crate::sparse::Sparse;
 
 /// Node features with the graph they live on.
 ///
@@ -227,7 +227,7 @@ impl NodeFeatures {
         let dense = || normaliser.forward(self.dense()).matmul(weight.clone());
         let Self::Sparse { front, behind, device } = self else { return dense() };
         if behind.is_none()
-            && let Some(front) = front.normalised_once(normaliser)
+            && let Some(front) = normalised_once(front, normaliser)
         {
             // A row is divided by one number, before the product or after it: before it there are fewer, and once is enough.
             return front.product(&weight).unwrap_or_else(dense);
@@ -252,7 +252,7 @@ impl NodeFeatures {
     /// With rows normalised.
     pub fn normalised(&self, normaliser: Normaliser) -> Self {
         if let Self::Sparse { front, behind: None, device } = self
-            && let Some(front) = front.normalised(normaliser)
+            && let Some(front) = normalised(front, normaliser)
         {
             return Self::Sparse { front: Arc::new(front), behind: None, device: device.clone() };
         }
@@ -343,5 +343,24 @@ impl NodeFeatures {
     }
 }
 
+/// With its rows normalised; `None` for a normaliser that does more than to divide rows.
+fn normalised(matrix: &Sparse, normaliser: Normaliser) -> Option<Sparse> {
+    let [_, columns] = matrix.shape();
+    let divisor = |squared: &f32| normaliser.divisor_of(*squared, columns as f32);
+    let divisors: Option<Vec<f32>> = matrix.squared_lengths().iter().map(divisor).collect();
+    matrix.divide_rows(&divisors?).ok()
+}
+
+/// As [`normalised`], made once.
+fn normalised_once(matrix: &Arc<Sparse>, normaliser: Normaliser) -> Option<Arc<Sparse>> {
+    if normaliser == Normaliser::None {
+        return Some(matrix.clone());
+    }
+    matrix.kept(normaliser.name(), |matrix| normalised(matrix, normaliser))
+}
+
 /// Fraction of entries below which a sparse product takes less time than a dense one.
 const DENSITY: f64 = 0.05;
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::{Device, Tensor, activation};
+use burn_forward_kernels::relu::relu;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,6 @@ use crate::block::{Trace, Units};
 use crate::init::{self, Init};
 use crate::normalise::Normaliser;
 use crate::random::Seed;
-use crate::rectifier::relu;
 use crate::{Error, Result, require};
 
 /// An activation function.

@@ -1,6 +1,7 @@
 //! Layers and their sums over neighbours refuse every wrong shape.
 
-use super::panics::{assert_refused, panic_of, wrong_shapes};
+use burn_forward_kernels::testing::{assert_refused, panic_of, wrong_shapes};
+
 use super::*;
 use crate::graph::MESSAGE_FLOATS;
 

@@ -1,0 +1,46 @@
+//! CPU operations for the flex backend of the [Burn](https://burn.dev) deep-learning framework, each equal to Burn's own up
+//! to rounding and faster, or smaller in memory, or both.
+//!
+//! Of use to any Burn program: nothing here knows about local learning. Every operation takes Burn's tensors and modules and
+//! returns tensors, enters Burn's autodiff graph with its own gradient, and works with gradient checkpointing. Tensors of
+//! another backend, and number types other than single precision, are computed by Burn's own operations; only the products of
+//! sparse matrices, which Burn does not have, are left to the caller there. Results do not depend on the number of threads.
+//!
+//! - [`conv`]: [convolution](conv::conv2d), [batch normalisation](conv::batch_norm) with an
+//!   [activation function](conv::FusedActivation) in the same pass, average pools
+//! - [`affine`]: `x W + b` and [`relu(x W + b)`](affine::affine_relu) of many rows; [`relu`]: a rectifier that keeps its output
+//! - [`sparse`]: products and graph attention of a constant [`Sparse`](sparse::Sparse) matrix
+//! - [`prototypes`]: scores of rows against the last of them; [`gemm`]: matrix products on slices
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::tensor::{Device, Distribution, Tensor};
+//! use burn_forward_kernels::affine::affine_relu;
+//!
+//! let device = Device::flex().autodiff();
+//! let x = Tensor::<2>::random([5000, 64], Distribution::Default, &device);
+//! let weight = Tensor::<2>::random([64, 32], Distribution::Default, &device).require_grad();
+//! let bias = Tensor::<1>::zeros([32], &device);
+//!
+//! let h = affine_relu(x, weight.clone(), Some(bias));
+//! let gradients = h.sum().backward();
+//! assert_eq!(weight.grad(&gradients).map(|gradient| gradient.dims()), Some([64, 32]));
+//! # }
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod affine;
+pub mod conv;
+pub mod device;
+mod error;
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(feature = "flex")]
+pub mod gemm;
+pub mod prototypes;
+pub mod relu;
+pub mod shape;
+pub mod sparse;
+pub mod testing;
+
+pub use error::{Error, Result};

@@ -1,0 +1,8 @@
+//! The operations against definitions written out and against Burn's own, and their refusals.
+#![cfg(feature = "flex")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod kernels {
+    mod conv;
+    mod shapes;
+}
