@@ -8,7 +8,6 @@ use std::f64::consts::PI;
 
 use burn::tensor::{Device, Tensor};
 use burn_forward_kernels::relu::relu;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::init::Init;
@@ -32,7 +31,8 @@ use crate::{Error, Result, require};
 ///
 /// Sources: Hinton 2022 (`sum-squares`, `negative-sum-squares`); Tosato et al. 2023, arXiv 2305.18353 (`length`); Akkus
 /// et al. 2026, arXiv 2604.13081 (`top-k`, `entmax`, `burst`); entmax: Peters, Niculae and Martins 2019.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Goodness {
     /// `sum h^2`.

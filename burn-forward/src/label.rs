@@ -2,13 +2,13 @@
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{Device, Int, Tensor};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, require};
 
 /// Label injection for goodness-based rules.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LabelInput {
     /// The first `C` input features are overwritten by `strength * one_hot(label)` (Hinton 2022). The neutral label is
@@ -16,7 +16,7 @@ pub enum LabelInput {
     Overlay {
         /// On the scale of the data: 1 for inputs in `[0, 1]`; default 1.
         #[serde(default = "one")]
-        #[schemars(range(min = 1e-6, max = 1e6))]
+        #[cfg_attr(feature = "config", schemars(range(min = 1e-6, max = 1e6)))]
         strength: f64,
     },
     /// Every block gets `one_hot(label) V_l` added to its first pre-activation, `V_l` `[C, d_l]` learned and drawn from

@@ -13,9 +13,11 @@ mod error;
 pub mod feedback;
 pub mod goodness;
 pub mod init;
+#[cfg(feature = "config")]
 pub mod input;
 pub mod label;
 pub mod local;
+#[cfg(feature = "train")]
 pub mod model;
 pub mod negatives;
 pub mod network;
@@ -27,8 +29,11 @@ pub mod peer;
 pub mod projection;
 pub mod prototypes;
 pub mod random;
+#[cfg(feature = "config")]
 pub mod registry;
 pub mod rules;
+#[cfg(feature = "config")]
+pub mod settings;
 pub mod tape;
 
 pub use block::{Block, Trace};

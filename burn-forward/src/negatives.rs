@@ -4,7 +4,6 @@
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::random::Rng;
@@ -14,7 +13,8 @@ use crate::{Error, label, require};
 pub const DRAWN_ANEW: &str = "the rule draws other negatives in every step";
 
 /// How wrong labels are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Negatives {
     /// Uniform over the wrong classes: `(y + U{1..C-1}) mod C`. Never the true label.

@@ -2,13 +2,13 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, log_softmax};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, label, require};
 
 /// Where a logistic loss places the border between positive and negative.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Threshold {
     /// A number that follows from the layer.
@@ -18,7 +18,8 @@ pub enum Threshold {
 }
 
 /// The thresholds with a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ThresholdName {
     /// The number of units, Hinton's choice for `sum-squares`; no other goodness is on that scale.
@@ -50,7 +51,8 @@ impl Default for Threshold {
 }
 
 /// A loss of goodness `g+` of positives and `g-` of negatives.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PairLoss {
     /// `softplus(-s (g+ - theta)) + softplus(s (g- - theta))`: both signs against a threshold (Hinton 2022).
@@ -60,14 +62,14 @@ pub enum PairLoss {
         threshold: Threshold,
         /// The scale `s` of the logit; default 1.
         #[serde(default = "one")]
-        #[schemars(range(min = 1e-6, max = 1e6))]
+        #[cfg_attr(feature = "config", schemars(range(min = 1e-6, max = 1e6)))]
         scale: f64,
     },
     /// `softplus(-alpha (g+ - g-))`: pairs of the same image, no threshold (Lee and Song 2023, arXiv 2303.08418).
     Symba {
         /// Scale `alpha` of the difference; default 4.
         #[serde(default = "four")]
-        #[schemars(range(min = 1e-6, max = 1e6))]
+        #[cfg_attr(feature = "config", schemars(range(min = 1e-6, max = 1e6)))]
         alpha: f64,
     },
 }

@@ -11,7 +11,6 @@
 
 use burn::module::{Module, RunningState};
 use burn::tensor::{Device, Tensor};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, require};
@@ -22,16 +21,17 @@ use crate::{Error, require};
 /// |---|---|---|---|
 /// | `strength` | 0.03 | >= 0 | `lambda`; calibrated for `sum-squares`; for a flatter goodness see [`Goodness::slope`](crate::goodness::Goodness::slope) |
 /// | `momentum` | 0.9 | [0, 1) | of the running mean |
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PeerConfig {
     /// `lambda`: weight of the term.
     #[serde(default = "strength")]
-    #[schemars(range(min = 0.0))]
+    #[cfg_attr(feature = "config", schemars(range(min = 0.0)))]
     pub strength: f64,
     /// Momentum of the running mean.
     #[serde(default = "momentum")]
-    #[schemars(range(min = 0.0, max = 0.999999))]
+    #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 0.999999)))]
     pub momentum: f64,
 }
 

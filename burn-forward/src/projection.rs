@@ -5,7 +5,6 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::activation::{Activation, RowShape};
@@ -21,7 +20,8 @@ use crate::{Error, Result, require};
 ///
 /// The grid keeps a projection of a large map small: with 10 classes and 64 maps of 32 x 32, `full` is 655,360
 /// parameters, 4 is 10,240. What is no map, or a smaller one, is read as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum HeadPool {
     /// Maps as they are.
@@ -31,7 +31,8 @@ pub enum HeadPool {
 }
 
 /// The pools with a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HeadPoolName {
     /// Maps as they are.

@@ -5,9 +5,6 @@ use crate::network::{NetworkEntry, network_entries};
 use crate::rules::{RuleEntry, rule_entries};
 use crate::{Error, Result};
 
-/// Name of the definition of all rules in the schema of a config: a rule that takes another rule's settings refers to it.
-pub const RULE_DEFINITION: &str = "Rule";
-
 /// What a config may name: rules, networks and data sets. Other crates add their rows.
 #[derive(Clone)]
 pub struct Registry {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Int, Shape, Tensor};
+#[cfg(feature = "train")]
 use burn::train::{ClassificationOutput, TrainOutput};
 
 use crate::pair_loss::cross_entropy;
@@ -20,6 +21,7 @@ impl From<Tensor<1, Int>> for Labels {
     }
 }
 
+#[cfg(feature = "train")]
 impl Labels {
     /// What burn-train's metrics want of a batch with these labels: `logits` `[B, C]` and their cross-entropy.
     ///
@@ -249,6 +251,7 @@ impl<S> Tape<S> {
     }
 }
 
+#[cfg(feature = "train")]
 impl Tape<Labels> {
     /// Ends a step: the gradients of every block, and `logits` `[B, C]` with the mean of the blocks' losses for
     /// burn-train's metrics.

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use burn_forward::network::Partition;
-use burn_forward::registry::{RULE_DEFINITION, Registry};
+use burn_forward::registry::Registry;
+use burn_forward::settings::RULE_DEFINITION;
 
 use super::run_config::Fixed;
 

@@ -1,19 +1,32 @@
-//! Data: what a rule is given ([`Batch`]), and what a run needs of a data set, images or not ([`DataSpec`],
-//! [`TrainingData`]).
+//! Data: what a rule is given ([`Batch`]), and with the feature `config` what a run needs of a data set, images or not
+//! (`DataSpec`, `TrainingData`).
 
 mod batch;
 mod batching;
+#[cfg(feature = "config")]
 mod classes;
+#[cfg(feature = "config")]
 mod fingerprint;
+#[cfg(feature = "config")]
 mod folder;
+#[cfg(feature = "config")]
 pub mod gzip;
+#[cfg(feature = "config")]
+mod registry;
+#[cfg(feature = "config")]
 mod set;
 mod signature;
 
 pub use batch::{Batch, BatchKey};
 pub use batching::{Batching, LastBatch};
+#[cfg(feature = "config")]
 pub use classes::empty_classes;
+#[cfg(feature = "config")]
 pub use fingerprint::Fingerprint;
+#[cfg(feature = "config")]
 pub use folder::DataFolders;
-pub use set::{DataEntry, DataSpec, DataSplit, JoinedSamples, ParseData, TrainingData, data_entry};
+#[cfg(feature = "config")]
+pub use registry::{DataEntry, ParseData, data_entry};
+#[cfg(feature = "config")]
+pub use set::{DataSpec, DataSplit, JoinedSamples, TrainingData};
 pub use signature::{ModelSignature, PixelScaling};

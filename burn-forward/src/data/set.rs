@@ -1,19 +1,15 @@
-//! The registry of data sets: one row per name. Other crates add their rows.
+//! What a run needs of a data set, images or not.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
 use burn::tensor::Device;
-use schemars::JsonSchema;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use super::{Batch, Batching, DataFolders, ModelSignature, PixelScaling};
 use crate::activation::RowShape;
 use crate::random::Seed;
-use crate::{ConfigError, ConfigErrors, Error, Result};
+use crate::{ConfigError, Result};
 
 /// A part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,49 +153,5 @@ pub trait DataSpec: Debug + Send + Sync {
     fn load_test(&self, folders: &DataFolders, seed: Seed, trained: &ModelSignature) -> Result<Box<dyn TrainingData>> {
         let _ = trained;
         self.load(folders, seed)
-    }
-}
-
-/// Parses the settings of a data set (`name` among them); returns them and their resolved form.
-pub type ParseData = fn(&Value) -> Result<(Box<dyn DataSpec>, Value)>;
-
-/// A row of the registry.
-#[derive(Clone)]
-pub struct DataEntry {
-    /// Name in configs.
-    pub name: &'static str,
-    /// One line for `list`.
-    pub about: &'static str,
-    /// JSON Schema of the settings; what it says of `name` is replaced by this row's.
-    pub schema: fn() -> Value,
-    /// Parses the settings.
-    pub parse: ParseData,
-}
-
-/// A row from a typed config, which has `name` among its fields or not at all.
-pub fn data_entry<T>(name: &'static str, about: &'static str) -> DataEntry
-where
-    T: DataSpec + DeserializeOwned + Serialize + JsonSchema + 'static,
-{
-    DataEntry {
-        name,
-        about,
-        schema: || schemars::schema_for!(T).to_value(),
-        parse: |value| {
-            let has_name = schemars::schema_for!(T).to_value()["properties"].get("name").is_some();
-            let mut settings = value.as_object().cloned().unwrap_or_default();
-            let name = settings.get("name").cloned().unwrap_or_default();
-            if !has_name {
-                settings.shift_remove("name");
-            }
-            let spec: T = serde_path_to_error::deserialize(Value::Object(settings)).map_err(|e| {
-                let errors = vec![ConfigError::new(format!("$.data.{}", e.path()), e.inner().to_string())];
-                Error::Config(ConfigErrors { origin: "data".into(), errors })
-            })?;
-            let fields = serde_json::to_value(&spec).map_err(|e| Error::burn("data settings", e))?;
-            let mut resolved = Map::from_iter([("name".to_string(), name)]);
-            resolved.extend(fields.as_object().cloned().unwrap_or_default());
-            Ok((Box::new(spec), Value::Object(resolved)))
-        },
     }
 }

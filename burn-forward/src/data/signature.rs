@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "config")]
 use super::TrainingData;
 use crate::activation::RowShape;
 
@@ -33,6 +34,7 @@ pub struct PixelScaling {
     pub std: Vec<f64>,
 }
 
+#[cfg(feature = "config")]
 impl ModelSignature {
     /// What a network that is trained on `data` takes and gives.
     pub fn of(data: &dyn TrainingData) -> Self {

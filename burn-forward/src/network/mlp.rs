@@ -4,7 +4,6 @@ use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::{Device, Tensor, activation};
 use burn_forward_kernels::relu::relu;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::layer::{AnyLayer, Candidates, Layer, LayerExport, repeat_rows};
@@ -16,7 +15,8 @@ use crate::random::Seed;
 use crate::{Error, Result, require};
 
 /// An activation function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ActivationFn {
     /// `max(z, 0)`.
@@ -62,7 +62,8 @@ impl ActivationFn {
 }
 
 /// Distribution of the initial weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum InitScheme {
     /// Weights and biases `U(+-1/sqrt(fan_in))`: what PyTorch and Burn do.
@@ -100,18 +101,19 @@ impl InitScheme {
 /// | `dropout` | 0 | [0, 1) | probability of zeroing an activity |
 /// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input, the image included |
 /// | `init` | default | default, unit-normal, he-uniform, xavier, zeros | initial weights |
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct MlpConfig {
     /// Units of every hidden layer.
-    #[schemars(length(min = 1, max = 1000), inner(range(min = 1, max = 1_000_000)))]
+    #[cfg_attr(feature = "config", schemars(length(min = 1, max = 1000), inner(range(min = 1, max = 1_000_000))))]
     pub widths: Vec<usize>,
     /// Activation function of every layer.
     #[serde(default)]
     pub activation: ActivationFn,
     /// Probability of zeroing an activity during training.
     #[serde(default)]
-    #[schemars(range(min = 0.0, max = 0.99))]
+    #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 0.99)))]
     pub dropout: f64,
     /// Normaliser of every layer's input.
     #[serde(default)]

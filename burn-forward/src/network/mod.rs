@@ -4,13 +4,17 @@ mod frozen;
 mod layer;
 mod mlp;
 mod partition;
+#[cfg(feature = "config")]
 mod registry;
+mod spec;
 
 pub use frozen::Frozen;
 pub use layer::{AnyLayer, Candidates, Layer, LayerExport};
 pub use mlp::{ActivationFn, Dense, InitScheme, MlpConfig};
 pub use partition::{LayerOutline, Partition, PartitionName};
-pub use registry::{Companions, LayerRequest, NetworkEntry, NetworkSpec, ParseNetwork, network_entries, network_entry};
+#[cfg(feature = "config")]
+pub use registry::{NetworkEntry, ParseNetwork, network_entries, network_entry};
+pub use spec::{Companions, LayerRequest, NetworkSpec};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -19,7 +18,8 @@ pub struct LayerOutline {
 }
 
 /// Which consecutive layers form a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Partition {
     /// A partition with a name.
@@ -27,19 +27,20 @@ pub enum Partition {
     /// Blocks of `every` layers; the last may be smaller.
     Every {
         /// Layers per block.
-        #[schemars(range(min = 1))]
+        #[cfg_attr(feature = "config", schemars(range(min = 1)))]
         every: usize,
     },
     /// So many blocks of nearly equal activation memory: the largest is as small as it can be.
     Blocks {
         /// Number of blocks.
-        #[schemars(range(min = 1))]
+        #[cfg_attr(feature = "config", schemars(range(min = 1)))]
         blocks: usize,
     },
 }
 
 /// The partitions with a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PartitionName {
     /// Every layer is a block.

@@ -11,7 +11,6 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
     AdafactorConfig, AdamConfig, AdamWConfig, AdjustLrFn, ModuleOptimizer, MuonConfig, RmsPropConfig, SgdConfig,
 };
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::muon::MatrixMuon;
@@ -19,7 +18,8 @@ use crate::parameters::paths_of_block;
 use crate::{ConfigError, Error, Result};
 
 /// The optimisers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OptimizerName {
     /// Stochastic gradient descent, with momentum.
@@ -40,21 +40,23 @@ pub enum OptimizerName {
 }
 
 /// Gradient clipping, per parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ClipConfig {
     /// Largest norm of a parameter's gradient.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1e-12))]
+    #[cfg_attr(feature = "config", schemars(range(min = 1e-12)))]
     pub norm: Option<f64>,
     /// Largest absolute value of an entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1e-12))]
+    #[cfg_attr(feature = "config", schemars(range(min = 1e-12)))]
     pub value: Option<f64>,
 }
 
 /// How the learning rate changes over the run. `t` is the step, `T` their number.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LrSchedule {
     /// `lr` throughout.
@@ -64,25 +66,25 @@ pub enum LrSchedule {
     Cosine {
         /// Fraction of `lr` to end at; default 0.
         #[serde(default)]
-        #[schemars(range(min = 0.0, max = 1.0))]
+        #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 1.0)))]
         min: f64,
     },
     /// Straight from `lr` to `end lr`.
     Linear {
         /// Fraction of `lr` to end at; default 0.
         #[serde(default)]
-        #[schemars(range(min = 0.0, max = 1.0))]
+        #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 1.0)))]
         end: f64,
     },
     /// Times `gamma` every `fraction` of the run.
     Step {
         /// Fraction of the run between two changes; default 1/3.
         #[serde(default = "third")]
-        #[schemars(range(min = 0.001, max = 1.0))]
+        #[cfg_attr(feature = "config", schemars(range(min = 0.001, max = 1.0)))]
         fraction: f64,
         /// Factor of a change; default 0.1.
         #[serde(default = "tenth")]
-        #[schemars(range(min = 0.0, max = 1.0))]
+        #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 1.0)))]
         gamma: f64,
     },
     /// `lr` for the first half, then straight to zero (Hinton 2022).
@@ -144,21 +146,22 @@ impl LrSchedule {
 /// | `clip` | none | | `{"norm": x}` or `{"value": x}`, per parameter |
 /// | `schedule` | constant | | see [`LrSchedule`] |
 /// | `block-lr` | none | one > 0 per block | learning rate of every block and of [what the rule has for it](crate::parameters::Owner) |
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct OptimizerConfig {
     /// Which optimiser.
     pub name: OptimizerName,
     /// Learning rate.
-    #[schemars(range(min = 1e-12, max = 1e3))]
+    #[cfg_attr(feature = "config", schemars(range(min = 1e-12, max = 1e3)))]
     pub lr: f64,
     /// Momentum, for sgd, rmsprop (default 0.9) and muon (default 0.95).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 0.999999))]
+    #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 0.999999)))]
     pub momentum: Option<f64>,
     /// Dampening of the gradient on its way into the velocity, for sgd; default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 1.0)))]
     pub dampening: Option<f64>,
     /// Nesterov momentum, for sgd; default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -167,15 +170,15 @@ pub struct OptimizerConfig {
     /// [0.9, 0.999].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     // Nearer to 1 is 1 in single precision, and the mean is never corrected.
-    #[schemars(inner(range(min = 0.0, max = 0.999999)))]
+    #[cfg_attr(feature = "config", schemars(inner(range(min = 0.0, max = 0.999999))))]
     pub betas: Option<[f64; 2]>,
     /// Guard against division by zero, for adam, adamw, rmsprop and muon's companion; default 1e-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1e-30, max = 1.0))]
+    #[cfg_attr(feature = "config", schemars(range(min = 1e-30, max = 1.0)))]
     pub epsilon: Option<f64>,
     /// Weight decay.
     #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 1.0)))]
     pub weight_decay: f64,
     /// Whether biases decay too; default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,7 +191,7 @@ pub struct OptimizerConfig {
     pub schedule: LrSchedule,
     /// Learning rate of every block and its head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(inner(range(min = 1e-12, max = 1e3)))]
+    #[cfg_attr(feature = "config", schemars(inner(range(min = 1e-12, max = 1e3))))]
     pub block_lr: Option<Vec<f64>>,
 }
 

@@ -9,7 +9,6 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AnyRule, HeadReadout, LocalClassifiers, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
@@ -24,7 +23,8 @@ use crate::tape::{Labels, Tape};
 use crate::{Error, Result};
 
 /// What gives the class scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OutputLayer {
     /// A linear layer behind the network.
@@ -40,7 +40,8 @@ pub enum OutputLayer {
 /// |---|---|---|---|
 /// | `output` | linear | linear, network | a linear layer behind the network, or its own last layer |
 /// | `bias` | true | | whether the linear output layer has a bias |
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BackpropConfig {
     /// What gives the class scores.

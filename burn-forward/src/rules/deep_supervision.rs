@@ -7,19 +7,16 @@
 //! `heads` names the rule to compare with: its heads, what it does between blocks and its readout are then those of this
 //! rule. Without it the heads are the projections of [Mono-Forward](super::MonoForwardConfig).
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::registry::settings_of;
-use super::{AnyRule, ClassifierSpec, HeadReadout, MonoForwardConfig, ParsedRule, RuleEntry, RuleSpec};
+use super::{AnyRule, ClassifierSpec, Context, HeadReadout, MonoForwardConfig, ParsedRule, RuleEntry, RuleSpec};
 use crate::activation::RowShape;
 use crate::network::{LayerRequest, Network, Partition};
 use crate::optim::ParameterGroup;
 use crate::projection::HeadPool;
 use crate::random::Seed;
-use crate::registry::RULE_DEFINITION;
-use crate::rules::Context;
+use crate::settings::{RULE_DEFINITION, parsed};
 use crate::{ConfigError, ConfigErrors, Error, Result};
 
 /// Settings of `deep-supervision`.
@@ -30,13 +27,14 @@ use crate::{ConfigError, ConfigErrors, Error, Result};
 /// | `readout` | last | last, sum, mean, weighted, sip | without `heads`: which blocks' scores make the prediction, see [`HeadReadout`] |
 /// | `bias` | false | | without `heads`: whether the heads have a bias, as for `mono-forward` |
 /// | `pool` | 4 | full, 1 to 64 | without `heads`: side of the grid that maps are averaged over before a head, as for `mono-forward` |
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DeepSupervisionConfig {
     /// A rule with local classifiers, by name and with its settings: its heads, what it does between blocks, and its readout
     /// are used. Without it the heads are those of mono-forward.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "rule_reference")]
+    #[cfg_attr(feature = "config", schemars(schema_with = "rule_reference"))]
     pub heads: Option<Value>,
     /// Without "heads": which blocks' scores make the prediction.
     #[serde(default)]
@@ -64,7 +62,7 @@ struct DeepSupervision {
 impl DeepSupervisionConfig {
     /// Parses the settings; `rules` are those that `heads` may name.
     pub(super) fn parse(value: &Value, rules: &[RuleEntry]) -> Result<ParsedRule> {
-        let settings: Self = settings_of(value)?;
+        let (settings, _) = parsed::<Self>("rule", value)?;
         let own = MonoForwardConfig { readout: settings.readout, bias: settings.bias, pool: settings.pool };
         let Some(heads) = &settings.heads else {
             let resolved = serde_json::to_value(&own).map_err(|e| Error::burn("rule settings", e))?;

@@ -13,7 +13,6 @@
 
 use burn::module::Module;
 use burn::tensor::activation::softmax;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::backprop::yes;
@@ -37,7 +36,8 @@ use crate::tape::{Labels, Tape};
 /// |---|---|---|---|
 /// | `bias` | true | | whether the output layer has a bias |
 /// | `sign` | false | | send only the sign of the error (sDFA) |
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DfaConfig {
     /// Whether the output layer has a bias.
@@ -76,7 +76,7 @@ pub(super) fn feedback(
     classes: usize,
     seed: Seed,
 ) -> Result<Vec<ProjectedFeedback>> {
-    let device = super::registry::device_of(network);
+    let device = super::spec::device_of(network);
     let matrix = |(i, width)| ProjectedFeedback::new(width, classes, &mut seed.stream("feedback", &[i]), &device);
     (0u64..).zip(widths).map(matrix).collect()
 }
@@ -84,7 +84,7 @@ pub(super) fn feedback(
 /// The classifier on the last block.
 pub(super) fn output_layer(network: &Network, classes: usize, bias: bool, seed: Seed) -> Result<ProjectedCrossEntropy> {
     let width = network.blocks().last().map_or(0, |b| b.output().len());
-    let device = super::registry::device_of(network);
+    let device = super::spec::device_of(network);
     ProjectedCrossEntropy::new(width, classes, bias, &mut seed.stream("output", &[]), &device)
 }
 

@@ -13,7 +13,6 @@
 //! What we do differently: softmax cross-entropy at the output, where the paper has sigmoids and binary cross-entropy.
 
 use burn::module::Module;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::backprop::yes;
@@ -39,7 +38,8 @@ use crate::{ConfigError, Result};
 /// | name | default | range | meaning |
 /// |---|---|---|---|
 /// | `bias` | true | | whether the output layer has a bias |
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DrtpConfig {
     /// Whether the output layer has a bias.

@@ -9,6 +9,7 @@
 
 mod backprop;
 mod context;
+#[cfg(feature = "config")]
 mod deep_supervision;
 mod dfa;
 mod drtp;
@@ -17,10 +18,13 @@ mod head;
 mod local_classifiers;
 mod mono_forward;
 mod readout;
+#[cfg(feature = "config")]
 mod registry;
+mod spec;
 
 pub use backprop::{BackpropConfig, OutputClassifier, OutputLayer};
 pub use context::Context;
+#[cfg(feature = "config")]
 pub use deep_supervision::DeepSupervisionConfig;
 pub use dfa::{Dfa, DfaConfig};
 pub use drtp::{Drtp, DrtpConfig};
@@ -29,9 +33,9 @@ pub use head::{AnyHead, Head, Teaching};
 pub use local_classifiers::{Between, ClassifierSettings, LocalClassifiers, linear_head};
 pub use mono_forward::MonoForwardConfig;
 pub use readout::{BlockRange, HeadReadout, Scores};
-pub use registry::{
-    ClassifierSpec, ParseRule, ParsedRule, RuleEntry, RuleSpec, device_of, rule_entries, rule_entry, rule_entry_of,
-};
+#[cfg(feature = "config")]
+pub use registry::{ParseRule, ParsedRule, RuleEntry, rule_entries, rule_entry, rule_entry_of};
+pub use spec::{ClassifierSpec, RuleSpec, device_of};
 
 use std::fmt;
 use std::ops::Deref;

@@ -14,7 +14,6 @@
 //! projection; the paper flattens them (`full`), which makes `M` larger than the layers it teaches. `M` is stored as
 //! `[d, C]`, Burn's layout, where the paper writes `[C, d]`.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AnyRule, ClassifierSpec, HeadReadout, LocalClassifiers, RuleSpec};
@@ -30,7 +29,8 @@ use crate::random::Seed;
 /// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction, see [`HeadReadout`] |
 /// | `bias` | false | | whether projections have a bias; the paper's have none |
 /// | `pool` | 4 | full, 1 to 64 | side of the grid that maps are averaged over before a projection |
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct MonoForwardConfig {
     /// Which blocks' scores make the prediction.

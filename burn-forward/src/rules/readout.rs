@@ -4,13 +4,13 @@ use std::fmt;
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, require};
 
 /// How class scores of several blocks become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HeadReadout {
     /// The last block's scores: one pass, all other heads can be thrown away after training.

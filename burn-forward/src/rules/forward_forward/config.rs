@@ -1,7 +1,6 @@
 //! Settings of Forward-Forward: recipes, what they fill in, and how the rule is built of them.
 
 use burn::module::Param;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::head::{GoodnessHead, Pieces};
@@ -19,12 +18,13 @@ use crate::pair_loss::{PairLoss, Threshold};
 use crate::peer::{PeerConfig, PeerNormalisation};
 use crate::random::Seed;
 use crate::rules::Context;
-use crate::rules::registry::device_of;
+use crate::rules::device_of;
 use crate::rules::{AnyRule, RuleSpec};
 use crate::{ConfigError, Error, Result};
 
 /// A recipe that fills in what the config leaves open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardForwardPreset {
     /// The author's supervised MNIST recipe.
@@ -37,7 +37,8 @@ pub enum ForwardForwardPreset {
 }
 
 /// Which prediction counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum EnergyReadout {
     /// The label with the most goodness, summed over blocks from `first-block` on.
@@ -61,7 +62,8 @@ pub enum EnergyReadout {
 /// | `softmax-head` | true | false | true | train a softmax head; hard negatives need it |
 /// | `first-block` | 1 | 0 | 0 | first block (from 0) whose goodness counts |
 /// | `readout` | energy | energy | energy | energy or softmax |
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ForwardForwardConfig {
     /// The recipe that fills in what is left out. Below, values of the presets are in this order: hinton, pezeshki,
@@ -77,7 +79,7 @@ pub struct ForwardForwardConfig {
     pub loss: Option<PairLoss>,
     /// Weight of the pair loss against the peer term; without it the preset's: 0.5, 1, 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1e-6, max = 1e6))]
+    #[cfg_attr(feature = "config", schemars(range(min = 1e-6, max = 1e6)))]
     pub loss_weight: Option<f64>,
     /// How a label enters the network; without it the preset's: overlay, overlay, per-layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
