@@ -27,7 +27,7 @@ pub enum HeadPool {
     /// Maps as they are.
     Named(HeadPoolName),
     /// Side `p` of the grid.
-    Side(#[schemars(range(min = 1, max = 64))] usize),
+    Side(#[cfg_attr(feature = "config", schemars(range(min = 1, max = 64)))] usize),
 }
 
 /// The pools with a name.

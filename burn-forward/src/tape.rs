@@ -8,6 +8,7 @@ use burn::tensor::{Gradients, Int, Shape, Tensor};
 #[cfg(feature = "train")]
 use burn::train::{ClassificationOutput, TrainOutput};
 
+#[cfg(feature = "train")]
 use crate::pair_loss::cross_entropy;
 use crate::{Error, label, require};
 
