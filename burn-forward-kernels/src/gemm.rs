@@ -1,7 +1,7 @@
-//! Matrix products on slices, for operations of our own on the flex backend: the products are those of Burn's flex backend
-//! itself.
+//! Matrix products on slices, `C = A B` and `C += A B`: what the operations of this crate are made of. The products are those
+//! of the crate `gemm`, which Burn's flex backend uses itself.
 
-/// A matrix in a slice: how far apart rows and columns are.
+/// Where the entries of a matrix lie in a slice: entry `(i, j)` at `i row + j column`.
 #[derive(Debug, Clone, Copy)]
 pub struct Strides {
     /// Numbers from one row to the next.

@@ -2,8 +2,11 @@
 //!
 //! Burn's own keeps `z` until the gradient has been through it. Its gradient needs only the sign of the output, which the
 //! next layer, or a local loss, keeps anyway: where that is possible the output is kept here, and a layer holds one tensor
-//! less of the size of what it makes. A `z` that nobody else holds becomes the output in place. Elsewhere, and where Burn's
-//! gradient checkpointing recomputes outputs, this is Burn's.
+//! less of the size of what it makes: `dz = dh` where `h > 0`, else 0. A `z` that nobody else holds becomes the output in
+//! place.
+//!
+//! Burn's own rectifier is used without autodiff, on other backends, and where Burn's gradient checkpointing recomputes
+//! outputs.
 
 use burn::tensor::{Tensor, activation};
 #[cfg(feature = "flex")]

@@ -2,6 +2,11 @@
 //!
 //! A kernel reads slices and knows nothing of tensors: given weights of another width it would return wrong numbers. So every
 //! public operation compares the sizes of what it is given first, a handful of integers per call.
+//!
+//! This is for operations whose arguments are tensors and which, like Burn's own, return no [`Result`]. Where the argument is
+//! data that a user brought, such as the rows of a [sparse matrix](crate::sparse::Sparse), a constructor returns an
+//! [`Error`](crate::Error). Losses, heads and learning rules of burn-forward check labels, counts and settings by
+//! `burn_forward::require`, whose panics name the block that was learning.
 
 /// A size that is needed along an axis: `Some(n)`, or `None` for any.
 pub type Needed = Option<usize>;

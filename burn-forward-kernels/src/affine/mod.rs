@@ -1,5 +1,5 @@
-//! Affine maps of many rows, with a rectifier behind them or not: `x W + b` and `relu(x W + b)`; and `z + b` and
-//! `relu(z + b)` where the product is made elsewhere.
+//! Affine maps of many rows, with a rectifier behind them or not: `x W + b` and `relu(x W + b)` of `x` `[N, k]`, `W` `[k, m]`,
+//! `b` `[m]`; and `z + b` and `relu(z + b)` of `z` `[N, m]` where the product is made elsewhere.
 //!
 //! On flex, Burn's operations make and fill a tensor for the product, add the bias in a second pass and rectify in a third,
 //! the last two in one thread, and come back in four more. A local layer holds so little that its step is made of such passes:

@@ -1,12 +1,15 @@
-//! Convolution, batch normalisation and average pools on Burn's flex backend.
+//! Convolution, batch normalisation and average pools of maps `[B, C, H, W]`.
 //!
 //! Burn computes the gradient of a convolution's weights as a convolution with a kernel as large as the maps, which on flex
 //! comes down to products of a handful of columns, and a batch normalisation out of a dozen passes with six temporary
-//! tensors of the maps' size. Here convolutions are products of matrices of some hundred columns or, on processors with
-//! AVX-512 or AVX2 and for the usual kernels of side 3, sums straight from the maps, and a normalisation with its activation is two
-//! passes each way: a step of ResNet-18 takes 0.3 of the time and, learned block by block, a fifth less memory
-//! (`results/benchmarks/steps-cnn.md`). They are [Burn backend extensions](burn::backend::backend_extension): Burn's own
-//! autodiff, checkpointing and modules work on unchanged. Every other backend, and every number type but `f32`, is Burn's.
+//! tensors of the maps' size. Here convolutions are products of matrices of some hundred columns or, for the usual kernels of
+//! side 3 on processors with AVX-512 or AVX2, sums straight from the maps; a normalisation with its activation function is
+//! two passes each way. A step of ResNet-18 takes 0.3 of the time and, learned block by block, a fifth less memory
+//! (`results/benchmarks/steps-cnn.md`).
+//!
+//! The operations take Burn's modules and are [Burn backend extensions](burn::backend::backend_extension), so Burn's autodiff
+//! and checkpointing work on unchanged. Other backends, and number types other than single precision, are computed by Burn's
+//! own operations; what else is left to Burn is said at each function.
 
 mod activation;
 #[cfg(feature = "flex")]
@@ -33,9 +36,11 @@ use burn::tensor::module::adaptive_avg_pool2d;
 pub use self::activation::FusedActivation;
 use crate::shape;
 
-/// The forward pass of a Burn convolution.
+/// The forward pass of a Burn convolution, equal to [`Conv2d::forward`] up to rounding:
+/// `y_(b,o,i,j) = sum_(c,u,v) w_(o,c,u,v) x_(b, c, i s + u - p, j s + v - p)`, plus the bias of channel `o`, with stride `s`
+/// and padding `p`; `c` runs over the channels of the group of `o`.
 ///
-/// Equal to [`Conv2d::forward`] up to rounding.
+/// Burn's own is used for dilated kernels, and for a stride or padding that differs by direction.
 ///
 /// # Shapes
 /// - `x`: `[B, C_in, H, W]`; returns `[B, C_out, H', W']`.
@@ -81,9 +86,12 @@ fn check_convolution(conv: &Conv2d, x: &Tensor<4>) {
     });
 }
 
-/// The forward pass of a Burn batch normalisation of maps, with its update of the running statistics, and an activation.
+/// The forward pass of a Burn batch normalisation of maps, with its update of the running statistics, and an activation
+/// function `f` behind it, equal to [`BatchNorm::forward`] and [`FusedActivation::forward`] up to rounding:
+/// `y = f(gamma (x - m) / sqrt(v + eps) + beta)` with mean `m` and biased variance `v` of every channel (Ioffe and Szegedy
+/// 2015, arXiv 1502.03167).
 ///
-/// Equal to [`BatchNorm::forward`] and [`FusedActivation::forward`] up to rounding.
+/// Burn's own is used at inference, with running statistics.
 ///
 /// # Shapes
 /// - `x`: `[B, C, H, W]`; returns the same.
@@ -115,9 +123,9 @@ fn check_normalisation(norm: &BatchNorm, x: &Tensor<4>) {
     }
 }
 
-/// The forward pass of a Burn average pool.
+/// The forward pass of a Burn average pool, equal to [`AvgPool2d::forward`] up to rounding: the mean of every window.
 ///
-/// Equal to [`AvgPool2d::forward`] up to rounding.
+/// Burn's own is used unless the windows are squares that cover the maps without overlap or padding.
 ///
 /// # Shapes
 /// - `x`: `[B, C, H, W]`; returns `[B, C, H', W']`.
@@ -129,7 +137,8 @@ pub fn average_pool(pool: &AvgPool2d, x: Tensor<4>) -> Tensor<4> {
     pool.forward(x)
 }
 
-/// Means over all positions.
+/// Means over all positions of every map, equal to
+/// [`adaptive_avg_pool2d`] to one position up to rounding, which is used for maps that are not square.
 ///
 /// # Shapes
 /// - `x`: `[B, C, H, W]`; returns `[B, C, 1, 1]`.

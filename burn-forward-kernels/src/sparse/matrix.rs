@@ -119,7 +119,7 @@ impl Sparse {
     }
 
     /// `|S_i|^2` of every row `[N, 1]`.
-    pub fn squared_length(&self, device: &Device) -> Tensor<2> {
+    pub fn squared_lengths_on(&self, device: &Device) -> Tensor<2> {
         let lengths = self.squared_lengths().to_vec();
         let rows = lengths.len();
         Tensor::from_data(TensorData::new(lengths, [rows, 1]), device)

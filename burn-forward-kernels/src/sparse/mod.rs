@@ -1,4 +1,4 @@
-//! Constant sparse matrices, and their products with dense ones at the cost of the entries that are there.
+//! Constant sparse matrices, and their products `S x` with dense ones at the cost of the entries that are there.
 //!
 //! The features of nodes (which words a paper has) and who sends to whom are such matrices. Burn has no sparse tensors, but
 //! takes operations of others: on the flex backend a product here is one pass over the entries, with its gradient. A gradient

@@ -117,7 +117,7 @@ proptest! {
         close(matrix.dense(&device), expected.clone());
         let x = Tensor::<2>::random([4, 3], Distribution::Default, &device);
         close(matrix.product(&x).unwrap(), expected.clone().matmul(x));
-        close(matrix.squared_length(&device), expected.clone().square().sum_dim(1));
+        close(matrix.squared_lengths_on(&device), expected.clone().square().sum_dim(1));
     }
 }
 

@@ -242,7 +242,7 @@ impl NodeFeatures {
         if normaliser == Normaliser::None {
             return sum;
         }
-        let mut squares = front.squared_length(device);
+        let mut squares = front.squared_lengths_on(device);
         if let Some(behind) = behind {
             squares = squares + behind.clone().square().sum_dim(1);
         }
