@@ -11,7 +11,7 @@ use clap_complete::Shell;
     name = "burn-forward",
     version,
     about,
-    after_help = "Examples:\n  burn-forward train configs/digits-mono-forward.json\n  burn-forward train configs/mnist-mono-forward.json --set optimizer.lr=0.001 --seed 1\n  burn-forward compare configs/digits-mono-forward.json configs/digits-forward-forward.json --seeds 3\n  burn-forward report runs/digits-mono-forward-1\n\nExit codes: 0 done, 1 the run failed, 2 the input was wrong."
+    after_help = "Examples:\n  burn-forward train configs/mlp/digits-mono-forward.json\n  burn-forward train configs/mlp/mnist-mono-forward.json --set optimizer.lr=0.001 --seed 1\n  burn-forward compare configs/mlp/digits-mono-forward.json configs/mlp/digits-forward-forward.json --seeds 3\n  burn-forward report runs/digits-mono-forward-1\n\nExit codes: 0 done, 1 the run failed, 2 the input was wrong."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -96,7 +96,7 @@ impl ChangeArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  burn-forward train configs/digits-mono-forward.json\n  burn-forward train configs/digits-dfa.json --set training.epochs=5 --out runs/short\n  burn-forward train --resume runs/mnist-mono-forward-1"
+    after_help = "Examples:\n  burn-forward train configs/mlp/digits-mono-forward.json\n  burn-forward train configs/mlp/digits-dfa.json --set training.epochs=5 --out runs/short\n  burn-forward train --resume runs/mnist-mono-forward-1"
 )]
 pub(crate) struct TrainArgs {
     /// The config file (JSON)
@@ -166,7 +166,7 @@ pub(crate) struct PredictArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every comparison includes `backprop` and `deep-supervision` on the network, data, budget and optimiser of the first config.\n\nExample:\n  burn-forward compare configs/digits-mono-forward.json configs/digits-dfa.json --seeds 3"
+    after_help = "Every comparison includes `backprop` and `deep-supervision` on the network, data, budget and optimiser of the first config.\n\nExample:\n  burn-forward compare configs/mlp/digits-mono-forward.json configs/mlp/digits-dfa.json --seeds 3"
 )]
 pub(crate) struct CompareArgs {
     /// Config files, one arm each
@@ -193,7 +193,7 @@ pub(crate) struct CompareArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every value of every arm is a process of its own. The baselines of `compare` and back-propagation with gradient checkpointing are arms, too, on the network and data of the first config.\n\nExamples:\n  burn-forward costs configs/memory-cifar-resnet-mono-forward.json --vary network.depth=20,56,110\n  burn-forward costs configs/memory-mono-forward.json --vary network.widths=[512,512],[1024,1024] --steps 5"
+    after_help = "Every value of every arm is a process of its own. The baselines of `compare` and back-propagation with gradient checkpointing are arms, too, on the network and data of the first config.\n\nExamples:\n  burn-forward costs configs/cnn/memory-cifar-resnet-mono-forward.json --vary network.depth=20,56,110\n  burn-forward costs configs/mlp/memory-mono-forward.json --vary network.widths=[512,512],[1024,1024] --steps 5"
 )]
 pub(crate) struct CostsArgs {
     /// Config files, one arm each

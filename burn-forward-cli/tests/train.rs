@@ -258,7 +258,7 @@ fn the_resolved_config_is_there_before_the_first_step_and_gives_the_same_run() {
 #[test]
 fn a_shipped_config_learns() {
     let place = Place::new();
-    let path = shipped("digits-mono-forward").display().to_string();
+    let path = shipped("mlp/digits-mono-forward").display().to_string();
     place.run(&["train", &path, "--out", "run", "--quiet", "--set", "training.epochs=5"]).done();
     let accuracy = read_json(&place.file("run/summary.json"))["test_accuracy"].as_f64().unwrap();
     assert!(accuracy > 0.9, "{accuracy}");
