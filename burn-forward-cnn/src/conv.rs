@@ -10,7 +10,7 @@ use burn_forward::block::Units;
 use burn_forward_kernels::conv::{conv2d, global_average_pool};
 use burn_forward_kernels::shape;
 
-use crate::draw::{ConvInit, ConvShape, Draw, NormSetting};
+use crate::module_init::{ConvInit, ConvShape, ModuleInit, NormSetting};
 use crate::nonlinearity::Nonlinearity;
 
 /// Names of a unit's parts in public files of weights.
@@ -75,7 +75,7 @@ impl ConvUnit {
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if the channels do not fit or the maps are smaller than the kernel.
-    pub fn new(spec: UnitSpec, input: [usize; 3], draw: &mut Draw<'_>) -> Result<Self> {
+    pub fn new(spec: UnitSpec, input: [usize; 3], draw: &mut ModuleInit<'_>) -> Result<Self> {
         let shape = spec.shape;
         let [channels, height, width] = input;
         let fits = height.min(width) + 2 * shape.padding >= shape.kernel;
@@ -112,13 +112,13 @@ impl ConvUnit {
     ///
     /// # Shapes
     /// - `x`: `[B, C_in, H, W]`; returns `[B, C, H', W']`
-    /// - `drive`: `[B, C]`, added to the pre-activation at every position.
+    /// - `bias`: `[B, C]`, added to the pre-activation at every position.
     ///
     /// # Panics
     /// With other shapes.
-    pub fn forward(&self, x: Tensor<4>, drive: Option<Tensor<2>>) -> Tensor<4> {
-        match (drive, &self.norm) {
-            (Some(drive), _) => self.trace(x, Some(drive)).activity,
+    pub fn forward(&self, x: Tensor<4>, bias: Option<Tensor<2>>) -> Tensor<4> {
+        match (bias, &self.norm) {
+            (Some(bias), _) => self.trace(x, Some(bias)).activity,
             // Normalisation and activation in one operation.
             (None, Some(norm)) => self.gate(self.activation.of_normalised(norm, conv2d(&self.conv, x))),
             (None, None) => self.gate(self.activation.forward(conv2d(&self.conv, x))),
@@ -132,18 +132,18 @@ impl ConvUnit {
     ///
     /// # Panics
     /// With other shapes.
-    pub fn trace(&self, x: Tensor<4>, drive: Option<Tensor<2>>) -> Units<Tensor<4>> {
-        if let Some(drive) = &drive {
+    pub fn trace(&self, x: Tensor<4>, bias: Option<Tensor<2>>) -> Units<Tensor<4>> {
+        if let Some(bias) = &bias {
             let [rows, ..] = x.dims();
-            shape::check("convolutional unit", "drive", drive.dims(), [Some(rows), Some(self.spec.shape.output)]);
+            shape::check("convolutional unit", "bias", bias.dims(), [Some(rows), Some(self.spec.shape.output)]);
         }
         let mut z = conv2d(&self.conv, x);
         if let Some(norm) = &self.norm {
             z = Nonlinearity::Identity.of_normalised(norm, z);
         }
-        if let Some(drive) = drive {
-            let [rows, channels] = drive.dims();
-            z = z + drive.reshape([rows, channels, 1, 1]);
+        if let Some(bias) = bias {
+            let [rows, channels] = bias.dims();
+            z = z + bias.reshape([rows, channels, 1, 1]);
         }
         Units { activity: self.gate(self.activation.forward(z.clone())), pre_activation: z }
     }
@@ -207,7 +207,7 @@ impl SqueezeExcite {
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if a size is 0.
-    pub fn new(channels: usize, squeezed: usize, draw: &mut Draw<'_>) -> Result<Self> {
+    pub fn new(channels: usize, squeezed: usize, draw: &mut ModuleInit<'_>) -> Result<Self> {
         let shape = |input, output| ConvShape::same(input, output, 1, 1).with_bias();
         Ok(Self {
             reduce: draw.conv(shape(channels, squeezed), ConvInit::HeNormal)?,

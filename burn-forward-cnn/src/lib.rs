@@ -2,9 +2,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod conv;
-pub mod draw;
 pub mod heads;
 pub mod layers;
+pub mod module_init;
 pub mod networks;
 pub mod nonlinearity;
 pub mod rules;

@@ -2,7 +2,7 @@
 
 use burn::nn::BatchNorm;
 use burn::tensor::{Tensor, activation};
-use burn_forward::network::ActivationFn;
+use burn_forward::pieces::activation_fn::ActivationFn;
 use burn_forward_kernels::conv::{FusedActivation, batch_norm};
 
 /// What follows a convolution and its normalisation.

@@ -62,8 +62,12 @@ fn training_step(c: &mut Criterion) {
         let graph = Arc::new(random_graph(edges));
         let features = Tensor::<2>::random([graph.nodes(), WIDTH], Distribution::Default, &device);
         let task = Arc::new(GraphTask::new(graph.clone(), 2));
-        let input =
-            AnyActivation::Nodes(Nodes { features: features.into(), labelled: Labelled::All, graph: task, memo: None });
+        let input = AnyActivation::Nodes(Nodes {
+            features: features.into(),
+            labelled: Labelled::All,
+            graph: task,
+            feature_cache: None,
+        });
         for (name, network) in networks {
             let request = LayerRequest::plain(2);
             let layers = network.layers_for(RowShape::Nodes(WIDTH), request, Seed::new(0), &device).unwrap();

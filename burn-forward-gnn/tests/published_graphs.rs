@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use burn_forward::data::{DataFolders, DataSplit, TrainingData};
+use burn_forward::data::{DataFolders, DataSplit, LoadedData};
 use burn_forward::random::Seed;
 use burn_forward_gnn::data::{GraphConfig, GraphName, SplitConfig};
 
@@ -64,8 +64,7 @@ fn the_splits_of_cora_ml_are_five_folds() {
             ..GraphConfig::new(GraphName::CoraMl)
         };
         let data = burn_forward::data::DataSpec::load(&config, &folders, Seed::new(0)).unwrap();
-        let sizes =
-            [DataSplit::Train, DataSplit::Validation, DataSplit::Test].map(|s| TrainingData::samples(&*data, s));
+        let sizes = [DataSplit::Train, DataSplit::Validation, DataSplit::Test].map(|s| LoadedData::samples(&*data, s));
         // 64, 16 and 20 per cent of 2995.
         assert_eq!(
             sizes,

@@ -11,8 +11,9 @@ use burn::tensor::{Device, Tensor};
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::data::{Batch, BatchKey};
 use burn_forward::model::LocalModel;
-use burn_forward::network::{ActivationFn, MlpConfig, Network, Partition};
-use burn_forward::normalise::Normaliser;
+use burn_forward::network::{MlpConfig, Network, Partition};
+use burn_forward::pieces::activation_fn::ActivationFn;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::Seed;
 use burn_forward::rules::rule_entries;
 use burn_forward::tape::Tape;
@@ -54,14 +55,14 @@ const CLASSES: usize = 4;
 const ACTIVATION: usize = ROWS * WIDTH * size_of::<f32>();
 
 fn model(rule: &str, settings: &Value, depth: usize, device: &Device) -> LocalModel {
-    model_of(rule, settings, depth, (ActivationFn::Tanh, Normaliser::Rms), device)
+    model_of(rule, settings, depth, (ActivationFn::Tanh, Normalisation::Rms), device)
 }
 
 fn model_of(
     rule: &str,
     settings: &Value,
     depth: usize,
-    (activation, normalisation): (ActivationFn, Normaliser),
+    (activation, normalisation): (ActivationFn, Normalisation),
     device: &Device,
 ) -> LocalModel {
     let row = rule_entries().into_iter().find(|row| row.name == rule).unwrap();
@@ -105,7 +106,7 @@ fn of_a_rectified_layer_only_the_output_is_kept() {
     let device = Device::flex().autodiff();
     let batch = batch(&device);
     let of_layers = |depth| {
-        let layer = (ActivationFn::Relu, Normaliser::None);
+        let layer = (ActivationFn::Relu, Normalisation::None);
         peak_of_a_step(&model_of("backprop", &json!({}), depth, layer, &device), &batch)
     };
     let growth = (of_layers(12) as f64 - of_layers(3) as f64) / 9.0 / ACTIVATION as f64;

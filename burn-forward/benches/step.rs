@@ -17,10 +17,12 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::data::{Batch, BatchKey};
+use burn_forward::init::InitScheme;
 use burn_forward::model::LocalModel;
-use burn_forward::network::{ActivationFn, InitScheme, MlpConfig, Network, Partition};
-use burn_forward::normalise::Normaliser;
+use burn_forward::network::{MlpConfig, Network, Partition};
 use burn_forward::optim::{OptimizerConfig, OptimizerName};
+use burn_forward::pieces::activation_fn::ActivationFn;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::Seed;
 use burn_forward::rules::{BackpropConfig, MonoForwardConfig, RuleSpec};
 use criterion::{BenchmarkId, Criterion, Throughput};
@@ -72,7 +74,7 @@ impl Case {
             widths: vec![WIDTH, WIDTH],
             activation: ActivationFn::Relu,
             dropout: 0.0,
-            normalisation: Normaliser::None,
+            normalisation: Normalisation::None,
             init: InitScheme::Default,
         };
         let layers = mlp.layers(RowShape::Features(INPUT), seed, &device)?;

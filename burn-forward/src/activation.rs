@@ -5,7 +5,7 @@
 
 mod nodes;
 
-pub use nodes::{Labelled, Memo, NodeFeatures, Nodes, ReadRows};
+pub use nodes::{FeatureCache, Labelled, NodeFeatures, Nodes, ReadRows};
 
 use std::fmt;
 
@@ -187,7 +187,7 @@ impl Activation for AnyActivation {
         match self {
             Self::Features(_) => Self::Features(features),
             Self::Maps(x) => Self::Maps(x.with_features(features)),
-            Self::Nodes(n) => Self::Nodes(Nodes { features: features.into(), memo: None, ..n.clone() }),
+            Self::Nodes(n) => Self::Nodes(Nodes { features: features.into(), feature_cache: None, ..n.clone() }),
         }
     }
 }
@@ -218,7 +218,7 @@ impl AnyActivation {
                 features: n.features.without_autodiff(),
                 labelled: n.labelled.map(Tensor::without_autodiff),
                 graph: n.graph,
-                memo: None,
+                feature_cache: None,
             }),
         }
     }
@@ -245,7 +245,7 @@ impl AnyActivation {
                 features: n.features.to_device(device),
                 labelled: n.labelled.map(|rows| rows.to_device(device)),
                 graph: n.graph,
-                memo: None,
+                feature_cache: None,
             }),
         }
     }

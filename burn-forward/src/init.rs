@@ -9,6 +9,7 @@ use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal, Uniform};
+use serde::{Deserialize, Serialize};
 
 use crate::random::Rng;
 use crate::{Error, Result};
@@ -115,6 +116,37 @@ pub fn linear(
 /// A parameter that is saved and loaded but never trained (a fixed random feedback matrix).
 pub fn frozen<const D: usize>(value: Tensor<D>) -> Param<Tensor<D>> {
     Param::from_tensor(value).set_require_grad(false)
+}
+
+/// Distribution of the initial weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum InitScheme {
+    /// Weights and biases `U(+-1/sqrt(fan_in))`: what PyTorch and Burn do.
+    #[default]
+    Default,
+    /// Weights `N(0, 1/fan_in)`, biases 0: Forward-Forward's unit-variance pre-activations.
+    UnitNormal,
+    /// Weights `U(+-sqrt(6/fan_in))`, biases 0 (He et al. 2015).
+    HeUniform,
+    /// Weights `U(+-sqrt(6/(fan_in + fan_out)))`, biases 0 (Glorot and Bengio 2010).
+    Xavier,
+    /// All zero: for tanh networks under direct feedback alignment.
+    Zeros,
+}
+
+impl InitScheme {
+    /// Distributions of weights and biases of a layer.
+    pub fn of(self, fan_in: usize, fan_out: usize) -> (Init, Init) {
+        match self {
+            Self::Default => (Init::default_uniform(fan_in), Init::default_uniform(fan_in)),
+            Self::UnitNormal => (Init::unit_normal(fan_in), Init::Zeros),
+            Self::HeUniform => (Init::he_uniform(fan_in), Init::Zeros),
+            Self::Xavier => (Init::Uniform((6.0 / (fan_in + fan_out) as f64).sqrt()), Init::Zeros),
+            Self::Zeros => (Init::Zeros, Init::Zeros),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,24 +10,16 @@ pub mod data;
 pub mod device;
 pub mod erased;
 mod error;
-pub mod feedback;
-pub mod goodness;
 pub mod init;
 #[cfg(feature = "config")]
 pub mod input;
-pub mod label;
 pub mod local;
 #[cfg(feature = "train")]
 pub mod model;
-pub mod negatives;
 pub mod network;
-pub mod normalise;
 pub mod optim;
-pub mod pair_loss;
 pub mod parameters;
-pub mod peer;
-pub mod projection;
-pub mod prototypes;
+pub mod pieces;
 pub mod random;
 #[cfg(feature = "config")]
 pub mod registry;
@@ -39,7 +31,7 @@ pub mod tape;
 pub use block::{Block, Trace};
 pub use error::{ConfigError, ConfigErrors, Error, Result, require};
 pub use local::{Local, LocalLoss};
-pub use projection::{CrossEntropy, ProjectedCrossEntropy};
+pub use pieces::projection::{CrossEntropy, ProjectedCrossEntropy};
 pub use tape::{Labels, Score, Tape};
 
 /// The version of Burn that this crate is made for, as run folders and the program name it.

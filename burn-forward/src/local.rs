@@ -44,12 +44,12 @@ where
     let _in_block = InBlock::new(index);
     let input = input.detach();
     let trace = if loss.reads_units() { block.trace(input) } else { block.forward(input).into() };
-    absorb(block, loss, index, trace, signal, tape)
+    learn_from_trace(block, loss, index, trace, signal, tape)
 }
 
 /// The second half of [`learn`], for a rule that runs the forward pass in its own way (with a label added to a
 /// pre-activation, say). The pass must have started from a detached input. Every local update of this crate ends here.
-pub fn absorb<S, B, L>(
+pub fn learn_from_trace<S, B, L>(
     block: &B,
     loss: &L,
     index: usize,

@@ -15,10 +15,10 @@ use crate::block::Block;
 use crate::data::ModelSignature;
 use crate::data::{Batch, BatchKey};
 use crate::network::{AnyLayer, Chain, Network};
-use crate::pair_loss::cross_entropy;
+use crate::pieces::pair_loss::cross_entropy;
 use crate::random::Seed;
 use crate::rules::{AnyRule, Pass, Scores, StepContext};
-use crate::tape::{BlockRecord, Score, ScoreNumbers, Tape, correct};
+use crate::tape::{BlockRecord, Score, ScoreSummary, Tape, correct};
 use crate::{Error, require};
 
 /// A network with the rule that teaches it.
@@ -140,7 +140,7 @@ impl LocalModel {
     }
 
     /// The model without the blocks above those that its readout was found to read best from.
-    pub fn without_unread_blocks(&self) -> Self {
+    pub fn with_read_blocks_only(&self) -> Self {
         self.prefix(self.rule.readout_blocks().map_or(self.network.len(), |blocks| blocks.last + 1))
     }
 }
@@ -232,7 +232,7 @@ impl StepOutput {
 
 /// Gathers what scores come to, so that a device is read once per step.
 #[derive(Default)]
-struct Gather {
+struct PendingNumbers {
     means: Vec<Tensor<1>>,
     counts: Vec<Tensor<1, Int>>,
     slots: Vec<(Option<usize>, Slot)>,
@@ -246,10 +246,10 @@ struct Slot {
     correct: Option<usize>,
 }
 
-impl Gather {
+impl PendingNumbers {
     /// Adds the numbers of a block.
-    fn add_block(&mut self, block: usize, numbers: ScoreNumbers) {
-        let ScoreNumbers { loss, correct, positive, negative } = numbers;
+    fn add_block(&mut self, block: usize, numbers: ScoreSummary) {
+        let ScoreSummary { loss, correct, positive, negative } = numbers;
         self.add(Some(block), [Some(loss), positive, negative], correct);
     }
 
@@ -295,13 +295,13 @@ impl Gather {
 
 impl ItemLazy for StepOutput {
     fn sync(mut self) -> Result<Self, ExecutionError> {
-        let mut gather = Gather::default();
+        let mut pending = PendingNumbers::default();
         for record in &self.blocks {
-            gather.add_block(record.block, record.numbers(&self.targets));
+            pending.add_block(record.block, record.numbers(&self.targets));
         }
         let prediction = self.logits.as_ref().map(|l| (l, cross_entropy(l.clone(), self.targets.clone())));
-        gather.add_network(prediction, &self.targets);
-        self.numbers = StepNumbers { rows: self.targets.dims()[0], key: self.key, blocks: gather.read()? };
+        pending.add_network(prediction, &self.targets);
+        self.numbers = StepNumbers { rows: self.targets.dims()[0], key: self.key, blocks: pending.read()? };
         // Activations are of no more use; only the loss stays for burn-train's own metric.
         self.blocks.clear();
         Ok(self)
@@ -346,17 +346,17 @@ impl EvalOutput {
 
 impl ItemLazy for EvalOutput {
     fn sync(mut self) -> Result<Self, ExecutionError> {
-        let mut gather = Gather::default();
+        let mut pending = PendingNumbers::default();
         for (i, logits) in self.scores.blocks.iter().enumerate() {
             if let Some(logits) = logits {
                 let loss = cross_entropy(logits.clone(), self.targets.clone());
                 let score = Score { logits: Some(logits.clone()), ..Score::from(loss) };
-                gather.add_block(i, score.numbers(&self.targets));
+                pending.add_block(i, score.numbers(&self.targets));
             }
         }
-        gather.add_network(Some((&self.scores.primary(), self.loss.clone())), &self.targets);
+        pending.add_network(Some((&self.scores.primary(), self.loss.clone())), &self.targets);
         let rows = self.targets.dims()[0];
-        self.numbers = StepNumbers { rows, key: BatchKey::default(), blocks: gather.read()? };
+        self.numbers = StepNumbers { rows, key: BatchKey::default(), blocks: pending.read()? };
         Ok(self)
     }
 }

@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-/// What a parameter of a [`LocalModel`](crate::training::LocalModel) belongs to: learning rates per block, counts per block and
+/// What a parameter of a [`LocalModel`](crate::model::LocalModel) belongs to: learning rates per block, counts per block and
 /// the laws of local learning all ask here.
 ///
 /// | path | belongs to |
@@ -27,7 +27,7 @@ pub enum Owner {
 
 impl Owner {
     /// What the parameter at `path` belongs to: the names from the model down, joined by dots, as Burn gives them. `None` for a
-    /// path of something else than a [`LocalModel`](crate::training::LocalModel).
+    /// path of something else than a [`LocalModel`](crate::model::LocalModel).
     ///
     /// ```
     /// use burn_forward::parameters::Owner;

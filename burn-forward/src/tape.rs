@@ -8,9 +8,10 @@ use burn::tensor::{Gradients, Int, Shape, Tensor};
 #[cfg(feature = "train")]
 use burn::train::{ClassificationOutput, TrainOutput};
 
+use crate::pieces::label;
 #[cfg(feature = "train")]
-use crate::pair_loss::cross_entropy;
-use crate::{Error, label, require};
+use crate::pieces::pair_loss::cross_entropy;
+use crate::{Error, require};
 
 /// Class labels `[B]`, the teaching signal of local classifiers.
 #[derive(Debug, Clone)]
@@ -67,7 +68,7 @@ impl Score {
 
 /// What a [`Score`] comes to over all rows, `[1]` each.
 #[derive(Debug, Clone)]
-pub struct ScoreNumbers {
+pub struct ScoreSummary {
     /// The loss.
     pub loss: Tensor<1>,
     /// Number of rows whose class has the highest score.
@@ -86,7 +87,7 @@ impl Score {
     ///
     /// # Panics
     /// If the class scores are of another number of rows, or targets name classes that they do not have.
-    pub fn numbers(&self, targets: &Tensor<1, Int>) -> ScoreNumbers {
+    pub fn numbers(&self, targets: &Tensor<1, Int>) -> ScoreSummary {
         if let Some(logits) = &self.logits {
             label::check("Score::numbers", targets, logits.dims());
         }
@@ -96,7 +97,7 @@ impl Score {
             _ => None,
         };
         let (positive, negative) = goodness.unzip();
-        ScoreNumbers {
+        ScoreSummary {
             loss: self.loss.clone(),
             correct: self.logits.as_ref().map(|logits| correct(logits, targets)),
             positive: positive.map(Tensor::mean),
@@ -126,8 +127,8 @@ pub struct BlockRecord {
     pub block: usize,
     /// What its loss said, without graph.
     pub score: Score,
-    /// What that comes to, once it is [settled](Self::settle).
-    numbers: Option<ScoreNumbers>,
+    /// What that comes to, once it is [summarised](Self::summarise).
+    numbers: Option<ScoreSummary>,
 }
 
 impl BlockRecord {
@@ -135,12 +136,12 @@ impl BlockRecord {
     ///
     /// # Shapes
     /// - `targets`: `[B]`, the classes of the rows.
-    pub fn numbers(&self, targets: &Tensor<1, Int>) -> ScoreNumbers {
+    pub fn numbers(&self, targets: &Tensor<1, Int>) -> ScoreSummary {
         self.numbers.clone().unwrap_or_else(|| self.score.numbers(targets))
     }
 
     /// Keeps of the score what it comes to, and lets go of its rows.
-    fn settle(&mut self, targets: &Tensor<1, Int>) {
+    fn summarise(&mut self, targets: &Tensor<1, Int>) {
         if self.numbers.is_none() {
             self.numbers = Some(self.score.numbers(targets));
             self.score = Score::from(self.score.loss.clone());
@@ -226,7 +227,7 @@ impl<S> Tape<S> {
     pub fn record(&mut self, block: usize, score: Score) {
         // The last block's rows stay: a rule may take its prediction from there.
         if let (Some(targets), Some(before)) = (&self.targets, self.records.last_mut()) {
-            before.settle(targets);
+            before.summarise(targets);
         }
         self.records.push(BlockRecord { block, score: score.without_graph(), numbers: None });
     }

@@ -3,7 +3,7 @@
 use burn::module::Param;
 use burn::nn::BatchNormConfig;
 use burn::tensor::{Device, Distribution};
-use burn_forward::network::ActivationFn;
+use burn_forward::pieces::activation_fn::ActivationFn;
 use burn_forward::random::Seed;
 use burn_forward_kernels::testing::{assert_refused, panic_of, wrong_shapes};
 
@@ -17,18 +17,18 @@ fn kinds_of_autodiff() -> [Device; 3] {
 #[test]
 fn units_refuse_every_wrong_shape() {
     for device in kinds_of_autodiff() {
-        let mut draw = Draw::new(Seed::new(0), "test", &device);
+        let mut draw = ModuleInit::new(Seed::new(0), "test", &device);
         let spec = UnitSpec::new(ConvShape::same(3, 5, 3, 1), Nonlinearity::RELU, UnitNames::default());
         let unit = ConvUnit::new(UnitSpec { squeeze: Some(2), ..spec }, [3, 8, 8], &mut draw).unwrap();
-        let forward = |x: [usize; 4], drive: [usize; 2]| {
-            drop(unit.forward(Tensor::ones(x, &device), Some(Tensor::ones(drive, &device))));
+        let forward = |x: [usize; 4], bias: [usize; 2]| {
+            drop(unit.forward(Tensor::ones(x, &device), Some(Tensor::ones(bias, &device))));
         };
         assert_eq!(panic_of(|| forward([2, 3, 8, 8], [2, 5])), None);
         for shape in wrong_shapes([2, 3, 8, 8], &[2, 3]) {
             assert_refused(&format!("input {shape:?}"), || forward(shape, [2, 5]));
         }
         for shape in wrong_shapes([2, 5], &[]) {
-            assert_refused(&format!("drive {shape:?}"), || forward([2, 3, 8, 8], shape));
+            assert_refused(&format!("bias {shape:?}"), || forward([2, 3, 8, 8], shape));
         }
         let gate = SqueezeExcite::new(6, 2, &mut draw).unwrap();
         for shape in wrong_shapes([2, 6, 8, 8], &[0, 2, 3]) {

@@ -7,14 +7,14 @@ use burn::tensor::module::adaptive_avg_pool2d;
 use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
-use burn_forward::rules::{Head, Teaching};
+use burn_forward::rules::{Head, HeadTargets};
 use burn_forward::tape::Score;
 use burn_forward_kernels::relu::relu;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::conv::{ConvUnit, UnitNames, UnitSpec};
-use crate::draw::{ConvShape, Draw, NormSetting};
+use crate::module_init::{ConvShape, ModuleInit, NormSetting};
 use crate::nonlinearity::Nonlinearity;
 
 /// The auxiliary networks of decoupled greedy learning (Belilovsky, Eickenberg and Oyallon 2020, arXiv 1901.08164).
@@ -61,7 +61,7 @@ impl AuxiliaryNetwork {
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if a size is 0.
-    pub fn new(kind: AuxiliaryKind, shape: RowShape, classes: usize, draw: &mut Draw<'_>) -> Result<Self> {
+    pub fn new(kind: AuxiliaryKind, shape: RowShape, classes: usize, draw: &mut ModuleInit<'_>) -> Result<Self> {
         let RowShape::Maps { channels, height, width } = shape else {
             let features = shape.len();
             let dense = Self::dense(if kind == AuxiliaryKind::Cnn { 0 } else { DENSE_LAYERS }, features, draw)?;
@@ -88,8 +88,8 @@ impl AuxiliaryNetwork {
         Ok(Self { convolutions, dense, classifier, before, behind })
     }
 
-    fn dense(count: usize, width: usize, draw: &mut Draw<'_>) -> Result<Vec<DenseUnit>> {
-        let unit = |draw: &mut Draw<'_>| {
+    fn dense(count: usize, width: usize, draw: &mut ModuleInit<'_>) -> Result<Vec<DenseUnit>> {
+        let unit = |draw: &mut ModuleInit<'_>| {
             Ok(DenseUnit { linear: draw.linear(width, width, false)?, norm: draw.norm(width, NormSetting::default()) })
         };
         (0..count).map(|_| unit(draw)).collect()
@@ -101,9 +101,9 @@ impl Head for AuxiliaryNetwork {
         Box::new(self.clone())
     }
 
-    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
+    fn score(&self, trace: &Trace<AnyActivation>, targets: &HeadTargets) -> Score {
         let logits = self.scores(&trace.output);
-        let loss = teaching.cross_entropy(logits.clone());
+        let loss = targets.cross_entropy(logits.clone());
         Score { logits: Some(logits), ..Score::from(loss) }
     }
 

@@ -6,7 +6,7 @@ use burn::tensor::activation::softplus;
 use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
-use burn_forward::rules::{Head, Teaching};
+use burn_forward::rules::{Head, HeadTargets};
 use burn_forward::tape::Score;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -89,14 +89,14 @@ impl Head for ClassGroups {
         Box::new(self.clone())
     }
 
-    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
+    fn score(&self, trace: &Trace<AnyActivation>, targets: &HeadTargets) -> Score {
         let goodness = self.scores(&trace.output);
-        let positive_negative = || teaching.expected_loss(positive_negative(goodness.clone()));
+        let positive_negative = || targets.expected_loss(positive_negative(goodness.clone()));
         let loss = match self.loss {
-            GroupLoss::CrossEntropy => teaching.cross_entropy(goodness.clone()),
+            GroupLoss::CrossEntropy => targets.cross_entropy(goodness.clone()),
             GroupLoss::PositiveNegative => positive_negative(),
             GroupLoss::Weighted => {
-                teaching.cross_entropy(goodness.clone()) * SHARE + positive_negative() * (1.0 - SHARE)
+                targets.cross_entropy(goodness.clone()) * SHARE + positive_negative() * (1.0 - SHARE)
             }
         };
         Score { logits: Some(goodness), ..Score::from(loss) }
@@ -145,7 +145,7 @@ mod tests {
         // One channel of one pixel per class, whose goodness is its square.
         let h = Tensor::<2>::from_floats([[1.0, 2.0, 0.5], [1.5, 0.25, 1.0]], &device);
         let (goodness, labels) = ([[1.0, 4.0, 0.25], [2.25, 0.0625, 1.0]], [1, 2]);
-        let teaching = Teaching::new(Labels(Tensor::<1, Int>::from_ints([1, 2], &device)));
+        let targets = HeadTargets::new(Labels(Tensor::<1, Int>::from_ints([1, 2], &device)));
         let trace = Trace::from(AnyActivation::Features(h));
         let (ce, pvn) = (cross_entropy(&goodness, &labels), published(&goodness, &labels));
         let expected = [
@@ -155,7 +155,7 @@ mod tests {
         ];
         for (loss, expected) in expected {
             let head = ClassGroups::new(RowShape::Features(3), 3, GroupGoodness::Squared, loss).unwrap();
-            let got = head.score(&trace, &teaching).loss.into_scalar::<f64>();
+            let got = head.score(&trace, &targets).loss.into_scalar::<f64>();
             assert!((got - expected).abs() < 1e-6, "{loss:?}: {got}, not {expected}");
         }
     }

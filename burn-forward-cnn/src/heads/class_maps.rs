@@ -6,8 +6,8 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor};
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
-use burn_forward::label::one_hot;
-use burn_forward::rules::{Head, Teaching};
+use burn_forward::pieces::label::one_hot;
+use burn_forward::rules::{Head, HeadTargets};
 use burn_forward::tape::Score;
 use burn_forward::{ProjectedCrossEntropy, Result};
 use burn_forward_kernels::conv::conv2d;
@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::conv::map_shape;
-use crate::draw::{ConvInit, ConvShape, Draw};
+use crate::module_init::{ConvInit, ConvShape, ModuleInit};
 
 /// How class goodness `G` `[B, C]` becomes a loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -33,10 +33,10 @@ impl ClassLoss {
     ///
     /// # Shapes
     /// - `goodness`: `[B, C]`
-    pub fn forward(self, goodness: Tensor<2>, teaching: &Teaching) -> Tensor<1> {
+    pub fn forward(self, goodness: Tensor<2>, targets: &HeadTargets) -> Tensor<1> {
         match self {
-            Self::LogSumExp => teaching.cross_entropy(goodness),
-            Self::Margin => teaching.expected_loss(margins(goodness)),
+            Self::LogSumExp => targets.cross_entropy(goodness),
+            Self::Margin => targets.expected_loss(margins(goodness)),
         }
     }
 }
@@ -93,7 +93,7 @@ impl ClassMaps {
         kernel: usize,
         loss: ClassLoss,
         temperature: f64,
-        draw: &mut Draw<'_>,
+        draw: &mut ModuleInit<'_>,
     ) -> Result<Self> {
         let [channels, _, _] = map_shape(shape, "ClassMaps")?;
         let conv = draw.conv(ConvShape::same(channels, classes * maps, kernel, 1).with_bias(), ConvInit::Default)?;
@@ -106,9 +106,9 @@ impl Head for ClassMaps {
         Box::new(self.clone())
     }
 
-    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
+    fn score(&self, trace: &Trace<AnyActivation>, targets: &HeadTargets) -> Score {
         let goodness = self.scores(&trace.output);
-        let loss = self.loss.forward(goodness.clone(), teaching);
+        let loss = self.loss.forward(goodness.clone(), targets);
         Score { logits: Some(goodness), ..Score::from(loss) }
     }
 
@@ -157,8 +157,8 @@ mod tests {
         let goodness = Tensor::<2>::from_floats([[50.0, -40.0, 2.0], [0.1, 0.4, 0.2]], &device).require_grad();
         let labels = burn_forward::tape::Labels(Tensor::<1, Int>::from_ints([0, 2], &device));
         for smoothing in [0.0, 0.3] {
-            let teaching = Teaching { smoothing, ..Teaching::new(labels.clone()) };
-            let loss = ClassLoss::Margin.forward(goodness.clone(), &teaching);
+            let targets = HeadTargets { smoothing, ..HeadTargets::new(labels.clone()) };
+            let loss = ClassLoss::Margin.forward(goodness.clone(), &targets);
             let got = numbers(goodness.grad(&loss.backward()).unwrap());
             let g = numbers(goodness.clone());
             for (row, label) in [0usize, 2].into_iter().enumerate() {
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn goodness_is_the_mean_of_a_class_s_squares() {
         let device = Device::flex();
-        let mut draw = Draw::new(Seed::new(3), "head", &device);
+        let mut draw = ModuleInit::new(Seed::new(3), "head", &device);
         let shape = RowShape::Maps { channels: 2, height: 4, width: 3 };
         let head = ClassMaps::new(shape, 3, 2, 3, ClassLoss::LogSumExp, 0.5, &mut draw).unwrap();
         let h = maps(5, [2, 4, 3], &device);

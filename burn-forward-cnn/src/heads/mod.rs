@@ -2,20 +2,20 @@
 //! on any block.
 
 mod auxiliary;
-mod behind;
 mod class_groups;
 mod class_maps;
 mod pooled_maps;
 mod reconstruction;
 mod similarity;
+mod stacked;
 
 pub use auxiliary::{AuxiliaryKind, AuxiliaryNetwork};
-pub use behind::{Behind, behind};
 pub use class_groups::{ClassGroups, GroupGoodness, GroupLoss};
 pub use class_maps::{ClassLoss, ClassMaps};
 pub use pooled_maps::PooledMaps;
 pub use reconstruction::Reconstruction;
 pub use similarity::{LocalErrorKind, LocalErrors};
+pub use stacked::{StackedHead, stacked_head};
 
 use burn::tensor::Tensor;
 use burn_forward::activation::{Activation, AnyActivation};

@@ -8,14 +8,14 @@ use burn::tensor::Tensor;
 use burn_forward::Result;
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
-use burn_forward::rules::{Head, Teaching};
+use burn_forward::rules::{Head, HeadTargets};
 use burn_forward::tape::Score;
 use burn_forward_kernels::conv::conv2d;
 use burn_forward_kernels::relu::relu;
 
 use super::ClassLoss;
 use crate::conv::map_shape;
-use crate::draw::{ConvInit, ConvShape, Draw};
+use crate::module_init::{ConvInit, ConvShape, ModuleInit};
 
 /// `G = W mean_hw relu(layer_norm_c(conv(h))) + b` `[B, C]`: the channels of every pixel are normalised together.
 ///
@@ -43,7 +43,7 @@ impl PooledMaps {
         kernel: usize,
         loss: ClassLoss,
         temperature: f64,
-        draw: &mut Draw<'_>,
+        draw: &mut ModuleInit<'_>,
     ) -> Result<Self> {
         let [input, _, _] = map_shape(shape, "PooledMaps")?;
         let conv = draw.conv(ConvShape::same(input, channels, kernel, 1), ConvInit::HeNormal)?;
@@ -58,9 +58,9 @@ impl Head for PooledMaps {
         Box::new(self.clone())
     }
 
-    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
+    fn score(&self, trace: &Trace<AnyActivation>, targets: &HeadTargets) -> Score {
         let logits = self.scores(&trace.output);
-        let loss = self.loss.forward(logits.clone(), teaching);
+        let loss = self.loss.forward(logits.clone(), targets);
         Score { logits: Some(logits), ..Score::from(loss) }
     }
 
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn scores_are_a_classifier_of_means_of_rectified_normalised_pixels() {
         let device = Device::flex();
-        let mut draw = Draw::new(Seed::new(4), "head", &device);
+        let mut draw = ModuleInit::new(Seed::new(4), "head", &device);
         let shape = RowShape::Maps { channels: 2, height: 3, width: 4 };
         let (classes, channels, pixels) = (3, 5, 12);
         let head = PooledMaps::new(shape, classes, channels, 3, ClassLoss::LogSumExp, 2.0, &mut draw).unwrap();

@@ -8,12 +8,12 @@ use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn_forward::Result;
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
-use burn_forward::rules::{AnyHead, Head, Teaching};
+use burn_forward::rules::{AnyHead, Head, HeadTargets};
 use burn_forward::tape::Score;
 use burn_forward_kernels::conv::conv2d;
 
 use crate::conv::{ConvUnit, UnitNames, UnitSpec, map_shape};
-use crate::draw::{ConvInit, ConvShape, Draw};
+use crate::module_init::{ConvInit, ConvShape, ModuleInit};
 use crate::nonlinearity::Nonlinearity;
 
 /// Channels of the decoder.
@@ -42,7 +42,7 @@ impl Reconstruction {
         shape: RowShape,
         image: RowShape,
         weights: [f64; 2],
-        draw: &mut Draw<'_>,
+        draw: &mut ModuleInit<'_>,
     ) -> Result<Self> {
         let from = map_shape(shape, "Reconstruction")?;
         let [colours, height, width] = map_shape(image, "Reconstruction")?;
@@ -78,10 +78,10 @@ impl Head for Reconstruction {
         Box::new(self.clone())
     }
 
-    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
+    fn score(&self, trace: &Trace<AnyActivation>, targets: &HeadTargets) -> Score {
         let [a, b] = self.weights;
-        let classified = self.classifier.score(trace, teaching);
-        let loss = match &teaching.image {
+        let classified = self.classifier.score(trace, targets);
+        let loss = match &targets.image {
             Some(image) => self.reconstruction(&trace.output, image) * a + classified.loss * b,
             None => classified.loss,
         };

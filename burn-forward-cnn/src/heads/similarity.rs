@@ -8,15 +8,15 @@ use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::init::{self, Init};
-use burn_forward::label::one_hot;
-use burn_forward::projection::HeadPool;
-use burn_forward::rules::{Head, Teaching};
+use burn_forward::pieces::label::one_hot;
+use burn_forward::pieces::projection::HeadPool;
+use burn_forward::rules::{Head, HeadTargets};
 use burn_forward::tape::Score;
 use burn_forward_kernels::conv::conv2d;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::draw::{ConvInit, ConvShape, Draw};
+use crate::module_init::{ConvInit, ConvShape, ModuleInit};
 
 /// Which errors a block learns from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -62,7 +62,13 @@ impl LocalErrors {
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if a size is 0.
-    pub fn new(shape: RowShape, classes: usize, kind: LocalErrorKind, beta: f64, draw: &mut Draw<'_>) -> Result<Self> {
+    pub fn new(
+        shape: RowShape,
+        classes: usize,
+        kind: LocalErrorKind,
+        beta: f64,
+        draw: &mut ModuleInit<'_>,
+    ) -> Result<Self> {
         let pool = match shape {
             RowShape::Maps { channels, height, width } => {
                 // The largest grid that leaves no more than so many features.
@@ -119,12 +125,12 @@ impl Head for LocalErrors {
         Box::new(self.clone())
     }
 
-    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
+    fn score(&self, trace: &Trace<AnyActivation>, targets: &HeadTargets) -> Score {
         let h = &trace.output;
-        let labels = teaching.labels.0.clone();
+        let labels = targets.labels.0.clone();
         let prediction = |h: &AnyActivation| {
             let logits = self.scores(h);
-            (teaching.cross_entropy(logits.clone()), logits)
+            (targets.cross_entropy(logits.clone()), logits)
         };
         let matching = || {
             let got = self.similarity(h)?;

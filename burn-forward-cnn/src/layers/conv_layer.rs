@@ -14,9 +14,9 @@ use burn_forward_kernels::conv::average_pool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Site, normaliser_name};
+use super::{LayerSettings, normaliser_name};
 use crate::conv::{ConvUnit, UnitSpec, maps};
-use crate::draw::Draw;
+use crate::module_init::ModuleInit;
 
 /// How maps are made smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -89,7 +89,7 @@ pub struct ConvLayer {
     #[module(skip)]
     pooling: Option<Pool>,
     #[module(skip)]
-    site: Site,
+    site: LayerSettings,
     #[module(skip)]
     input: [usize; 3],
 }
@@ -99,7 +99,7 @@ impl ConvLayer {
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if the sizes do not fit.
-    pub fn new(spec: UnitSpec, site: Site, input: [usize; 3], draw: &mut Draw<'_>) -> Result<Self> {
+    pub fn new(spec: UnitSpec, site: LayerSettings, input: [usize; 3], draw: &mut ModuleInit<'_>) -> Result<Self> {
         let unit = ConvUnit::new(spec, input, draw)?;
         Ok(Self { unit, resize: None, pool: None, dropout: DropoutConfig::new(0.0).init(), pooling: None, site, input })
     }
@@ -207,7 +207,7 @@ impl Layer for ConvLayer {
         self.unit.normalised_values_per_row()
     }
 
-    fn drive_width(&self) -> Option<usize> {
+    fn bias_width(&self) -> Option<usize> {
         Some(self.unit.spec().shape.output)
     }
 
@@ -215,8 +215,8 @@ impl Layer for ConvLayer {
         Some(maps(self.unit.output()))
     }
 
-    fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let units = self.unit.trace(self.enter(input), drive);
+    fn trace(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
+        let units = self.unit.trace(self.enter(input), bias);
         Trace { output: self.leave(units.activity.clone()), units: Some(units.map(AnyActivation::Maps)) }
     }
 
@@ -232,7 +232,7 @@ impl Layer for ConvLayer {
         let [channels, height, width] = crate::conv::map_shape(input, "ConvLayer::fresh")?;
         let mut spec = self.unit.spec().clone();
         spec.shape.input = channels;
-        let mut draw = Draw::from(seed, "auxiliary", draws, device);
+        let mut draw = ModuleInit::from(seed, "auxiliary", draws, device);
         let mut fresh = Self::new(spec, self.site, [channels, height, width], &mut draw)?;
         if let Some(pool) = self.pooling
             && height.min(width) >= pool.size.max(2)

@@ -9,8 +9,8 @@ use burn_forward::block::{Trace, Units};
 use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
 use burn_forward::random::Seed;
 
-use super::{Site, normaliser_name};
-use crate::draw::{Draw, NormSetting};
+use super::{LayerSettings, normaliser_name};
+use crate::module_init::{ModuleInit, NormSetting};
 use crate::nonlinearity::Nonlinearity;
 
 /// A dense layer; maps are flattened.
@@ -22,7 +22,7 @@ pub struct DenseLayer {
     #[module(skip)]
     activation: Nonlinearity,
     #[module(skip)]
-    site: Site,
+    site: LayerSettings,
     #[module(skip)]
     names: (String, Option<String>),
 }
@@ -38,9 +38,9 @@ impl DenseLayer {
         width: usize,
         norm: Option<NormSetting>,
         activation: Nonlinearity,
-        site: Site,
+        site: LayerSettings,
         names: (String, Option<String>),
-        draw: &mut Draw<'_>,
+        draw: &mut ModuleInit<'_>,
     ) -> Result<Self> {
         Ok(Self {
             linear: draw.linear(input, width, true)?,
@@ -58,13 +58,13 @@ impl DenseLayer {
         self
     }
 
-    fn pre_activation(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Tensor<2> {
+    fn pre_activation(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Tensor<2> {
         let mut z = self.linear.forward(self.site.normalisation.forward(input.features()));
         if let Some(norm) = &self.norm {
             z = norm.forward(z);
         }
-        match drive {
-            Some(drive) => z + drive,
+        match bias {
+            Some(bias) => z + bias,
             None => z,
         }
     }
@@ -108,7 +108,7 @@ impl Layer for DenseLayer {
         self.norm.as_ref().map(|_| 1)
     }
 
-    fn drive_width(&self) -> Option<usize> {
+    fn bias_width(&self) -> Option<usize> {
         Some(self.sizes()[1])
     }
 
@@ -116,8 +116,8 @@ impl Layer for DenseLayer {
         Some(self.output())
     }
 
-    fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let z = self.pre_activation(input, drive);
+    fn trace(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
+        let z = self.pre_activation(input, bias);
         let units = Units { activity: self.activation.forward(z.clone()), pre_activation: z };
         let output = AnyActivation::Features(self.dropout.forward(units.activity.clone()));
         Trace { output, units: Some(units.map(AnyActivation::Features)) }
@@ -137,7 +137,7 @@ impl Layer for DenseLayer {
     }
 
     fn fresh(&self, input: RowShape, draws: u64, seed: Seed, device: &Device) -> Result<AnyLayer> {
-        let mut draw = Draw::from(seed, "auxiliary", draws, device);
+        let mut draw = ModuleInit::from(seed, "auxiliary", draws, device);
         let norm = self.norm.as_ref().map(|n| NormSetting { epsilon: n.epsilon, momentum: n.momentum });
         let width = self.sizes()[1];
         Ok(AnyLayer::new(Self::new(

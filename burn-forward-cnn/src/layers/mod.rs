@@ -15,22 +15,22 @@ pub use residual::{Residual, Shortcut};
 use burn::tensor::Tensor;
 use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::network::LayerOutline;
-use burn_forward::normalise::Normaliser;
+use burn_forward::pieces::normalisation::Normalisation;
 
 /// What every layer is told about its place in the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Site {
+pub struct LayerSettings {
     /// Where it stands in the architecture.
     pub outline: LayerOutline,
-    /// Normaliser of its input, over all features of a row; for rules that compare lengths.
-    pub normalisation: Normaliser,
+    /// Normalisation of its input, over all features of a row; for rules that compare lengths.
+    pub normalisation: Normalisation,
 }
 
-impl Site {
+impl LayerSettings {
     /// The input as maps, normalised. `shape` is `[C, H, W]` for an input that comes as flat features.
     fn enter(&self, input: AnyActivation, shape: [usize; 3]) -> Tensor<4> {
         let input = match self.normalisation {
-            Normaliser::None => input,
+            Normalisation::None => input,
             normaliser => input.with_features(normaliser.forward(input.features())),
         };
         match input {
@@ -44,11 +44,11 @@ impl Site {
 
     /// Floats that one row's normalisation leaves in the autodiff graph.
     fn kept(&self, shape: [usize; 3]) -> usize {
-        if self.normalisation == Normaliser::None { 0 } else { shape.iter().product() }
+        if self.normalisation == Normalisation::None { 0 } else { shape.iter().product() }
     }
 }
 
 /// Name of a normaliser in exported files.
-fn normaliser_name(normaliser: Normaliser) -> String {
+fn normaliser_name(normaliser: Normalisation) -> String {
     serde_json::to_value(normaliser).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default()
 }

@@ -10,9 +10,9 @@ use burn_forward::block::{Trace, Units};
 use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
 use burn_forward::random::Seed;
 
-use super::{Site, normaliser_name};
+use super::{LayerSettings, normaliser_name};
 use crate::conv::{ConvUnit, UnitSpec, maps};
-use crate::draw::Draw;
+use crate::module_init::ModuleInit;
 use crate::nonlinearity::Nonlinearity;
 
 /// The way round the branch.
@@ -46,7 +46,7 @@ pub struct Residual {
     #[module(skip)]
     activation: Nonlinearity,
     #[module(skip)]
-    site: Site,
+    site: LayerSettings,
     #[module(skip)]
     input: [usize; 3],
     #[module(skip)]
@@ -62,9 +62,9 @@ impl Residual {
         branch: Vec<UnitSpec>,
         shortcut: Shortcut,
         activation: Nonlinearity,
-        site: Site,
+        site: LayerSettings,
         input: [usize; 3],
-        draw: &mut Draw<'_>,
+        draw: &mut ModuleInit<'_>,
     ) -> Result<Self> {
         let mut units = Vec::with_capacity(branch.len());
         let mut output = input;
@@ -96,13 +96,13 @@ impl Residual {
         Ok(Self { branch: units, projection, shortcut, activation, site, input, output })
     }
 
-    /// The sum of the branch and the way around it, in front of the activation; a drive enters the branch's first unit.
-    fn sum(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Tensor<4> {
+    /// The sum of the branch and the way around it, in front of the activation; a bias enters the branch's first unit.
+    fn sum(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Tensor<4> {
         let x = self.site.enter(input, self.input);
         let mut h = x.clone();
-        let mut drive = drive;
+        let mut bias = bias;
         for unit in &self.branch {
-            h = unit.forward(h, drive.take());
+            h = unit.forward(h, bias.take());
         }
         match self.around(x) {
             Some(around) => h + around,
@@ -188,7 +188,7 @@ impl Layer for Residual {
         self.branch.iter().chain(&self.projection).filter_map(ConvUnit::normalised_values_per_row).min()
     }
 
-    fn drive_width(&self) -> Option<usize> {
+    fn bias_width(&self) -> Option<usize> {
         self.branch.first().map(|u| u.spec().shape.output)
     }
 
@@ -196,8 +196,8 @@ impl Layer for Residual {
         Some(self.output())
     }
 
-    fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let sum = self.sum(input, drive);
+    fn trace(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
+        let sum = self.sum(input, bias);
         let activity = AnyActivation::Maps(self.activation.forward(sum.clone()));
         let units = Units { pre_activation: AnyActivation::Maps(sum), activity: activity.clone() };
         Trace { output: activity, units: Some(units) }
@@ -238,11 +238,11 @@ impl Layer for Residual {
             }
             Shortcut::Identity if self.activation == Nonlinearity::Identity => Shortcut::None,
             Shortcut::Identity => {
-                let shape = crate::draw::ConvShape::same(input[0], channels, 1, stride);
+                let shape = crate::module_init::ConvShape::same(input[0], channels, 1, stride);
                 Shortcut::Projection(UnitSpec::new(shape, Nonlinearity::Identity, Default::default()))
             }
         };
-        let mut draw = Draw::from(seed, "auxiliary", draws, device);
+        let mut draw = ModuleInit::from(seed, "auxiliary", draws, device);
         Ok(AnyLayer::new(Self::new(specs, shortcut, self.activation, self.site, input, &mut draw)?))
     }
 

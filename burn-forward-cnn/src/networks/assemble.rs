@@ -4,12 +4,12 @@ use burn::tensor::Device;
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
 use burn_forward::network::{AnyLayer, LayerOutline};
-use burn_forward::normalise::Normaliser;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::Seed;
 
 use crate::conv::{UnitSpec, map_shape};
-use crate::draw::{Draw, NormSetting};
-use crate::layers::{ConvLayer, DenseLayer, GlobalPool, Pool, Residual, Shortcut, Site};
+use crate::layers::{ConvLayer, DenseLayer, GlobalPool, LayerSettings, Pool, Residual, Shortcut};
+use crate::module_init::{ModuleInit, NormSetting};
 use crate::nonlinearity::Nonlinearity;
 
 /// One layer to be.
@@ -75,8 +75,8 @@ pub(super) fn outline(steps: &[Step]) -> Vec<LayerOutline> {
 pub(super) struct Common {
     /// Side that inputs are scaled to.
     pub(super) resize: Option<usize>,
-    /// Normaliser of every layer's input.
-    pub(super) normalisation: Normaliser,
+    /// Normalisation of every layer's input.
+    pub(super) normalisation: Normalisation,
 }
 
 /// The layers, for inputs of shape `input`, with weights from the stream `init` of `seed`.
@@ -91,11 +91,11 @@ pub(super) fn layers(
     device: &Device,
 ) -> Result<Vec<AnyLayer>> {
     let given = map_shape(input, "network")?;
-    let mut draw = Draw::new(seed, "init", device);
+    let mut draw = ModuleInit::new(seed, "init", device);
     let mut shape = common.resize.map_or(given, |side| [given[0], side, side]);
     let mut layers = Vec::with_capacity(steps.len());
     for (i, step) in steps.into_iter().enumerate() {
-        let site = Site { outline: step.outline(), normalisation: common.normalisation };
+        let site = LayerSettings { outline: step.outline(), normalisation: common.normalisation };
         let (layer, output) = match step.kind {
             StepKind::Conv { mut unit, pool } => {
                 if i == 0 {

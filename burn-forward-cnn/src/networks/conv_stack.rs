@@ -4,16 +4,17 @@
 use burn::tensor::Device;
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
-use burn_forward::network::{ActivationFn, AnyLayer, LayerOutline, NetworkSpec};
-use burn_forward::normalise::Normaliser;
+use burn_forward::network::{AnyLayer, LayerOutline, NetworkSpec};
+use burn_forward::pieces::activation_fn::ActivationFn;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::Seed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::assemble::{self, Common, Step, StepKind, one, scaled};
 use crate::conv::{UnitNames, UnitSpec};
-use crate::draw::{ConvInit, ConvShape, NormSetting};
 use crate::layers::{Pool, PoolKind};
+use crate::module_init::{ConvInit, ConvShape, NormSetting};
 use crate::nonlinearity::Nonlinearity;
 
 /// A stack of convolutions.
@@ -65,9 +66,9 @@ pub struct ConvStackConfig {
     #[serde(default = "one")]
     #[schemars(range(min = 0.01, max = 16.0))]
     pub width: f64,
-    /// Normaliser of every layer's input.
+    /// Normalisation of every layer's input.
     #[serde(default)]
-    pub normalisation: Normaliser,
+    pub normalisation: Normalisation,
     /// Initial weights.
     #[serde(default)]
     pub init: ConvInit,
@@ -98,7 +99,7 @@ impl ConvStackConfig {
             dropout: 0.0,
             global_pool: true,
             width: 1.0,
-            normalisation: Normaliser::default(),
+            normalisation: Normalisation::default(),
             init: ConvInit::default(),
         }
     }
@@ -134,7 +135,7 @@ impl NetworkSpec for ConvStackConfig {
         assemble::outline(&self.steps(usize::MAX))
     }
 
-    fn normalisation(&self) -> Option<Normaliser> {
+    fn normalisation(&self) -> Option<Normalisation> {
         Some(self.normalisation)
     }
 

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
 use burn_forward::network::{AnyLayer, LayerOutline, NetworkSpec};
-use burn_forward::normalise::Normaliser;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::Seed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::assemble::{self, Common, Step, StepKind, one, scaled_by_eight};
 use super::resnet::ImageScale;
 use crate::conv::{UnitNames, UnitSpec};
-use crate::draw::ConvShape;
 use crate::layers::Shortcut;
+use crate::module_init::ConvShape;
 use crate::nonlinearity::Nonlinearity;
 
 /// Table 2 of the paper: expansion, channels, repetitions, stride of the first.
@@ -49,9 +49,9 @@ pub struct MobileNetV2Config {
     #[serde(default = "fifth")]
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
-    /// Normaliser of every layer's input.
+    /// Normalisation of every layer's input.
     #[serde(default)]
-    pub normalisation: Normaliser,
+    pub normalisation: Normalisation,
 }
 
 pub(super) fn fifth() -> f64 {
@@ -111,7 +111,7 @@ impl NetworkSpec for MobileNetV2Config {
         assemble::outline(&self.steps())
     }
 
-    fn normalisation(&self) -> Option<Normaliser> {
+    fn normalisation(&self) -> Option<Normalisation> {
         Some(self.normalisation)
     }
 

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
 use burn_forward::network::{AnyLayer, LayerOutline, NetworkSpec};
-use burn_forward::normalise::Normaliser;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::Seed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,8 @@ use super::assemble::{self, Common, Step, StepKind, one, scaled_by_eight};
 use super::mobilenet_v2::fifth;
 use super::resnet::ImageScale;
 use crate::conv::{UnitNames, UnitSpec};
-use crate::draw::{ConvShape, NormSetting};
 use crate::layers::Shortcut;
+use crate::module_init::{ConvShape, NormSetting};
 use crate::nonlinearity::Nonlinearity;
 
 /// The two published sizes.
@@ -95,9 +95,9 @@ pub struct MobileNetV3Config {
     #[serde(default = "fifth")]
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
-    /// Normaliser of every layer's input.
+    /// Normalisation of every layer's input.
     #[serde(default)]
-    pub normalisation: Normaliser,
+    pub normalisation: Normalisation,
 }
 
 /// Constants of batch normalisation in the published weights.
@@ -172,7 +172,7 @@ impl NetworkSpec for MobileNetV3Config {
         assemble::outline(&self.steps())
     }
 
-    fn normalisation(&self) -> Option<Normaliser> {
+    fn normalisation(&self) -> Option<Normalisation> {
         Some(self.normalisation)
     }
 

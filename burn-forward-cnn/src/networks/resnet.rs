@@ -7,16 +7,17 @@
 use burn::tensor::Device;
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
-use burn_forward::network::{ActivationFn, AnyLayer, LayerOutline, NetworkSpec};
-use burn_forward::normalise::Normaliser;
+use burn_forward::network::{AnyLayer, LayerOutline, NetworkSpec};
+use burn_forward::pieces::activation_fn::ActivationFn;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::Seed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::assemble::{self, Common, Step, StepKind, one, scaled};
 use crate::conv::{UnitNames, UnitSpec};
-use crate::draw::ConvShape;
 use crate::layers::{Pool, PoolKind, Shortcut};
+use crate::module_init::ConvShape;
 use crate::nonlinearity::Nonlinearity;
 
 /// The depths that have a name.
@@ -99,9 +100,9 @@ pub struct ResNetConfig {
     /// Activation function of every unit and block.
     #[serde(default)]
     pub activation: ActivationFn,
-    /// Normaliser of every layer's input.
+    /// Normalisation of every layer's input.
     #[serde(default)]
-    pub normalisation: Normaliser,
+    pub normalisation: Normalisation,
 }
 
 impl ResNetConfig {
@@ -162,7 +163,7 @@ impl NetworkSpec for ResNetConfig {
         assemble::outline(&self.steps())
     }
 
-    fn normalisation(&self) -> Option<Normaliser> {
+    fn normalisation(&self) -> Option<Normalisation> {
         Some(self.normalisation)
     }
 

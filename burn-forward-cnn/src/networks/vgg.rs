@@ -4,16 +4,17 @@
 use burn::tensor::Device;
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
-use burn_forward::network::{ActivationFn, AnyLayer, LayerOutline, NetworkSpec};
-use burn_forward::normalise::Normaliser;
+use burn_forward::network::{AnyLayer, LayerOutline, NetworkSpec};
+use burn_forward::pieces::activation_fn::ActivationFn;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::Seed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::assemble::{self, Common, Step, StepKind, one, scaled};
 use crate::conv::{UnitNames, UnitSpec};
-use crate::draw::{ConvShape, NormSetting};
 use crate::layers::{Pool, PoolKind};
+use crate::module_init::{ConvShape, NormSetting};
 use crate::nonlinearity::Nonlinearity;
 
 /// The two published shapes.
@@ -70,9 +71,9 @@ pub struct VggConfig {
     /// Activation function of every layer.
     #[serde(default = "leaky")]
     pub activation: ActivationFn,
-    /// Normaliser of every layer's input.
+    /// Normalisation of every layer's input.
     #[serde(default)]
-    pub normalisation: Normaliser,
+    pub normalisation: Normalisation,
 }
 
 fn leaky() -> ActivationFn {
@@ -113,7 +114,7 @@ impl NetworkSpec for VggConfig {
         assemble::outline(&self.steps())
     }
 
-    fn normalisation(&self) -> Option<Normaliser> {
+    fn normalisation(&self) -> Option<Normalisation> {
         Some(self.normalisation)
     }
 

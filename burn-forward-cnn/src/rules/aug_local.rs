@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::copies::{Copying, Following};
 use super::heads_of;
-use crate::heads::behind;
+use crate::heads::stacked_head;
 
 /// Settings of `aug-local`.
 ///
@@ -65,9 +65,9 @@ impl ClassifierSpec for AugLocalConfig {
             if index == last {
                 return Ok(None);
             }
-            let (copies, shape) = following.behind(index, shape)?;
+            let (copies, shape) = following.copies_behind(index, shape)?;
             let classifier = AnyHead::new(draw.classifier(shape, classes)?);
-            Ok(Some(behind(copies, classifier)))
+            Ok(Some(stacked_head(copies, classifier)))
         })?;
         let settings = ClassifierSettings { readout: self.readout, ..ClassifierSettings::default() };
         Ok(LocalClassifiers::of(heads, settings))

@@ -14,10 +14,10 @@
 
 use burn_forward::Result;
 use burn_forward::network::Network;
-use burn_forward::normalise::Normaliser;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::Seed;
 use burn_forward::rules::{
-    AnyHead, AnyRule, Between, ClassifierSettings, ClassifierSpec, HeadReadout, LocalClassifiers, RuleSpec,
+    AnyHead, AnyRule, ClassifierSettings, ClassifierSpec, HeadReadout, InterBlockNorm, LocalClassifiers, RuleSpec,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,8 +81,8 @@ impl ClassifierSpec for ChannelWiseConfig {
             Ok(Some(AnyHead::new(ClassGroups::new(shape, classes, self.goodness, self.loss)?)))
         })?;
         let between = match self.between {
-            GroupBetween::None => Between::default(),
-            GroupBetween::GroupNorm => Between { normaliser: Normaliser::LayerNorm, groups: classes },
+            GroupBetween::None => InterBlockNorm::default(),
+            GroupBetween::GroupNorm => InterBlockNorm { normaliser: Normalisation::LayerNorm, groups: classes },
         };
         let settings = ClassifierSettings {
             readout: self.readout,

@@ -50,7 +50,7 @@ impl<'a> Following<'a> {
     }
 
     /// Copies for block `block`, whose output has `shape`, and the shape of what they make of it.
-    pub(super) fn behind(&self, block: usize, shape: RowShape) -> Result<(Vec<AnyLayer>, RowShape)> {
+    pub(super) fn copies_behind(&self, block: usize, shape: RowShape) -> Result<(Vec<AnyLayer>, RowShape)> {
         let Copying { depth, pyramid } = self.copying;
         let mut current = shape;
         let mut copies = Vec::new();

@@ -20,11 +20,11 @@ pub use trifecta::TrifectaConfig;
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
 use burn_forward::network::Network;
-use burn_forward::projection::HeadPool;
+use burn_forward::pieces::projection::HeadPool;
 use burn_forward::random::Seed;
 use burn_forward::rules::{AnyHead, RuleEntry, device_of, linear_head, rule_entry_of};
 
-use crate::draw::Draw;
+use crate::module_init::ModuleInit;
 
 /// The rules of this crate, in alphabetical order.
 pub fn rule_entries() -> Vec<RuleEntry> {
@@ -73,12 +73,12 @@ fn heads_of(
     network: &Network,
     classes: usize,
     seed: Seed,
-    head: impl Fn(usize, RowShape, &mut Draw<'_>) -> Result<Option<AnyHead>>,
+    head: impl Fn(usize, RowShape, &mut ModuleInit<'_>) -> Result<Option<AnyHead>>,
 ) -> Result<Vec<AnyHead>> {
     let device = device_of(network);
     let mut heads = Vec::with_capacity(network.len());
     for (index, block) in network.blocks().iter().enumerate() {
-        let mut draw = Draw::from(seed, "head", index as u64, &device);
+        let mut draw = ModuleInit::from(seed, "head", index as u64, &device);
         heads.push(match head(index, block.output(), &mut draw)? {
             Some(head) => head,
             None => AnyHead::new(linear_head(network, index, classes, true, HeadPool::default(), seed)?),

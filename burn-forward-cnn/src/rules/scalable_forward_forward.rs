@@ -17,17 +17,17 @@
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
 use burn_forward::network::Network;
-use burn_forward::normalise::Normaliser;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::Seed;
 use burn_forward::rules::{
-    AnyHead, AnyRule, Between, ClassifierSettings, ClassifierSpec, HeadReadout, LocalClassifiers, RuleSpec,
+    AnyHead, AnyRule, ClassifierSettings, ClassifierSpec, HeadReadout, InterBlockNorm, LocalClassifiers, RuleSpec,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::copies::{Copying, Following};
 use super::heads_of;
-use crate::heads::{ClassLoss, ClassMaps, PooledMaps, behind};
+use crate::heads::{ClassLoss, ClassMaps, PooledMaps, stacked_head};
 
 /// Settings of `scalable-forward-forward`.
 ///
@@ -71,9 +71,9 @@ pub struct ScalableForwardForwardConfig {
     #[serde(default = "unit")]
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub temperature: f64,
-    /// Normaliser of a block's detached output.
+    /// Normalisation of a block's detached output.
     #[serde(default)]
-    pub between: Normaliser,
+    pub between: Normalisation,
     /// Which blocks' scores make the prediction.
     #[serde(default)]
     pub readout: HeadReadout,
@@ -119,7 +119,7 @@ impl ClassifierSpec for ScalableForwardForwardConfig {
             if !matches!(shape, RowShape::Maps { .. }) {
                 return Ok(None);
             }
-            let (copies, shape) = following.behind(index, shape)?;
+            let (copies, shape) = following.copies_behind(index, shape)?;
             let (loss, kernel, temperature) = (self.loss, self.kernel, self.temperature);
             let head = match self.head {
                 MapHead::ClassMaps => {
@@ -130,9 +130,9 @@ impl ClassifierSpec for ScalableForwardForwardConfig {
                     AnyHead::new(PooledMaps::new(shape, classes, channels, kernel, loss, temperature, draw)?)
                 }
             };
-            Ok(Some(behind(copies, head)))
+            Ok(Some(stacked_head(copies, head)))
         })?;
-        let between = Between { normaliser: self.between, groups: 1 };
+        let between = InterBlockNorm { normaliser: self.between, groups: 1 };
         let settings = ClassifierSettings { readout: self.readout, between, ..ClassifierSettings::default() };
         Ok(LocalClassifiers::of(heads, settings))
     }

@@ -16,13 +16,13 @@ use burn::tensor::{Int, Tensor, TensorData};
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::{Block, Trace};
 use burn_forward::data::Batch;
-use burn_forward::goodness::Goodness;
 use burn_forward::init::Init;
-use burn_forward::label::one_hot;
-use burn_forward::local::{LocalLoss, absorb};
-use burn_forward::negatives;
+use burn_forward::local::{LocalLoss, learn_from_trace};
 use burn_forward::network::{Chain, Network};
-use burn_forward::pair_loss::PairLoss;
+use burn_forward::pieces::goodness::Goodness;
+use burn_forward::pieces::label::one_hot;
+use burn_forward::pieces::negatives;
+use burn_forward::pieces::pair_loss::PairLoss;
 use burn_forward::random::Seed;
 use burn_forward::rules::{AnyRule, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext, device_of};
 use burn_forward::tape::{Score, Tape};
@@ -185,7 +185,7 @@ impl Rule for Trifecta {
 
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
         let trace = block.forward(self.entering(index, pass)).into();
-        pass.streams = halves(&absorb(block, &self.heads[index], index, trace, &(), tape));
+        pass.streams = halves(&learn_from_trace(block, &self.heads[index], index, trace, &(), tape));
     }
 
     fn advance(&self, index: usize, block: &Chain, pass: &mut Pass) {

@@ -102,8 +102,8 @@ fn a_pass_that_shows_its_units_is_the_pass_that_does_not() {
         let model = case.model(seed());
         let mut x = batch(24, 0, &case.device).inputs;
         for (index, block) in model.network.blocks().iter().enumerate() {
-            let trace = block.trace_driven(x.clone(), None);
-            let plain = block.forward_driven(x, None);
+            let trace = block.trace_with_bias(x.clone(), None);
+            let plain = block.forward_with_bias(x, None);
             let what = format!("{case}, block {index}");
             assert_close(&numbers(trace.output.features()), &numbers(plain.features()), 1e-6, &what);
             let units = trace.units.unwrap();

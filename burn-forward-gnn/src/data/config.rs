@@ -1,6 +1,6 @@
 //! The `data` part of a config for graphs.
 
-use burn_forward::data::{DataEntry, DataFolders, DataSpec, TrainingData, data_entry};
+use burn_forward::data::{DataEntry, DataFolders, DataSpec, LoadedData, data_entry};
 use burn_forward::random::Seed;
 use burn_forward::{ConfigError, Result};
 use schemars::JsonSchema;
@@ -242,7 +242,7 @@ impl DataSpec for GraphConfig {
         }
     }
 
-    fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn TrainingData>> {
+    fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn LoadedData>> {
         let set = self.read(folders)?;
         let folder = match (self.name, self.path.as_deref().or(self.name.place().0)) {
             (GraphName::Karate | GraphName::GraphNpz, _) | (_, None) => None,

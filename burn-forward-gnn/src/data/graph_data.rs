@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::tensor::Device;
 use burn_forward::activation::RowShape;
-use burn_forward::data::{Batch, Batching, DataSplit, Fingerprint, JoinedSamples, TrainingData, empty_classes};
+use burn_forward::data::{Batch, Batching, DataSplit, Fingerprint, GraphView, LoadedData, empty_classes};
 use burn_forward::random::Seed;
 use burn_forward::{ConfigError, Error, Result};
 
@@ -117,7 +117,7 @@ impl GraphData {
     }
 }
 
-impl TrainingData for GraphData {
+impl LoadedData for GraphData {
     fn input(&self) -> RowShape {
         RowShape::Nodes(self.shared.set.features.width())
     }
@@ -193,11 +193,11 @@ impl TrainingData for GraphData {
         print.finish()
     }
 
-    fn joined(&self) -> Option<JoinedSamples> {
+    fn graph_view(&self) -> Option<GraphView> {
         let set = &self.shared.set;
         let Parts::Nodes(split) = &self.parts else { return None };
         let all = |nodes: &[u32]| nodes.iter().map(|n| *n as usize).collect();
-        (set.graph.nodes() <= LARGEST_PICTURE).then(|| JoinedSamples {
+        (set.graph.nodes() <= LARGEST_PICTURE).then(|| GraphView {
             classes: set.labels.iter().map(|l| l.map(|l| l as usize)).collect(),
             edges: set
                 .graph

@@ -124,7 +124,7 @@ impl GraphLoader {
     ) -> Batch {
         let rows = targets.dims()[0] as u32;
         Batch {
-            inputs: AnyActivation::Nodes(Nodes { features, labelled, graph: task, memo: None }),
+            inputs: AnyActivation::Nodes(Nodes { features, labelled, graph: task, feature_cache: None }),
             targets,
             classes: self.shared.classes,
             key: BatchKey { epoch: 0, index: 0, step: 0 },

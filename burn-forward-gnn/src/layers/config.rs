@@ -4,12 +4,13 @@ use burn::module::Param;
 use burn::nn::DropoutConfig;
 use burn::tensor::Device;
 use burn_forward::activation::RowShape;
+use burn_forward::init::InitScheme;
 use burn_forward::init::{self, Init};
 use burn_forward::network::{
-    ActivationFn, AnyLayer, Companions, InitScheme, LayerOutline, LayerRequest, NetworkEntry, NetworkSpec,
-    network_entry,
+    AnyLayer, ExtraInputs, LayerOutline, LayerRequest, NetworkEntry, NetworkSpec, network_entry,
 };
-use burn_forward::normalise::Normaliser;
+use burn_forward::pieces::activation_fn::ActivationFn;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::{Rng, Seed};
 use burn_forward::{Error, Result};
 use schemars::JsonSchema;
@@ -47,9 +48,9 @@ macro_rules! graph_network {
             #[serde(default)]
             #[schemars(range(min = 0.0, max = 0.99))]
             pub dropout: f64,
-            /// Normaliser of every layer's input.
+            /// Normalisation of every layer's input.
             #[serde(default)]
-            pub normalisation: Normaliser,
+            pub normalisation: Normalisation,
             /// Distribution of the initial weights.
             #[serde(default = "xavier")]
             pub init: InitScheme,
@@ -61,7 +62,7 @@ macro_rules! graph_network {
                 vec![LayerOutline::default(); self.widths.len()]
             }
 
-            fn normalisation(&self) -> Option<Normaliser> {
+            fn normalisation(&self) -> Option<Normalisation> {
                 Some(self.normalisation)
             }
 
@@ -155,14 +156,14 @@ fn sizes(widths: &[usize], input: RowShape, request: LayerRequest) -> Result<Vec
     let mut d_in = features;
     let mut all = Vec::with_capacity(widths.len());
     for (i, &width) in widths.iter().enumerate() {
-        let companions = match request.companions {
-            Companions::Labels if i == 0 => request.classes,
-            Companions::Above => widths.get(i + 1).copied().unwrap_or(request.classes),
-            Companions::None | Companions::Labels => 0,
+        let extra_inputs = match request.extra_inputs {
+            ExtraInputs::Labels if i == 0 => request.classes,
+            ExtraInputs::Above => widths.get(i + 1).copied().unwrap_or(request.classes),
+            ExtraInputs::None | ExtraInputs::Labels => 0,
         };
         let scores = request.classifies && i == last;
         let d_out = if scores { request.classes } else { width };
-        all.push(Size { d_in: d_in + companions, d_out, scores });
+        all.push(Size { d_in: d_in + extra_inputs, d_out, scores });
         d_in = d_out;
     }
     Ok(all)

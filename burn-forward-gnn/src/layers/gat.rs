@@ -95,7 +95,7 @@ impl Layer for Gat {
         (d_in + 3 * heads * width + 2 * self.width()) * FLOAT
     }
 
-    fn trace(&self, input: AnyActivation, _drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
+    fn trace(&self, input: AnyActivation, _bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let [_, heads, width] = self.sizes();
         let (mut sent, received) = self.frame.enter(input);
         let g = sent.only_product(&self.linear);

@@ -48,7 +48,7 @@ impl Layer for Gcn {
         (d_in + 2 * d_out) * FLOAT
     }
 
-    fn trace(&self, input: AnyActivation, _drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
+    fn trace(&self, input: AnyActivation, _bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let [d_in, d_out] = self.sizes();
         let (sent, received) = self.frame.enter(input);
         // The product and the sum over neighbours commute: the sum goes where there are fewer features.

@@ -54,7 +54,7 @@ impl Layer for Gin {
         (2 * d_in + 4 * d_out) * FLOAT
     }
 
-    fn trace(&self, input: AnyActivation, _drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
+    fn trace(&self, input: AnyActivation, _bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let (sent, received) = self.frame.enter(input);
         let (own, neighbours) = match (sent.kept_rows(), sent.kept(Aggregation::Sum)) {
             (Some(own), Some(neighbours)) => (own, neighbours),

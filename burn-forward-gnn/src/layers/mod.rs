@@ -20,10 +20,11 @@ use std::sync::Arc;
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, Linear};
 use burn::tensor::Tensor;
-use burn_forward::activation::{Activation, AnyActivation, Memo, NodeFeatures, ReadRows};
+use burn_forward::activation::{Activation, AnyActivation, FeatureCache, NodeFeatures, ReadRows};
 use burn_forward::block::Trace;
-use burn_forward::network::{ActivationFn, LayerExport};
-use burn_forward::normalise::Normaliser;
+use burn_forward::network::LayerExport;
+use burn_forward::pieces::activation_fn::ActivationFn;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward_kernels::affine::{affine, affine_relu, shift, shift_relu};
 use burn_forward_kernels::shape;
 use burn_forward_kernels::sparse::Sparse;
@@ -37,13 +38,13 @@ pub(crate) struct Frame {
     #[module(skip)]
     pub(crate) activation: ActivationFn,
     #[module(skip)]
-    pub(crate) normalisation: Normaliser,
+    pub(crate) normalisation: Normalisation,
 }
 
 /// What a layer sends: the features of its input, and over which edges.
 pub(crate) struct Sent<'a> {
     features: NodeFeatures,
-    memo: Option<Memo>,
+    feature_cache: Option<FeatureCache>,
     frame: &'a Frame,
     pub(crate) edges: Arc<Edges>,
 }
@@ -70,14 +71,14 @@ impl Frame {
             }
             None => Arc::new(Edges::none(input.rows(), &device)),
         };
-        let memo = input.nodes().and_then(|nodes| nodes.memo.clone());
-        let read = memo.as_ref().and_then(|memo| memo.read_rows().cloned());
+        let feature_cache = input.nodes().and_then(|nodes| nodes.feature_cache.clone());
+        let read = feature_cache.as_ref().and_then(|feature_cache| feature_cache.read_rows().cloned());
         let rest = input.with_features(Tensor::empty([0, 0], &device));
         let features = match input {
             AnyActivation::Nodes(nodes) => nodes.features,
             other => other.features().into(),
         };
-        (Sent { features, memo, frame: self, edges }, Received { rest, read, frame: self })
+        (Sent { features, feature_cache, frame: self, edges }, Received { rest, read, frame: self })
     }
 
     /// Dropout draws for every feature, so with it they count as dense.
@@ -153,9 +154,9 @@ impl Sent<'_> {
 
     /// `N(x) W` of the rows that are read, for features that are not [kept](Self::kept_rows).
     pub(crate) fn product_of_rows(&self, linear: &Linear) -> Tensor<2> {
-        match (&self.memo, self.read()) {
-            (Some(memo), Some(read)) if self.is_sparse() => {
-                let features = memo.get_or_make("sparse rows", || self.features.read(read));
+        match (&self.feature_cache, self.read()) {
+            (Some(feature_cache), Some(read)) if self.is_sparse() => {
+                let features = feature_cache.get_or_make("sparse rows", || self.features.read(read));
                 self.product_of(features, linear)
             }
             _ => self.rows(self.product(linear)),
@@ -175,7 +176,7 @@ impl Sent<'_> {
     }
 
     fn read(&self) -> Option<&Arc<ReadRows>> {
-        self.memo.as_ref().and_then(Memo::read_rows)
+        self.feature_cache.as_ref().and_then(FeatureCache::read_rows)
     }
 
     /// The rows that are read.
@@ -188,11 +189,11 @@ impl Sent<'_> {
 
     /// `x` aggregated over neighbours, for the rows that are read.
     pub(crate) fn aggregate(&self, how: Aggregation, x: Tensor<2>) -> Tensor<2> {
-        let (Some(memo), Some(read)) = (&self.memo, self.read()) else {
+        let (Some(feature_cache), Some(read)) = (&self.feature_cache, self.read()) else {
             return self.edges.aggregate(how, x);
         };
         let matrix = || self.edges.matrix(how)?.select_rows(read.rows()).ok().map(Arc::new);
-        let matrix: Option<Arc<Sparse>> = memo.get_or_make(&format!("matrix {how:?}"), matrix);
+        let matrix: Option<Arc<Sparse>> = feature_cache.get_or_make(&format!("matrix {how:?}"), matrix);
         match matrix.and_then(|matrix| matrix.product(&x)) {
             Some(sum) => sum,
             None => read.of(self.edges.aggregate(how, x)),
@@ -223,7 +224,7 @@ impl Sent<'_> {
             return None;
         }
         let name = format!("{name} {}", self.frame.normalisation.name());
-        Some(self.memo.as_ref()?.get_or_make(&name, || make().detach()))
+        Some(self.feature_cache.as_ref()?.get_or_make(&name, || make().detach()))
     }
 }
 

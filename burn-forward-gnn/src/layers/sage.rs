@@ -70,7 +70,7 @@ impl Layer for Sage {
         (2 * d_in + 2 * d_out) * FLOAT
     }
 
-    fn trace(&self, input: AnyActivation, _drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
+    fn trace(&self, input: AnyActivation, _bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let [d_in, d_out] = self.sizes();
         let (sent, received) = self.frame.enter(input);
         let how = match self.aggregator {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::module::Param;
 use burn::nn::{DropoutConfig, LinearConfig};
 use burn::tensor::{Device, Distribution, Int, TensorData, activation};
-use burn_forward::activation::{Labelled, Memo, NodeFeatures, Nodes, ReadRows};
+use burn_forward::activation::{FeatureCache, Labelled, NodeFeatures, Nodes, ReadRows};
 use burn_forward::network::Layer;
 use burn_forward_kernels::sparse::Sparse;
 
@@ -41,12 +41,17 @@ fn devices() -> Vec<Device> {
     ["flex", "ndarray"].into_iter().filter_map(|n| burn_forward::device::parse(n).ok()).map(Device::autodiff).collect()
 }
 
-fn nodes(x: &Tensor<2>, graph: Graph, memo: Option<Memo>) -> AnyActivation {
+fn nodes(x: &Tensor<2>, graph: Graph, feature_cache: Option<FeatureCache>) -> AnyActivation {
     let task = GraphTask::new(Arc::new(graph), 2);
-    AnyActivation::Nodes(Nodes { features: x.clone().into(), labelled: Labelled::All, graph: Arc::new(task), memo })
+    AnyActivation::Nodes(Nodes {
+        features: x.clone().into(),
+        labelled: Labelled::All,
+        graph: Arc::new(task),
+        feature_cache,
+    })
 }
 
-fn frame(activation: ActivationFn, normalisation: Normaliser) -> Frame {
+fn frame(activation: ActivationFn, normalisation: Normalisation) -> Frame {
     Frame { dropout: DropoutConfig::new(0.0).init(), activation, normalisation }
 }
 
@@ -106,7 +111,7 @@ fn gcn_is_a_hat_x_w() {
     for device in devices() {
         for (weighted, d_in, d_out) in [(false, 3, 5), (true, 3, 5), (false, 5, 3), (true, 5, 3)] {
             let linear = LinearConfig::new(d_in, d_out).init(&device);
-            let layer = Gcn { linear, frame: frame(ActivationFn::Tanh, Normaliser::None) };
+            let layer = Gcn { linear, frame: frame(ActivationFn::Tanh, Normalisation::None) };
             let x = random([NODES, d_in], &device).require_grad();
             let (w, b) = (leaf(&layer.linear.weight), leaf(layer.linear.bias.as_ref().unwrap()));
             let theirs = || {
@@ -131,7 +136,7 @@ fn sage_is_own_and_mean_or_maximum() {
             let layer = Sage {
                 own: LinearConfig::new(d_in, d_out).with_bias(false).init(&device),
                 neighbours: LinearConfig::new(d_in, d_out).init(&device),
-                frame: frame(ActivationFn::Tanh, Normaliser::None),
+                frame: frame(ActivationFn::Tanh, Normalisation::None),
                 aggregator,
             };
             let x = random([NODES, d_in], &device).require_grad();
@@ -172,7 +177,7 @@ fn gin_is_a_perceptron_of_a_sum() {
                 first: LinearConfig::new(3, 4).init(&device),
                 second: LinearConfig::new(4, 4).init(&device),
                 epsilon: Some(Param::from_tensor(Tensor::from_data([0.3], &device))),
-                frame: frame(ActivationFn::Tanh, Normaliser::None),
+                frame: frame(ActivationFn::Tanh, Normalisation::None),
             };
             let x = random([NODES, 3], &device).require_grad();
             let (w, v) = (leaf(&layer.first.weight), leaf(&layer.second.weight));
@@ -199,7 +204,7 @@ fn gat_is_a_softmax_over_the_neighbourhood() {
                 source: Param::from_tensor(random([heads, width], &device) * 3.0),
                 target: Param::from_tensor(random([heads, width], &device) * 3.0),
                 bias: Param::from_tensor(Tensor::zeros([if average { width } else { heads * width }], &device)),
-                frame: frame(ActivationFn::Tanh, Normaliser::None),
+                frame: frame(ActivationFn::Tanh, Normalisation::None),
                 average,
             };
             let x = random([NODES, 4], &device).require_grad();
@@ -243,7 +248,7 @@ fn sparse_features_are_dense_ones() {
     for (features, below) in [
         (front.clone(), 0),
         (front.with_columns(random([NODES, 4], &device)), 0),
-        (front.with_rows(more.clone()).normalised(Normaliser::L2), 2),
+        (front.with_rows(more.clone()).normalised(Normalisation::L2), 2),
         (front.with_rows(more), 2),
     ] {
         let (d_in, dense) = (features.width(), features.dense());
@@ -251,12 +256,13 @@ fn sparse_features_are_dense_ones() {
         let linear = || LinearConfig::new(d_in, heads * width).init(&device);
         let input = |features: NodeFeatures| {
             let graph = graph(true).extended(below, &[]).unwrap();
-            let AnyActivation::Nodes(nodes) = nodes(&random([1, 1], &device), graph, Some(Memo::default())) else {
+            let AnyActivation::Nodes(nodes) = nodes(&random([1, 1], &device), graph, Some(FeatureCache::default()))
+            else {
                 unreachable!()
             };
             AnyActivation::Nodes(Nodes { features, ..nodes })
         };
-        for normaliser in [Normaliser::None, Normaliser::Rms, Normaliser::L2, Normaliser::LayerNorm] {
+        for normaliser in [Normalisation::None, Normalisation::Rms, Normalisation::L2, Normalisation::LayerNorm] {
             let frame = || frame(ActivationFn::Tanh, normaliser);
             let (a, b, c) = (linear(), linear(), linear());
             let gat = Gat {
@@ -290,23 +296,24 @@ fn sparse_features_are_dense_ones() {
 #[test]
 fn what_is_kept_of_an_input_is_of_that_input_and_that_graph() {
     let device = devices().remove(0);
-    let layer = Gcn { linear: LinearConfig::new(5, 3).init(&device), frame: frame(ActivationFn::Relu, Normaliser::L2) };
+    let layer =
+        Gcn { linear: LinearConfig::new(5, 3).init(&device), frame: frame(ActivationFn::Relu, Normalisation::L2) };
     let (x, y) = (random([NODES, 5], &device), random([NODES, 5], &device));
     let close = |a: Tensor<2>, b: Tensor<2>| {
         let (a, b) = (numbers(a), numbers(b));
         a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5)
     };
-    let memo = Memo::default();
-    let first = nodes(&x, graph(false), Some(memo.clone()));
+    let feature_cache = FeatureCache::default();
+    let first = nodes(&x, graph(false), Some(feature_cache.clone()));
     let plain = |x: &Tensor<2>, weighted| run(&layer, nodes(x, graph(weighted), None));
     for _ in 0..2 {
         assert!(close(run(&layer, first.clone()), plain(&x, false)));
     }
-    // Another input under the same memo would be wrong; replacing features drops the memo.
+    // Another input under the same feature cache would be wrong; replacing features drops the feature cache.
     assert!(close(run(&layer, first.with_features(y.clone())), plain(&y, false)));
     assert!(!close(plain(&x, true), plain(&x, false)));
-    assert!(first.with_features(y).nodes().is_some_and(|n| n.memo.is_none()));
-    // An optimiser's step reaches what is behind the memo.
+    assert!(first.with_features(y).nodes().is_some_and(|n| n.feature_cache.is_none()));
+    // An optimiser's step reaches what is behind the feature cache.
     let mut moved = layer.clone();
     moved.linear.weight = moved.linear.weight.map(|w| w * 2.0);
     assert!(close(run(&moved, first.clone()), run(&moved, nodes(&x, graph(false), None))));
@@ -322,7 +329,7 @@ fn rows_that_are_read_are_those_of_the_whole_output() {
         let sparse = NodeFeatures::of(&Arc::new(sparse), &device);
         for features in [random([NODES, 3], &device).into(), random([NODES, 9], &device).into(), sparse] {
             let (d_in, d_out) = (features.width(), 4);
-            let frame = || frame(ActivationFn::Tanh, Normaliser::L2);
+            let frame = || frame(ActivationFn::Tanh, Normalisation::L2);
             let linear = || LinearConfig::new(d_in, d_out).init(&device);
             let gcn = Gcn { linear: linear(), frame: frame() };
             let mean = Sage { own: linear(), neighbours: linear(), frame: frame(), aggregator: Aggregator::Mean };
@@ -345,23 +352,23 @@ fn rows_that_are_read_are_those_of_the_whole_output() {
                 ("gin", &gin, vec![leaf(&gin.first.weight)]),
                 ("gat", &gat, vec![leaf(&gat.linear.weight)]),
             ];
-            let input = |memo: Option<Memo>| {
-                let AnyActivation::Nodes(nodes) = nodes(&random([1, 1], &device), graph(true), memo) else {
+            let input = |feature_cache: Option<FeatureCache>| {
+                let AnyActivation::Nodes(nodes) = nodes(&random([1, 1], &device), graph(true), feature_cache) else {
                     unreachable!()
                 };
                 AnyActivation::Nodes(Nodes { features: features.clone(), ..nodes })
             };
             for (name, layer, leaves) in layers {
                 let labelled = Tensor::<1, Int>::from_data(labelled, &device);
-                let memo = Memo::reading(ReadRows::new(&labelled, others));
+                let feature_cache = FeatureCache::reading(ReadRows::new(&labelled, others));
                 let index = Tensor::<1, Int>::from_data(read, &device);
                 let theirs = || layer.trace(input(None), None).output.features().select(0, index.clone());
                 // A second step finds what the first one kept.
                 for step in ["first", "second"] {
-                    let ours = || layer.trace(input(Some(memo.clone())), None).output.features();
+                    let ours = || layer.trace(input(Some(feature_cache.clone())), None).output.features();
                     assert_equal(&leaves, &format!("{name} of {d_in} features, {step} step"), ours, theirs);
                 }
-                let output = layer.trace(input(Some(memo)), None).output;
+                let output = layer.trace(input(Some(feature_cache)), None).output;
                 let (labelled, whole) = (numbers(output.labelled()), numbers(output.features()));
                 assert_eq!(labelled, whole[..3 * d_out], "{name}: labelled rows come first");
             }

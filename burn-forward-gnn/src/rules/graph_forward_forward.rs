@@ -24,10 +24,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_forward::activation::{Activation, AnyActivation, Nodes, ReadRows};
 use burn_forward::block::Block;
 use burn_forward::data::Batch;
-use burn_forward::goodness::Goodness;
-use burn_forward::network::{Chain, Companions, LayerRequest, Network};
-use burn_forward::normalise::Normaliser;
-use burn_forward::pair_loss::{PairLoss, Threshold, cross_entropy};
+use burn_forward::network::{Chain, ExtraInputs, LayerRequest, Network};
+use burn_forward::pieces::goodness::Goodness;
+use burn_forward::pieces::normalisation::Normalisation;
+use burn_forward::pieces::pair_loss::{PairLoss, Threshold, cross_entropy};
 use burn_forward::random::Seed;
 use burn_forward::rules::{AnyRule, Context, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use burn_forward::tape::{Score, Tape};
@@ -100,7 +100,7 @@ impl Default for GraphForwardForwardConfig {
 impl RuleSpec for GraphForwardForwardConfig {
     fn check(&self, context: &Context) -> Vec<ConfigError> {
         let mut errors: Vec<ConfigError> = needs_a_graph("graph-forward-forward", context).into_iter().collect();
-        if context.network.normalisation() == Some(Normaliser::None) {
+        if context.network.normalisation() == Some(Normalisation::None) {
             errors.push(ConfigError::new(
                 "$.network.normalisation",
                 "\"none\" lets the next block read the goodness of the one before from the length of its output; \
@@ -126,11 +126,11 @@ impl RuleSpec for GraphForwardForwardConfig {
     }
 
     fn layer_request(&self, classes: usize) -> LayerRequest {
-        let companions = match self.label {
-            LabelPlace::Append => Companions::Labels,
-            LabelPlace::VirtualNodes => Companions::None,
+        let extra_inputs = match self.label {
+            LabelPlace::Append => ExtraInputs::Labels,
+            LabelPlace::VirtualNodes => ExtraInputs::None,
         };
-        LayerRequest { companions, ..LayerRequest::plain(classes) }
+        LayerRequest { extra_inputs, ..LayerRequest::plain(classes) }
     }
 
     fn build(&self, _: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
@@ -196,7 +196,7 @@ impl GraphForwardForward {
                 };
                 let labels = label_features(inputs.rows(), self.classes, &given(task), &inputs.device());
                 let features = nodes.features.with_columns(labels);
-                AnyActivation::Nodes(Nodes { features, memo: None, ..nodes.clone() })
+                AnyActivation::Nodes(Nodes { features, feature_cache: None, ..nodes.clone() })
             }
         }
     }
@@ -213,7 +213,7 @@ impl GraphForwardForward {
                 let graph =
                     GraphTask::behind(inputs).map(|t| linked(t, &format!("negative {j}"), |t| self.wrong(t, j)));
                 match graph {
-                    Some(graph) => AnyActivation::Nodes(Nodes { graph, memo: None, ..nodes.clone() }),
+                    Some(graph) => AnyActivation::Nodes(Nodes { graph, feature_cache: None, ..nodes.clone() }),
                     None => positive.clone(),
                 }
             }

@@ -31,7 +31,7 @@ use burn_forward::activation::{Activation, AnyActivation, ReadRows};
 use burn_forward::block::Block;
 use burn_forward::data::Batch;
 use burn_forward::local::learn;
-use burn_forward::network::{Chain, Companions, LayerRequest, Network, Partition};
+use burn_forward::network::{Chain, ExtraInputs, LayerRequest, Network, Partition};
 use burn_forward::random::Seed;
 use burn_forward::rules::{AnyRule, Context, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use burn_forward::tape::{Labels, Tape};
@@ -114,8 +114,8 @@ impl RuleSpec for SingleForwardConfig {
     }
 
     fn layer_request(&self, classes: usize) -> LayerRequest {
-        let companions = if self.top_down == TopDown::ToInput { Companions::Above } else { Companions::None };
-        LayerRequest { companions, ..LayerRequest::plain(classes) }
+        let extra_inputs = if self.top_down == TopDown::ToInput { ExtraInputs::Above } else { ExtraInputs::None };
+        LayerRequest { extra_inputs, ..LayerRequest::plain(classes) }
     }
 
     fn build(&self, _: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {

@@ -10,9 +10,9 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, TensorData};
 use burn_forward::activation::{Activation, AnyActivation, Nodes};
 use burn_forward::block::{Block, Trace};
-use burn_forward::local::absorb;
+use burn_forward::local::learn_from_trace;
 use burn_forward::network::{Chain, Network};
-use burn_forward::normalise::Normaliser;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::rules::{Pass, Scores};
 use burn_forward::tape::{Labels, Tape};
 use schemars::JsonSchema;
@@ -40,7 +40,7 @@ const TIME_STEPS: usize = 10;
 const FIRST_COUNTED: usize = 2;
 
 fn normalised(state: &AnyActivation) -> Tensor<2> {
-    Normaliser::L2.forward(state.features())
+    Normalisation::L2.forward(state.features())
 }
 
 /// `[N, C]`: one-hot for training nodes and the virtual nodes behind the others, `1/C` for all others.
@@ -67,12 +67,12 @@ fn input_of(index: usize, states: &[AnyActivation], how: TopDown) -> AnyActivati
         return states[index].with_features(normalised(&states[index]));
     };
     // The input comes normalised, once for all steps.
-    let below = if index == 0 { nodes.features.clone() } else { nodes.features.normalised(Normaliser::L2) };
+    let below = if index == 0 { nodes.features.clone() } else { nodes.features.normalised(Normalisation::L2) };
     let features = match how {
         TopDown::ToInput => below.with_columns(normalised(&states[index + 2])),
         TopDown::ToLoss | TopDown::None => below,
     };
-    AnyActivation::Nodes(Nodes { features, memo: None, ..nodes.clone() })
+    AnyActivation::Nodes(Nodes { features, feature_cache: None, ..nodes.clone() })
 }
 
 /// What the loss of block `index` sees of its `output`: as it is, or its mean with the states of all blocks above.
@@ -100,9 +100,11 @@ pub(super) fn bottom_up(
     let widths = network.blocks().iter().map(|b| Chain::output(b).len());
     let device = input.device();
     let first = match input.clone().detach() {
-        AnyActivation::Nodes(nodes) => {
-            AnyActivation::Nodes(Nodes { features: nodes.features.normalised(Normaliser::L2), memo: None, ..nodes })
-        }
+        AnyActivation::Nodes(nodes) => AnyActivation::Nodes(Nodes {
+            features: nodes.features.normalised(Normalisation::L2),
+            feature_cache: None,
+            ..nodes
+        }),
         other => other,
     };
     let mut states = vec![first];
@@ -134,7 +136,7 @@ pub(super) fn learn_block(
 ) {
     let output = block.forward(input_of(index, &pass.streams, how).detach());
     let trace = Trace::from(judged(index, &output, &pass.streams, how));
-    absorb(block, loss, index, trace, &Labels(pass.labels.clone()), tape);
+    learn_from_trace(block, loss, index, trace, &Labels(pass.labels.clone()), tape);
     pass.streams[index + 1] = output.detach();
 }
 

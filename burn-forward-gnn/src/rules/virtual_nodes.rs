@@ -35,7 +35,7 @@ pub(super) fn with_virtual_nodes(
     AnyActivation::Nodes(Nodes {
         features: nodes.features.with_rows(own),
         graph: linked(task, name, links),
-        memo: None,
+        feature_cache: None,
         ..nodes.clone()
     })
 }

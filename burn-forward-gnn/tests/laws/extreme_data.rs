@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use burn_forward::data::{DataSplit, TrainingData};
+use burn_forward::data::{DataSplit, LoadedData};
 use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward_gnn::data::{Features, GraphData, GraphSet, NodeSplit};
 

@@ -1,9 +1,9 @@
 //! Rules learn what there is to learn.
 
-use burn_forward::data::{Batch, DataSplit, TrainingData};
+use burn_forward::data::{Batch, DataSplit, LoadedData};
 use burn_forward::model::LocalModel;
 use burn_forward::optim::{OptimizerConfig, OptimizerName};
-use burn_forward::pair_loss::cross_entropy;
+use burn_forward::pieces::pair_loss::cross_entropy;
 use burn_forward::random::Seed;
 use burn_forward_gnn::data::{GraphData, LinkConfig};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! What a block learns from, and nothing else.
 
-use burn_forward::activation::{AnyActivation, Memo};
+use burn_forward::activation::{AnyActivation, FeatureCache};
 use burn_forward::data::{Batch, DataSplit};
 use burn_forward::model::LocalModel;
 use burn_forward::tape::Tape;
@@ -54,7 +54,7 @@ fn a_block_that_makes_only_the_rows_that_are_read_learns_the_same() {
                 let read = model.rule.read_rows(stream);
                 if let (Some(read), AnyActivation::Nodes(nodes)) = (read, stream) {
                     assert!(read.rows().len() < nodes.features.rows(), "{case}");
-                    nodes.memo = Some(Memo::reading(read));
+                    nodes.feature_cache = Some(FeatureCache::reading(read));
                     tried.push(case.rule.clone());
                 }
             }

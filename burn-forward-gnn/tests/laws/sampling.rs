@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn_forward::activation::{Activation, RowShape};
-use burn_forward::data::{Batching, DataSplit, LastBatch, TrainingData};
+use burn_forward::data::{Batching, DataSplit, LastBatch, LoadedData};
 use burn_forward::network::{Network, Partition};
 use burn_forward_gnn::data::GraphData;
 use burn_forward_gnn::graph::Sampler;

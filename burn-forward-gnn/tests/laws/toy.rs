@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn_forward::activation::RowShape;
-use burn_forward::data::{Batch, DataSplit, TrainingData};
+use burn_forward::data::{Batch, DataSplit, LoadedData};
 use burn_forward::model::LocalModel;
 use burn_forward::network::{Network, NetworkSpec, Partition};
 use burn_forward::random::Seed;

@@ -4,7 +4,7 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Normaliser;
+use super::PixelNormaliser;
 use super::config::Misfit;
 use burn_forward::random::Rng;
 
@@ -92,7 +92,7 @@ pub(super) struct Image<'a> {
     pub(super) pixels: &'a mut [f32],
     pub(super) height: usize,
     pub(super) width: usize,
-    pub(super) normaliser: &'a Normaliser,
+    pub(super) normaliser: &'a PixelNormaliser,
 }
 
 impl Image<'_> {
@@ -152,9 +152,9 @@ mod tests {
     use burn_forward::random::Seed;
     use proptest::prelude::*;
 
-    fn normaliser(black: f64) -> Normaliser {
+    fn normaliser(black: f64) -> PixelNormaliser {
         let statistics = ChannelStatistics { mean: vec![-black], std: vec![1.0] };
-        Normaliser::from_statistics(statistics, 1, 255.0).unwrap()
+        PixelNormaliser::from_statistics(statistics, 1, 255.0).unwrap()
     }
 
     fn changed<const N: usize>(mut pixels: [f32; N], width: usize, change: impl Fn(&mut Image<'_>)) -> [f32; N] {

@@ -6,8 +6,8 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::Device;
 use burn_forward::activation::RowShape;
 use burn_forward::data::{
-    Batch, Batching, DataEntry, DataFolders, DataSpec, DataSplit, Fingerprint, ModelSignature, PixelScaling,
-    TrainingData, data_entry,
+    Batch, Batching, DataEntry, DataFolders, DataSpec, DataSplit, Fingerprint, LoadedData, ModelSignature,
+    PixelScaling, data_entry,
 };
 use burn_forward::random::Seed;
 use burn_forward::{ConfigError, Result};
@@ -53,16 +53,16 @@ impl DataSpec for DataConfig {
         }
     }
 
-    fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn TrainingData>> {
+    fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn LoadedData>> {
         Ok(Box::new(ImageData::load(self, folders, seed)?))
     }
 
-    fn load_test(&self, folders: &DataFolders, seed: Seed, trained: &ModelSignature) -> Result<Box<dyn TrainingData>> {
+    fn load_test(&self, folders: &DataFolders, seed: Seed, trained: &ModelSignature) -> Result<Box<dyn LoadedData>> {
         Ok(Box::new(ImageData::load_test(self, folders, seed, trained)?))
     }
 }
 
-impl TrainingData for ImageData {
+impl LoadedData for ImageData {
     fn input(&self) -> RowShape {
         let [channels, height, width] = self.splits.train.set().shape();
         RowShape::Maps { channels, height, width }

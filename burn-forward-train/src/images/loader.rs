@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
 use super::prefetch::Prefetch;
-use super::{Augment, HostBatch, Normaliser, Part};
+use super::{Augment, HostBatch, Part, PixelNormaliser};
 use burn_forward::data::{Batch, BatchKey, Batching};
 use burn_forward::random::Seed;
 use burn_forward::{Error, Result};
@@ -44,7 +44,7 @@ pub struct ImageLoader {
 #[derive(Debug, Clone)]
 struct Recipe {
     part: Part,
-    normaliser: Arc<Normaliser>,
+    normaliser: Arc<PixelNormaliser>,
     batching: Batching,
     /// Images of the part that are loaded: all of them, or a slice.
     range: Range<usize>,
@@ -58,7 +58,7 @@ impl ImageLoader {
     /// [`Error::Argument`] for a batch size or first epoch of 0, or a setting of `augment` that does not fit the images.
     pub fn training(
         part: Part,
-        normaliser: Arc<Normaliser>,
+        normaliser: Arc<PixelNormaliser>,
         batching: impl Into<Batching>,
         device: &Device,
         training: Training,
@@ -78,13 +78,18 @@ impl ImageLoader {
     ///
     /// # Errors
     /// [`Error::Argument`] for a batch size of 0.
-    pub fn evaluation(part: Part, normaliser: Arc<Normaliser>, batch_size: usize, device: &Device) -> Result<Self> {
+    pub fn evaluation(
+        part: Part,
+        normaliser: Arc<PixelNormaliser>,
+        batch_size: usize,
+        device: &Device,
+    ) -> Result<Self> {
         Self::new(part, normaliser, batch_size.into(), device, None, 0)
     }
 
     fn new(
         part: Part,
-        normaliser: Arc<Normaliser>,
+        normaliser: Arc<PixelNormaliser>,
         batching: Batching,
         device: &Device,
         training: Option<(Seed, Vec<Augment>)>,

@@ -27,6 +27,6 @@ pub use entries::data_entries;
 pub use image::ImageSet;
 pub use layout::Layout;
 pub use loader::{ImageLoader, Training};
-pub use normalise::{ChannelStatistics, Normalise, Normaliser, Preset, normaliser_of};
+pub use normalise::{ChannelStatistics, Normalise, PixelNormaliser, Preset, normaliser_of};
 pub use source::ImageData;
 pub use split::{Part, SplitSizes, Splits, stratified};

@@ -121,12 +121,12 @@ fn mean_and_std(histogram: &[u64; 256], scale: f64) -> (f64, f64) {
 
 /// Maps the pixels of a set, by one table of 256 numbers per channel.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Normaliser {
+pub struct PixelNormaliser {
     tables: Vec<[f32; 256]>,
     statistics: ChannelStatistics,
 }
 
-impl Normaliser {
+impl PixelNormaliser {
     /// The normaliser that `choice` asks for; what has to be measured is measured on `train`.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ impl Normaliser {
     /// [`Error::Argument`] if there is not one finite mean and one positive std per channel.
     pub fn from_statistics(statistics: ChannelStatistics, channels: usize, scale: f32) -> Result<Self> {
         if let Some(misfit) = statistics.misfit(Some(channels)) {
-            return Err(misfit.argument("Normaliser"));
+            return Err(misfit.argument("PixelNormaliser"));
         }
         let table = |(mean, std): (&f64, &f64)| {
             std::array::from_fn(|value| ((value as f64 / f64::from(scale) - mean) / std) as f32)
@@ -183,7 +183,7 @@ impl Normaliser {
 ///
 /// # Errors
 /// [`Error::Argument`] if the constants are not one finite mean and one positive standard deviation per channel.
-pub fn normaliser_of(signature: &ModelSignature) -> Result<Option<([usize; 3], Normaliser)>> {
+pub fn normaliser_of(signature: &ModelSignature) -> Result<Option<([usize; 3], PixelNormaliser)>> {
     let (RowShape::Maps { channels, height, width }, Some(pixels)) = (signature.input, &signature.pixels) else {
         return Ok(None);
     };
@@ -191,7 +191,7 @@ pub fn normaliser_of(signature: &ModelSignature) -> Result<Option<([usize; 3], N
     if !(scale > 0.0 && scale <= 255.0) {
         return Err(Error::argument("ModelSignature", "scale", scale, "in (0, 255]"));
     }
-    let normaliser = Normaliser::from_statistics(ChannelStatistics { mean, std }, channels, scale)?;
+    let normaliser = PixelNormaliser::from_statistics(ChannelStatistics { mean, std }, channels, scale)?;
     Ok(Some(([channels, height, width], normaliser)))
 }
 
@@ -206,7 +206,7 @@ mod tests {
         Part::whole(ImageSet::new(pixels, vec![0, 0], [2, 1, 2], 1, 255.0).unwrap())
     }
 
-    fn all(normaliser: &Normaliser, part: &Part) -> Vec<f32> {
+    fn all(normaliser: &PixelNormaliser, part: &Part) -> Vec<f32> {
         let mut out = Vec::new();
         (0..part.len()).for_each(|i| normaliser.extend(&mut out, part.image(i)));
         out
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn unit_divides_by_the_scale() {
-        let normaliser = Normaliser::new(&Normalise::default(), &part()).unwrap();
+        let normaliser = PixelNormaliser::new(&Normalise::default(), &part()).unwrap();
         let expected = [0u8, 51, 7, 7, 102, 255, 7, 7].map(|p| f32::from(p) / 255.0);
         assert_eq!(all(&normaliser, &part()), expected);
     }
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn standardise_gives_mean_0_and_deviation_1() {
         let set = crate::images::digits::parts().unwrap().0;
-        let out = all(&Normaliser::new(&Normalise::Preset(Preset::Standardise), &set).unwrap(), &set);
+        let out = all(&PixelNormaliser::new(&Normalise::Preset(Preset::Standardise), &set).unwrap(), &set);
         let n = out.len() as f64;
         let mean = out.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
         let variance = out.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / n;
@@ -236,7 +236,7 @@ mod tests {
         // 0, 0.2, 0.4, 1: mean 0.4, variance (0.16 + 0.04 + 0 + 0.36) / 4 = 0.14.
         assert!((statistics.mean[0] - 0.4).abs() < 1e-12 && (statistics.std[0] - 0.14f64.sqrt()).abs() < 1e-12);
         assert_eq!(statistics.std[1], 1.0);
-        let out = all(&Normaliser::new(&Normalise::Preset(Preset::Standardise), &part()).unwrap(), &part());
+        let out = all(&PixelNormaliser::new(&Normalise::Preset(Preset::Standardise), &part()).unwrap(), &part());
         assert!(out[2].abs() < 1e-7, "{}", out[2]);
     }
 
@@ -244,14 +244,14 @@ mod tests {
     fn given_numbers_are_used_or_refused() {
         let given = |mean: &[f64], std: &[f64]| {
             let statistics = ChannelStatistics { mean: mean.to_vec(), std: std.to_vec() };
-            Normaliser::new(&Normalise::Channels(statistics), &part()).map_err(|e| e.to_string())
+            PixelNormaliser::new(&Normalise::Channels(statistics), &part()).map_err(|e| e.to_string())
         };
         let out = all(&given(&[0.5, 0.0], &[0.25, 1.0]).unwrap(), &part());
         assert_eq!((out[0], out[5]), (-2.0, 2.0));
         assert_eq!(given(&[0.5, 0.0], &[0.25, 1.0]).unwrap().black(0), -2.0);
         assert_eq!(
             given(&[0.5], &[0.5]).unwrap_err(),
-            "Normaliser: number of means and stds is 1 and 1, but needs to be 2 each"
+            "PixelNormaliser: number of means and stds is 1 and 1, but needs to be 2 each"
         );
         assert!(given(&[0.5, 0.0], &[0.0, 1.0]).is_err());
         assert!(given(&[f64::NAN, 0.0], &[1.0, 1.0]).is_err());

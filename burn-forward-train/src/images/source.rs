@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use super::cifar::{self, Cifar};
 use super::{
-    Augment, DataConfig, DataName, ImageLoader, ImageSet, Normaliser, Part, Splits, Training, digits, idx,
+    Augment, DataConfig, DataName, ImageLoader, ImageSet, Part, PixelNormaliser, Splits, Training, digits, idx,
     normaliser_of,
 };
 use burn_forward::data::{Batching, DataFolders, DataSplit, ModelSignature, empty_classes};
@@ -33,7 +33,7 @@ pub struct ImageData {
     /// Training, validation and test part.
     pub splits: Splits,
     /// What normalises the pixels of all three.
-    pub normaliser: Arc<Normaliser>,
+    pub normaliser: Arc<PixelNormaliser>,
     /// Random changes to training images.
     pub augment: Vec<Augment>,
     /// Name of every class; empty where the set has no names.
@@ -55,7 +55,7 @@ impl ImageData {
         let (train, test) = parts(config, folders)?;
         refuse(config.misfits(Some(train.set().shape())))?;
         let splits = Splits::new(train, test, config.validation, config.samples_per_class, seed).map_err(located)?;
-        let normaliser = Arc::new(Normaliser::new(&config.normalise, &splits.train)?);
+        let normaliser = Arc::new(PixelNormaliser::new(&config.normalise, &splits.train)?);
         let class_names = class_names(config, folders, splits.train.set().classes());
         Ok(Self { splits, normaliser, augment: config.augment.clone(), class_names, seed })
     }

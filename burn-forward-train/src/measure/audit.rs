@@ -53,7 +53,7 @@ pub fn audit(model: &LocalModel, batch: &Batch, seed: burn_forward::random::Seed
             burn_forward::ProjectedCrossEntropy::new(width, batch.classes, bias, rng, &device)?.scores(output)
         }
     };
-    let mut gradients = burn_forward::pair_loss::cross_entropy(scores, batch.targets.clone()).backward();
+    let mut gradients = burn_forward::pieces::pair_loss::cross_entropy(scores, batch.targets.clone()).backward();
     let global = GradientsParams::from_module(&mut gradients, &model.network);
 
     Ok(model

@@ -11,7 +11,7 @@ use super::sparsity::hoyer;
 use burn_forward::activation::Activation;
 use burn_forward::data::Batch;
 use burn_forward::model::LocalModel;
-use burn_forward::pair_loss::cross_entropy;
+use burn_forward::pieces::pair_loss::cross_entropy;
 use burn_forward::rules::BlockRange;
 use burn_forward::{Error, Result};
 

@@ -4,7 +4,7 @@ use burn::data::dataset::DatasetError;
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::seq::SliceRandom;
 
-use burn_forward::activation::{Activation, AnyActivation, Memo};
+use burn_forward::activation::{Activation, AnyActivation, FeatureCache};
 use burn_forward::data::{BatchKey, Batching};
 use burn_forward::network::Chain;
 use burn_forward::random::Seed;
@@ -76,13 +76,13 @@ impl Cache {
     }
 }
 
-/// The pass with a memo for every stream of its own.
+/// The pass with a feature cache for every stream of its own.
 fn remembering(mut pass: Pass, rule: &AnyRule, block: &Chain) -> Pass {
     for stream in &mut pass.streams {
         // Of several layers all but the last need every row of their input.
         let read = if block.layers().len() == 1 { rule.read_rows(stream) } else { None };
         if let AnyActivation::Nodes(nodes) = stream {
-            nodes.memo = Some(read.map_or_else(Memo::default, Memo::reading));
+            nodes.feature_cache = Some(read.map_or_else(FeatureCache::default, FeatureCache::reading));
         }
     }
     pass

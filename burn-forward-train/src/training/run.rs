@@ -24,7 +24,7 @@ use crate::schedule::best_of_block;
 use crate::weights::{self, Imported};
 use burn_forward::activation::RowShape;
 use burn_forward::data::ModelSignature;
-use burn_forward::data::{DataFolders, DataSplit, JoinedSamples, TrainingData};
+use burn_forward::data::{DataFolders, DataSplit, GraphView, LoadedData};
 use burn_forward::init::shapes_only;
 use burn_forward::model::LocalModel;
 use burn_forward::network::Network;
@@ -82,7 +82,7 @@ pub struct Run {
     /// The config.
     pub config: RunConfig,
     /// The data.
-    pub data: Box<dyn TrainingData>,
+    pub data: Box<dyn LoadedData>,
     /// Device without autodiff.
     pub device: Device,
     pub(super) options: RunOptions,
@@ -212,7 +212,7 @@ impl Run {
     /// Parameters that inference needs (network and readout), and those that only teach.
     pub fn parameter_counts(model: &LocalModel) -> (usize, usize) {
         let all = parameters(model);
-        let model = model.without_unread_blocks();
+        let model = model.with_read_blocks_only();
         let export = model.rule.export(&model.network);
         let elements = |d: &burn::tensor::TensorData| d.num_elements();
         let readout: usize = export
@@ -480,7 +480,7 @@ fn train_and_test(
     let validation = run.validate(&model)?;
     let test = run.test(&model)?;
     folder.write_json("evaluation.json", &test)?;
-    if let Some(samples) = run.data.joined() {
+    if let Some(samples) = run.data.graph_view() {
         folder.write_json("graph.json", &graph_picture(&samples, &test.predictions))?;
     }
     let mut prefixes = Vec::new();
@@ -525,7 +525,7 @@ fn train_and_test(
 }
 
 /// What the report draws of a small graph.
-fn graph_picture(samples: &JoinedSamples, predictions: &[usize]) -> Value {
+fn graph_picture(samples: &GraphView, predictions: &[usize]) -> Value {
     let node = |(i, class): (usize, &Option<usize>)| {
         let place = samples.test.iter().position(|node| *node == i);
         json!({

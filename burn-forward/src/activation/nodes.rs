@@ -9,7 +9,7 @@ use burn_forward_kernels::shape;
 use burn_forward_kernels::sparse::Sparse;
 
 use crate::device::start_of_graphs;
-use crate::normalise::Normaliser;
+use crate::pieces::normalisation::Normalisation;
 
 /// Node features with the graph they live on.
 ///
@@ -24,7 +24,7 @@ pub struct Nodes {
     pub graph: Arc<dyn Any + Send + Sync>,
     /// What layers made of these very features, for features that will be seen again. Anything that changes the features
     /// drops it.
-    pub memo: Option<Memo>,
+    pub feature_cache: Option<FeatureCache>,
 }
 
 /// What labels speak about on a graph.
@@ -62,7 +62,7 @@ impl Labelled {
 ///
 /// Only what has no parameters in it can be kept: an aggregation over neighbours, not a layer's output.
 #[derive(Clone, Default)]
-pub struct Memo {
+pub struct FeatureCache {
     made: Arc<Mutex<Made>>,
     read: Option<Arc<ReadRows>>,
 }
@@ -70,8 +70,8 @@ pub struct Memo {
 /// Values of any type, by name.
 type Made = Vec<(String, Arc<dyn Any + Send + Sync>)>;
 
-impl Memo {
-    /// A memo of features that enter a layer of whose output only these rows are ever read: the layer then makes no others.
+impl FeatureCache {
+    /// A feature cache of features that enter a layer of whose output only these rows are ever read: the layer then makes no others.
     pub fn reading(rows: ReadRows) -> Self {
         Self { read: Some(Arc::new(rows)), ..Self::default() }
     }
@@ -222,7 +222,7 @@ impl NodeFeatures {
     ///
     /// # Panics
     /// With weights for another number of features.
-    pub fn normalised_product(&self, normaliser: Normaliser, weight: Tensor<2>) -> Tensor<2> {
+    pub fn normalised_product(&self, normaliser: Normalisation, weight: Tensor<2>) -> Tensor<2> {
         shape::check("product of features", "weights", weight.dims(), [Some(self.width()), None]);
         let dense = || normaliser.forward(self.dense()).matmul(weight.clone());
         let Self::Sparse { front, behind, device } = self else { return dense() };
@@ -239,7 +239,7 @@ impl NodeFeatures {
         if let Some(behind) = behind {
             sum = sum + behind.clone().matmul(weight.clone().narrow(0, columns, width - columns));
         }
-        if normaliser == Normaliser::None {
+        if normaliser == Normalisation::None {
             return sum;
         }
         let mut squares = front.squared_lengths_on(device);
@@ -250,7 +250,7 @@ impl NodeFeatures {
     }
 
     /// With rows normalised.
-    pub fn normalised(&self, normaliser: Normaliser) -> Self {
+    pub fn normalised(&self, normaliser: Normalisation) -> Self {
         if let Self::Sparse { front, behind: None, device } = self
             && let Some(front) = normalised(front, normaliser)
         {
@@ -344,7 +344,7 @@ impl NodeFeatures {
 }
 
 /// With its rows normalised; `None` for a normaliser that does more than to divide rows.
-fn normalised(matrix: &Sparse, normaliser: Normaliser) -> Option<Sparse> {
+fn normalised(matrix: &Sparse, normaliser: Normalisation) -> Option<Sparse> {
     let [_, columns] = matrix.shape();
     let divisor = |squared: &f32| normaliser.divisor_of(*squared, columns as f32);
     let divisors: Option<Vec<f32>> = matrix.squared_lengths().iter().map(divisor).collect();
@@ -352,8 +352,8 @@ fn normalised(matrix: &Sparse, normaliser: Normaliser) -> Option<Sparse> {
 }
 
 /// As [`normalised`], made once.
-fn normalised_once(matrix: &Arc<Sparse>, normaliser: Normaliser) -> Option<Arc<Sparse>> {
-    if normaliser == Normaliser::None {
+fn normalised_once(matrix: &Arc<Sparse>, normaliser: Normalisation) -> Option<Arc<Sparse>> {
+    if normaliser == Normalisation::None {
         return Some(matrix.clone());
     }
     matrix.kept(normaliser.name(), |matrix| normalised(matrix, normaliser))

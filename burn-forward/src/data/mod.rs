@@ -1,5 +1,5 @@
 //! Data: what a rule is given ([`Batch`]), and with the feature `config` what a run needs of a data set, images or not
-//! (`DataSpec`, `TrainingData`).
+//! (`DataSpec`, `LoadedData`).
 
 mod batch;
 mod batching;
@@ -28,5 +28,5 @@ pub use folder::DataFolders;
 #[cfg(feature = "config")]
 pub use registry::{DataEntry, ParseData, data_entry};
 #[cfg(feature = "config")]
-pub use set::{DataSpec, DataSplit, JoinedSamples, TrainingData};
+pub use set::{DataSpec, DataSplit, GraphView, LoadedData};
 pub use signature::{ModelSignature, PixelScaling};

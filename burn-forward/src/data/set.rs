@@ -24,7 +24,7 @@ pub enum DataSplit {
 
 /// Samples that are the nodes of a small graph, for its picture.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct JoinedSamples {
+pub struct GraphView {
     /// Class of every node that has one.
     pub classes: Vec<Option<usize>>,
     /// Pairs of nodes that are joined.
@@ -36,7 +36,7 @@ pub struct JoinedSamples {
 }
 
 /// A data set in memory, as training and evaluation use it.
-pub trait TrainingData: Debug + Send + Sync {
+pub trait LoadedData: Debug + Send + Sync {
     /// Shape of an input row.
     fn input(&self) -> RowShape;
 
@@ -85,7 +85,7 @@ pub trait TrainingData: Debug + Send + Sync {
     /// `workers` threads that assemble batches ahead.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a batch size or first epoch of 0.
+    /// [`Error::Argument`](crate::Error::Argument) for a batch size or first epoch of 0.
     fn train_loader(
         &self,
         batching: Batching,
@@ -97,11 +97,11 @@ pub trait TrainingData: Debug + Send + Sync {
     /// Batches of a part in its own order, as they are.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a batch size of 0.
+    /// [`Error::Argument`](crate::Error::Argument) for a batch size of 0.
     fn eval_loader(&self, split: DataSplit, batch_size: usize, device: &Device) -> Result<Arc<dyn DataLoader<Batch>>>;
 
     /// How samples are joined, where they are the nodes of a graph that is small enough to be looked at.
-    fn joined(&self) -> Option<JoinedSamples> {
+    fn graph_view(&self) -> Option<GraphView> {
         None
     }
 
@@ -141,16 +141,16 @@ pub trait DataSpec: Debug + Send + Sync {
     /// Reads, splits and measures the set.
     ///
     /// # Errors
-    /// [`Error::Config`] for settings that do not fit what was found, [`Error::Data`] and [`Error::Io`] for missing or
-    /// damaged files.
-    fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn TrainingData>>;
+    /// [`Error::Config`](crate::Error::Config) for settings that do not fit what was found,
+    /// [`Error::Data`](crate::Error::Data) and [`Error::Io`](crate::Error::Io) for missing or damaged files.
+    fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn LoadedData>>;
 
     /// Reads the test part for a network that was trained before. Other parts may be empty: what would be measured on them,
     /// the network's signature says.
     ///
     /// # Errors
-    /// As [`load`](Self::load), and [`Error::Data`] for samples that the network does not take.
-    fn load_test(&self, folders: &DataFolders, seed: Seed, trained: &ModelSignature) -> Result<Box<dyn TrainingData>> {
+    /// As [`load`](Self::load), and [`Error::Data`](crate::Error::Data) for samples that the network does not take.
+    fn load_test(&self, folders: &DataFolders, seed: Seed, trained: &ModelSignature) -> Result<Box<dyn LoadedData>> {
         let _ = trained;
         self.load(folders, seed)
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "config")]
-use super::TrainingData;
+use super::LoadedData;
 use crate::activation::RowShape;
 
 /// What a network takes and gives.
@@ -37,7 +37,7 @@ pub struct PixelScaling {
 #[cfg(feature = "config")]
 impl ModelSignature {
     /// What a network that is trained on `data` takes and gives.
-    pub fn of(data: &dyn TrainingData) -> Self {
+    pub fn of(data: &dyn LoadedData) -> Self {
         Self { input: data.input(), classes: data.classes(), class_names: data.class_names(), pixels: data.pixels() }
     }
 }

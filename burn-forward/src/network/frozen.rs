@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::activation::{AnyActivation, Memo, Nodes};
+use crate::activation::{AnyActivation, FeatureCache, Nodes};
 
 /// The outputs of a network's first blocks for the graphs of a data set, which are asked for in the same order every time.
 ///
@@ -72,7 +72,7 @@ impl Frozen {
         }
         let mut outputs = make();
         if let Some(AnyActivation::Nodes(last)) = outputs.last_mut() {
-            last.memo = Some(Memo::default());
+            last.feature_cache = Some(FeatureCache::default());
         }
         let entry = Kept { graph: nodes.graph.clone(), nodes: nodes.features.rows(), outputs: outputs.clone() };
         let mut kept = lock();
@@ -96,7 +96,7 @@ mod tests {
             features: Tensor::<2>::ones([3, 2], &Device::flex()).into(),
             labelled: Labelled::All,
             graph: graph.clone(),
-            memo: None,
+            feature_cache: None,
         })
     }
 

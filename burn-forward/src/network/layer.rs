@@ -22,7 +22,7 @@ pub struct Candidates {
     /// Added to the features of the input, one row per variant `[C, d]`.
     pub inputs: Option<Tensor<2>>,
     /// Added to the first pre-activation, one row per variant `[C, w]`.
-    pub drives: Option<Tensor<2>>,
+    pub biases: Option<Tensor<2>>,
 }
 
 /// A layer: what a block is made of. Implement it (and Burn's `Module`) to bring an architecture.
@@ -55,8 +55,8 @@ pub trait Layer: ErasedModule {
         None
     }
 
-    /// Width of the pre-activation that a drive can be added to; `None` if this layer takes no drive.
-    fn drive_width(&self) -> Option<usize> {
+    /// Width of the pre-activation that a bias can be added to; `None` if this layer takes no bias.
+    fn bias_width(&self) -> Option<usize> {
         None
     }
 
@@ -70,10 +70,10 @@ pub trait Layer: ErasedModule {
     ///
     /// # Shapes
     /// - `input`: `B` rows.
-    /// - `drive`: `[B, drive_width]`, added to the pre-activation; ignored where `drive_width` is `None`.
-    fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation>;
+    /// - `bias`: `[B, bias_width]`, added to the pre-activation; ignored where `bias_width` is `None`.
+    fn trace(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Trace<AnyActivation>;
 
-    /// The output of [`trace`](Self::trace) without a drive, for callers that read nothing else of it: a layer need not keep
+    /// The output of [`trace`](Self::trace) without a bias, for callers that read nothing else of it: a layer need not keep
     /// its units then.
     fn forward(&self, input: AnyActivation) -> AnyActivation {
         self.trace(input, None).output
@@ -90,8 +90,8 @@ pub trait Layer: ErasedModule {
         if let Some(inputs) = &candidates.inputs {
             x = x + inputs.clone().repeat_dim(0, rows);
         }
-        let drive = candidates.drives.as_ref().map(|d| d.clone().repeat_dim(0, rows));
-        self.trace(input.with_features(x), drive)
+        let bias = candidates.biases.as_ref().map(|d| d.clone().repeat_dim(0, rows));
+        self.trace(input.with_features(x), bias)
     }
 
     /// Paths of the layer's modules with the names they have in public files of weights: `("branch.0.conv",
@@ -128,7 +128,7 @@ pub struct LayerExport {
     pub name: String,
     /// Kind of the layer: `linear`.
     pub kind: String,
-    /// Normaliser applied to the layer's input.
+    /// Normalisation applied to the layer's input.
     pub normalisation: String,
     /// Activation function.
     pub activation: String,

@@ -2,95 +2,17 @@
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
-use burn::tensor::{Device, Tensor, activation};
-use burn_forward_kernels::relu::relu;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::layer::{AnyLayer, Candidates, Layer, LayerExport, repeat_rows};
 use crate::activation::{Activation, AnyActivation, RowShape};
 use crate::block::{Trace, Units};
-use crate::init::{self, Init};
-use crate::normalise::Normaliser;
+use crate::init::{self, InitScheme};
+use crate::pieces::activation_fn::ActivationFn;
+use crate::pieces::normalisation::Normalisation;
 use crate::random::Seed;
 use crate::{Error, Result, require};
-
-/// An activation function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum ActivationFn {
-    /// `max(z, 0)`.
-    #[default]
-    Relu,
-    /// `z` above 0, `0.01 z` below.
-    LeakyRelu,
-    /// `z Phi(z)`, exact.
-    Gelu,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// `z`: no activation function.
-    None,
-}
-
-impl ActivationFn {
-    /// Applies the function.
-    pub fn forward<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Relu => relu(z),
-            Self::LeakyRelu => activation::leaky_relu(z, 0.01),
-            Self::Gelu => activation::gelu(z),
-            Self::Tanh => activation::tanh(z),
-            Self::None => z,
-        }
-    }
-
-    /// Whether the function is bounded on both sides.
-    pub fn saturates(self) -> bool {
-        self == Self::Tanh
-    }
-
-    /// Name in configs and exported files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Relu => "relu",
-            Self::LeakyRelu => "leaky-relu",
-            Self::Gelu => "gelu",
-            Self::Tanh => "tanh",
-            Self::None => "none",
-        }
-    }
-}
-
-/// Distribution of the initial weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum InitScheme {
-    /// Weights and biases `U(+-1/sqrt(fan_in))`: what PyTorch and Burn do.
-    #[default]
-    Default,
-    /// Weights `N(0, 1/fan_in)`, biases 0: Forward-Forward's unit-variance pre-activations.
-    UnitNormal,
-    /// Weights `U(+-sqrt(6/fan_in))`, biases 0 (He et al. 2015).
-    HeUniform,
-    /// Weights `U(+-sqrt(6/(fan_in + fan_out)))`, biases 0 (Glorot and Bengio 2010).
-    Xavier,
-    /// All zero: for tanh networks under direct feedback alignment.
-    Zeros,
-}
-
-impl InitScheme {
-    /// Distributions of weights and biases of a layer.
-    pub fn of(self, fan_in: usize, fan_out: usize) -> (Init, Init) {
-        match self {
-            Self::Default => (Init::default_uniform(fan_in), Init::default_uniform(fan_in)),
-            Self::UnitNormal => (Init::unit_normal(fan_in), Init::Zeros),
-            Self::HeUniform => (Init::he_uniform(fan_in), Init::Zeros),
-            Self::Xavier => (Init::Uniform((6.0 / (fan_in + fan_out) as f64).sqrt()), Init::Zeros),
-            Self::Zeros => (Init::Zeros, Init::Zeros),
-        }
-    }
-}
 
 /// A multi-layer perceptron.
 ///
@@ -115,9 +37,9 @@ pub struct MlpConfig {
     #[serde(default)]
     #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 0.99)))]
     pub dropout: f64,
-    /// Normaliser of every layer's input.
+    /// Normalisation of every layer's input.
     #[serde(default)]
-    pub normalisation: Normaliser,
+    pub normalisation: Normalisation,
     /// Distribution of the initial weights.
     #[serde(default)]
     pub init: InitScheme,
@@ -167,7 +89,7 @@ pub struct Dense {
     #[module(skip)]
     activation: ActivationFn,
     #[module(skip)]
-    normalisation: Normaliser,
+    normalisation: Normalisation,
 }
 
 impl Dense {
@@ -210,7 +132,7 @@ impl Layer for Dense {
     fn activation_bytes_per_row(&self) -> usize {
         let [d_in, d_out] = self.sizes();
         // Kept for backward: the input where it is normalised anew, the pre-activation, the output, the dropout mask.
-        let normalised = if self.normalisation == Normaliser::None { 0 } else { d_in };
+        let normalised = if self.normalisation == Normalisation::None { 0 } else { d_in };
         let mask = if self.dropout.prob > 0.0 { d_out } else { 0 };
         (normalised + 2 * d_out + mask) * size_of::<f32>()
     }
@@ -219,7 +141,7 @@ impl Layer for Dense {
         self.sizes().iter().product()
     }
 
-    fn drive_width(&self) -> Option<usize> {
+    fn bias_width(&self) -> Option<usize> {
         Some(self.sizes()[1])
     }
 
@@ -227,16 +149,16 @@ impl Layer for Dense {
         Some(self.output())
     }
 
-    fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
+    fn trace(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let z = self.linear.forward(self.normalisation.forward(self.enter(&input)));
-        if let Some(drive) = &drive {
-            let (given, needed) = (drive.dims(), z.dims());
+        if let Some(bias) = &bias {
+            let (given, needed) = (bias.dims(), z.dims());
             require(given == needed, || {
-                Error::argument("dense layer", "shape of a drive", format!("{given:?}"), format!("{needed:?}"))
+                Error::argument("dense layer", "shape of a bias", format!("{given:?}"), format!("{needed:?}"))
             });
         }
-        self.finish(match drive {
-            Some(drive) => z + drive,
+        self.finish(match bias {
+            Some(bias) => z + bias,
             None => z,
         })
     }
@@ -268,15 +190,15 @@ impl Layer for Dense {
                 let Some(divisor) = self.normalisation.divisor(squared.clamp_min(0.0), d_in) else {
                     // A normaliser that also shifts: no sharing, the literal way.
                     let all = repeat_rows(x, count) + inputs.clone().repeat_dim(0, rows);
-                    let drive = candidates.drives.as_ref().map(|d| d.clone().repeat_dim(0, rows));
-                    return self.trace(AnyActivation::Features(all), drive);
+                    let bias = candidates.biases.as_ref().map(|d| d.clone().repeat_dim(0, rows));
+                    return self.trace(AnyActivation::Features(all), bias);
                 };
                 let shared = x.matmul(weight.clone()).reshape([rows, 1, d_out]);
                 let own = inputs.clone().matmul(weight).reshape([1, count, d_out]);
                 ((shared + own) / divisor.reshape([rows, count, 1])).reshape([rows * count, d_out])
             }
         };
-        let mut offset = candidates.drives.clone();
+        let mut offset = candidates.biases.clone();
         if let Some(bias) = &self.linear.bias {
             let bias = bias.val().reshape([1, d_out]);
             offset = Some(match offset {

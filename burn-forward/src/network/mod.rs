@@ -10,11 +10,11 @@ mod spec;
 
 pub use frozen::Frozen;
 pub use layer::{AnyLayer, Candidates, Layer, LayerExport};
-pub use mlp::{ActivationFn, Dense, InitScheme, MlpConfig};
+pub use mlp::{Dense, MlpConfig};
 pub use partition::{LayerOutline, Partition, PartitionName};
 #[cfg(feature = "config")]
 pub use registry::{NetworkEntry, ParseNetwork, network_entries, network_entry};
-pub use spec::{Companions, LayerRequest, NetworkSpec};
+pub use spec::{ExtraInputs, LayerRequest, NetworkSpec};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -38,7 +38,7 @@ impl Block for Chain {
     }
 
     fn trace(&self, input: AnyActivation) -> Trace<AnyActivation> {
-        self.trace_driven(input, None)
+        self.trace_with_bias(input, None)
     }
 }
 
@@ -53,26 +53,26 @@ impl Chain {
         &self.layers
     }
 
-    /// The forward pass with `drive` `[B, w]` added to the first pre-activation of the block.
-    pub fn forward_driven(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> AnyActivation {
-        self.run(input, drive, None).output
+    /// The forward pass with `bias` `[B, w]` added to the first pre-activation of the block.
+    pub fn forward_with_bias(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> AnyActivation {
+        self.run(input, bias, None).output
     }
 
-    /// As [`forward_driven`](Self::forward_driven), with the [units](Self::units) of the block.
-    pub fn trace_driven(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        self.run(input, drive, self.layers.iter().rposition(|layer| layer.units().is_some()))
+    /// As [`forward_with_bias`](Self::forward_with_bias), with the [units](Self::units) of the block.
+    pub fn trace_with_bias(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
+        self.run(input, bias, self.layers.iter().rposition(|layer| layer.units().is_some()))
     }
 
-    /// The forward pass with the units of layer `shown`. Only this layer and one with a drive are traced.
-    fn run(&self, input: AnyActivation, drive: Option<Tensor<2>>, shown: Option<usize>) -> Trace<AnyActivation> {
+    /// The forward pass with the units of layer `shown`. Only this layer and one with a bias are traced.
+    fn run(&self, input: AnyActivation, bias: Option<Tensor<2>>, shown: Option<usize>) -> Trace<AnyActivation> {
         let mut trace = Trace::from(input);
-        let mut drive = drive;
+        let mut bias = bias;
         for (index, layer) in self.layers.iter().enumerate() {
-            let drive = drive.take();
+            let bias = bias.take();
             if shown == Some(index) {
-                trace = layer.trace(trace.output, drive);
-            } else if drive.is_some() {
-                trace.output = layer.trace(trace.output, drive).output;
+                trace = layer.trace(trace.output, bias);
+            } else if bias.is_some() {
+                trace.output = layer.trace(trace.output, bias).output;
             } else {
                 trace.output = layer.forward(trace.output);
             }
@@ -99,9 +99,9 @@ impl Chain {
         self.layers.iter().rev().find_map(|layer| layer.units())
     }
 
-    /// Width of the first pre-activation, where a drive enters; `None` if the first layer takes none.
-    pub fn drive_width(&self) -> Option<usize> {
-        self.layers.first().and_then(|l| l.drive_width())
+    /// Width of the first pre-activation, where a bias enters; `None` if the first layer takes none.
+    pub fn bias_width(&self) -> Option<usize> {
+        self.layers.first().and_then(|l| l.bias_width())
     }
 
     /// Bytes of `f32` activations that one row leaves inside the block while it learns.

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use super::{AnyLayer, LayerOutline, MlpConfig};
 use crate::activation::RowShape;
-use crate::normalise::Normaliser;
+use crate::pieces::normalisation::Normalisation;
 use crate::random::Seed;
 use crate::{Error, Result};
 
@@ -18,12 +18,12 @@ pub struct LayerRequest {
     /// Whether the last layer itself is to give the class scores: `C` outputs, no activation function, no dropout.
     pub classifies: bool,
     /// Features that the rule adds to the inputs of layers.
-    pub companions: Companions,
+    pub extra_inputs: ExtraInputs,
 }
 
 /// Features that a rule adds to the inputs of layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Companions {
+pub enum ExtraInputs {
     /// None.
     None,
     /// `C` label features to the input of the first layer.
@@ -35,12 +35,12 @@ pub enum Companions {
 impl LayerRequest {
     /// The layers as the config says.
     pub fn plain(classes: usize) -> Self {
-        Self { classes, classifies: false, companions: Companions::None }
+        Self { classes, classifies: false, extra_inputs: ExtraInputs::None }
     }
 
     /// Whether nothing is wanted.
     pub fn is_plain(self) -> bool {
-        !self.classifies && self.companions == Companions::None
+        !self.classifies && self.extra_inputs == ExtraInputs::None
     }
 }
 
@@ -49,8 +49,8 @@ pub trait NetworkSpec: Debug + Send + Sync {
     /// The layers as they will be, known before there is an input: what the number of blocks follows from.
     fn outline(&self) -> Vec<LayerOutline>;
 
-    /// Normaliser of every layer's input; `None` where the architecture does not say, and rules take it to do.
-    fn normalisation(&self) -> Option<Normaliser> {
+    /// Normalisation of every layer's input; `None` where the architecture does not say, and rules take it to do.
+    fn normalisation(&self) -> Option<Normalisation> {
         None
     }
 
@@ -90,7 +90,7 @@ impl NetworkSpec for MlpConfig {
         vec![LayerOutline::default(); self.widths.len()]
     }
 
-    fn normalisation(&self) -> Option<Normaliser> {
+    fn normalisation(&self) -> Option<Normalisation> {
         Some(self.normalisation)
     }
 
@@ -107,7 +107,7 @@ impl NetworkSpec for MlpConfig {
     }
 
     fn layers_for(&self, input: RowShape, request: LayerRequest, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {
-        if request.companions != Companions::None {
+        if request.extra_inputs != ExtraInputs::None {
             return Err(unfit("one with wider inputs"));
         }
         self.layers_up_to(request.classifies.then_some(request.classes), input, seed, device)

@@ -17,7 +17,7 @@ use crate::block::Block;
 use crate::data::Batch;
 use crate::local::learn;
 use crate::network::{Chain, LayerRequest, Network, Partition};
-use crate::projection::{CrossEntropy, HeadPool};
+use crate::pieces::projection::{CrossEntropy, HeadPool};
 use crate::random::Seed;
 use crate::tape::{Labels, Tape};
 use crate::{Error, Result};

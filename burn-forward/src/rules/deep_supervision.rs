@@ -14,7 +14,7 @@ use super::{AnyRule, ClassifierSpec, Context, HeadReadout, MonoForwardConfig, Pa
 use crate::activation::RowShape;
 use crate::network::{LayerRequest, Network, Partition};
 use crate::optim::ParameterGroup;
-use crate::projection::HeadPool;
+use crate::pieces::projection::HeadPool;
 use crate::random::Seed;
 use crate::settings::{RULE_DEFINITION, parsed};
 use crate::{ConfigError, ConfigErrors, Error, Result};

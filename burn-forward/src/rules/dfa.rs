@@ -22,11 +22,11 @@ use crate::Result;
 use crate::activation::{Activation, AnyActivation};
 use crate::block::{Block, Trace};
 use crate::data::Batch;
-use crate::feedback::{OutputSignal, ProjectedFeedback};
-use crate::label::one_hot;
 use crate::local::LocalLoss;
 use crate::network::{Chain, Network};
-use crate::projection::ProjectedCrossEntropy;
+use crate::pieces::feedback::{OutputSignal, ProjectedFeedback};
+use crate::pieces::label::one_hot;
+use crate::pieces::projection::ProjectedCrossEntropy;
 use crate::random::Seed;
 use crate::tape::{Labels, Tape};
 

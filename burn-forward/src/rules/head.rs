@@ -10,15 +10,15 @@ use crate::activation::AnyActivation;
 use crate::block::Trace;
 use crate::erased::ErasedModule;
 use crate::erased_module;
-use crate::label;
 use crate::local::LocalLoss;
-use crate::projection::ProjectedCrossEntropy;
+use crate::pieces::label;
+use crate::pieces::projection::ProjectedCrossEntropy;
 use crate::tape::{Labels, Score};
 use crate::{Error, require};
 
 /// What a head is told about a batch.
 #[derive(Debug, Clone)]
-pub struct Teaching {
+pub struct HeadTargets {
     /// Class indices `[B]`.
     pub labels: Labels,
     /// The images themselves, for a head that has to draw them from its block's output.
@@ -28,7 +28,7 @@ pub struct Teaching {
     pub smoothing: f64,
 }
 
-impl Teaching {
+impl HeadTargets {
     /// Labels alone.
     pub fn new(labels: Labels) -> Self {
         Self { labels, image: None, smoothing: 0.0 }
@@ -68,8 +68,8 @@ pub trait Head: ErasedModule {
     fn clone_head(&self) -> Box<dyn Head>;
 
     /// Loss of a pass, with the head's class scores. The loss is the expected one under smoothed labels, see
-    /// [`Teaching::expected_loss`].
-    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score;
+    /// [`HeadTargets::expected_loss`].
+    fn score(&self, trace: &Trace<AnyActivation>, targets: &HeadTargets) -> Score;
 
     /// Class scores `[B, C]` of a block's output.
     fn scores(&self, h: &AnyActivation) -> Tensor<2>;
@@ -91,9 +91,9 @@ impl Head for ProjectedCrossEntropy {
         Box::new(self.clone())
     }
 
-    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
+    fn score(&self, trace: &Trace<AnyActivation>, targets: &HeadTargets) -> Score {
         let logits = ProjectedCrossEntropy::scores(self, &trace.output);
-        Score { logits: Some(logits.clone()), ..Score::from(teaching.cross_entropy(logits)) }
+        Score { logits: Some(logits.clone()), ..Score::from(targets.cross_entropy(logits)) }
     }
 
     fn scores(&self, h: &AnyActivation) -> Tensor<2> {
@@ -135,9 +135,9 @@ impl fmt::Display for AnyHead {
     }
 }
 
-impl LocalLoss<Teaching, AnyActivation> for AnyHead {
-    fn score(&self, trace: &Trace<AnyActivation>, teaching: &Teaching) -> Score {
-        self.0.score(trace, teaching)
+impl LocalLoss<HeadTargets, AnyActivation> for AnyHead {
+    fn score(&self, trace: &Trace<AnyActivation>, targets: &HeadTargets) -> Score {
+        self.0.score(trace, targets)
     }
 }
 
@@ -165,8 +165,8 @@ mod tests {
         let logits = Tensor::<2>::from_floats([[0.0, 2f32.ln(), 0.0, 0.0]], &device);
         let labels = Labels(Tensor::from_ints([1], &device));
         let at = |smoothing| {
-            let teaching = Teaching { smoothing, ..Teaching::new(labels.clone()) };
-            teaching.cross_entropy(logits.clone()).into_scalar::<f64>()
+            let targets = HeadTargets { smoothing, ..HeadTargets::new(labels.clone()) };
+            targets.cross_entropy(logits.clone()).into_scalar::<f64>()
         };
         // Probabilities 1/5, 2/5, 1/5, 1/5.
         let (own, other) = ((2.5f64).ln(), 5f64.ln());

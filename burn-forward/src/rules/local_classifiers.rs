@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::adaptive_avg_pool2d;
 
 use super::head::head_of;
-use super::{AnyHead, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, Scores, StepContext, Teaching};
+use super::{AnyHead, BlockRange, HeadReadout, HeadTargets, Pass, ReadoutExport, Rule, Scores, StepContext};
 use crate::Result;
 use crate::activation::{Activation, AnyActivation, ReadRows};
 use crate::block::{Block, Trace};
@@ -17,26 +17,26 @@ use crate::data::Batch;
 use crate::error::InBlock;
 use crate::local::learn;
 use crate::network::{Chain, Network};
-use crate::normalise::Normaliser;
 use crate::parameters::parameters;
-use crate::projection::{HeadPool, ProjectedCrossEntropy};
+use crate::pieces::normalisation::Normalisation;
+use crate::pieces::projection::{HeadPool, ProjectedCrossEntropy};
 use crate::random::Seed;
 use crate::tape::{Labels, Score, Tape};
 
 /// What is done to a block's detached output before the next block reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Between {
+pub struct InterBlockNorm {
     /// The normaliser.
-    pub normaliser: Normaliser,
+    pub normaliser: Normalisation,
     /// Contiguous groups of features (of channels, for maps) that are normalised each for itself; all together where the
     /// groups do not divide them.
     pub groups: usize,
 }
 
-impl Between {
+impl InterBlockNorm {
     /// Applies it.
     pub fn forward(self, h: AnyActivation) -> AnyActivation {
-        if self.normaliser == Normaliser::None {
+        if self.normaliser == Normalisation::None {
             return h;
         }
         let x = h.features();
@@ -55,7 +55,7 @@ pub struct ClassifierSettings {
     /// Which blocks' scores make the prediction.
     pub readout: HeadReadout,
     /// What is done between blocks.
-    pub between: Between,
+    pub between: InterBlockNorm,
     /// Whether what entered a block is added to what leaves it, brought to its shape without parameters.
     pub shortcut: bool,
     /// Whether heads are given the images.
@@ -149,13 +149,13 @@ impl LocalClassifiers {
         let mut streams = std::mem::take(&mut pass.streams).into_iter();
         let Some(mut x) = streams.next() else { return };
         let image = streams.next();
-        let teaching = self.teaching(pass, image.clone());
+        let targets = self.targets(pass, image.clone());
         let mut scores: Vec<Score> = Vec::with_capacity(network.len());
         for (index, block) in network.blocks().iter().enumerate() {
             let _in_block = InBlock::new(index);
             let kept = self.settings.kept(&x);
             let trace = Trace::from(block.forward(x));
-            scores.push(head_of(&self.heads, index).score(&trace, &teaching));
+            scores.push(head_of(&self.heads, index).score(&trace, &targets));
             x = self.settings.next(kept, trace.output);
         }
         if let Some(total) = scores.iter().map(|score| score.loss.clone()).reduce(|sum, loss| sum + loss) {
@@ -168,8 +168,8 @@ impl LocalClassifiers {
         pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
     }
 
-    fn teaching(&self, pass: &Pass, image: Option<AnyActivation>) -> Teaching {
-        Teaching { labels: Labels(pass.labels.clone()), image, smoothing: self.smoothing }
+    fn targets(&self, pass: &Pass, image: Option<AnyActivation>) -> HeadTargets {
+        HeadTargets { labels: Labels(pass.labels.clone()), image, smoothing: self.smoothing }
     }
 }
 
@@ -226,9 +226,9 @@ impl Rule for LocalClassifiers {
         let mut streams = std::mem::take(&mut pass.streams).into_iter();
         let Some(input) = streams.next() else { return };
         let image = streams.next();
-        let teaching = self.teaching(pass, image.clone());
+        let targets = self.targets(pass, image.clone());
         let kept = self.settings.kept(&input);
-        let output = learn(block, head_of(&self.heads, index), index, input, &teaching, tape);
+        let output = learn(block, head_of(&self.heads, index), index, input, &targets, tape);
         pass.streams = std::iter::once(self.settings.next(kept, output)).chain(image).collect();
         pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
     }

@@ -1,9 +1,9 @@
 //! Learning rules: how one mini-batch becomes a tape, and how the trained network predicts.
 //!
 //! A rule never knows the architecture. It sees blocks that map activations to activations, and it is put together
-//! from pieces that know neither: a [goodness](crate::goodness), a [pair loss](crate::pair_loss),
-//! [negatives](crate::negatives), a [label input](crate::label), a [projection](crate::projection), a
-//! [projected feedback](crate::feedback). A teaching signal reaches a block by one of four routes, and each has its
+//! from pieces that know neither: a [goodness](crate::pieces::goodness), a [pair loss](crate::pieces::pair_loss),
+//! [negatives](crate::pieces::negatives), a [label input](crate::pieces::label), a [projection](crate::pieces::projection), a
+//! [projected feedback](crate::pieces::feedback). A teaching signal reaches a block by one of four routes, and each has its
 //! place in a [`Pass`]: another forward pass (`reference`), a projected signal (`error`), a local objective (`labels`,
 //! `negatives`), an energy or probe (states in `streams`).
 
@@ -29,8 +29,8 @@ pub use deep_supervision::DeepSupervisionConfig;
 pub use dfa::{Dfa, DfaConfig};
 pub use drtp::{Drtp, DrtpConfig};
 pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, ForwardForwardPreset};
-pub use head::{AnyHead, Head, Teaching};
-pub use local_classifiers::{Between, ClassifierSettings, LocalClassifiers, linear_head};
+pub use head::{AnyHead, Head, HeadTargets};
+pub use local_classifiers::{ClassifierSettings, InterBlockNorm, LocalClassifiers, linear_head};
 pub use mono_forward::MonoForwardConfig;
 pub use readout::{BlockRange, HeadReadout, Scores};
 #[cfg(feature = "config")]

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{AnyRule, ClassifierSpec, HeadReadout, LocalClassifiers, RuleSpec};
 use crate::Result;
 use crate::network::Network;
-use crate::projection::HeadPool;
+use crate::pieces::projection::HeadPool;
 use crate::random::Seed;
 
 /// Settings of `mono-forward`.

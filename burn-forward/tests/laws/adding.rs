@@ -5,9 +5,9 @@ use burn::nn::Linear;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, activation::relu};
 use burn_forward::block::{Block, Trace};
-use burn_forward::goodness::Goodness;
 use burn_forward::init::{self, Init};
-use burn_forward::local::{LocalLoss, absorb, learn};
+use burn_forward::local::{LocalLoss, learn, learn_from_trace};
+use burn_forward::pieces::goodness::Goodness;
 use burn_forward::tape::{Labels, Score, Tape};
 use burn_forward::{Local, ProjectedCrossEntropy};
 
@@ -84,8 +84,8 @@ fn a_layer_used_twice_has_the_gradient_of_the_sum() {
         learn(&layer, &heads[1], 1, h, &labels, &mut learned);
         // The second half alone, on passes of one's own.
         let mut absorbed = Tape::new(());
-        let h = absorb(&layer, &heads[0], 0, layer.trace(rows("x", &device)), &labels, &mut absorbed);
-        absorb(&layer, &heads[1], 1, layer.trace(h), &labels, &mut absorbed);
+        let h = learn_from_trace(&layer, &heads[0], 0, layer.trace(rows("x", &device)), &labels, &mut absorbed);
+        learn_from_trace(&layer, &heads[1], 1, layer.trace(h), &labels, &mut absorbed);
 
         let first = layer.forward(rows("x", &device));
         let second = layer.forward(first.clone().detach());

@@ -1,7 +1,9 @@
 //! Gradients computed by hand in `f64`, from the equations of the papers.
 
-use burn_forward::network::{ActivationFn, InitScheme, MlpConfig, Partition};
-use burn_forward::normalise::Normaliser;
+use burn_forward::init::InitScheme;
+use burn_forward::network::{MlpConfig, Partition};
+use burn_forward::pieces::activation_fn::ActivationFn;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::tape::Tape;
 use serde_json::json;
 
@@ -62,7 +64,7 @@ fn mono_forward_by_hand() {
         widths: widths.to_vec(),
         activation: ActivationFn::Relu,
         dropout: 0.0,
-        normalisation: Normaliser::None,
+        normalisation: Normalisation::None,
         init: InitScheme::Default,
     };
     for case in on_all_devices("mono-forward", &json!({})) {

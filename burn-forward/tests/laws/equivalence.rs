@@ -7,7 +7,8 @@ use burn_forward::activation::Activation;
 use burn_forward::block::Block;
 use burn_forward::local::{LocalLoss, learn};
 use burn_forward::model::LocalModel;
-use burn_forward::network::{ActivationFn, MlpConfig, Network, Partition};
+use burn_forward::network::{MlpConfig, Network, Partition};
+use burn_forward::pieces::activation_fn::ActivationFn;
 use burn_forward::tape::{Labels, Tape};
 use serde_json::json;
 

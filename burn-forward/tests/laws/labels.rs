@@ -4,17 +4,18 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
-use burn_forward::goodness::Goodness;
 use burn_forward::init::Init;
 use burn_forward::network::{AnyLayer, Candidates, Layer, LayerExport, MlpConfig, Partition};
-use burn_forward::normalise::Normaliser;
+use burn_forward::pieces::goodness::Goodness;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::tape::Tape;
 use serde_json::{Value, json};
 
 use super::toy::{CLASSES, INPUT, batch, devices, mlp, on_all_devices, seed};
 use super::values::{assert_close, features, numbers};
 
-const NORMALISERS: [Normaliser; 4] = [Normaliser::None, Normaliser::Rms, Normaliser::L2, Normaliser::LayerNorm];
+const NORMALISERS: [Normalisation; 4] =
+    [Normalisation::None, Normalisation::Rms, Normalisation::L2, Normalisation::LayerNorm];
 
 /// A layer that keeps the trait's own `trace_candidates`, the definition.
 #[derive(Module, Debug)]
@@ -35,8 +36,8 @@ impl Layer for Literal {
     fn output(&self) -> RowShape {
         self.layer.output()
     }
-    fn trace(&self, input: AnyActivation, drive: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        self.layer.trace(input, drive)
+    fn trace(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
+        self.layer.trace(input, bias)
     }
     fn export(&self) -> LayerExport {
         self.layer.export()
@@ -53,16 +54,16 @@ fn candidates_together_are_candidates_one_by_one() {
     for (name, device) in devices() {
         let x = batch(6, 0, &device).inputs;
         let rows = x.rows();
-        let (inputs, drives) = (draw(count, INPUT.len(), "inputs", &device), draw(count, width, "drives", &device));
+        let (inputs, biases) = (draw(count, INPUT.len(), "inputs", &device), draw(count, width, "biases", &device));
         for normalisation in NORMALISERS {
             let net = MlpConfig { normalisation, ..mlp(&[width]) };
             let layer = net.layers(INPUT, seed(), &device).unwrap().remove(0);
             for (with_inputs, with_drives) in [(true, false), (false, true), (true, true), (false, false)] {
-                let what = format!("{name} {normalisation:?}, inputs {with_inputs}, drives {with_drives}");
+                let what = format!("{name} {normalisation:?}, inputs {with_inputs}, biases {with_drives}");
                 let candidates = Candidates {
                     count,
                     inputs: with_inputs.then(|| inputs.clone()),
-                    drives: with_drives.then(|| drives.clone()),
+                    biases: with_drives.then(|| biases.clone()),
                 };
                 let fast = layer.trace_candidates(&x, &candidates);
                 let literal = Literal { layer: layer.clone() }.trace_candidates(&x, &candidates);
@@ -74,7 +75,7 @@ fn candidates_together_are_candidates_one_by_one() {
                 for c in 0..count {
                     let row = |t: &Tensor<2>| t.clone().slice([c..c + 1, 0..t.dims()[1]]).repeat_dim(0, rows);
                     let added = candidates.inputs.iter().fold(x.features(), |x, i| x + row(i));
-                    let one = layer.trace(x.with_features(added), candidates.drives.as_ref().map(row));
+                    let one = layer.trace(x.with_features(added), candidates.biases.as_ref().map(row));
                     let one = features(&one.units.unwrap().pre_activation);
                     let all = z(&fast);
                     for b in 0..rows {
@@ -103,7 +104,7 @@ fn the_energy_of_a_label_is_the_goodness_of_a_pass_with_it() {
         for label in [json!({"name": "overlay", "strength": 0.7}), json!({"name": "per-layer"})] {
             let settings: Value = json!({"goodness": goodness, "label": label, "first-block": 1});
             for case in on_all_devices("forward-forward", &settings) {
-                for normalisation in [Normaliser::Rms, Normaliser::L2, Normaliser::LayerNorm] {
+                for normalisation in [Normalisation::Rms, Normalisation::L2, Normalisation::LayerNorm] {
                     let net = MlpConfig { normalisation, ..mlp(&[20, 19, 18]) };
                     let model = case.model_of(&net, Partition::LAYER, seed());
                     let batch = batch(7, 0, &case.device);

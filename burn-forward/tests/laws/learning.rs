@@ -3,10 +3,12 @@
 use burn::tensor::Tensor;
 use burn::train::ItemLazy;
 use burn_forward::data::Batch;
+use burn_forward::init::InitScheme;
 use burn_forward::model::LocalModel;
-use burn_forward::network::{ActivationFn, InitScheme, MlpConfig, Partition};
+use burn_forward::network::{MlpConfig, Partition};
 use burn_forward::optim::{OptimizerConfig, OptimizerName};
-use burn_forward::pair_loss::cross_entropy;
+use burn_forward::pieces::activation_fn::ActivationFn;
+use burn_forward::pieces::pair_loss::cross_entropy;
 use burn_forward::rules::Scores;
 use burn_forward::tape::Tape;
 use serde_json::json;

@@ -7,8 +7,9 @@ use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::data::{Batch, BatchKey};
 use burn_forward::device;
 use burn_forward::model::LocalModel;
-use burn_forward::network::{ActivationFn, MlpConfig, Network, NetworkSpec, Partition};
-use burn_forward::normalise::Normaliser;
+use burn_forward::network::{MlpConfig, Network, NetworkSpec, Partition};
+use burn_forward::pieces::activation_fn::ActivationFn;
+use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::Seed;
 use burn_forward::rules::Context;
 use burn_forward::rules::{RuleSpec, rule_entries, rule_entry};
@@ -37,7 +38,7 @@ pub(crate) fn mlp(widths: &[usize]) -> MlpConfig {
         widths: widths.to_vec(),
         activation: ActivationFn::Tanh,
         dropout: 0.0,
-        normalisation: Normaliser::Rms,
+        normalisation: Normalisation::Rms,
         init: Default::default(),
     }
 }

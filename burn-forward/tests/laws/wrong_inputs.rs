@@ -10,21 +10,22 @@ use burn::train::{ClassificationOutput, TrainOutput};
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::data::Batch;
-use burn_forward::feedback::{OutputSignal, ProjectedFeedback};
-use burn_forward::goodness::Goodness;
 use burn_forward::local::{LocalLoss, learn};
 use burn_forward::model::LocalModel;
 use burn_forward::network::{Chain, Network, Partition};
-use burn_forward::pair_loss::{PairLoss, cross_entropy};
-use burn_forward::peer::{PeerConfig, PeerNormalisation};
-use burn_forward::projection::HeadPool;
+use burn_forward::pieces::feedback::{OutputSignal, ProjectedFeedback};
+use burn_forward::pieces::goodness::Goodness;
+use burn_forward::pieces::pair_loss::{PairLoss, cross_entropy};
+use burn_forward::pieces::peer_norm::{PeerConfig, PeerNormalisation};
+use burn_forward::pieces::projection::HeadPool;
+use burn_forward::pieces::{label, negatives, prototypes};
 use burn_forward::random::Rng;
 use burn_forward::rules::{
-    AnyHead, AnyRule, BlockRange, ClassifierSettings, HeadReadout, LocalClassifiers, Pass, ReadoutExport, Rule, Scores,
-    StepContext, Teaching,
+    AnyHead, AnyRule, BlockRange, ClassifierSettings, HeadReadout, HeadTargets, LocalClassifiers, Pass, ReadoutExport,
+    Rule, Scores, StepContext,
 };
 use burn_forward::tape::{Labels, Score, Tape};
-use burn_forward::{CrossEntropy, Local, ProjectedCrossEntropy, erased_module, label, negatives, prototypes};
+use burn_forward::{CrossEntropy, Local, ProjectedCrossEntropy, erased_module};
 
 use super::toy::{INPUT, batch, devices, mlp, seed};
 
@@ -161,7 +162,7 @@ fn pieces() -> Vec<Operation> {
         case("classify", move |d| labels(d).classify(matrix([3, 3], d)), &["number of labels", "is 2", "3"]),
         case(
             "teaching",
-            move |d| Teaching { smoothing: 0.1, ..Teaching::new(labels(d)) }.cross_entropy(matrix([2, 2], d)),
+            move |d| HeadTargets { smoothing: 0.1, ..HeadTargets::new(labels(d)) }.cross_entropy(matrix([2, 2], d)),
             &["row 1", "2", "0 to 1"],
         ),
         case(
@@ -187,9 +188,9 @@ fn pieces() -> Vec<Operation> {
         ),
         case("layer", |d| block(d).layers()[0].forward(AnyActivation::Features(matrix([2, 7], d))), &["is 7", "16"]),
         case(
-            "drive",
-            |d| block(d).trace_driven(AnyActivation::Features(matrix([2, 16], d)), Some(matrix([1, 4], d))),
-            &["drive", "[1, 4]", "[2, 4]"],
+            "bias",
+            |d| block(d).trace_with_bias(AnyActivation::Features(matrix([2, 16], d)), Some(matrix([1, 4], d))),
+            &["bias", "[1, 4]", "[2, 4]"],
         ),
     ]
 }

@@ -10,7 +10,7 @@ const EDGES: usize = 8;
 /// Every kind of layer from some features to 6.
 fn layers(features: usize, device: &Device) -> Vec<Box<dyn Layer>> {
     let linear = |bias: bool| LinearConfig::new(features, 6).with_bias(bias).init(device);
-    let frame = || frame(ActivationFn::Tanh, Normaliser::None);
+    let frame = || frame(ActivationFn::Tanh, Normalisation::None);
     let vectors = || Param::from_tensor(random([2, 3], device));
     let sage = |aggregator| Sage { own: linear(false), neighbours: linear(true), frame: frame(), aggregator };
     let second = LinearConfig::new(6, 6).init(device);

@@ -8,8 +8,8 @@ fn digits_part() -> Part {
     digits::parts().unwrap().0
 }
 
-fn unit(part: &Part) -> Arc<Normaliser> {
-    Arc::new(Normaliser::new(&Normalise::default(), part).unwrap())
+fn unit(part: &Part) -> Arc<PixelNormaliser> {
+    Arc::new(PixelNormaliser::new(&Normalise::default(), part).unwrap())
 }
 
 /// A training loader of the digits with every augmentation.

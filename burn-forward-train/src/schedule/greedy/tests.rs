@@ -6,7 +6,7 @@ use super::*;
 use crate::images::{DataConfig, DataName, ImageData};
 use crate::measure::{best_blocks, evaluate};
 use crate::training::{BlockMetric, ProgressRenderer, Verbosity};
-use burn_forward::data::{DataSplit, TrainingData};
+use burn_forward::data::{DataSplit, LoadedData};
 use burn_forward::network::{MlpConfig, Network, Partition};
 use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward::rules::{MonoForwardConfig, RuleSpec};
@@ -105,7 +105,7 @@ fn model(data: &ImageData, device: &Device) -> LocalModel {
         normalisation: Default::default(),
         init: Default::default(),
     };
-    let layers = mlp.layers(TrainingData::input(data), Seed::new(1), device).unwrap();
+    let layers = mlp.layers(LoadedData::input(data), Seed::new(1), device).unwrap();
     let network = Network::new(layers, Partition::LAYER).unwrap();
     let rule = MonoForwardConfig::default().build(&network, 10, Seed::new(1)).unwrap();
     LocalModel::new(network, rule, Seed::new(1))
@@ -130,8 +130,8 @@ fn trained(fault: Fault, cache: bool, history: SharedHistory) -> LearningResult<
     let faulty = |inner: Arc<dyn DataLoader<Batch>>, place| -> Arc<dyn DataLoader<Batch>> {
         Arc::new(Faulty { inner, at: (fault == place).then_some(1) })
     };
-    let train = faulty(TrainingData::train_loader(&data, 16.into(), 1, 0, &device).unwrap(), Fault::Training);
-    let eval = |split| TrainingData::eval_loader(&data, split, 16, &plain).unwrap();
+    let train = faulty(LoadedData::train_loader(&data, 16.into(), 1, 0, &device).unwrap(), Fault::Training);
+    let eval = |split| LoadedData::eval_loader(&data, split, 16, &plain).unwrap();
     let valid = faulty(eval(DataSplit::Validation), Fault::Validation);
     let optimizer = OptimizerConfig::new(OptimizerName::Sgd, 0.1);
     let scheduler = optimizer.scheduler(&[], 6).unwrap();
@@ -185,7 +185,7 @@ fn a_batch_that_cannot_be_read_ends_every_measurement() {
     let data = digits();
     let plain = burn_forward::device::parse("flex").unwrap();
     let model = model(&data, &plain.clone().autodiff()).valid();
-    let inner = TrainingData::eval_loader(&data, DataSplit::Test, 16, &plain).unwrap();
+    let inner = LoadedData::eval_loader(&data, DataSplit::Test, 16, &plain).unwrap();
     let faulty = Faulty { inner, at: Some(1) };
     let errors = [
         evaluate(&model, &faulty, "test").map(|_| ()).unwrap_err(),

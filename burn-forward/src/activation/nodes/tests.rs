@@ -22,7 +22,7 @@ proptest! {
     fn rows_are_normalised_as_dense_ones(matrix in matrix(5, 6)) {
         let (matrix, device) = (Arc::new(matrix), Device::flex());
         let numbers = |t: Tensor<2>| t.into_data().iter::<f32>().collect::<Vec<_>>();
-        for normaliser in [Normaliser::None, Normaliser::Rms, Normaliser::L2] {
+        for normaliser in [Normalisation::None, Normalisation::Rms, Normalisation::L2] {
             let expected = numbers(normaliser.forward(matrix.dense(&device)));
             for rows in [normalised(&matrix, normaliser).map(Arc::new), normalised_once(&matrix, normaliser)] {
                 for (a, b) in numbers(rows.unwrap().dense(&device)).iter().zip(&expected) {
@@ -30,7 +30,7 @@ proptest! {
                 }
             }
         }
-        prop_assert!(normalised(&matrix, Normaliser::LayerNorm).is_none());
+        prop_assert!(normalised(&matrix, Normalisation::LayerNorm).is_none());
     }
 }
 
@@ -46,7 +46,7 @@ fn diagonal(rows: usize, device: &Device) -> NodeFeatures {
 fn features_refuse_every_wrong_shape() {
     type Operation = fn(&NodeFeatures, Tensor<2>);
     let operations: [(&str, [usize; 2], usize, Operation); 3] = [
-        ("product", [64, 2], 1, |x, w| drop(x.normalised_product(Normaliser::L2, w))),
+        ("product", [64, 2], 1, |x, w| drop(x.normalised_product(Normalisation::L2, w))),
         ("rows below", [2, 64], 0, |x, rows| drop(x.with_rows(rows))),
         ("columns behind", [0, 2], 1, |x, columns| drop(x.with_columns(columns))),
     ];

@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 use super::head::{GoodnessHead, Pieces};
 use super::{ForwardForward, head_start};
 use crate::activation::RowShape;
-use crate::goodness::Goodness;
 use crate::init::{self, Init};
-use crate::label::LabelInput;
-use crate::negatives::{DRAWN_ANEW, Negatives};
 use crate::network::Network;
-use crate::normalise::Normaliser;
 use crate::optim::ParameterGroup;
 use crate::optim::{OptimizerConfig, OptimizerName};
-use crate::pair_loss::{PairLoss, Threshold};
-use crate::peer::{PeerConfig, PeerNormalisation};
+use crate::pieces::goodness::Goodness;
+use crate::pieces::label::LabelInput;
+use crate::pieces::negatives::{DRAWN_ANEW, Negatives};
+use crate::pieces::normalisation::Normalisation;
+use crate::pieces::pair_loss::{PairLoss, Threshold};
+use crate::pieces::peer_norm::{PeerConfig, PeerNormalisation};
 use crate::random::Seed;
 use crate::rules::Context;
 use crate::rules::device_of;
@@ -210,7 +210,7 @@ impl RuleSpec for ForwardForwardConfig {
                  needed: \"graph-forward-forward\", or another rule",
             ));
         }
-        if context.network.normalisation() == Some(Normaliser::None) {
+        if context.network.normalisation() == Some(Normalisation::None) {
             errors.push(ConfigError::new(
                 "$.network.normalisation",
                 "\"none\" lets the next block read the goodness of the one before from the length of its output; \
@@ -299,7 +299,7 @@ impl RuleSpec for ForwardForwardConfig {
             let label = match settings.label {
                 LabelInput::Overlay { .. } => None,
                 LabelInput::PerLayer => {
-                    let width = block.drive_width().ok_or_else(|| {
+                    let width = block.bias_width().ok_or_else(|| {
                         Error::argument(
                             "forward-forward",
                             format!("label of block {i}"),

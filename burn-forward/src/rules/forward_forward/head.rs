@@ -5,10 +5,10 @@ use burn::tensor::Tensor;
 
 use crate::activation::Activation;
 use crate::block::Trace;
-use crate::goodness::Goodness;
 use crate::local::LocalLoss;
-use crate::pair_loss::PairLoss;
-use crate::peer::PeerNormalisation;
+use crate::pieces::goodness::Goodness;
+use crate::pieces::pair_loss::PairLoss;
+use crate::pieces::peer_norm::PeerNormalisation;
 use crate::tape::Score;
 
 /// Goodness of one block, with what it owns.

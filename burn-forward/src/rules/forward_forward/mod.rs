@@ -35,12 +35,12 @@ use super::{Pass, ReadoutExport, Rule, Scores, StepContext};
 use crate::activation::{Activation, AnyActivation};
 use crate::data::Batch;
 use crate::device::start_of_graphs;
-use crate::label::{self, LabelInput, one_hot};
-use crate::local::{LocalLoss, absorb};
-use crate::negatives::{self, Negatives};
+use crate::local::{LocalLoss, learn_from_trace};
 use crate::network::{Candidates, Chain, Network};
-use crate::normalise::Normaliser;
-use crate::pair_loss::cross_entropy;
+use crate::pieces::label::{self, LabelInput, one_hot};
+use crate::pieces::negatives::{self, Negatives};
+use crate::pieces::normalisation::Normalisation;
+use crate::pieces::pair_loss::cross_entropy;
 use crate::random::Seed;
 use crate::tape::Tape;
 
@@ -81,7 +81,7 @@ impl ForwardForward {
     }
 
     /// What a label adds to the first pre-activation of block `index`.
-    fn drive(&self, index: usize, labels: &Tensor<2>) -> Option<Tensor<2>> {
+    fn bias(&self, index: usize, labels: &Tensor<2>) -> Option<Tensor<2>> {
         self.heads[index].label.as_ref().map(|v| labels.clone().matmul(v.val()))
     }
 
@@ -96,10 +96,10 @@ impl ForwardForward {
         let mut x = self.inject(inputs, &neutral);
         let mut features = Vec::new();
         for (i, block) in network.blocks().iter().enumerate() {
-            let drive = self.drive(i, &neutral).map(Tensor::without_autodiff);
-            x = block.forward_driven(x, drive);
+            let bias = self.bias(i, &neutral).map(Tensor::without_autodiff);
+            x = block.forward_with_bias(x, bias);
             if i >= head_start(self.heads.len()) {
-                features.push(Normaliser::Rms.forward(x.features()));
+                features.push(Normalisation::Rms.forward(x.features()));
             }
         }
         Some(Tensor::cat(features, 1))
@@ -121,11 +121,11 @@ impl ForwardForward {
         let mut goodness = Vec::with_capacity(network.len());
         let mut x = base;
         for (i, block) in network.blocks().iter().enumerate() {
-            let drives = self.heads[i].label.as_ref().map(|v| v.val());
+            let biases = self.heads[i].label.as_ref().map(|v| v.val());
             x = if i == 0 {
-                block.forward_candidates(&x, &Candidates { count: classes, inputs: deltas.clone(), drives })
+                block.forward_candidates(&x, &Candidates { count: classes, inputs: deltas.clone(), biases })
             } else {
-                block.forward_driven(x, drives.map(|v| v.repeat_dim(0, rows)))
+                block.forward_with_bias(x, biases.map(|v| v.repeat_dim(0, rows)))
             };
             goodness.push(self.settings.goodness.of(x.features()).reshape([rows, classes]));
         }
@@ -173,19 +173,19 @@ impl Rule for ForwardForward {
     }
 
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
-        let (both, drive, positives) = self.both(index, pass);
+        let (both, bias, positives) = self.both(index, pass);
         let (both, head) = (both.detach(), &self.heads[index]);
         let trace = match LocalLoss::<_, AnyActivation>::reads_units(head) {
-            true => block.trace_driven(both, drive),
-            false => block.forward_driven(both, drive).into(),
+            true => block.trace_with_bias(both, bias),
+            false => block.forward_with_bias(both, bias).into(),
         };
-        let h = absorb(block, head, index, trace, &Polarity { positives }, tape);
+        let h = learn_from_trace(block, head, index, trace, &Polarity { positives }, tape);
         pass.streams = split(&h, positives);
     }
 
     fn advance(&self, index: usize, block: &Chain, pass: &mut Pass) {
-        let (both, drive, positives) = self.both(index, pass);
-        let h = block.forward_driven(both, drive).detach();
+        let (both, bias, positives) = self.both(index, pass);
+        let h = block.forward_with_bias(both, bias).detach();
         pass.streams = split(&h, positives);
     }
 
@@ -227,7 +227,7 @@ impl Rule for ForwardForward {
         let mut x = self.inject(&batch.inputs, &labels);
         let mut outputs = Vec::with_capacity(network.len());
         for (i, block) in network.blocks().iter().enumerate() {
-            x = block.forward_driven(x, self.drive(i, &labels));
+            x = block.forward_with_bias(x, self.bias(i, &labels));
             outputs.push(x.clone());
         }
         outputs
@@ -285,12 +285,12 @@ impl ForwardForward {
         let positives = pass.streams[0].rows();
         let features = pass.streams.iter().map(|s| s.features()).collect();
         let both = pass.streams[0].with_features(Tensor::cat(features, 0));
-        let drive = self.heads[index].label.as_ref().and_then(|_| {
+        let bias = self.heads[index].label.as_ref().and_then(|_| {
             let wrong = pass.negatives.clone()?;
             let labels = Tensor::cat(vec![pass.labels.clone(), wrong], 0);
-            self.drive(index, &one_hot(&labels, self.classes))
+            self.bias(index, &one_hot(&labels, self.classes))
         });
-        (both, drive, positives)
+        (both, bias, positives)
     }
 }
 

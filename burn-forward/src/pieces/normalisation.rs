@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Normaliser {
+pub enum Normalisation {
     /// `a`: nothing is changed.
     #[default]
     None,
@@ -34,7 +34,7 @@ fn length<const D: usize>(squared: Tensor<D>, epsilon: f64) -> Tensor<D> {
     (squared.clamp_min(f32::MIN_POSITIVE).sqrt() + epsilon).mask_fill(nothing, f32::INFINITY)
 }
 
-impl Normaliser {
+impl Normalisation {
     /// The name in a config.
     pub fn name(self) -> &'static str {
         match self {
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn scale_of_the_input_is_removed() {
-        for n in [Normaliser::Rms, Normaliser::L2, Normaliser::LayerNorm] {
+        for n in [Normalisation::Rms, Normalisation::L2, Normalisation::LayerNorm] {
             let (a, b) = (n.forward(rows() * 100.0), n.forward(rows() * 300.0));
             a.into_data().assert_approx_eq::<f32>(&b.into_data(), Tolerance::absolute(1e-4));
         }
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn rms_gives_unit_mean_square() {
-        let ms = Normaliser::Rms.forward(rows()).square().mean_dim(1);
+        let ms = Normalisation::Rms.forward(rows()).square().mean_dim(1);
         ms.into_data().assert_approx_eq::<f32>(
             &Tensor::<2>::ones([2, 1], &Device::flex()).into_data(),
             Tolerance::absolute(1e-5),
@@ -124,15 +124,15 @@ mod tests {
     #[test]
     fn by_hand() {
         let x = Tensor::<2>::from_data([[3.0, 4.0]], &Device::flex());
-        let l2: Vec<f32> = Normaliser::L2.forward(x.clone()).into_data().try_to_vec().unwrap();
+        let l2: Vec<f32> = Normalisation::L2.forward(x.clone()).into_data().try_to_vec().unwrap();
         assert!((l2[0] - 3.0 / 5.0001).abs() < 1e-6 && (l2[1] - 4.0 / 5.0001).abs() < 1e-6);
-        let ln: Vec<f32> = Normaliser::LayerNorm.forward(x).into_data().try_to_vec().unwrap();
+        let ln: Vec<f32> = Normalisation::LayerNorm.forward(x).into_data().try_to_vec().unwrap();
         assert!((ln[0] + 1.0).abs() < 1e-3 && (ln[1] - 1.0).abs() < 1e-3);
     }
 
     #[test]
     fn a_row_of_zeros_stays_one_and_hears_no_gradient() {
-        for n in [Normaliser::Rms, Normaliser::L2] {
+        for n in [Normalisation::Rms, Normalisation::L2] {
             let device = Device::flex().autodiff();
             let a = Tensor::<2>::from_data([[0.0, 0.0, 0.0], [1.0, -2.0, 0.5]], &device).require_grad();
             let out = n.forward(a.clone());
@@ -147,10 +147,10 @@ mod tests {
     #[test]
     fn divisor_agrees_with_forward() {
         let squared = rows().square().sum_dim(1);
-        for n in [Normaliser::None, Normaliser::Rms, Normaliser::L2] {
+        for n in [Normalisation::None, Normalisation::Rms, Normalisation::L2] {
             let via = rows() / n.divisor(squared.clone(), 4).unwrap();
             via.into_data().assert_approx_eq::<f32>(&n.forward(rows()).into_data(), Tolerance::absolute(1e-5));
         }
-        assert!(Normaliser::LayerNorm.divisor(squared, 4).is_none());
+        assert!(Normalisation::LayerNorm.divisor(squared, 4).is_none());
     }
 }

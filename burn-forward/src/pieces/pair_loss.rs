@@ -4,7 +4,8 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, label, require};
+use crate::pieces::label;
+use crate::{Error, require};
 
 /// Where a logistic loss places the border between positive and negative.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,7 +36,7 @@ impl Threshold {
     pub const UNIT_SCALE: Self = Self::Named(ThresholdName::UnitScale);
 
     /// The number for a layer whose goodness is `unit` where the mean square of its activities is 1
-    /// ([`Goodness::at_unit_scale`](crate::goodness::Goodness::at_unit_scale)).
+    /// ([`Goodness::at_unit_scale`](crate::pieces::goodness::Goodness::at_unit_scale)).
     pub fn of(self, unit: f64) -> f64 {
         match self {
             Self::Named(ThresholdName::Width | ThresholdName::UnitScale) => unit,

@@ -6,7 +6,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use crate::label::one_hot;
+use crate::pieces::label::one_hot;
 use crate::{Error, require};
 
 /// `<h_i, r_k> / temperature`.

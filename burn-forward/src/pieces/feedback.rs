@@ -50,7 +50,7 @@ impl<A: Activation> LocalLoss<OutputSignal, A> for ProjectedFeedback {
             let (given, needed) = (format!("{signal_shape:?}"), format!("{:?}, rows and classes", [rows, classes]));
             Error::argument("ProjectedFeedback", "shape of the teaching signal", given, needed)
         });
-        let teaching = signal.0.clone().matmul(self.feedback.val()).detach();
-        ((h * teaching).sum() / rows as f64).into()
+        let targets = signal.0.clone().matmul(self.feedback.val()).detach();
+        ((h * targets).sum() / rows as f64).into()
     }
 }

@@ -6,7 +6,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 use burn_forward::activation::RowShape;
 use burn_forward::init::{self, Init};
-use burn_forward::projection::HeadPool;
+use burn_forward::pieces::projection::HeadPool;
 use burn_forward::random::{Rng, Seed};
 use burn_forward::{ProjectedCrossEntropy, Result};
 use schemars::JsonSchema;
@@ -66,7 +66,7 @@ impl ConvShape {
 
 /// Draws the modules of a network one after the other, each from a stream of its own.
 #[derive(Debug)]
-pub struct Draw<'a> {
+pub struct ModuleInit<'a> {
     seed: Seed,
     stream: &'static str,
     device: &'a Device,
@@ -74,7 +74,7 @@ pub struct Draw<'a> {
     next: u64,
 }
 
-impl<'a> Draw<'a> {
+impl<'a> ModuleInit<'a> {
     /// Modules on `device`, from the streams `(stream, 0)`, `(stream, 1)` ... of `seed`.
     pub fn new(seed: Seed, stream: &'static str, device: &'a Device) -> Self {
         Self { seed, stream, device, prefix: None, next: 0 }

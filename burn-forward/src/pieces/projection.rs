@@ -11,7 +11,7 @@ use crate::activation::{Activation, RowShape};
 use crate::block::Trace;
 use crate::init::{self, Init};
 use crate::local::LocalLoss;
-use crate::pair_loss::cross_entropy;
+use crate::pieces::pair_loss::cross_entropy;
 use crate::random::Rng;
 use crate::tape::{Labels, Score};
 use crate::{Error, Result, require};

@@ -2,7 +2,7 @@
 //!
 //! Sum and mean differ by the factor `d`, and a threshold that fits one does not fit the other:
 //! `SumSquares` with threshold `d` and scale 1 is `MeanSquares` with threshold 1 and scale `d`. Squared goodness has
-//! no gradient on a unit that is silent for every sample; see [peer normalisation](crate::peer) for the remedy.
+//! no gradient on a unit that is silent for every sample; see [peer normalisation](crate::pieces::peer_norm) for the remedy.
 
 use std::f64::consts::PI;
 
@@ -27,7 +27,7 @@ use crate::{Error, Result, require};
 /// | `entmax` | `sum_i pi_i h_i^2`, `pi = entmax_1.5(h)` | below | 10 (d = 2000) | 21 (d = 2000) |
 /// | `burst` | excess kurtosis `mean(u^4) - 3`, `u = (h - mean)/std` | below | 2.4 | 2.4 |
 ///
-/// The last column is where the threshold `unit-scale` of a [pair loss](crate::pair_loss) lies.
+/// The last column is where the threshold `unit-scale` of a [pair loss](crate::pieces::pair_loss) lies.
 ///
 /// Sources: Hinton 2022 (`sum-squares`, `negative-sum-squares`); Tosato et al. 2023, arXiv 2305.18353 (`length`); Akkus
 /// et al. 2026, arXiv 2604.13081 (`top-k`, `entmax`, `burst`); entmax: Peters, Niculae and Martins 2019.

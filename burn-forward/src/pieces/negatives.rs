@@ -6,8 +6,9 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
+use crate::pieces::label;
 use crate::random::Rng;
-use crate::{Error, label, require};
+use crate::{Error, require};
 
 /// Why a rule with such labels [cannot keep](crate::rules::RuleSpec::cacheable) what blocks make of its samples.
 pub const DRAWN_ANEW: &str = "the rule draws other negatives in every step";

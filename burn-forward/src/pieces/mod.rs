@@ -1,0 +1,12 @@
+//! The pieces that rules are made of. None of them knows a rule or an architecture.
+
+pub mod activation_fn;
+pub mod feedback;
+pub mod goodness;
+pub mod label;
+pub mod negatives;
+pub mod normalisation;
+pub mod pair_loss;
+pub mod peer_norm;
+pub mod projection;
+pub mod prototypes;
