@@ -64,7 +64,7 @@ fn graphs() -> Vec<Value> {
         json!({
             "name": "property", "seed": 3, "rule": rule, "network": network,
             "optimizer": {"name": "adam", "lr": 0.01, "betas": [0.9, 0.999]},
-            "schedule": {"name": "simultaneous"}, "data": {"name": "karate", "binarise": false, "rows": "none"},
+            "schedule": {"name": "simultaneous"}, "data": {"name": "karate", "binarise": false, "feature-scaling": "none"},
             "training": {"epochs": 2, "batch-size": 16},
         })
     };

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 /// normalisation (L2, before every layer) that forward learning gets. The first is under-trained at shallow depth, and a
 /// comparison with it alone flatters forward learning.
 pub(crate) fn baselines(config: &Value) -> Vec<(&'static str, Value)> {
-    let with = |rows: &str, normalisation: &str| {
+    let with = |scaling: &str, normalisation: &str| {
         let mut config = config.clone();
         config["rule"] = json!({"name": "backprop", "output": "network"});
-        config["data"]["rows"] = json!(rows);
+        config["data"]["feature-scaling"] = json!(scaling);
         config["network"]["normalisation"] = json!(normalisation);
         config
     };

@@ -6,7 +6,7 @@ use burn_forward::{ConfigError, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::features::RowScale;
+use super::features::FeatureScaling;
 use super::graph_data::GraphData;
 use super::graph_set::GraphSet;
 use super::links::LinkConfig;
@@ -88,7 +88,7 @@ fn one() -> usize {
 /// | `path` | by name | relative to the config's folder, the current or the data folder | folder or `.npz` file; required for graph-folder and graph-npz |
 /// | `split` | by name | a file's name, `{"folds": ..}` or `{"per-class": ..}` | see [`SplitConfig`] |
 /// | `binarise` | false | | make every feature above 0 a 1 and every other a 0 |
-/// | `rows` | none | none, sum, l2 | scale rows of features, after `binarise` |
+/// | `feature-scaling` | none | none, sum, l2 | scale rows of features, after `binarise` |
 /// | `weighted` | false | | use the weights of edges: column `weight` of `edges.csv`, values of an `.npz` file's adjacency |
 /// | `steps-per-epoch` | 1 | >= 1 | full-batch steps in an epoch, behind which there is one validation |
 /// | `sampling` | none | | mini-batches by neighbour sampling; none: the whole graph in every step |
@@ -110,7 +110,7 @@ pub struct GraphConfig {
     pub binarise: bool,
     /// Scale rows of features.
     #[serde(default)]
-    pub rows: RowScale,
+    pub feature_scaling: FeatureScaling,
     /// Use the edges' weights: column `weight` of `edges.csv`, values of an `.npz` file's adjacency matrix.
     #[serde(default)]
     pub weighted: bool,
@@ -137,7 +137,7 @@ impl GraphConfig {
             path: None,
             split: None,
             binarise: false,
-            rows: RowScale::None,
+            feature_scaling: FeatureScaling::None,
             weighted: false,
             steps_per_epoch: 1,
             sampling: None,
@@ -165,7 +165,7 @@ impl GraphConfig {
         if self.binarise {
             set.features.binarise();
         }
-        set.features.scale(self.rows);
+        set.features.scale(self.feature_scaling);
         Ok(set)
     }
 }
@@ -306,7 +306,7 @@ mod tests {
     fn a_config_survives_the_round_trip() {
         let value = json!({
             "name": "cora-ml", "path": "x", "split": {"folds": 5, "fold": 1, "validation": 0.2}, "binarise": true,
-            "rows": "sum", "weighted": false, "steps-per-epoch": 2, "sampling": {"fan-outs": [10, 5]}, "task": "nodes",
+            "feature-scaling": "sum", "weighted": false, "steps-per-epoch": 2, "sampling": {"fan-outs": [10, 5]}, "task": "nodes",
         });
         let config: GraphConfig = serde_json::from_value(value.clone()).unwrap();
         assert_eq!(serde_json::to_value(&config).unwrap(), value);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What is done to a row of features, before anything else sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum RowScale {
+pub enum FeatureScaling {
     /// Nothing.
     #[default]
     None,
@@ -122,13 +122,13 @@ impl Features {
     }
 
     /// Scales every row; one of zeros stays as it is.
-    pub fn scale(&mut self, how: RowScale) {
+    pub fn scale(&mut self, how: FeatureScaling) {
         for row in self.offsets.windows(2) {
             let values = &mut self.values[row[0]..row[1]];
             let divisor = match how {
-                RowScale::None => 1.0,
-                RowScale::Sum => values.iter().map(|v| v.abs()).sum(),
-                RowScale::L2 => values.iter().map(|v| v * v).sum::<f32>().sqrt(),
+                FeatureScaling::None => 1.0,
+                FeatureScaling::Sum => values.iter().map(|v| v.abs()).sum(),
+                FeatureScaling::L2 => values.iter().map(|v| v * v).sum::<f32>().sqrt(),
             };
             if divisor != 0.0 {
                 values.iter_mut().for_each(|v| *v /= divisor);
@@ -146,10 +146,10 @@ mod tests {
     fn rows_are_scaled() {
         let mut f = Features::sparse(vec![vec![(0, 3.0), (2, 4.0)], vec![], vec![(1, -2.0)]], 3).unwrap();
         let mut l2 = f.clone();
-        l2.scale(RowScale::L2);
+        l2.scale(FeatureScaling::L2);
         assert_eq!(l2.dense(), [0.6, 0.0, 0.8, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0]);
         f.binarise();
-        f.scale(RowScale::Sum);
+        f.scale(FeatureScaling::Sum);
         assert_eq!(f.dense(), [0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     }
 
@@ -169,13 +169,13 @@ mod tests {
 
     /// Whatever is done to rows, values of one feature are summed first, on the host and on a device.
     #[rstest::rstest]
-    #[case(false, RowScale::None, [5.0, -2.0, 1.0])]
-    #[case(false, RowScale::Sum, [0.625, -0.25, 0.125])]
-    #[case(false, RowScale::L2, [5.0 / 30f32.sqrt(), -2.0 / 30f32.sqrt(), 1.0 / 30f32.sqrt()])]
-    #[case(true, RowScale::None, [1.0, 0.0, 1.0])]
-    #[case(true, RowScale::Sum, [0.5, 0.0, 0.5])]
-    #[case(true, RowScale::L2, [0.5f32.sqrt(), 0.0, 0.5f32.sqrt()])]
-    fn repeated_features_are_summed(#[case] binarise: bool, #[case] how: RowScale, #[case] expected: [f32; 3]) {
+    #[case(false, FeatureScaling::None, [5.0, -2.0, 1.0])]
+    #[case(false, FeatureScaling::Sum, [0.625, -0.25, 0.125])]
+    #[case(false, FeatureScaling::L2, [5.0 / 30f32.sqrt(), -2.0 / 30f32.sqrt(), 1.0 / 30f32.sqrt()])]
+    #[case(true, FeatureScaling::None, [1.0, 0.0, 1.0])]
+    #[case(true, FeatureScaling::Sum, [0.5, 0.0, 0.5])]
+    #[case(true, FeatureScaling::L2, [0.5f32.sqrt(), 0.0, 0.5f32.sqrt()])]
+    fn repeated_features_are_summed(#[case] binarise: bool, #[case] how: FeatureScaling, #[case] expected: [f32; 3]) {
         // 1 + 4, 1 - 3, -1 + 2.
         let row = vec![(0, 1.0), (1, 1.0), (2, -1.0), (0, 4.0), (1, -3.0), (2, 2.0)];
         let mut features = Features::sparse(vec![row], 3).unwrap();

@@ -15,7 +15,7 @@ mod split;
 mod text;
 
 pub use config::{GraphConfig, GraphName, SamplingConfig, TaskName, data_entries};
-pub use features::{Features, MOST_FEATURES, RowScale};
+pub use features::{FeatureScaling, Features, MOST_FEATURES};
 pub use graph_data::GraphData;
 pub use graph_set::GraphSet;
 pub use links::LinkConfig;

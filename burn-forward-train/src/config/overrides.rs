@@ -156,7 +156,10 @@ impl Place<'_> {
         } else if found.names.is_empty() && found.open {
             Value::Bool(true)
         } else {
-            return Err(ConfigError::new(path, unknown_key(key, &found.names, |name| map.contains_key(name))));
+            return Err(ConfigError::new(
+                path,
+                unknown_key(self.path, key, &found.names, |name| map.contains_key(name)),
+            ));
         };
         Ok((map.entry(key).or_insert(Value::Null), schema, path))
     }

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod fields;
+mod renamed;
 mod view;
 mod words;
 
@@ -105,7 +106,7 @@ impl<'a> Checker<'a> {
             let message = words::wrong_type(place.value, &words::needed(&view, self.root), |inner| view.fits(inner));
             errors.push(place.error(message));
         } else if let Some(choices) = view.choices().filter(|choices| !choices.contains(&place.value)) {
-            errors.push(place.error(not_a_choice(place.value, &choices, &words::needed(&view, self.root))));
+            errors.push(place.error(not_a_choice(place, &choices, &words::needed(&view, self.root))));
         } else {
             match place.value {
                 Value::Number(number) => errors.extend(number_error(&view, number).map(|message| place.error(message))),
@@ -152,7 +153,7 @@ impl<'a> Checker<'a> {
                 Some(index) => Ok(fitting.get(index).map(|(schema, _)| *schema)),
                 None => {
                     let valid = words::valid_of_union(union, self.root);
-                    Err(vec![place.error(not_a_choice(place.value, &choices.concat(), &valid))])
+                    Err(vec![place.error(not_a_choice(place, &choices.concat(), &valid))])
                 }
             };
         }
@@ -191,7 +192,7 @@ impl<'a> Checker<'a> {
             } else if let Some(schema) = view.additional() {
                 self.value(View::new(self.root, [schema]), inner, errors);
             } else if all_keys_known && view.is_closed() {
-                errors.push(inner.error(unknown_key(key, &view.keys(), |name| map.contains_key(name))));
+                errors.push(inner.error(unknown_key(place.path, key, &view.keys(), |name| map.contains_key(name))));
             }
         }
     }
@@ -228,23 +229,25 @@ fn select_tagged<'a>(
     let Some(tag) = map.get(tagged.key) else {
         return Err(vec![place.error(format!("missing key {:?} (one of {listed})", tagged.key))]);
     };
+    let path = key_path(place.path, tagged.key);
     let message = match tag {
         Value::String(name) => match tagged.branch(name) {
             Some(branch) => return Ok(branch),
-            None => words::unknown(&format!("unknown variant {}", show(tag)), name, &names, &[], &listed),
+            None => words::unknown(&path, &format!("unknown variant {}", show(tag)), name, &names, &[], &listed),
         },
         _ => words::wrong_type(tag, &format!("one of {listed}"), |_| false),
     };
-    Err(vec![ConfigError::new(key_path(place.path, tagged.key), message)])
+    Err(vec![ConfigError::new(path, message)])
 }
 
 /// The message for a value of the right type that is not among the choices.
-fn not_a_choice(value: &Value, choices: &[&Value], valid: &str) -> String {
+fn not_a_choice(place: Place<'_>, choices: &[&Value], valid: &str) -> String {
     let listed = valid.strip_prefix("one of ").unwrap_or(valid);
+    let value = place.value;
     match value {
         Value::String(given) => {
             let names: Vec<&str> = choices.iter().filter_map(|choice| choice.as_str()).collect();
-            words::unknown(&format!("unknown variant {}", show(value)), given, &names, &[], listed)
+            words::unknown(place.path, &format!("unknown variant {}", show(value)), given, &names, &[], listed)
         }
         _ => format!("{} is not valid; valid: {listed}", show(value)),
     }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::bounds::Bounds;
+use super::renamed::renamed;
 use super::view::{Tagged, View, is_object, kind};
 use crate::config::suggest::nearest;
 
@@ -47,7 +48,12 @@ pub(super) fn needed_number(view: &View<'_>, bounds: &Bounds) -> String {
 }
 
 /// `unknown key; did you mean "training"? valid: "training", "network"`. Names in `better` are suggested first.
-pub(super) fn unknown(what: &str, given: &str, valid: &[&str], better: &[&str], listed: &str) -> String {
+///
+/// `path` is that of the object without the key, or of the unknown name.
+pub(super) fn unknown(path: &str, what: &str, given: &str, valid: &[&str], better: &[&str], listed: &str) -> String {
+    if let Some(name) = renamed(path, given, valid) {
+        return format!("{what}; it is called {name:?} now");
+    }
     let suggestion = nearest(given, better.iter().copied()).or_else(|| nearest(given, valid.iter().copied()));
     match suggestion {
         Some(name) => format!("{what}; did you mean {name:?}? valid: {listed}"),
@@ -55,14 +61,15 @@ pub(super) fn unknown(what: &str, given: &str, valid: &[&str], better: &[&str], 
     }
 }
 
-/// The message for a key that no part of a schema lists. `present` are the keys that the object already has.
-pub(in crate::config) fn unknown_key(key: &str, valid: &[&str], present: impl Fn(&str) -> bool) -> String {
+/// The message for a key that no part of a schema lists, of the object at `path`. `present` are the keys that the object
+/// already has.
+pub(in crate::config) fn unknown_key(path: &str, key: &str, valid: &[&str], present: impl Fn(&str) -> bool) -> String {
     if valid.is_empty() {
         return "unknown key; no keys are valid here".to_owned();
     }
     // A key that is still free is the likelier one: the others were written on purpose.
     let free: Vec<&str> = valid.iter().copied().filter(|name| !present(name)).collect();
-    unknown("unknown key", key, valid, &free, &quoted(valid))
+    unknown(path, "unknown key", key, valid, &free, &quoted(valid))
 }
 
 /// `"a", "b"`.
