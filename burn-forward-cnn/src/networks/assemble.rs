@@ -149,7 +149,8 @@ pub(super) fn scaled_by_eight(channels: usize, width: f64) -> usize {
     if (rounded as f64) < 0.9 * wanted { rounded + 8 } else { rounded }
 }
 
-pub(super) fn one() -> f64 {
+/// The width of a network as it was published: the factor of its channels.
+pub(super) fn full_width() -> f64 {
     1.0
 }
 

@@ -14,7 +14,7 @@ use burn_forward::random::Seed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::assemble::{self, Common, Step, StepKind, one, scaled};
+use super::assemble::{self, Common, Step, StepKind, full_width, scaled};
 use crate::conv::{UnitNames, UnitSpec};
 use crate::layers::Shortcut;
 use crate::module_init::ConvShape;
@@ -64,7 +64,7 @@ pub struct CifarResNetConfig {
     /// Layers with weights.
     pub depth: CifarDepth,
     /// Factor on every number of channels.
-    #[serde(default = "one")]
+    #[serde(default = "full_width")]
     #[schemars(range(min = 0.01, max = 16.0))]
     pub width: f64,
     /// Activation function of every unit and block.

@@ -11,7 +11,7 @@ use burn_forward::random::Seed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::assemble::{self, Common, Step, StepKind, one, scaled};
+use super::assemble::{self, Common, Step, StepKind, full_width, scaled};
 use crate::conv::{UnitNames, UnitSpec};
 use crate::layers::{Pool, PoolKind};
 use crate::module_init::{ConvInit, ConvShape, NormSetting};
@@ -39,18 +39,18 @@ pub struct ConvStackConfig {
     #[schemars(length(min = 1, max = 100), inner(range(min = 1, max = 100_000)))]
     pub channels: Vec<usize>,
     /// Side of the kernels.
-    #[serde(default = "three")]
+    #[serde(default = "kernel")]
     #[schemars(range(min = 1, max = 15))]
     pub kernel: usize,
     /// Side of the pool behind every convolution.
-    #[serde(default = "two")]
+    #[serde(default = "pool")]
     #[schemars(range(min = 1, max = 8))]
     pub pool: usize,
     /// How the pool works.
     #[serde(default)]
     pub pool_kind: PoolKind,
     /// Batch normalisation between convolution and activation.
-    #[serde(default = "yes")]
+    #[serde(default = "batch_norm")]
     pub batch_norm: bool,
     /// Activation function of every layer.
     #[serde(default)]
@@ -60,10 +60,10 @@ pub struct ConvStackConfig {
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
     /// Average the last maps.
-    #[serde(default = "yes")]
+    #[serde(default = "global_pool")]
     pub global_pool: bool,
     /// Factor on every number of channels.
-    #[serde(default = "one")]
+    #[serde(default = "full_width")]
     #[schemars(range(min = 0.01, max = 16.0))]
     pub width: f64,
     /// Normalisation of every layer's input.
@@ -74,15 +74,19 @@ pub struct ConvStackConfig {
     pub init: ConvInit,
 }
 
-fn three() -> usize {
+fn kernel() -> usize {
     3
 }
 
-fn two() -> usize {
+fn pool() -> usize {
     2
 }
 
-fn yes() -> bool {
+fn batch_norm() -> bool {
+    true
+}
+
+fn global_pool() -> bool {
     true
 }
 

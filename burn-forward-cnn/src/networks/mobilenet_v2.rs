@@ -11,7 +11,7 @@ use burn_forward::random::Seed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::assemble::{self, Common, Step, StepKind, one, scaled_by_eight};
+use super::assemble::{self, Common, Step, StepKind, scaled_by_eight};
 use super::resnet::ImageScale;
 use crate::conv::{UnitNames, UnitSpec};
 use crate::layers::Shortcut;
@@ -32,30 +32,22 @@ const STAGES: [[usize; 4]; 7] =
 /// | `dropout` | 0.2 | [0, 1) | in front of the classifier |
 /// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct MobileNetV2Config {
     /// What images it starts from.
-    #[serde(default)]
     pub strides: ImageScale,
     /// Factor on every number of channels.
-    #[serde(default = "one")]
     #[schemars(range(min = 0.05, max = 4.0))]
     pub width: f64,
     /// Side that images are scaled to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 8, max = 1024))]
     pub resize: Option<usize>,
     /// Probability of zeroing an activity in front of the classifier.
-    #[serde(default = "fifth")]
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
     /// Normalisation of every layer's input.
-    #[serde(default)]
     pub normalisation: Normalisation,
-}
-
-pub(super) fn fifth() -> f64 {
-    0.2
 }
 
 impl MobileNetV2Config {
@@ -103,6 +95,18 @@ impl MobileNetV2Config {
         let pool = StepKind::GlobalPool { readout: Some("classifier.1".into()) };
         steps.push(Step::new(last, pool).with_dropout(self.dropout));
         steps
+    }
+}
+
+impl Default for MobileNetV2Config {
+    fn default() -> Self {
+        Self {
+            strides: ImageScale::default(),
+            width: 1.0,
+            resize: None,
+            dropout: 0.2,
+            normalisation: Normalisation::default(),
+        }
     }
 }
 

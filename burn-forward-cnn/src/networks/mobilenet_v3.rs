@@ -12,8 +12,7 @@ use burn_forward::random::Seed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::assemble::{self, Common, Step, StepKind, one, scaled_by_eight};
-use super::mobilenet_v2::fifth;
+use super::assemble::{self, Common, Step, StepKind, full_width, scaled_by_eight};
 use super::resnet::ImageScale;
 use crate::conv::{UnitNames, UnitSpec};
 use crate::layers::Shortcut;
@@ -84,7 +83,7 @@ pub struct MobileNetV3Config {
     #[serde(default)]
     pub strides: ImageScale,
     /// Factor on every number of channels.
-    #[serde(default = "one")]
+    #[serde(default = "full_width")]
     #[schemars(range(min = 0.05, max = 4.0))]
     pub width: f64,
     /// Side that images are scaled to.
@@ -92,12 +91,16 @@ pub struct MobileNetV3Config {
     #[schemars(range(min = 8, max = 1024))]
     pub resize: Option<usize>,
     /// Probability of zeroing an activity in front of the classifier.
-    #[serde(default = "fifth")]
+    #[serde(default = "dropout")]
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
     /// Normalisation of every layer's input.
     #[serde(default)]
     pub normalisation: Normalisation,
+}
+
+fn dropout() -> f64 {
+    0.2
 }
 
 /// Constants of batch normalisation in the published weights.

@@ -14,7 +14,7 @@ use burn_forward::random::Seed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::assemble::{self, Common, Step, StepKind, one, scaled};
+use super::assemble::{self, Common, Step, StepKind, full_width, scaled};
 use crate::conv::{UnitNames, UnitSpec};
 use crate::layers::{Pool, PoolKind, Shortcut};
 use crate::module_init::ConvShape;
@@ -90,7 +90,7 @@ pub struct ResNetConfig {
     #[serde(default)]
     pub stem: ImageScale,
     /// Factor on every number of channels.
-    #[serde(default = "one")]
+    #[serde(default = "full_width")]
     #[schemars(range(min = 0.01, max = 16.0))]
     pub width: f64,
     /// Side that images are scaled to.

@@ -11,7 +11,7 @@ use burn_forward::random::Seed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::assemble::{self, Common, Step, StepKind, one, scaled};
+use super::assemble::{self, Common, Step, StepKind, full_width, scaled};
 use crate::conv::{UnitNames, UnitSpec};
 use crate::layers::{Pool, PoolKind};
 use crate::module_init::{ConvShape, NormSetting};
@@ -61,7 +61,7 @@ pub struct VggConfig {
     /// Which of the two.
     pub variant: VggVariant,
     /// Factor on the channels of the convolutions.
-    #[serde(default = "one")]
+    #[serde(default = "full_width")]
     #[schemars(range(min = 0.01, max = 16.0))]
     pub width: f64,
     /// Probability of zeroing an activity.
@@ -69,14 +69,14 @@ pub struct VggConfig {
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
     /// Activation function of every layer.
-    #[serde(default = "leaky")]
+    #[serde(default = "activation")]
     pub activation: ActivationFn,
     /// Normalisation of every layer's input.
     #[serde(default)]
     pub normalisation: Normalisation,
 }
 
-fn leaky() -> ActivationFn {
+fn activation() -> ActivationFn {
     ActivationFn::LeakyRelu
 }
 

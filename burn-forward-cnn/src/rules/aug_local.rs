@@ -24,27 +24,22 @@ use crate::heads::stacked_head;
 /// | `pyramid` | 0.5 | [0, 1] | `rho`: how much depths fall along the network |
 /// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct AugLocalConfig {
     /// Layers of the first auxiliary network.
-    #[serde(default = "two")]
     #[schemars(range(min = 1, max = 100))]
     pub depth: usize,
     /// How much depths fall along the network.
-    #[serde(default = "half")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub pyramid: f64,
     /// Which blocks' scores make the prediction.
-    #[serde(default)]
     pub readout: HeadReadout,
 }
 
-fn two() -> usize {
-    2
-}
-
-fn half() -> f64 {
-    0.5
+impl Default for AugLocalConfig {
+    fn default() -> Self {
+        Self { depth: 2, pyramid: 0.5, readout: HeadReadout::default() }
+    }
 }
 
 impl RuleSpec for AugLocalConfig {

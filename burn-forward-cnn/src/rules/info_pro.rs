@@ -29,35 +29,30 @@ use crate::heads::{AuxiliaryKind, AuxiliaryNetwork, Reconstruction};
 /// | `auxiliary` | cnn | mlp, mlp-sr, cnn | the classifiers, see [`AuxiliaryKind`] |
 /// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct InfoProConfig {
     /// Weight of the reconstruction in the first and in the last block.
-    #[serde(default = "reconstruction")]
     #[schemars(inner(range(min = 0.0, max = 1e6)))]
     pub reconstruction: [f64; 2],
     /// Weight of the classification in the first and in the last block.
-    #[serde(default = "classification")]
     #[schemars(inner(range(min = 0.0, max = 1e6)))]
     pub classification: [f64; 2],
     /// The classifiers.
-    #[serde(default = "cnn")]
     pub auxiliary: AuxiliaryKind,
     /// Which blocks' scores make the prediction.
-    #[serde(default)]
     pub readout: HeadReadout,
 }
 
-fn reconstruction() -> [f64; 2] {
-    [5.0, 0.5]
-}
-
-/// The classifier of the first block would learn nothing at a weight of 0, the paper's for many blocks.
-fn classification() -> [f64; 2] {
-    [0.05, 1.0]
-}
-
-fn cnn() -> AuxiliaryKind {
-    AuxiliaryKind::Cnn
+impl Default for InfoProConfig {
+    fn default() -> Self {
+        Self {
+            reconstruction: [5.0, 0.5],
+            // At a weight of 0, the paper's for many blocks, the classifier of the first block would learn nothing.
+            classification: [0.05, 1.0],
+            auxiliary: AuxiliaryKind::Cnn,
+            readout: HeadReadout::default(),
+        }
+    }
 }
 
 impl RuleSpec for InfoProConfig {

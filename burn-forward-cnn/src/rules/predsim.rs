@@ -30,22 +30,21 @@ use crate::heads::{LocalErrorKind, LocalErrors};
 /// | `beta` | 0.99 | [0, 1] | weight of the similarity in predsim |
 /// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PredsimConfig {
     /// What a block learns from.
-    #[serde(default)]
     pub error: LocalErrorKind,
     /// Weight of the similarity.
-    #[serde(default = "beta")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub beta: f64,
     /// Which blocks' scores make the prediction.
-    #[serde(default)]
     pub readout: HeadReadout,
 }
 
-fn beta() -> f64 {
-    0.99
+impl Default for PredsimConfig {
+    fn default() -> Self {
+        Self { error: LocalErrorKind::default(), beta: 0.99, readout: HeadReadout::default() }
+    }
 }
 
 impl RuleSpec for PredsimConfig {

@@ -43,39 +43,30 @@ use crate::heads::{ClassLoss, ClassMaps, PooledMaps, stacked_head};
 /// | `between` | none | none, rms, l2, layer-norm | normaliser of a block's detached output |
 /// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ScalableForwardForwardConfig {
     /// Loss of the goodness.
-    #[serde(default)]
     pub loss: ClassLoss,
     /// What is made of the auxiliary maps.
-    #[serde(default)]
     pub head: MapHead,
     /// Maps of the auxiliary convolution for every class.
-    #[serde(default = "one")]
     #[schemars(range(min = 1, max = 64))]
     pub maps: usize,
     /// Side of the auxiliary convolution.
-    #[serde(default = "one")]
     #[schemars(range(min = 1, max = 7))]
     pub kernel: usize,
     /// Layers that follow, copied between the first block and its head.
-    #[serde(default)]
     #[schemars(range(max = 100))]
     pub depth: usize,
     /// How much `depth` falls along the network.
-    #[serde(default = "half")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub pyramid: f64,
     /// Divides the goodness.
-    #[serde(default = "unit")]
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub temperature: f64,
     /// Normalisation of a block's detached output.
-    #[serde(default)]
     pub between: Normalisation,
     /// Which blocks' scores make the prediction.
-    #[serde(default)]
     pub readout: HeadReadout,
 }
 
@@ -90,16 +81,20 @@ pub enum MapHead {
     PooledMaps,
 }
 
-fn one() -> usize {
-    1
-}
-
-fn half() -> f64 {
-    0.5
-}
-
-fn unit() -> f64 {
-    1.0
+impl Default for ScalableForwardForwardConfig {
+    fn default() -> Self {
+        Self {
+            loss: ClassLoss::default(),
+            head: MapHead::default(),
+            maps: 1,
+            kernel: 1,
+            depth: 0,
+            pyramid: 0.5,
+            temperature: 1.0,
+            between: Normalisation::default(),
+            readout: HeadReadout::default(),
+        }
+    }
 }
 
 impl RuleSpec for ScalableForwardForwardConfig {

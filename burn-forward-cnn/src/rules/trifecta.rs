@@ -37,23 +37,19 @@ use serde::{Deserialize, Serialize};
 /// | `alpha` | 4 | > 0 | slope of the SymBa loss |
 /// | `overlap` | true | | overlapping local updates; off, no gradient crosses a border |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct TrifectaConfig {
     /// Slope of the SymBa loss.
-    #[serde(default = "four")]
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub alpha: f64,
     /// Overlapping local updates.
-    #[serde(default = "yes")]
     pub overlap: bool,
 }
 
-fn four() -> f64 {
-    4.0
-}
-
-fn yes() -> bool {
-    true
+impl Default for TrifectaConfig {
+    fn default() -> Self {
+        Self { alpha: 4.0, overlap: true }
+    }
 }
 
 impl RuleSpec for TrifectaConfig {

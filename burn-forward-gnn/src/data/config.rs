@@ -76,7 +76,7 @@ pub struct SamplingConfig {
     pub fan_outs: Vec<usize>,
 }
 
-fn one() -> usize {
+fn steps_per_epoch() -> usize {
     1
 }
 
@@ -115,7 +115,7 @@ pub struct GraphConfig {
     #[serde(default)]
     pub weighted: bool,
     /// Full-batch steps in an epoch.
-    #[serde(default = "one")]
+    #[serde(default = "steps_per_epoch")]
     #[schemars(range(min = 1, max = 100_000))]
     pub steps_per_epoch: usize,
     /// Mini-batches by neighbour sampling.
@@ -139,7 +139,7 @@ impl GraphConfig {
             binarise: false,
             feature_scaling: FeatureScaling::None,
             weighted: false,
-            steps_per_epoch: 1,
+            steps_per_epoch: steps_per_epoch(),
             sampling: None,
             task: TaskName::Nodes,
             links: None,

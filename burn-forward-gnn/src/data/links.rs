@@ -15,29 +15,19 @@ use crate::graph::Graph;
 
 /// Which edges are hidden for link prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct LinkConfig {
     /// Fraction of the edges held out for validation; default 0.16.
-    #[serde(default = "link_validation")]
     #[schemars(range(min = 0.0, max = 0.8))]
     pub validation: f64,
     /// Fraction of the edges held out for the test; default 0.2.
-    #[serde(default = "link_test")]
     #[schemars(range(min = 0.01, max = 0.8))]
     pub test: f64,
 }
 
-fn link_validation() -> f64 {
-    0.16
-}
-
-fn link_test() -> f64 {
-    0.2
-}
-
 impl Default for LinkConfig {
     fn default() -> Self {
-        Self { validation: link_validation(), test: link_test() }
+        Self { validation: 0.16, test: 0.2 }
     }
 }
 

@@ -27,7 +27,7 @@ pub enum SplitConfig {
         #[schemars(range(min = 0, max = 999))]
         fold: usize,
         /// Fraction of the rest that is held out for validation; default 0.2.
-        #[serde(default = "fifth")]
+        #[serde(default = "validation_fraction")]
         #[schemars(range(min = 0.0, max = 0.9))]
         validation: f64,
     },
@@ -38,24 +38,24 @@ pub enum SplitConfig {
         #[schemars(range(min = 1))]
         per_class: usize,
         /// Validation nodes; default 500.
-        #[serde(default = "five_hundred")]
+        #[serde(default = "validation_nodes")]
         validation: usize,
         /// Test nodes; default 1000.
-        #[serde(default = "thousand")]
+        #[serde(default = "test_nodes")]
         #[schemars(range(min = 1))]
         test: usize,
     },
 }
 
-fn fifth() -> f64 {
+fn validation_fraction() -> f64 {
     0.2
 }
 
-fn five_hundred() -> usize {
+fn validation_nodes() -> usize {
     500
 }
 
-fn thousand() -> usize {
+fn test_nodes() -> usize {
     1000
 }
 

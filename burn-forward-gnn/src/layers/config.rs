@@ -120,7 +120,7 @@ graph_network! {
     /// Graph attention layers ([`Gat`]); every width needs to be a multiple of `heads` (default 4).
     GatConfig {
         /// Attention heads of every layer.
-        #[serde(default = "four")]
+        #[serde(default = "heads")]
         #[schemars(range(min = 1, max = 1000))]
         pub heads: usize,
     }
@@ -135,7 +135,7 @@ graph_network! {
     }
 }
 
-fn four() -> usize {
+fn heads() -> usize {
     4
 }
 

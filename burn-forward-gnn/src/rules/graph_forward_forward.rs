@@ -61,34 +61,18 @@ pub enum LabelPlace {
 /// | `negatives` | 100 | >= 1 | most negative graphs |
 /// | `validation-labels` | true | | whether classes of validation nodes are given in the test, as the paper's program does |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct GraphForwardForwardConfig {
     /// How a class enters the graph.
-    #[serde(default)]
     pub label: LabelPlace,
     /// Border between the goodness of positives and negatives.
-    #[serde(default = "two")]
     #[schemars(range(min = -1e6, max = 1e6))]
     pub threshold: f64,
     /// Most negative graphs.
-    #[serde(default = "hundred")]
     #[schemars(range(min = 1, max = 10_000))]
     pub negatives: usize,
     /// Whether classes of validation nodes are given in the test.
-    #[serde(default = "yes")]
     pub validation_labels: bool,
-}
-
-fn two() -> f64 {
-    2.0
-}
-
-fn hundred() -> usize {
-    100
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Default for GraphForwardForwardConfig {

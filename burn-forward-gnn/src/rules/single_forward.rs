@@ -54,25 +54,17 @@ use super::virtual_nodes::with_virtual_nodes;
 /// | `top-down` | none | none, to-input, to-loss | how blocks hear from the blocks above; not for a greedy schedule |
 /// | `readout` | mean-probability | mean-probability, last | prediction from all blocks or from the last alone |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct SingleForwardConfig {
     /// What represents a class.
-    #[serde(default)]
     pub representatives: Representatives,
     /// Divisor of the scores.
-    #[serde(default = "one")]
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub temperature: f64,
     /// How blocks hear from the blocks above.
-    #[serde(default)]
     pub top_down: TopDown,
     /// Prediction from all blocks or from the last alone.
-    #[serde(default)]
     pub readout: NodeReadout,
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 impl Default for SingleForwardConfig {
