@@ -20,7 +20,7 @@
 //!
 //! use burn::tensor::Device;
 //! use burn_forward::activation::RowShape;
-//! use burn_forward::data::TrainingData;
+//! use burn_forward::data::LoadedData;
 //! use burn_forward::network::{Network, NetworkSpec, Partition};
 //! use burn_forward::random::Seed;
 //! use burn_forward::rules::{RuleSpec, StepContext};
