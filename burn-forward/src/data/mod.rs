@@ -14,6 +14,8 @@ pub mod gzip;
 #[cfg(feature = "config")]
 mod registry;
 #[cfg(feature = "config")]
+mod rows;
+#[cfg(feature = "config")]
 mod set;
 mod signature;
 
@@ -27,6 +29,8 @@ pub use fingerprint::Fingerprint;
 pub use folder::DataFolders;
 #[cfg(feature = "config")]
 pub use registry::{DataEntry, ParseData, data_entry};
+#[cfg(feature = "config")]
+pub use rows::Rows;
 #[cfg(feature = "config")]
 pub use set::{DataSpec, DataSplit, GraphView, LoadedData};
 pub use signature::{ModelSignature, PixelScaling};

@@ -1,0 +1,333 @@
+//! A data set of rows in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::seq::SliceRandom;
+
+use super::{Batch, BatchKey, Batching, DataSplit, Fingerprint, LoadedData};
+use crate::activation::{AnyActivation, RowShape};
+use crate::random::Seed;
+use crate::{Error, Result};
+
+/// Rows of features, or images, in memory, each with a class: what a data set of your own comes to when it has been read.
+///
+/// ```
+/// use burn_forward::activation::RowShape;
+/// use burn_forward::data::{DataSplit, LoadedData, Rows};
+/// use burn_forward::random::Seed;
+///
+/// // Ten rows of two features; every other one is of class 1.
+/// let values = (0..20).map(|i| i as f32).collect();
+/// let rows = Rows::new(RowShape::Features(2), values, (0..10).map(|i| i % 2).collect(), 2)?;
+/// let data = rows.split([0.2, 0.2], Seed::new(0))?;
+/// assert_eq!(data.samples(DataSplit::Train), 6);
+/// assert_eq!(data.samples(DataSplit::Test), 2);
+/// # Ok::<(), burn_forward::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Rows {
+    table: Arc<Table>,
+    /// Rows of the training, validation and test part.
+    parts: [Arc<[u32]>; 3],
+    seed: Seed,
+}
+
+#[derive(Debug)]
+struct Table {
+    shape: RowShape,
+    values: Vec<f32>,
+    labels: Vec<u32>,
+    classes: usize,
+}
+
+impl Rows {
+    /// All rows as a training part.
+    ///
+    /// # Shapes
+    /// - `values`: `[N, d]` row by row, or `[N, C, H, W]` for maps.
+    /// - `labels`: `[N]`, each in `0..classes`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for values that are not a row per label or are not finite, for a label that is no class, and for
+    /// the nodes of a graph, which are not rows of their own.
+    pub fn new(shape: RowShape, values: Vec<f32>, labels: Vec<u32>, classes: usize) -> Result<Self> {
+        let refuse = |what: &str, given: String, needed: String| Err(Error::argument("Rows", what, given, needed));
+        if matches!(shape, RowShape::Nodes(_)) {
+            return refuse("shape of a row", shape.to_string(), "features or maps".into());
+        }
+        if values.len() != labels.len() * shape.len() {
+            let needed = format!("{}: {} rows of {}", labels.len() * shape.len(), labels.len(), shape.len());
+            return refuse("number of values", values.len().to_string(), needed);
+        }
+        if let Some(i) = values.iter().position(|value| !value.is_finite()) {
+            return refuse(&format!("value {i}"), values[i].to_string(), "finite".into());
+        }
+        if let Some(i) = labels.iter().position(|label| *label as usize >= classes) {
+            return refuse(&format!("label of row {i}"), labels[i].to_string(), format!("less than {classes}"));
+        }
+        let all = (0..labels.len() as u32).collect();
+        let table = Arc::new(Table { shape, values, labels, classes });
+        Ok(Self { table, parts: [all, Arc::new([]), Arc::new([])], seed: Seed::default() })
+    }
+
+    /// The training part split into training, validation and test: `fractions` of it are held out for validation and test,
+    /// drawn from the stream `split` of `seed`. The order of the training rows in every epoch is of `seed`, too.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a negative fraction, or if no row is left to train on.
+    pub fn split(self, fractions: [f64; 2], seed: Seed) -> Result<Self> {
+        let mut order = self.parts[0].to_vec();
+        let [validation, test] = fractions.map(|fraction| (fraction * order.len() as f64).round() as usize);
+        if fractions.iter().any(|fraction| !(0.0..1.0).contains(fraction)) || validation + test >= order.len() {
+            let given = format!("{fractions:?} of {} rows", order.len());
+            return Err(Error::argument("Rows::split", "fractions", given, "in [0, 1), with rows left to train on"));
+        }
+        order.shuffle(&mut seed.stream("split", &[]));
+        let (validation, rest) = order.split_at(validation);
+        let (test, train) = rest.split_at(test);
+        // Held-out rows in the order of the table, so that predictions are.
+        let sorted = |rows: &[u32]| {
+            let mut rows = rows.to_vec();
+            rows.sort_unstable();
+            rows.into()
+        };
+        let parts = [sorted(train), sorted(validation), sorted(test)];
+        Ok(Self { parts, seed, ..self })
+    }
+
+    fn part(&self, split: DataSplit) -> &Arc<[u32]> {
+        match split {
+            DataSplit::Train => &self.parts[0],
+            DataSplit::Validation => &self.parts[1],
+            DataSplit::Test => &self.parts[2],
+        }
+    }
+
+    fn loader(&self, rows: &Arc<[u32]>, batching: Batching, epoch: Option<u64>, device: &Device) -> Result<RowsLoader> {
+        Ok(RowsLoader {
+            table: self.table.clone(),
+            rows: rows.clone(),
+            seed: self.seed,
+            batching: batching.checked("Rows")?,
+            epoch: epoch.map(AtomicU64::new),
+            device: device.clone(),
+        })
+    }
+}
+
+impl LoadedData for Rows {
+    fn input(&self) -> RowShape {
+        self.table.shape
+    }
+
+    fn classes(&self) -> usize {
+        self.table.classes
+    }
+
+    fn samples(&self, split: DataSplit) -> usize {
+        self.part(split).len()
+    }
+
+    fn describe(&self) -> String {
+        let [train, validation, test] = self.parts.each_ref().map(|part| part.len());
+        let Table { shape, classes, .. } = self.table.as_ref();
+        format!("train {train}, validation {validation}, test {test}; rows of {shape}; {classes} classes")
+    }
+
+    fn fingerprint(&self) -> String {
+        let mut print = Fingerprint::default();
+        print.numbers([self.table.shape.len() as u64, self.table.classes as u64]);
+        print.numbers(self.table.labels.iter().map(|label| u64::from(*label)));
+        print.numbers(self.table.values.iter().map(|value| u64::from(value.to_bits())));
+        self.parts.iter().for_each(|part| print.numbers(part.iter().map(|row| u64::from(*row))));
+        print.finish()
+    }
+
+    /// Rows are assembled where they are asked for, whatever the number of workers: copying them is all there is to do.
+    fn train_loader(
+        &self,
+        batching: Batching,
+        first_epoch: u64,
+        _workers: usize,
+        device: &Device,
+    ) -> Result<Arc<dyn DataLoader<Batch>>> {
+        if first_epoch == 0 {
+            return Err(Error::argument("Rows", "first epoch", 0, "at least 1"));
+        }
+        Ok(Arc::new(self.loader(&self.parts[0], batching, Some(first_epoch), device)?))
+    }
+
+    fn eval_loader(&self, split: DataSplit, batch_size: usize, device: &Device) -> Result<Arc<dyn DataLoader<Batch>>> {
+        Ok(Arc::new(self.loader(self.part(split), batch_size.into(), None, device)?))
+    }
+}
+
+/// Batches of rows. It has no random state: the order of an epoch is a function of the seed and the epoch.
+struct RowsLoader {
+    table: Arc<Table>,
+    rows: Arc<[u32]>,
+    seed: Seed,
+    batching: Batching,
+    /// The next epoch; `None` for evaluation.
+    epoch: Option<AtomicU64>,
+    device: Device,
+}
+
+impl RowsLoader {
+    fn with(&self, rows: Arc<[u32]>, device: &Device) -> Arc<dyn DataLoader<Batch>> {
+        Arc::new(Self {
+            table: self.table.clone(),
+            rows,
+            seed: self.seed,
+            batching: self.batching,
+            epoch: self.epoch.as_ref().map(|epoch| AtomicU64::new(epoch.load(Ordering::SeqCst))),
+            device: device.clone(),
+        })
+    }
+
+    /// The batch of the samples at these places of the part.
+    fn batch(&self, samples: &[u32], key: BatchKey) -> Batch {
+        let Table { shape, values, labels, classes } = self.table.as_ref();
+        let rows = || samples.iter().map(|sample| self.rows[*sample as usize] as usize);
+        let (count, width) = (samples.len(), shape.len());
+        let taken: Vec<f32> = rows().flat_map(|row| &values[row * width..][..width]).copied().collect();
+        let targets: Vec<i32> = rows().map(|row| labels[row] as i32).collect();
+        let inputs = match *shape {
+            RowShape::Maps { channels, height, width } => {
+                let data = TensorData::new(taken, [count, channels, height, width]);
+                AnyActivation::Maps(Tensor::from_data(data, &self.device))
+            }
+            RowShape::Features(d) | RowShape::Nodes(d) => {
+                AnyActivation::Features(Tensor::from_data(TensorData::new(taken, [count, d]), &self.device))
+            }
+        };
+        let targets = Tensor::from_data(TensorData::new(targets, [count]), &self.device);
+        Batch { inputs, targets, classes: *classes, key, samples: samples.into() }
+    }
+}
+
+impl DataLoader<Batch> for RowsLoader {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Batch> + 'a> {
+        let epoch = self.epoch.as_ref().map(|epoch| epoch.fetch_add(1, Ordering::SeqCst));
+        let mut order: Vec<u32> = (0..self.rows.len() as u32).collect();
+        if let Some(epoch) = epoch {
+            order.shuffle(&mut self.seed.stream("order", &[epoch]));
+        }
+        Box::new(Epoch { loader: self, epoch: epoch.unwrap_or(0), order, next: 0 })
+    }
+
+    fn num_items(&self) -> usize {
+        self.batching.used(self.rows.len())
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<Batch>> {
+        self.with(self.rows.clone(), device)
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Batch>> {
+        let end = end.min(self.rows.len());
+        self.with(self.rows[start.min(end)..end].into(), &self.device)
+    }
+}
+
+/// One pass over the rows.
+struct Epoch<'a> {
+    loader: &'a RowsLoader,
+    epoch: u64,
+    order: Vec<u32>,
+    next: usize,
+}
+
+impl Iterator for Epoch<'_> {
+    type Item = Result<Batch, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batching = self.loader.batching;
+        let range = batching.range(self.next, self.order.len());
+        if range.is_empty() {
+            return None;
+        }
+        let key = BatchKey::new(self.epoch, self.next as u64, batching.count(self.order.len()));
+        self.next += 1;
+        Some(Ok(self.loader.batch(&self.order[range], key)))
+    }
+}
+
+impl DataLoaderIterator<Batch> for Epoch<'_> {
+    fn progress(&self) -> Progress {
+        let (seen, all) = (self.next * self.loader.batching.size, self.loader.num_items());
+        Progress::new(seen.min(all), all, Some("items".to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::Activation;
+
+    /// Row `i` has the features `i` and `-i` and the class `i % 3`.
+    fn rows(count: usize) -> Rows {
+        let values = (0..count).flat_map(|i| [i as f32, -(i as f32)]).collect();
+        let labels = (0..count as u32).map(|i| i % 3).collect();
+        Rows::new(RowShape::Features(2), values, labels, 3).unwrap()
+    }
+
+    /// The first feature of every row that a pass gives, with its class.
+    fn pass(loader: &dyn DataLoader<Batch>) -> Vec<Vec<(i64, i64)>> {
+        let of = |batch: Batch| {
+            let first: Vec<f32> =
+                batch.inputs.features().slice([0..batch.samples.len(), 0..1]).into_data().iter().collect();
+            let classes: Vec<i64> = batch.targets.into_data().iter().collect();
+            first.into_iter().map(|x| x as i64).zip(classes).collect()
+        };
+        loader.iter().map(|batch| of(batch.unwrap())).collect()
+    }
+
+    #[test]
+    fn parts_are_disjoint_and_every_row_keeps_its_class() {
+        let data = rows(20).split([0.25, 0.1], Seed::new(3)).unwrap();
+        let device = Device::flex();
+        let mut seen: Vec<i64> = Vec::new();
+        for (split, count) in [(DataSplit::Train, 13), (DataSplit::Validation, 5), (DataSplit::Test, 2)] {
+            assert_eq!(data.samples(split), count);
+            for (row, class) in pass(data.eval_loader(split, 4, &device).unwrap().as_ref()).concat() {
+                assert_eq!(class, row % 3);
+                seen.push(row);
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_epoch_has_an_order_of_its_own_that_comes_again() {
+        let data = rows(11).split([0.0, 0.0], Seed::new(1)).unwrap();
+        let loader = |epoch| data.train_loader(4.into(), epoch, 2, &Device::flex()).unwrap();
+        let running = loader(1);
+        let [first, second] = [pass(running.as_ref()), pass(running.as_ref())];
+        assert_eq!(first.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 3]);
+        assert_ne!(first, second);
+        // A run that goes on from the second epoch sees the same.
+        assert_eq!(pass(loader(2).as_ref()), second);
+        let keys: Vec<_> = loader(2).iter().map(|batch| batch.unwrap().key).collect();
+        assert_eq!(keys[1], BatchKey { epoch: 2, index: 1, step: 4 });
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused() {
+        let new = |values: Vec<f32>, labels: Vec<u32>| {
+            Rows::new(RowShape::Features(2), values, labels, 2).map(drop).unwrap_err().to_string()
+        };
+        assert!(new(vec![0.0; 3], vec![0, 1]).contains("number of values is 3, but needs to be 4: 2 rows of 2"));
+        assert!(new(vec![0.0, f32::NAN], vec![0]).contains("value 1 is NaN"));
+        assert!(new(vec![0.0; 2], vec![2]).contains("label of row 0 is 2, but needs to be less than 2"));
+        for fractions in [[0.5, 0.5], [-0.1, 0.0], [f64::NAN, 0.0]] {
+            assert!(rows(9).split(fractions, Seed::new(0)).is_err(), "{fractions:?}");
+        }
+        assert!(rows(9).train_loader(0.into(), 1, 0, &Device::flex()).is_err());
+    }
+}
