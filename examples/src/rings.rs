@@ -28,7 +28,7 @@ pub struct RingsConfig {
     pub rings: usize,
     /// Largest shift of a point along either axis.
     #[schemars(range(min = 0.0, max = 1.0))]
-    pub noise: f32,
+    pub noise: f64,
 }
 
 impl Default for RingsConfig {
@@ -57,7 +57,7 @@ impl DataSpec for RingsConfig {
             let ring = row % self.rings;
             let (angle, radius) = (TAU * rng.random::<f32>(), (ring + 1) as f32 / self.rings as f32);
             for of_circle in [angle.cos(), angle.sin()] {
-                values.push(radius * of_circle + self.noise * (2.0 * rng.random::<f32>() - 1.0));
+                values.push(radius * of_circle + self.noise as f32 * (2.0 * rng.random::<f32>() - 1.0));
             }
             labels.push(ring as u32);
         }

@@ -29,7 +29,7 @@ fn parts_of_ones_own_are_listed_checked_trained_compared_reported_and_exported()
     run(&["train", &config, "--out", "run", "--quiet"]);
     let evaluated: serde_json::Value = serde_json::from_str(&run(&["eval", "run", "--json"])).unwrap();
     // Rings are no half-planes: a linear classifier has about a third of them right.
-    assert!(evaluated["accuracy"].as_f64().unwrap() > 0.9, "{evaluated}");
+    assert!(evaluated["test_accuracy"].as_f64().unwrap() > 0.9, "{evaluated}");
     run(&["audit", &config]);
     run(&["plan", &config]);
     run(&["report", "run"]);
