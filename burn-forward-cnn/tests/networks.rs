@@ -16,11 +16,7 @@ use burn_forward::rules::{BackpropConfig, RuleSpec};
 use burn_forward_train::training::{Run, plan};
 use serde_json::{Value, json};
 
-use self::values::parameters as parameters_by_path;
-
-#[allow(dead_code, reason = "shared with the laws, which use more of it")]
-#[path = "../../burn-forward/tests/laws/values.rs"]
-mod values;
+use burn_forward_testing::values::parameters as parameters_by_path;
 
 fn network(name: &str, settings: &Value, partition: Partition, side: usize) -> Network {
     network_on(name, settings, partition, side, &Device::flex())
@@ -108,12 +104,13 @@ fn every_optimizer_steps_every_network() {
             let mut steps = OptimizerConfig::new(optimizer, 1e-3).optimizer(&[]).unwrap();
             let mut model = classifying(network_on(name, &settings, Partition::WHOLE, 32, &device), 4);
             // Checks on the way that every number is finite.
-            let before = parameters_by_path(&model);
+            let before = parameters_by_path(&model).unwrap();
             for _ in 0..3 {
                 let output = model.learn(&batch);
                 model = steps.step(1e-3, model, output.grads);
             }
             let still: Vec<String> = parameters_by_path(&model)
+                .unwrap()
                 .into_iter()
                 .filter(|(path, now)| path.ends_with(".weight") && before[path] == *now)
                 .map(|(path, _)| path)

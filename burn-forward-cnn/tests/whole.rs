@@ -1,10 +1,5 @@
 //! The whole network as one block is an ordinary Burn network in an ordinary training loop, bit for bit.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
-
-#[path = "laws/toy.rs"]
-mod toy;
-#[path = "../../burn-forward/tests/laws/values.rs"]
-mod values;
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use burn::module::{Module, Param};
 use burn::nn::conv::Conv2d;
@@ -13,15 +8,23 @@ use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, MaxPool2d, MaxP
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, PaddingConfig2d, Relu};
 use burn::optim::{GradientsParams, SgdConfig, momentum::MomentumConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_forward::activation::AnyActivation;
+use burn_forward::activation::{AnyActivation, RowShape};
+use burn_forward::data::Batch;
 use burn_forward::model::LocalModel;
 use burn_forward::network::{Network, Partition};
 use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward_kernels::conv::{FusedActivation, batch_norm, conv2d, global_average_pool};
 use serde_json::json;
 
-use toy::{CLASSES, INPUT, batch, seed};
-use values::{Values, numbers, parameters, same_bits};
+use burn_forward_testing::values::{Values, numbers, parameters, same_bits};
+use burn_forward_testing::{Prototypes, TestData, seed};
+
+const CLASSES: usize = 4;
+const INPUT: RowShape = RowShape::Maps { channels: 2, height: 8, width: 8 };
+
+fn batch(rows: usize, index: u64, device: &Device) -> Batch {
+    Prototypes::images(2, 8, CLASSES).batch(rows, index, device)
+}
 
 /// The same network by hand: two convolutions with normalisation and pools, mean, classifier.
 #[derive(Module, Debug)]
@@ -135,7 +138,7 @@ fn same_as_ordinary(device: Device, parts: Parts) {
     let row = registry.rules.iter().find(|row| row.name == "backprop").unwrap();
     let rule = (row.parse)(&json!({}), &registry.rules).unwrap().0.build(&network, CLASSES, seed()).unwrap();
     let mut model = LocalModel::new(network, rule, seed());
-    let mut plain = Plain::new(&parameters(&model), &device);
+    let mut plain = Plain::new(&parameters(&model).unwrap(), &device);
 
     let mut optimizer = OptimizerConfig::new(OptimizerName::Sgd, 0.05).optimizer(&[]).unwrap();
     let momentum = MomentumConfig { momentum: 0.9, dampening: 0.0, nesterov: false };
@@ -152,7 +155,7 @@ fn same_as_ordinary(device: Device, parts: Parts) {
         plain = ordinary.step(0.05, plain, grads);
     }
 
-    let (ours, theirs) = (parameters(&model.valid()), plain.values());
+    let (ours, theirs) = (parameters(&model.valid()).unwrap(), plain.values());
     assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
     for (path, value) in &ours {
         assert!(same_bits(value, &theirs[path]), "{path}\n{value:?}\n{:?}", theirs[path]);

@@ -1,14 +1,9 @@
 //! Laws that every learning rule of the core and of this crate obeys on every graph network, on toy data.
 //!
 //! Rules are found in the registry; those that refuse graphs are left out, and which they are is a test of its own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod laws {
-    #[path = "../../../burn-forward/tests/laws/finished.rs"]
-    mod finished;
-    #[path = "../../../burn-forward/tests/laws/values.rs"]
-    mod values;
-
     mod audit;
     mod extreme_data;
     mod learning;
@@ -18,4 +13,10 @@ mod laws {
     mod sampling;
     mod state;
     mod toy;
+
+    mod every_rule {
+        use super::toy::laws;
+
+        burn_forward_testing::laws!(laws());
+    }
 }

@@ -5,8 +5,8 @@ use burn::tensor::Tensor;
 use burn_forward::network::Partition;
 use serde_json::json;
 
-use super::toy::{Case, batch, cases, seed};
-use super::values::numbers;
+use super::toy::{Case, batch, cases, network, seed};
+use burn_forward_testing::values::numbers;
 
 /// The running variances of a model, each with its path.
 #[derive(Default)]
@@ -35,20 +35,24 @@ fn on_networks(case: &Case) -> Vec<Case> {
         let settings = json!({
             "channels": channels, "activation": "tanh", "normalisation": "rms", "pool-kind": "average", "batch-norm": norm,
         });
-        ("conv-stack", settings, Partition::LAYER)
+        network("conv-stack", &settings, Partition::LAYER)
     };
-    [stack(&[8, 8], true), stack(&[8, 8, 8, 8], true), stack(&[8, 8], false)].map(|network| case.on(network)).into()
+    [stack(&[8, 8], true), stack(&[8, 8, 8, 8], true), stack(&[8, 8], false)]
+        .map(|network| case.with_network(network))
+        .into()
 }
 
 #[test]
 fn a_step_on_one_row_shows_which_normalisations_see_a_single_value() {
     let mut singles = [0, 0];
-    for case in cases().into_iter().filter(|case| case.network.0 == "conv-stack").flat_map(|case| on_networks(&case)) {
-        if !case.accepted() {
+    for case in
+        cases().into_iter().filter(|case| case.network().name() == "conv-stack").flat_map(|case| on_networks(&case))
+    {
+        if !case.accepted().unwrap() {
             continue;
         }
-        let model = case.model(seed());
-        model.learn(&batch(1, 0, &case.device));
+        let model = case.model(seed()).unwrap();
+        model.learn(&batch(1, 0, case.device()));
         let mut variances = Variances::default();
         // What was learned in the step is in the running states of the model for inference.
         model.valid().visit(&mut variances);
@@ -62,7 +66,7 @@ fn a_step_on_one_row_shows_which_normalisations_see_a_single_value() {
         assert_eq!(said.is_some(), !variances.found.is_empty(), "{case}: {said:?}");
         assert!(seen.is_empty() || said == Some(1), "{case}: {said:?}, but {seen:?} saw a single value");
         // Where a sample enters a pass several times, with labels right and wrong, a batch of one is refused all the same.
-        let several = ["forward-forward", "trifecta"].contains(&case.rule.as_str());
+        let several = ["forward-forward", "trifecta"].contains(&case.rule());
         assert!(!seen.is_empty() || said != Some(1) || several, "{case}: no normalisation saw a single value");
         singles[usize::from(!seen.is_empty())] += 1;
     }

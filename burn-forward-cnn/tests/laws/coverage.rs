@@ -1,6 +1,6 @@
 //! What the laws are tried on.
 
-use super::toy::cases;
+use super::toy::{cases, recipes, seed};
 
 #[test]
 fn rules_of_both_crates_are_tried() {
@@ -15,5 +15,14 @@ fn rules_of_both_crates_are_tried() {
         r#"channel-wise {"between":"group-norm"} on conv-stack on flex"#,
     ] {
         assert!(found.iter().any(|f| f == expected), "no {expected} among {found:#?}");
+    }
+}
+
+/// Rules that have to have a wrong class say so; every other rule trains on data of one class.
+#[test]
+fn one_class_is_refused_where_a_wrong_one_is_needed() {
+    for case in recipes() {
+        let refused = case.model_for(1, seed()).is_err();
+        assert_eq!(refused, ["forward-forward", "trifecta"].contains(&case.rule()), "{case}");
     }
 }

@@ -7,7 +7,7 @@ use burn_forward_train::training::{ProgressRenderer, Run, RunFolder, RunOptions,
 use serde_json::{Value, json};
 
 use super::toy::{double_precision, recipes};
-use super::values::{Values, assert_close, assert_same, of_block, parameters};
+use burn_forward_testing::values::{Values, assert_close, assert_same, of_block, parameters};
 
 /// Trains `rule` for an epoch per block; returns all floats of the model after every epoch.
 fn epochs(rule: &Value, cache: bool, dropout: f64) -> Vec<Values> {
@@ -35,21 +35,23 @@ fn epochs(rule: &Value, cache: bool, dropout: f64) -> Vec<Values> {
     train(&run, &folder, Box::new(ProgressRenderer::new(Verbosity::Quiet))).unwrap();
     let after = |epoch: usize| {
         let record = ModuleRecord::load(folder.checkpoints().join(format!("model-{epoch}.bpk"))).unwrap();
-        parameters(&run.model().unwrap().load_record(record))
+        parameters(&run.model().unwrap().load_record(record)).unwrap()
     };
     (1..=2).map(after).collect()
 }
 
 /// The rules that can be trained greedily, and whether they can with a cache.
 fn rules() -> Vec<(Value, bool)> {
-    let cases = recipes().into_iter().filter(|case| case.network.0 == "conv-stack" && case.spec().greedy().is_ok());
+    let cases = recipes()
+        .into_iter()
+        .filter(|case| case.network().name() == "conv-stack" && case.spec().unwrap().greedy().is_ok());
     let rule = |name: &str, settings: &Value| {
         let mut rule = settings.clone();
         rule["name"] = json!(name);
         rule
     };
     let mut rules: Vec<(Value, bool)> =
-        cases.map(|case| (rule(&case.rule, &case.settings), case.spec().cacheable().is_ok())).collect();
+        cases.map(|case| (rule(case.rule(), case.settings()), case.spec().unwrap().cacheable().is_ok())).collect();
     rules.push((json!({"name": "forward-forward", "preset": "pezeshki"}), false));
     rules
 }

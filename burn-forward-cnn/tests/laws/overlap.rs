@@ -5,25 +5,25 @@ use burn_forward::model::LocalModel;
 use serde_json::json;
 
 use super::toy::{batch, on_all_devices, seed};
-use super::values::{Values, gradients, of_block, perturb};
+use burn_forward_testing::values::{Values, gradients, of_block, perturb};
 
 fn step(model: LocalModel, key: BatchKey, device: &burn::tensor::Device) -> Values {
     let batch = Batch { key, ..batch(16, 0, device) };
-    gradients(&model, &model.learn(&batch).grads)
+    gradients(&model, &model.learn(&batch).grads).unwrap()
 }
 
 #[test]
 fn every_border_is_open_in_one_of_two_steps() {
     for case in on_all_devices("trifecta", &json!({})) {
-        let blocks = case.model(seed()).network.len();
+        let blocks = case.model(seed()).unwrap().network.len();
         // However many batches an epoch has: with one each, steps alternate from epoch to epoch.
         for (batches, number) in [1, 2, 3].into_iter().flat_map(|batches| (0..4).map(move |number| (batches, number))) {
             let key = BatchKey::new(1 + number / batches, number % batches, batches as usize);
-            let base = step(case.model(seed()), key, &case.device);
+            let base = step(case.model(seed()).unwrap(), key, case.device());
             for k in 0..blocks - 1 {
                 let above = format!("network.blocks.{}.", k + 1);
-                let moved = perturb(case.model(seed()), |path| path.starts_with(&above));
-                let moved = step(moved, key, &case.device);
+                let moved = perturb(case.model(seed()).unwrap(), |path| path.starts_with(&above));
+                let moved = step(moved, key, case.device());
                 let reached = of_block(&base, k) != of_block(&moved, k);
                 // Even steps pair (0, 1), (2, 3) ...; odd ones (1, 2), (3, 4) ...
                 let open = (k as u64 + number).is_multiple_of(2);

@@ -4,17 +4,14 @@ use burn_forward::activation::{Activation, RowShape};
 use burn_forward::network::Partition;
 use serde_json::{Value, json};
 
-use super::toy::{Case, INPUT, batch, on_all_devices, seed};
-use super::values::{assert_close, edit, gradients, numbers, parameters};
+use super::toy::{Case, INPUT, batch, network, on_all_devices, seed};
+use burn_forward_testing::values::{assert_close, edit, gradients, numbers, parameters};
 
 /// A plain stack of one or two blocks for images of 8 x 8.
 fn on_stack(rule: &str, settings: Value, stack: Value, partition: Partition) -> Vec<Case> {
     let mut cases = on_all_devices(rule, &settings);
     cases.truncate(1);
-    for case in &mut cases {
-        case.network = ("conv-stack", stack.clone(), partition);
-    }
-    cases
+    cases.iter().map(|case| case.with_network(network("conv-stack", &stack, partition))).collect()
 }
 
 #[test]
@@ -29,16 +26,16 @@ fn peer_normalisation_raises_a_silent_channel() {
             } else {
                 "network.blocks.0.layers.0.unit.conv.bias"
             };
-            let model = edit(case.model(seed()), |path, values| {
+            let model = edit(case.model(seed()).unwrap(), |path, values| {
                 if path == shift {
                     values[0] = -100.0;
                 }
             });
-            let batch = batch(24, 0, &case.device);
+            let batch = batch(24, 0, case.device());
             let before = model.rule.activities(&model.network, &batch);
             assert_eq!(before[0].by_unit().dims()[1], 4, "{case}");
-            let gradient = gradients(&model, &model.learn(&batch).grads)[shift][0];
-            let means = &parameters(&model)["rule.heads.0.peer.mean"];
+            let gradient = gradients(&model, &model.learn(&batch).grads).unwrap()[shift][0];
+            let means = &parameters(&model).unwrap()["rule.heads.0.peer.mean"];
             assert_eq!(means.len(), 4, "{case}: a unit is a channel");
             assert!((means[0] - 0.45).abs() < 1e-6, "{case}: 0.9 of 0.5, and nothing of a silent channel: {means:?}");
             let push = means[0] - means.iter().sum::<f32>() / 4.0;
@@ -59,9 +56,9 @@ fn the_mean_activity_of_a_channel_is_that_in_front_of_the_pool() {
     let means = |pool| {
         let cases = on_stack("forward-forward", settings.clone(), network(pool), Partition::LAYER);
         let case = &cases[0];
-        let model = case.model(seed());
-        model.learn(&batch(24, 0, &case.device));
-        parameters(&model)["rule.heads.0.peer.mean"].clone()
+        let model = case.model(seed()).unwrap();
+        model.learn(&batch(24, 0, case.device()));
+        parameters(&model).unwrap()["rule.heads.0.peer.mean"].clone()
     };
     let unpooled = means(1);
     assert!(unpooled.iter().any(|m| (m - 0.45).abs() > 1e-3), "{unpooled:?}");
@@ -79,9 +76,9 @@ fn targets_are_projected_to_the_activities_in_front_of_the_pool() {
     let of_block = |stack: Value| {
         let cases = on_stack("drtp", json!({}), stack, Partition::WHOLE);
         let case = &cases[0];
-        let model = case.model(seed());
-        let batch = batch(24, 0, &case.device);
-        let all = gradients(&model, &model.learn(&batch).grads);
+        let model = case.model(seed()).unwrap();
+        let batch = batch(24, 0, case.device());
+        let all = gradients(&model, &model.learn(&batch).grads).unwrap();
         all.into_iter().filter(|(path, _)| path.starts_with("network.")).collect::<Vec<_>>()
     };
     let unpooled = of_block(stack(json!({})));
@@ -99,8 +96,8 @@ fn targets_are_projected_to_the_activities_in_front_of_the_pool() {
 #[test]
 fn a_pass_that_shows_its_units_is_the_pass_that_does_not() {
     for case in on_all_devices("mono-forward", &json!({})) {
-        let model = case.model(seed());
-        let mut x = batch(24, 0, &case.device).inputs;
+        let model = case.model(seed()).unwrap();
+        let mut x = batch(24, 0, case.device()).inputs;
         for (index, block) in model.network.blocks().iter().enumerate() {
             let trace = block.trace_with_bias(x.clone(), None);
             let plain = block.forward_with_bias(x, None);

@@ -9,7 +9,7 @@ use burn_forward_gnn::data::{GraphData, LinkConfig};
 use serde_json::json;
 
 use super::toy::{CLASSES, Case, NETWORKS, batch, cases, device, node_data, seed, toy};
-use super::values::parameters;
+use burn_forward_testing::values::parameters;
 
 /// A model after some steps of Adam.
 pub(crate) fn trained(case: &Case, data: &GraphData, seed: Seed, steps: usize, classes: usize) -> LocalModel {
@@ -68,12 +68,13 @@ fn every_optimizer_steps_every_network() {
             let mut optimizer = OptimizerConfig::new(name, 1e-2).optimizer(&case.spec().parameter_groups()).unwrap();
             let mut model = case.model(seed(), CLASSES);
             // Checks on the way that every number is finite.
-            let before = parameters(&model);
+            let before = parameters(&model).unwrap();
             for _ in 0..3 {
                 let output = model.learn(&batch);
                 model = optimizer.step(1e-2, model, output.grads);
             }
             let still: Vec<String> = parameters(&model)
+                .unwrap()
                 .into_iter()
                 .filter(|(path, now)| before[path] == *now)
                 .map(|(path, _)| path)

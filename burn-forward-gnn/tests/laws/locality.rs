@@ -6,10 +6,10 @@ use burn_forward::model::LocalModel;
 use burn_forward::tape::Tape;
 
 use super::toy::{CLASSES, Case, batch, cases, node_data, seed};
-use super::values::{Values, edit, gradients, of_block};
+use burn_forward_testing::values::{Values, edit, gradients, of_block};
 
 fn learned(model: &LocalModel, batch: &Batch) -> Values {
-    gradients(model, &model.learn(batch).grads)
+    gradients(model, &model.learn(batch).grads).unwrap()
 }
 
 #[test]
@@ -48,7 +48,8 @@ fn a_block_that_makes_only_the_rows_that_are_read_learns_the_same() {
             for (i, below) in model.network.blocks()[..index].iter().enumerate() {
                 model.rule.advance(i, below, &mut pass);
             }
-            let learned = |pass| of_block(&gradients(&model, &model.learn_block(index, pass, batch.key).grads), index);
+            let learned =
+                |pass| of_block(&gradients(&model, &model.learn_block(index, pass, batch.key).grads).unwrap(), index);
             let mut reading = pass.clone();
             for stream in &mut reading.streams {
                 let read = model.rule.read_rows(stream);
@@ -95,7 +96,7 @@ fn a_local_gradient_is_the_slope_of_the_blocks_own_loss() {
             let total = |m: &LocalModel| {
                 learn(m).records().iter().map(|r| r.score.loss.clone().into_scalar::<f64>()).sum::<f64>()
             };
-            let found = gradients(&model, learn(&model).gradients());
+            let found = gradients(&model, learn(&model).gradients()).unwrap();
             for (path, gradient) in of_block(&found, index) {
                 let mut entries: Vec<usize> = (0..gradient.len()).collect();
                 entries.sort_by(|a, b| gradient[*b].abs().total_cmp(&gradient[*a].abs()));

@@ -4,7 +4,7 @@ use burn_forward::data::DataSplit;
 use burn_forward_gnn::data::{GraphData, LinkConfig};
 
 use super::toy::{CLASSES, batch, cases, node_data, seed, toy};
-use super::values::wrong_readouts;
+use burn_forward_testing::laws::readouts::wrong_readouts;
 
 #[test]
 fn readouts_of_one_name_are_made_of_blocks_in_one_way() {
@@ -14,7 +14,7 @@ fn readouts_of_one_name_are_made_of_blocks_in_one_way() {
     for case in cases() {
         for (data, classes) in [(&nodes, CLASSES), (&pairs, 2)] {
             let scores = case.model(seed(), classes).scores(batch(data, DataSplit::Train).inputs);
-            wrong.extend(wrong_readouts(&scores, &format!("{case}, {classes} classes")));
+            wrong.extend(wrong_readouts(&scores).iter().map(|wrong| format!("{case}, {classes} classes: {wrong}")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -9,7 +9,7 @@ use burn_forward_gnn::graph::Sampler;
 use serde_json::json;
 
 use super::toy::{FEATURES, batch, device, node_data, registry, seed, split, toy};
-use super::values::numbers;
+use burn_forward_testing::values::numbers;
 
 #[test]
 fn sampling_whole_neighbourhoods_gives_the_full_batchs_scores() {

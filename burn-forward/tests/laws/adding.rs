@@ -12,7 +12,7 @@ use burn_forward::tape::{Labels, Score, Tape};
 use burn_forward::{Local, ProjectedCrossEntropy};
 
 use super::toy::{devices, seed};
-use super::values::{assert_close, numbers};
+use burn_forward_testing::values::{assert_close, numbers};
 
 const WIDTH: usize = 6;
 
@@ -93,7 +93,7 @@ fn a_layer_used_twice_has_the_gradient_of_the_sum() {
         let sum = loss(first, &heads[0]) + loss(second, &heads[1]);
         let expected = of_linear(&GradientsParams::from_grads(sum.backward(), &layer), &layer.linear);
         for tape in [learned, absorbed] {
-            assert_close(&of_linear(tape.gradients(), &layer.linear), &expected, 1e-6, name);
+            assert_close(&of_linear(tape.gradients(), &layer.linear), &expected, 1e-6, &name);
             assert_eq!(tape.gradients().len(), 6, "{name}: weights and biases of a layer and of two heads");
         }
     }
@@ -114,9 +114,9 @@ fn a_layer_learns_from_positive_and_then_from_negative_samples() {
         let sum = loss(x, Sign::Positive) + loss(y, Sign::Negative);
         let expected = GradientsParams::from_grads(sum.backward(), &layer);
         let linear = &layer.block.linear;
-        assert_close(&of_linear(tape.gradients(), linear), &of_linear(&expected, linear), 1e-6, name);
+        assert_close(&of_linear(tape.gradients(), linear), &of_linear(&expected, linear), 1e-6, &name);
         let of_scale = |g: &GradientsParams| numbers(g.get::<1>(layer.loss.scale.id).unwrap());
-        assert_close(&of_scale(tape.gradients()), &of_scale(&expected), 1e-6, name);
+        assert_close(&of_scale(tape.gradients()), &of_scale(&expected), 1e-6, &name);
         assert_eq!(tape.records().len(), 2, "{name}");
     }
 }
@@ -145,6 +145,6 @@ fn every_way_onto_the_tape_adds() {
         }
         let got = tape.gradients().get::<2>(linear.weight.id).unwrap();
         assert!(!got.device().is_autodiff(), "{name}");
-        assert_close(&numbers(got), &expected, 1e-6, name);
+        assert_close(&numbers(got), &expected, 1e-6, &name);
     }
 }

@@ -1,7 +1,6 @@
 //! Different programs with one meaning give one result.
 
 use burn::tensor::Tensor;
-use burn::train::TrainStep;
 use burn_forward::ProjectedCrossEntropy;
 use burn_forward::activation::Activation;
 use burn_forward::block::Block;
@@ -12,8 +11,8 @@ use burn_forward::pieces::activation_fn::ActivationFn;
 use burn_forward::tape::{Labels, Tape};
 use serde_json::json;
 
-use super::toy::{CLASSES, INPUT, batch, cases, devices, mlp, on_all_devices, seed};
-use super::values::{assert_close, assert_same, edit, features, gradients, parameters, same_bits};
+use super::toy::{CLASSES, INPUT, batch, devices, mlp, model_of, on_all_devices, seed};
+use burn_forward_testing::values::{assert_close, assert_same, edit, features, gradients, parameters, same_bits};
 
 const ACTIVATIONS: [ActivationFn; 4] =
     [ActivationFn::Relu, ActivationFn::LeakyRelu, ActivationFn::Gelu, ActivationFn::Tanh];
@@ -24,10 +23,10 @@ fn mono_forward_with_one_hidden_layer_is_back_propagation() {
     for (mono, backprop) in mono.iter().zip(on_all_devices("backprop", &json!({"bias": false}))) {
         for activation in ACTIVATIONS {
             let net = MlpConfig { activation, ..mlp(&[10]) };
-            let batch = batch(24, 0, &mono.device);
-            let step = |model: LocalModel| gradients(&model, &model.learn(&batch).grads);
-            let a = step(mono.model_of(&net, Partition::LAYER, seed()));
-            let b = step(backprop.model_of(&net, Partition::LAYER, seed()));
+            let batch = batch(24, 0, mono.device());
+            let step = |model: LocalModel| gradients(&model, &model.learn(&batch).grads).unwrap();
+            let a = step(model_of(mono, &net, Partition::LAYER, seed()));
+            let b = step(model_of(&backprop, &net, Partition::LAYER, seed()));
             assert_same(&a, &b, &format!("{mono} {activation:?}"));
         }
     }
@@ -40,18 +39,18 @@ fn direct_feedback_through_the_transposed_output_layer_is_back_propagation() {
     for (dfa, backprop) in dfa.iter().zip(on_all_devices("backprop", &json!({}))) {
         for (activation, widths) in ACTIVATIONS.into_iter().flat_map(|a| [(a, vec![10]), (a, vec![10, 9, 8])]) {
             let net = MlpConfig { activation, ..mlp(&widths) };
-            let batch = batch(24, 0, &dfa.device);
-            let model = dfa.model_of(&net, Partition::WHOLE, seed());
-            let output = parameters(&model)["rule.output.projection.weight"].clone();
+            let batch = batch(24, 0, dfa.device());
+            let model = model_of(dfa, &net, Partition::WHOLE, seed());
+            let output = parameters(&model).unwrap()["rule.output.projection.weight"].clone();
             let width = output.len() / CLASSES;
             let model = edit(model, |path, values| {
                 if path == "rule.feedback.0.feedback" {
                     values.iter_mut().enumerate().for_each(|(i, b)| *b = output[i % width * CLASSES + i / width]);
                 }
             });
-            let a = gradients(&model, &model.learn(&batch).grads);
-            let model = backprop.model_of(&net, Partition::WHOLE, seed());
-            let b = gradients(&model, &model.learn(&batch).grads);
+            let a = gradients(&model, &model.learn(&batch).grads).unwrap();
+            let model = model_of(&backprop, &net, Partition::WHOLE, seed());
+            let b = gradients(&model, &model.learn(&batch).grads).unwrap();
             assert_eq!(a.len(), b.len(), "{dfa}");
             for (path, gradient) in a {
                 let there = path.replace("rule.output.", "rule.heads.0.");
@@ -86,30 +85,15 @@ fn one_backward_on_the_sum_of_detached_losses_is_one_backward_per_block() {
         together.backward_pair(&sum.unwrap(), &network, &heads);
 
         // The rule only serves to read the network's gradients by path.
-        let rule = on_all_devices("backprop", &json!({}))[0].model(seed()).rule;
+        let rule = on_all_devices("backprop", &json!({}))[0].model(seed()).unwrap().rule;
         let model = LocalModel::new(network, rule, seed());
         for (k, head) in heads.iter().enumerate() {
             let id = head.projection.weight.id;
             let a = sequential.gradients().get::<2>(id).unwrap().into_data();
             assert_eq!(a, together.gradients().get::<2>(id).unwrap().into_data(), "{name}: head {k}");
         }
-        let read = |tape: &Tape| super::values::network_gradients(&model, tape.gradients());
-        assert_same(&read(&sequential), &read(&together), name);
-    }
-}
-
-#[test]
-fn burn_train_sees_the_step_that_the_tape_recorded() {
-    for case in cases() {
-        let batch = batch(24, 0, &case.device);
-        let model = case.model(seed());
-        let output = TrainStep::step(&model, batch.clone());
-        let trained = gradients(&model, &output.grads);
-
-        let model = case.model(seed());
-        let mut tape = Tape::new(());
-        model.rule.step(&model.network, &batch, model.context(&batch), &mut tape);
-        assert_same(&trained, &gradients(&model, tape.gradients()), &case.to_string());
+        let read = |tape: &Tape| burn_forward_testing::values::gradients_among(&model, tape.gradients()).unwrap();
+        assert_same(&read(&sequential), &read(&together), &name);
     }
 }
 

@@ -11,8 +11,8 @@ use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::tape::Tape;
 use serde_json::{Value, json};
 
-use super::toy::{CLASSES, INPUT, batch, devices, mlp, on_all_devices, seed};
-use super::values::{assert_close, features, numbers};
+use super::toy::{CLASSES, INPUT, batch, devices, mlp, model_of, on_all_devices, seed};
+use burn_forward_testing::values::{assert_close, features, numbers};
 
 const NORMALISERS: [Normalisation; 4] =
     [Normalisation::None, Normalisation::Rms, Normalisation::L2, Normalisation::LayerNorm];
@@ -106,12 +106,12 @@ fn the_energy_of_a_label_is_the_goodness_of_a_pass_with_it() {
             for case in on_all_devices("forward-forward", &settings) {
                 for normalisation in [Normalisation::Rms, Normalisation::L2, Normalisation::LayerNorm] {
                     let net = MlpConfig { normalisation, ..mlp(&[20, 19, 18]) };
-                    let model = case.model_of(&net, Partition::LAYER, seed());
-                    let batch = batch(7, 0, &case.device);
+                    let model = model_of(&case, &net, Partition::LAYER, seed());
+                    let batch = batch(7, 0, case.device());
                     let scores = model.scores(batch.inputs.clone());
                     for c in 0..CLASSES {
                         let mut labelled = batch.clone();
-                        labelled.targets = Tensor::<1, Int>::full([7], c as i32, &case.device);
+                        labelled.targets = Tensor::<1, Int>::full([7], c as i32, case.device());
                         let passes = model.rule.activities(&model.network, &labelled);
                         let blocks: Vec<Vec<f32>> = passes.iter().map(|h| numbers(goodness.of(h.features()))).collect();
                         let what = format!("{case} {normalisation:?}, label {c}");
@@ -133,9 +133,11 @@ fn negatives_are_never_the_label() {
     for negatives in ["wrong", "hard"] {
         for case in on_all_devices("forward-forward", &json!({"negatives": negatives})) {
             // A head that is sure of the right class is the hardest test of sampling around it.
-            let model = super::values::perturb(case.model(seed()), |path| path.starts_with("rule.softmax"));
+            let model = burn_forward_testing::values::perturb(case.model(seed()).unwrap(), |path| {
+                path.starts_with("rule.softmax")
+            });
             for index in 0..20 {
-                let batch = batch(50, index, &case.device);
+                let batch = batch(50, index, case.device());
                 let context = model.context(&batch);
                 let pass = model.rule.begin(&model.network, &batch, context, &mut Tape::new(()));
                 let labels = numbers(batch.targets.float());
@@ -153,8 +155,8 @@ fn negatives_are_never_the_label() {
 #[test]
 fn the_two_streams_differ_in_the_label_alone() {
     for case in on_all_devices("forward-forward", &json!({})) {
-        let batch = batch(24, 0, &case.device);
-        let model = case.model(seed());
+        let batch = batch(24, 0, case.device());
+        let model = case.model(seed()).unwrap();
         let pass = model.rule.begin(&model.network, &batch, model.context(&batch), &mut Tape::new(()));
         let image = features(&batch.inputs);
         for (stream, labels) in pass.streams.iter().zip([batch.targets.clone(), pass.negatives.clone().unwrap()]) {

@@ -27,13 +27,13 @@ use burn_forward::rules::{
 use burn_forward::tape::{Labels, Score, Tape};
 use burn_forward::{CrossEntropy, Local, ProjectedCrossEntropy, erased_module};
 
+use burn_forward_testing::panics::panic_of;
+
 use super::toy::{INPUT, batch, devices, mlp, seed};
 
 /// The message of a panic.
 fn refusal<T>(operation: impl FnOnce() -> T) -> Option<String> {
-    let payload = catch_unwind(AssertUnwindSafe(operation)).err()?;
-    let text = payload.downcast_ref::<String>().cloned();
-    Some(text.or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_string())).unwrap_or_default())
+    panic_of(|| drop(operation()))
 }
 
 fn matrix(shape: [usize; 2], device: &Device) -> Tensor<2> {

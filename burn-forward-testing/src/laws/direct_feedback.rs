@@ -1,0 +1,54 @@
+//! Direct feedback, under the rules `dfa` and `drtp` of burn-forward.
+
+use burn::tensor::Tensor;
+use burn_forward::activation::Activation;
+use burn_forward::block::Block;
+use burn_forward::model::LocalModel;
+use burn_forward::tape::Tape;
+use serde_json::json;
+
+use super::finite_difference::wrong_slopes;
+use crate::values::{edit, gradients, of_block, parameters};
+use crate::verdict::{Broken, Kept, Verdict, concerns, ensure, nothing};
+use crate::walk::{copy, walk_with};
+use crate::{Case, seed};
+
+/// A block of `dfa` learns from `<h, sg(E B)>/B`, with the error `E` and the feedback `B` of the pass taken as given.
+pub fn the_signal_is_taken_as_given(case: &Case) -> Verdict {
+    concerns!(case.rule() == "dfa" && case.settings() == &json!({}));
+    let mut wrong = Vec::new();
+    walk_with(&case.model(seed())?, &case.batch(0), |model, index, pass| {
+        let missing = || Broken(format!("block {index} has no feedback, or the pass no error"));
+        let feedback = parameters(model)?.remove(&format!("rule.feedback.{index}.feedback")).ok_or_else(missing)?;
+        let error = pass.error.clone().ok_or_else(missing)?;
+        let [rows, classes] = error.dims();
+        let width = feedback.len() / classes;
+        let feedback = Tensor::<1>::from_floats(feedback.as_slice(), &error.device()).reshape([classes, width]);
+        let signal = error.matmul(feedback);
+        let loss = |model: &LocalModel| {
+            let h = model.network.blocks()[index].forward(pass.streams[0].clone()).features().without_autodiff();
+            (h * signal.clone()).sum().into_scalar::<f64>() / rows as f64
+        };
+        let mut tape = Tape::new(());
+        model.rule.learn_block(index, &model.network.blocks()[index], &mut copy(pass, model, index), &mut tape);
+        let gradients = of_block(&gradients(model, tape.gradients())?, index);
+        wrong.extend(wrong_slopes(case, model, &gradients, loss));
+        Ok(())
+    })?;
+    nothing(wrong)
+}
+
+/// Where the feedback is zero, the network learns nothing and the output layer goes on learning.
+pub fn zero_feedback_teaches_hidden_blocks_nothing(case: &Case) -> Verdict {
+    concerns!(["dfa", "drtp"].contains(&case.rule()));
+    let model = edit(case.model(seed())?, |path, values| {
+        if path.starts_with("rule.feedback.") {
+            values.fill(0.0);
+        }
+    });
+    for (path, gradient) in gradients(&model, &model.learn(&case.batch(0)).grads)? {
+        let zero = gradient.iter().all(|g| *g == 0.0);
+        ensure!(zero == path.starts_with("network."), "the gradient of {path} is {gradient:?}");
+    }
+    Ok(Kept::Tried)
+}

@@ -1,0 +1,38 @@
+//! Data at the edge of what classification is.
+
+use burn::module::Module;
+use burn_forward::activation::AnyActivation;
+
+use crate::data::Extreme;
+use crate::values::{numbers, parameters};
+use crate::verdict::{Broken, Verdict, ensure, nothing};
+use crate::{Case, seed};
+
+/// One class, two, a class without samples, one sample, samples that are all the same: a rule trains with finite numbers. Of one
+/// class alone it may say, before training, that it needs `>= 2`.
+pub fn every_rule_trains_on_extreme_data_or_refuses_it(case: &Case) -> Verdict {
+    let mut wrong = Vec::new();
+    for extreme in case.data().extremes() {
+        let result = match case.model_for(extreme.classes, seed()) {
+            Err(refused) if extreme.classes == 1 && refused.0.contains(">= 2") => continue,
+            Err(refused) => Err(refused),
+            Ok(_) => trains(case, &extreme),
+        };
+        wrong.extend(result.err().map(|e| format!("{}: {e}", extreme.name)));
+    }
+    nothing(wrong)
+}
+
+fn trains(case: &Case, extreme: &Extreme) -> Result<(), Broken> {
+    let batch = |index| (extreme.batch)(case.data(), index, case.device());
+    let model = case.model_for(extreme.classes, seed())?;
+    // Every gradient and every parameter on the way has to be finite.
+    let model = case.train(model, (0..3).map(batch), |model| parameters(model).map(|_| ()))?;
+    let unseen = batch(Extreme::UNSEEN);
+    let rows = unseen.targets.dims()[0];
+    let inputs: AnyActivation = unseen.inputs.without_autodiff();
+    let scores = numbers(model.valid().scores(inputs).primary());
+    ensure!(scores.len() == rows * extreme.classes, "{} scores of {rows} rows", scores.len());
+    ensure!(scores.iter().all(|s| s.is_finite()), "scores {scores:?}");
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Training on toy data works, with the optimiser that a config would build.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::train::ItemLazy;
+use burn_forward::activation::AnyActivation;
+use burn_forward::data::Batch;
+use burn_forward::model::LocalModel;
+use burn_forward::pieces::pair_loss::cross_entropy;
+use burn_forward::tape::Tape;
+
+use super::state::reloaded;
+use crate::values::edit;
+use crate::verdict::{Broken, Kept, Verdict, ensure};
+use crate::{Case, seed};
+
+/// The batch's mean block loss; where blocks have neither a readout nor a goodness, their loss is an inner product that
+/// means nothing by itself, and it is the cross-entropy of the output that has to fall.
+fn loss(case: &Case, model: &LocalModel, batch: &Batch) -> Result<f64, Broken> {
+    // A copy by way of the record: a clone would share running statistics.
+    let model = reloaded(case.model(seed())?, model)?;
+    let mut tape = Tape::new(());
+    model.rule.step(&model.network, batch, model.context(batch), &mut tape);
+    let records = tape.records();
+    if records.iter().all(|r| r.score.logits.is_none() && r.score.goodness_positive.is_none()) {
+        let scores = model.scores(batch.inputs.clone());
+        return Ok(cross_entropy(scores.primary(), batch.targets.clone()).into_scalar::<f64>());
+    }
+    Ok(records.iter().map(|r| r.score.loss.clone().into_scalar::<f64>()).sum::<f64>() / records.len() as f64)
+}
+
+fn accuracy(scores: Tensor<2>, batch: &Batch) -> f64 {
+    let [rows, _] = scores.dims();
+    scores.argmax(1).reshape([rows]).equal(batch.targets.clone()).float().mean().into_scalar::<f64>()
+}
+
+/// After some dozen steps of Adam the loss on samples that were not trained on is a tenth lower, and 6 in 10 are classified.
+pub fn the_loss_falls_and_the_accuracy_rises(case: &Case) -> Verdict {
+    let (steps, rows) = case.learning_steps();
+    let unseen = case.data().unseen(200, case.device());
+    let model = case.model(seed())?;
+    let before = loss(case, &model, &unseen)?;
+    let model = case.train(model, (0..steps as u64).map(|step| case.batch_of(rows, step)), |_| Ok(()))?;
+    let after = loss(case, &model, &unseen)?;
+    let inputs: AnyActivation = unseen.inputs.clone().without_autodiff();
+    let plain = Batch { targets: unseen.targets.clone().without_autodiff(), ..unseen };
+    let accuracy = accuracy(model.valid().scores(inputs).primary(), &plain);
+    // Not "too high": a loss that is no number is neither too high nor low enough.
+    let learned = after <= 0.9 * before && accuracy >= 0.6;
+    ensure!(learned, "loss {before:.3} before, {after:.3} after {steps} steps, accuracy {accuracy:.3}");
+    Ok(Kept::Tried)
+}
+
+/// Weights that are no numbers show in a loss, and stop nothing before: a run sees that it has diverged.
+pub fn what_is_no_number_shows_in_a_loss_and_stops_nothing_before(case: &Case) -> Verdict {
+    for broken in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let model = edit(case.model(seed())?, |path, values| {
+            if path.starts_with("network.blocks.0.") {
+                values.fill(broken);
+            }
+        });
+        let output = model.learn(&case.batch_of(16, 0));
+        let item = output.item.sync().map_err(|e| Broken(format!("with weights of {broken}: {e:?}")))?;
+        let losses: Vec<f64> = item.numbers().blocks.iter().filter_map(|(_, numbers)| numbers.loss).collect();
+        // Of infinite weights tanh makes finite activities, and rightly so.
+        let shows = losses.iter().any(|loss| !loss.is_finite());
+        ensure!(shows || broken.is_infinite(), "with weights of {broken}: losses {losses:?}");
+    }
+    Ok(Kept::Tried)
+}

@@ -1,0 +1,202 @@
+//! Locality: what a block learns is a function of the block, its own loss, and what enters it.
+//!
+//! This is what a local rule promises, and what its memory rests on: a block that nothing above reaches can be thrown away as
+//! soon as it has learned.
+
+use burn::tensor::{Int, Tensor};
+use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::model::LocalModel;
+use burn_forward::rules::Pass;
+use burn_forward::tape::Tape;
+
+use crate::values::{Values, block_of, features, gradients, of_block, parameters, perturb, same, same_bits};
+use crate::verdict::{Broken, Kept, Verdict, concerns, ensure};
+use crate::walk::{copy, walk, walk_with};
+use crate::{Case, seed};
+
+/// Whether a path is of a block's own loss: its head, its feedback matrix.
+fn is_loss_of(path: &str, block: usize) -> bool {
+    path.starts_with("rule.") && block_of(path) == Some(block)
+}
+
+/// The gradients of a step.
+fn step(model: &LocalModel, case: &Case) -> Result<Values, Broken> {
+    gradients(model, &model.learn(&case.batch(0)).grads)
+}
+
+/// A step of a local rule is its blocks' learning, one after the other: nothing else adds to a gradient.
+pub fn a_step_of_a_local_rule_is_its_blocks_one_after_the_other(case: &Case) -> Verdict {
+    concerns!(case.is_local()?);
+    let whole = step(&case.model(seed())?, case)?;
+    same(&whole, &walk(&case.model(seed())?, &case.batch(0))?.gradients())?;
+    Ok(Kept::Tried)
+}
+
+/// The step that burn-train takes leaves the gradients that the rule put on its tape.
+pub fn burn_train_sees_the_step_that_the_tape_recorded(case: &Case) -> Verdict {
+    let (batch, model) = (case.batch(0), case.model(seed())?);
+    let trained = gradients(&model, &burn::train::TrainStep::step(&model, batch.clone()).grads)?;
+    let model = case.model(seed())?;
+    let mut tape = Tape::new(());
+    model.rule.step(&model.network, &batch, model.context(&batch), &mut tape);
+    same(&trained, &gradients(&model, tape.gradients())?)?;
+    Ok(Kept::Tried)
+}
+
+/// While a block learns, gradients come of that block and of what the rule has for it, and of nothing else. What belongs to
+/// the rule as a whole (an output layer) learns with the last block, or where the rule runs the whole network.
+pub fn a_block_puts_gradients_of_itself_and_its_head_on_the_tape_and_no_others(case: &Case) -> Verdict {
+    concerns!(case.is_local()?);
+    let walk = walk(&case.model(seed())?, &case.batch(0))?;
+    let last = walk.blocks() - 1;
+    for (index, taped) in walk.taped.iter().enumerate() {
+        for path in taped.keys() {
+            let allowed = match block_of(path) {
+                Some(block) => block == index,
+                None => index >= last,
+            };
+            ensure!(allowed, "the pass of block {index} left a gradient of {path}");
+        }
+        let learns = taped.keys().any(|path| path.starts_with("network."));
+        ensure!(index > last || learns, "block {index} has no gradient");
+    }
+    Ok(Kept::Tried)
+}
+
+/// Another head of one block changes what no other block learns. A head may take part in the forward pass (a label added to a
+/// pre-activation): then blocks above are given something else, and so are all where the prediction makes the teaching
+/// signal.
+pub fn another_head_of_one_block_changes_no_other_blocks_gradients(case: &Case) -> Verdict {
+    concerns!(case.is_local()?);
+    let batch = case.batch(0);
+    let base = walk(&case.model(seed())?, &batch)?;
+    for k in 0..base.blocks() {
+        let moved = walk(&perturb(case.model(seed())?, |path| is_loss_of(path, k)), &batch)?;
+        for j in (0..base.blocks()).filter(|j| *j != k) {
+            let same_input = same_bits(&base.entering[j], &moved.entering[j]);
+            ensure!(same_input || j > k || base.reads_network, "head {k} reaches down to block {j}");
+            if same_input {
+                same(&of_block(&base.taped[j], j), &of_block(&moved.taped[j], j))
+                    .map_err(|e| e.at(format!("head {k} changed, block {j}")))?;
+            }
+        }
+    }
+    Ok(Kept::Tried)
+}
+
+/// A block that is taught something false learns something false, and no other block does.
+pub fn another_teaching_signal_to_one_block_changes_no_other_blocks_gradients(case: &Case) -> Verdict {
+    concerns!(case.is_local()?);
+    let batch = case.batch(0);
+    let base = walk(&case.model(seed())?, &batch)?;
+    for k in 0..base.blocks() {
+        let model = case.model(seed())?;
+        let mut tape = Tape::new(());
+        let mut pass = model.rule.begin(&model.network, &batch, model.context(&batch), &mut tape);
+        for (index, block) in model.network.blocks().iter().enumerate() {
+            if index == k {
+                // The block learns from a false signal, and what it made of its true input goes on.
+                let mut false_pass = falsified(copy(&pass, &model, index), case.classes());
+                model.rule.learn_block(index, block, &mut false_pass, &mut tape);
+                model.rule.advance(index, block, &mut pass);
+            } else {
+                model.rule.learn_block(index, block, &mut pass, &mut tape);
+            }
+        }
+        let moved = gradients(&model, tape.gradients())?;
+        for (j, taped) in base.taped.iter().enumerate().take(base.blocks()) {
+            let (a, b) = (of_block(taped, j), of_block(&moved, j));
+            if j == k {
+                ensure!(a != b, "block {k} does not care about its teaching signal");
+            } else {
+                same(&a, &b).map_err(|e| e.at(format!("signal of block {k} changed, block {j}")))?;
+            }
+        }
+    }
+    Ok(Kept::Tried)
+}
+
+fn next_class(labels: Tensor<1, Int>, classes: usize) -> Tensor<1, Int> {
+    (labels + 1).remainder_scalar(classes as i32)
+}
+
+/// The pass with everything that teaches turned round.
+fn falsified(mut pass: Pass, classes: usize) -> Pass {
+    pass.labels = next_class(pass.labels, classes);
+    pass.negatives = pass.negatives.map(|labels| next_class(labels, classes));
+    pass.error = pass.error.map(|e| e.neg());
+    // Streams of one shape are samples of two kinds; others are not each other's counterpart.
+    let shape = |stream: &AnyActivation| match stream {
+        AnyActivation::Maps(maps) => maps.dims()[1..].to_vec(),
+        other => other.features().dims()[1..].to_vec(),
+    };
+    if pass.streams.windows(2).all(|pair| shape(&pair[0]) == shape(&pair[1])) {
+        pass.streams.reverse();
+    }
+    pass
+}
+
+/// What a block learns does not depend on the blocks above it.
+pub fn blocks_above_have_no_say(case: &Case) -> Verdict {
+    concerns!(case.is_local()?);
+    let batch = case.batch(0);
+    let base = walk(&case.model(seed())?, &batch)?;
+    for k in 0..base.blocks() {
+        let above = |path: &str| path.starts_with("network.") && block_of(path).is_some_and(|j| j > k);
+        let moved = walk(&perturb(case.model(seed())?, above), &batch)?;
+        for j in 0..=k {
+            let same_input = same_bits(&base.entering[j], &moved.entering[j]);
+            ensure!(same_input || base.reads_network, "blocks above {k} reach down to block {j}");
+            if same_input {
+                same(&of_block(&base.taped[j], j), &of_block(&moved.taped[j], j))
+                    .map_err(|e| e.at(format!("blocks above {k} changed, block {j}")))?;
+            }
+        }
+    }
+    Ok(Kept::Tried)
+}
+
+/// A block that learns hands on what a block that only runs hands on.
+pub fn learning_moves_a_pass_on_as_advancing_does(case: &Case) -> Verdict {
+    concerns!(case.is_local()?);
+    let mut expected: Option<Vec<f32>> = None;
+    walk_with(&case.model(seed())?, &case.batch(0), |model, index, pass| {
+        let streams: Vec<f32> = pass.streams.iter().flat_map(features).collect();
+        let as_expected = expected.as_ref().is_none_or(|expected| same_bits(expected, &streams));
+        ensure!(as_expected, "block {} hands on something else when it learns", index.saturating_sub(1));
+        let mut pass = copy(pass, model, index);
+        model.rule.advance(index, &model.network.blocks()[index], &mut pass);
+        expected = Some(pass.streams.iter().flat_map(features).collect());
+        Ok(())
+    })?;
+    Ok(Kept::Tried)
+}
+
+/// A rule that says that it is not local has losses that reach the blocks below.
+pub fn a_rule_that_says_it_is_not_local_is_not(case: &Case) -> Verdict {
+    concerns!(!case.is_local()?);
+    let base = step(&case.model(seed())?, case)?;
+    let paths = parameters(&case.model(seed())?)?;
+    let of_loss = |k: usize| paths.keys().any(|path| is_loss_of(path, k));
+    for k in (1..case.model(seed())?.network.len()).filter(|k| of_loss(*k)) {
+        let moved = step(&perturb(case.model(seed())?, |path| is_loss_of(path, k)), case)?;
+        for j in 0..k {
+            ensure!(of_block(&base, j) != of_block(&moved, j), "head {k} does not reach block {j}");
+        }
+    }
+    Ok(Kept::Tried)
+}
+
+/// The first block of a greedy schedule, which learns alone, begins as it does when all blocks learn.
+pub fn greedy_and_simultaneous_learning_start_alike(case: &Case) -> Verdict {
+    let spec = case.spec()?;
+    concerns!(spec.is_local() && spec.greedy().is_ok());
+    let batch = case.batch(0);
+    let all = step(&case.model(seed())?, case)?;
+    // What a greedy schedule does first: a network of one block, its prefix.
+    let model = case.model(seed())?.prefix(1);
+    let pass = model.rule.begin(&model.network, &batch, model.context(&batch), &mut Tape::new(()));
+    let first = gradients(&model, &model.learn_block(0, pass, batch.key).grads)?;
+    same(&of_block(&all, 0), &of_block(&first, 0))?;
+    Ok(Kept::Tried)
+}

@@ -1,0 +1,81 @@
+//! What a rule has for one block alone [belongs](burn_forward::parameters::Owner) to that block.
+//!
+//! Learning rates per block, counts of parameters per block and the laws of locality all ask which block a parameter belongs
+//! to. A rule whose heads are not in a list, or a list whose entries are not one per block, would be passed over in silence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn_forward::parameters::Owner;
+
+use crate::values::{of_block, perturb, same_bits};
+use crate::verdict::{Kept, Verdict, concerns, ensure};
+use crate::walk::walk;
+use crate::{Case, seed};
+
+/// A parameter that learns with one block alone, and is read by no other, belongs to that block. With the last block an output
+/// layer learns too, which belongs to the rule.
+pub fn what_learns_with_one_block_belongs_to_it(case: &Case) -> Verdict {
+    concerns!(case.is_local()?);
+    let walk = walk(&case.model(seed())?, &case.batch(0))?;
+    let last = walk.blocks() - 1;
+    let mut learned_with: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for (index, taped) in walk.taped.iter().enumerate() {
+        taped.keys().for_each(|path| {
+            learned_with.entry(path).or_default().insert(index);
+        });
+    }
+    for (path, blocks) in learned_with {
+        let blocks: Vec<usize> = blocks.into_iter().collect();
+        let owner = Owner::of(path);
+        if let (&[block], Some(owner)) = (blocks.as_slice(), owner) {
+            let of_rule = owner == Owner::Rule && block >= last;
+            ensure!(
+                owner == Owner::Block(block) || of_rule,
+                "{path} learns with block {block} alone and belongs to {owner:?}; needed: entry {block} of a list in the rule"
+            );
+        } else {
+            ensure!(owner == Some(Owner::Rule), "{path} learns with blocks {blocks:?} and belongs to {owner:?}");
+        }
+    }
+    Ok(Kept::Tried)
+}
+
+/// A parameter of the rule as a whole that has no gradient (a fixed matrix) and that one block below the last alone learns by
+/// would have to be that block's.
+pub fn what_teaches_one_block_belongs_to_it(case: &Case) -> Verdict {
+    concerns!(case.is_local()?);
+    let batch = case.batch(0);
+    let base = walk(&case.model(seed())?, &batch)?;
+    let shared = |path: &str| Owner::of(path) == Some(Owner::Rule) && !path.contains(".running_");
+    let learned = base.gradients();
+    let fixed: Vec<String> = crate::values::parameters(&case.model(seed())?)?
+        .into_keys()
+        .filter(|path| shared(path) && !learned.contains_key(path))
+        .collect();
+    for path in fixed {
+        let moved = walk(&perturb(case.model(seed())?, |p| p == path), &batch)?;
+        let taught: Vec<usize> = (0..base.blocks())
+            .filter(|k| same_bits(&base.entering[*k], &moved.entering[*k]))
+            .filter(|k| of_block(&base.taped[*k], *k) != of_block(&moved.taped[*k], *k))
+            .collect();
+        let alone = taught.len() == 1 && taught[0] + 1 < base.blocks();
+        ensure!(
+            !alone,
+            "{path} teaches block {taught:?} alone and belongs to the rule; needed: an entry of a list in the rule"
+        );
+    }
+    Ok(Kept::Tried)
+}
+
+/// A list of a rule has no entry beyond the blocks: such a list is not one of blocks, and its entries would be counted for
+/// blocks that they have nothing to do with.
+pub fn nothing_belongs_to_a_block_that_is_not_there(case: &Case) -> Verdict {
+    let model = case.model(seed())?;
+    let blocks = model.network.len();
+    for path in crate::values::parameters(&model)?.keys() {
+        let owner = Owner::of(path);
+        let there = owner.is_some_and(|owner| owner.block().is_none_or(|block| block < blocks));
+        ensure!(there, "{path} belongs to {owner:?} of a model of {blocks} blocks");
+    }
+    Ok(Kept::Tried)
+}

@@ -1,0 +1,61 @@
+//! Label smoothing: every block's loss is the expected one when the label is replaced, with the given probability, by one drawn
+//! uniformly from all classes.
+
+use burn::tensor::{Int, Tensor};
+use burn_forward::data::Batch;
+use burn_forward::model::LocalModel;
+use burn_forward::tape::Tape;
+
+use crate::values::{numbers, with_opinions};
+use crate::verdict::{Broken, Kept, Verdict, nothing};
+use crate::{Case, seed};
+
+/// The smoothing that is tried.
+pub const SMOOTHING: f64 = 0.3;
+
+/// A model whose labels are smoothed, and whose heads have opinions; `None` where the rule takes no smoothing.
+///
+/// # Errors
+/// If the rule cannot train the network.
+pub fn smoothed(case: &Case, smoothing: f64) -> Result<Option<LocalModel>, Broken> {
+    let mut model = with_opinions(case.model(seed())?);
+    Ok(model.rule.set_label_smoothing(smoothing).then_some(model))
+}
+
+/// Loss and class scores of every block in a step.
+pub fn losses_and_scores(model: &LocalModel, batch: &Batch) -> Vec<(f64, Vec<f32>)> {
+    let mut tape = Tape::new(());
+    model.rule.step(&model.network, batch, model.context(batch), &mut tape);
+    let scores = |logits: Option<Tensor<2>>| logits.map(numbers).unwrap_or_default();
+    tape.records().iter().map(|r| (r.score.loss.clone().into_scalar::<f64>(), scores(r.score.logits.clone()))).collect()
+}
+
+fn labelled(batch: &Batch, class: usize) -> Batch {
+    let device = batch.targets.device();
+    Batch { targets: Tensor::<1, Int>::full([batch.targets.dims()[0]], class as i32, &device), ..batch.clone() }
+}
+
+/// What is wrong with a block's smoothed loss `got`, which is to be `expected` and not what it is `without`.
+pub fn wrong_loss(block: usize, got: f64, expected: f64, without: f64) -> Option<String> {
+    let near = (got - expected).abs() < 2e-6 * expected.abs().max(1.0);
+    let wrong = !near || (got - without).abs() < 1e-5;
+    wrong.then(|| format!("block {block}: {got}, not {expected}; without smoothing {without}"))
+}
+
+/// Under a rule that takes label smoothing, every block with a head minimises the expected loss, which is the mean of its
+/// losses for every class as the label.
+pub fn every_head_that_takes_smoothing_minimises_the_expected_loss(case: &Case) -> Verdict {
+    let Some(smooth) = smoothed(case, SMOOTHING)? else { return Ok(Kept::NotConcerned) };
+    let batch = case.batch(0);
+    let sharp = |batch: &Batch| -> Result<_, Broken> {
+        Ok(smoothed(case, 0.0)?.map(|model| losses_and_scores(&model, batch)).unwrap_or_default())
+    };
+    let (got, own) = (losses_and_scores(&smooth, &batch), sharp(&batch)?);
+    let classes = case.classes();
+    let of_class = (0..classes).map(|class| sharp(&labelled(&batch, class))).collect::<Result<Vec<_>, _>>()?;
+    let of_block = got.iter().zip(&own).enumerate().filter_map(|(block, ((got, _), (own, _)))| {
+        let all: f64 = of_class.iter().map(|blocks| blocks[block].0).sum();
+        wrong_loss(block, *got, (1.0 - SMOOTHING) * own + SMOOTHING / classes as f64 * all, *own)
+    });
+    nothing(of_block.collect())
+}

@@ -1,0 +1,89 @@
+//! The laws that every learning rule of burn-forward keeps, to be tried on a rule of your own.
+//!
+//! A learning rule is easy to get almost right: a gradient that crosses a block border, a head that no record holds, a loss that
+//! is not what its gradient belongs to. Each law here is one such promise, tried on every setting of a rule:
+//!
+//! - [locality](laws::locality): what a block learns is a function of the block, its own loss, and what enters it;
+//! - [owners](laws::owners): what a rule has for one block alone belongs to that block;
+//! - [finite differences](laws::finite_difference): gradients are the slopes of the losses;
+//! - [state](laws::state): a record holds all that a model knows, and the seed decides everything;
+//! - [finished blocks](laws::finished), [supervision](laws::supervision), [smoothing](laws::smoothing),
+//!   [readouts](laws::readouts), [audit](laws::audit): what else of the library relies on a rule;
+//! - [extreme data](laws::extreme_data), [learning](laws::learning): training works, or says why it cannot.
+//!
+//! # A rule of your own
+//!
+//! In `tests/laws.rs`, [`Laws`] says what is tried and [`laws!`] makes a test of every law. A law that is broken names the
+//! cases that break it and what differed; with `--nocapture` every test lists the cases that it tried.
+//!
+//! ```
+//! # use burn_forward::network::Network;
+//! # use burn_forward::pieces::projection::HeadPool;
+//! # use burn_forward::random::Seed;
+//! # use burn_forward::rules::{AnyRule, HeadReadout, LocalClassifiers, RuleSpec};
+//! # use schemars::JsonSchema;
+//! # use serde::{Deserialize, Serialize};
+//! use burn_forward::registry::Registry;
+//! use burn_forward::rules::rule_entry_of;
+//! use burn_forward_testing::{Laws, laws};
+//!
+//! /// A linear classifier on every block.
+//! #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+//! #[serde(deny_unknown_fields)]
+//! struct Projections {
+//!     #[serde(default)]
+//!     bias: bool,
+//! }
+//!
+//! impl RuleSpec for Projections {
+//!     fn build(&self, network: &Network, classes: usize, seed: Seed) -> burn_forward::Result<AnyRule> {
+//!         let (pool, readout) = (HeadPool::default(), HeadReadout::Last);
+//!         Ok(AnyRule::new(LocalClassifiers::new(network, classes, self.bias, pool, readout, seed)?))
+//!     }
+//! }
+//!
+//! fn projections() -> Laws {
+//!     let mut registry = Registry::default();
+//!     registry.rules.push(rule_entry_of::<Projections>("projections", "a classifier on every block", "nobody"));
+//!     Laws::of(&registry).rules(&["projections"])
+//! }
+//!
+//! laws!(projections());
+//!
+//! // A single law, outside of a test:
+//! # fn main() {
+//! let law = burn_forward_testing::LAWS.iter().find(|law| law.name == "locality::blocks_above_have_no_say").unwrap();
+//! let report = projections().report(law).unwrap();
+//! assert!(report.is_kept(), "{report}");
+//! // With and without bias.
+//! assert!(report.kept.iter().any(|case| case.contains(r#"projections {"bias":true} on mlp"#)));
+//! # }
+//! ```
+//!
+//! [`Laws`] has a method for whatever else is to be otherwise: networks, data, devices, further settings, exceptions.
+
+mod case;
+pub mod data;
+pub mod laws;
+mod list;
+pub mod panics;
+mod settings;
+mod suite;
+mod trial;
+pub mod values;
+mod verdict;
+pub mod walk;
+
+pub use case::{Case, TestNetwork};
+pub use data::{Extreme, Prototypes, TestData};
+pub use list::LAWS;
+pub use suite::{Laws, devices, smooth_mlp};
+pub use trial::{Law, Over, Report};
+pub use verdict::{Broken, Kept, Verdict};
+
+use burn_forward::random::Seed;
+
+/// Root of all random streams of the laws.
+pub fn seed() -> Seed {
+    Seed::new(7)
+}

@@ -1,0 +1,99 @@
+//! A law, and its trial.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::Case;
+use crate::panics::message;
+use crate::verdict::{Broken, Kept, Verdict};
+
+/// Which cases a law is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Every rule with every setting that has named values.
+    Cases,
+    /// Every rule with its defaults and its presets: for laws that take their time.
+    Recipes,
+    /// Every case on networks with dropout and batch normalisation.
+    Noisy,
+    /// Recipes on networks that are wide enough to learn.
+    Learners,
+}
+
+/// A law: what has to hold for every case it is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Law {
+    /// Its name, `module::function`.
+    pub name: &'static str,
+    /// Which cases it is for.
+    pub over: Over,
+    /// Whether a case keeps it. A panic in here is a broken law too.
+    pub check: fn(&Case) -> Verdict,
+}
+
+/// Why some cases are not tried with a law.
+#[derive(Clone)]
+pub(crate) struct Exception {
+    pub(crate) law: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) which: Arc<dyn Fn(&Case) -> bool>,
+}
+
+/// What came of the trial of a law.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The law's name.
+    pub law: &'static str,
+    /// The cases that keep it.
+    pub kept: Vec<String>,
+    /// The cases that it says nothing about.
+    pub not_concerned: Vec<String>,
+    /// The cases that were left out, with the reason.
+    pub excepted: Vec<String>,
+    /// The cases that break it, with what differed.
+    pub broken: Vec<String>,
+}
+
+impl Report {
+    /// Whether no case breaks the law.
+    pub fn is_kept(&self) -> bool {
+        self.broken.is_empty()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { law, kept, not_concerned, excepted, broken } = self;
+        write!(f, "{law}: tried {}, broken {}, ", kept.len() + broken.len(), broken.len())?;
+        write!(f, "not concerned {}, excepted {}", not_concerned.len(), excepted.len())?;
+        let lists =
+            [("broken by", broken), ("kept by", kept), ("excepted", excepted), ("does not concern", not_concerned)];
+        for (what, cases) in lists {
+            cases.iter().try_for_each(|case| write!(f, "\n  {what} {case}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Tries a law on cases.
+pub(crate) fn try_on(cases: Vec<Case>, law: &Law, exceptions: &[Exception]) -> Result<Report, Broken> {
+    let of_law: Vec<&Exception> = exceptions.iter().filter(|e| e.law == law.name).collect();
+    if let Some(idle) = of_law.iter().find(|e| !cases.iter().any(|case| (e.which)(case))) {
+        return Err(Broken(format!("{}: the exception \"{}\" is none: it picks no case", law.name, idle.reason)));
+    }
+    let mut report = Report { law: law.name, kept: vec![], not_concerned: vec![], excepted: vec![], broken: vec![] };
+    for case in cases {
+        if let Some(exception) = of_law.iter().find(|e| (e.which)(&case)) {
+            report.excepted.push(format!("{case}: {}", exception.reason));
+            continue;
+        }
+        match catch_unwind(AssertUnwindSafe(|| (law.check)(&case))) {
+            Ok(Ok(Kept::Tried)) => report.kept.push(case.to_string()),
+            Ok(Ok(Kept::NotConcerned)) => report.not_concerned.push(case.to_string()),
+            Ok(Err(wrong)) => report.broken.push(format!("{case}: {wrong}")),
+            Err(payload) => report.broken.push(format!("{case}: a panic: {}", message(payload.as_ref()))),
+        }
+    }
+    Ok(report)
+}

@@ -1,0 +1,196 @@
+//! Parameters and gradients of a model by path, and comparisons of them.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Tensor, TensorData};
+use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::model::LocalModel;
+use burn_forward::parameters::Owner;
+
+use crate::verdict::{Broken, ensure};
+
+/// Numbers by parameter path: `network.blocks.0.layers.0.linear.weight`.
+pub type Values = BTreeMap<String, Vec<f32>>;
+
+/// The block that the parameter at `path` [belongs to](Owner).
+pub fn block_of(path: &str) -> Option<usize> {
+    Owner::of(path)?.block()
+}
+
+/// The numbers of a tensor, in row-major order.
+pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// The features of an activation, row by row.
+pub fn features(activation: &AnyActivation) -> Vec<f32> {
+    numbers(activation.features())
+}
+
+struct Collect<'a> {
+    path: Vec<String>,
+    gradients: Option<&'a GradientsParams>,
+    found: Values,
+    wrong: Vec<String>,
+}
+
+impl ModuleVisitor for Collect<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.into());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = match self.gradients {
+            Some(gradients) => gradients.get::<D>(param.id),
+            None => Some(param.val()),
+        };
+        let Some(value) = value.map(numbers) else { return };
+        let path = self.path.join(".");
+        if value.iter().any(|v| !v.is_finite()) {
+            self.wrong.push(format!("{path} is not finite: {value:?}"));
+        }
+        if self.found.insert(path.clone(), value).is_some() {
+            self.wrong.push(format!("two parameters are at {path}"));
+        }
+    }
+}
+
+fn collect(model: &LocalModel, gradients: Option<&GradientsParams>) -> Result<Values, Broken> {
+    let mut collect = Collect { path: Vec::new(), gradients, found: Values::new(), wrong: Vec::new() };
+    model.visit(&mut collect);
+    ensure!(collect.wrong.is_empty(), "{}", collect.wrong.join("; "));
+    Ok(collect.found)
+}
+
+/// All floats of a model, running statistics included.
+///
+/// # Errors
+/// If one is not finite, or two have one path.
+pub fn parameters(model: &LocalModel) -> Result<Values, Broken> {
+    collect(model, None)
+}
+
+/// The gradients of a model, which are all there are.
+///
+/// # Errors
+/// If one is not finite, two have one path, or one belongs to no parameter of the model.
+pub fn gradients(model: &LocalModel, gradients: &GradientsParams) -> Result<Values, Broken> {
+    let found = collect(model, Some(gradients))?;
+    let strangers = gradients.len() - found.len();
+    ensure!(strangers == 0, "{strangers} gradients belong to no parameter of the model");
+    Ok(found)
+}
+
+/// As [`gradients`], where the tape may hold others too.
+///
+/// # Errors
+/// If one is not finite, or two have one path.
+pub fn gradients_among(model: &LocalModel, gradients: &GradientsParams) -> Result<Values, Broken> {
+    collect(model, Some(gradients))
+}
+
+struct Edit<F> {
+    path: Vec<String>,
+    edit: F,
+}
+
+impl<F: FnMut(&str, &mut Vec<f32>)> ModuleMapper for Edit<F> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.into());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let trained = param.is_require_grad();
+        param.map(|tensor| {
+            let (shape, device) = (tensor.dims(), tensor.device());
+            let mut values = numbers(tensor);
+            (self.edit)(&self.path.join("."), &mut values);
+            Tensor::from_data(TensorData::new(values, shape), &device).set_require_grad(trained)
+        })
+    }
+}
+
+/// The model with its floats edited in place, each with its path. It takes a fresh model, since a clone shares running
+/// statistics.
+pub fn edit(model: LocalModel, edit: impl FnMut(&str, &mut Vec<f32>)) -> LocalModel {
+    model.map(&mut Edit { path: Vec::new(), edit })
+}
+
+/// The model with every float whose path `which` accepts moved away from where it was.
+pub fn perturb(model: LocalModel, which: impl Fn(&str) -> bool) -> LocalModel {
+    edit(model, |path, values| {
+        if which(path) {
+            values.iter_mut().enumerate().for_each(|(i, v)| *v = *v * 1.5 + 0.1 * (i % 3) as f32);
+        }
+    })
+}
+
+/// The model with the rule's own parameters moved away from where they start, which for some is zero: behind a head of zeros
+/// there is no gradient.
+pub fn with_opinions(model: LocalModel) -> LocalModel {
+    edit(model, |path, values| {
+        if path.starts_with("rule.") && !path.contains(".running_") {
+            values.iter_mut().enumerate().for_each(|(i, v)| *v += 0.3 * (1.7 * (i * i) as f32).sin());
+        }
+    })
+}
+
+/// Whether two lists of numbers are the same bit for bit.
+pub fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+/// `a` and `b` have the same paths and, bit for bit, the same numbers.
+///
+/// # Errors
+/// The first path that differs.
+pub fn same(a: &Values, b: &Values) -> Result<(), Broken> {
+    let only = |a: &Values, b: &Values| a.keys().filter(|path| !b.contains_key(*path)).cloned().collect::<Vec<_>>();
+    let (here, there) = (only(a, b), only(b, a));
+    ensure!(here.is_empty() && there.is_empty(), "only in the first: {here:?}; only in the second: {there:?}");
+    for (path, value) in a {
+        ensure!(same_bits(value, &b[path]), "{path} is {value:?} in the first, {:?} in the second", b[path]);
+    }
+    Ok(())
+}
+
+/// Two lists of numbers differ by at most `tolerance`, relative for numbers above 1.
+///
+/// # Errors
+/// The first entry that differs by more.
+pub fn close(a: &[f32], b: &[f32], tolerance: f32) -> Result<(), Broken> {
+    ensure!(a.len() == b.len(), "{} numbers, expected {}", a.len(), b.len());
+    for (i, (a, b)) in a.iter().zip(b).enumerate() {
+        ensure!((a - b).abs() <= tolerance * b.abs().max(1.0), "[{i}] is {a}, expected {b}");
+    }
+    Ok(())
+}
+
+/// Asserts that `a` and `b` are the [`same`].
+///
+/// # Panics
+/// If they are not.
+pub fn assert_same(a: &Values, b: &Values, what: &str) {
+    let differs = same(a, b).err();
+    assert!(differs.is_none(), "{what}: {}", differs.unwrap_or_else(|| Broken(String::new())));
+}
+
+/// Asserts that `a` and `b` are [`close`].
+///
+/// # Panics
+/// If they are not.
+pub fn assert_close(a: &[f32], b: &[f32], tolerance: f32, what: &str) {
+    let differs = close(a, b, tolerance).err();
+    assert!(differs.is_none(), "{what} {}", differs.unwrap_or_else(|| Broken(String::new())));
+}
+
+/// The part of `values` that belongs to `block`.
+pub fn of_block(values: &Values, block: usize) -> Values {
+    values.iter().filter(|(path, _)| block_of(path) == Some(block)).map(|(p, v)| (p.clone(), v.clone())).collect()
+}

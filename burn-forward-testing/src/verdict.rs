@@ -1,0 +1,73 @@
+//! What a law says of one case.
+
+use std::fmt;
+
+/// Whether a case keeps a law. The error says what differed.
+pub type Verdict = Result<Kept, Broken>;
+
+/// A law that is not broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// The rule was tried and keeps the law.
+    Tried,
+    /// The law says nothing about this rule.
+    NotConcerned,
+}
+
+/// What differed between what a law promises and what a rule does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken(pub String);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Broken {}
+
+impl Broken {
+    /// The same with where it was seen.
+    #[must_use]
+    pub fn at(self, place: impl fmt::Display) -> Self {
+        Self(format!("{place}: {}", self.0))
+    }
+}
+
+impl From<burn_forward::Error> for Broken {
+    fn from(error: burn_forward::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<String> for Broken {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// Kept if nothing is wrong.
+pub(crate) fn nothing(wrong: Vec<String>) -> Verdict {
+    if wrong.is_empty() { Ok(Kept::Tried) } else { Err(Broken(wrong.join("\n    "))) }
+}
+
+/// Leaves the law with what is wrong unless a condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($text:tt)+) => {
+        let holds: bool = $condition;
+        if !holds {
+            return Err($crate::verdict::Broken(format!($($text)+)));
+        }
+    };
+}
+
+/// Leaves the law unless it concerns the case.
+macro_rules! concerns {
+    ($condition:expr) => {
+        if !$condition {
+            return Ok($crate::verdict::Kept::NotConcerned);
+        }
+    };
+}
+
+pub(crate) use {concerns, ensure};
