@@ -78,20 +78,25 @@ pub fn run(registry: &Registry) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // The library's messages are whole; of ours, the context is one part and the cause another.
-            match error.downcast_ref::<burn_forward::Error>() {
-                Some(whole) => output::note(format_args!("error: {whole}")),
-                None => output::note(format_args!("error: {error:#}")),
+            // The libraries' messages are whole; of ours, the context is one part and the cause another.
+            match is_of_library(&error) {
+                true => output::note(format_args!("error: {error}")),
+                false => output::note(format_args!("error: {error:#}")),
             }
             ExitCode::from(if is_input(&error) { 2 } else { 1 })
         }
     }
 }
 
+fn is_of_library(error: &anyhow::Error) -> bool {
+    error.is::<burn_forward_train::Error>() || error.is::<burn_forward::Error>()
+}
+
 /// Whether the user's input is at fault and not the run, or the disk it was to be written to.
 fn is_input(error: &anyhow::Error) -> bool {
-    match error.downcast_ref::<burn_forward::Error>() {
-        Some(error) => error.is_input(),
-        None => !error.is::<commands::RunFailed>() && !error.chain().any(|cause| cause.is::<std::io::Error>()),
+    match (error.downcast_ref::<burn_forward_train::Error>(), error.downcast_ref::<burn_forward::Error>()) {
+        (Some(error), _) => error.is_input(),
+        (_, Some(error)) => error.is_input(),
+        (None, None) => !error.is::<commands::RunFailed>() && !error.chain().any(|cause| cause.is::<std::io::Error>()),
     }
 }

@@ -9,7 +9,7 @@ use burn_forward::data::DataFolders;
 use burn_forward::model::LocalModel;
 use burn_forward::registry::Registry;
 use burn_forward_train::config::RunConfig;
-use burn_forward_train::training::{self, Checked, Run, RunOptions, plan};
+use burn_forward_train::training::{self, Checked, Run, RunOptions, parameter_counts, plan};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
@@ -340,7 +340,7 @@ fn is_small(value: &Value) -> bool {
 fn step(run: &Run) -> Result<LocalModel, Error> {
     let model = run.model()?;
     plan(&model, &run.config.optimizer, run.config.training.batch_size);
-    Run::parameter_counts(&model);
+    parameter_counts(&model);
     let groups = run.config.rule.parameter_groups();
     let optimizer = run.config.optimizer.optimizer(&groups)?;
     let scheduler = run.config.optimizer.scheduler(&groups, 2 * run.config.training.epochs)?;

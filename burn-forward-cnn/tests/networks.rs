@@ -13,7 +13,7 @@ use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward::parameters::parameters;
 use burn_forward::random::Seed;
 use burn_forward::rules::{BackpropConfig, RuleSpec};
-use burn_forward_train::training::{Run, plan};
+use burn_forward_train::training::{parameter_counts, plan};
 use serde_json::{Value, json};
 
 use burn_forward_testing::values::parameters as parameters_by_path;
@@ -69,8 +69,8 @@ fn parameters_are_those_of_the_published_models() {
     for (name, settings, side, classes, published, digits) in cases {
         let model = classifying(network(name, &settings, Partition::WHOLE, side), classes);
         let round = |n: usize| (n + digits / 2) / digits * digits;
-        let (inference, targets) = Run::parameter_counts(&model);
-        assert_eq!((round(inference), targets), (published, 0), "{name} {settings}");
+        let (inference, teaching) = parameter_counts(&model);
+        assert_eq!((round(inference), teaching), (published, 0), "{name} {settings}");
         let blocks = plan(&model, &OptimizerConfig::new(OptimizerName::Adam, 1e-3), 1);
         let all: usize = blocks.iter().map(|b| b.parameters + b.head_parameters).sum();
         assert_eq!(all, inference, "{name} {settings}: the block table");
@@ -205,8 +205,8 @@ fn heads_that_the_readout_reads_are_parameters_of_inference() {
         let own = parameters(&network);
         let (spec, _) = (row.parse)(&json!({"readout": readout}), &[]).unwrap();
         let rule = spec.build(&network, 10, Seed::new(0)).unwrap();
-        let (inference, targets) = Run::parameter_counts(&LocalModel::new(network, rule, Seed::new(0)));
-        (inference - own, targets)
+        let (inference, teaching) = parameter_counts(&LocalModel::new(network, rule, Seed::new(0)));
+        (inference - own, teaching)
     };
     // Convolutions of side 1 to ten classes with biases, and a linear layer of the 128 features at the end.
     let maps: usize = [16, 16, 16, 32, 32, 64, 64, 128].iter().map(|channels| 10 * channels + 10).sum();

@@ -15,9 +15,14 @@ use burn::tensor::TensorData;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value};
 
+use crate::Result;
 use crate::public_names::{self, PublicTensor};
 use burn_forward::model::LocalModel;
-use burn_forward::{Error, Result};
+
+/// What stands in the way of a file that can be put together.
+fn unwritable(reason: impl std::fmt::Display) -> burn_forward::Error {
+    burn_forward::Error::burn("export", reason)
+}
 
 fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
@@ -42,11 +47,11 @@ fn floats(data: &TensorData) -> Result<Vec<f32>> {
 
 /// A safetensors file with metadata in their order; the crate's own are in that of a hash map, another one in every process.
 fn with_metadata(file: Vec<u8>, metadata: &Value) -> Result<Vec<u8>> {
-    let broken = || Error::burn("export", "the serialised file has no header");
+    let broken = || unwritable("the serialised file has no header");
     let (length, rest) = file.split_first_chunk::<8>().ok_or_else(broken)?;
-    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|e| Error::burn("export", e))?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(unwritable)?;
     let (header, data) = rest.split_at_checked(length).ok_or_else(broken)?;
-    let tensors: Map<String, Value> = serde_json::from_slice(header).map_err(|e| Error::burn("export", e))?;
+    let tensors: Map<String, Value> = serde_json::from_slice(header).map_err(unwritable)?;
     let mut all = Map::from_iter([("__metadata__".to_string(), metadata.clone())]);
     all.extend(tensors);
     // Data begin at a multiple of eight bytes.
@@ -58,7 +63,7 @@ fn with_metadata(file: Vec<u8>, metadata: &Value) -> Result<Vec<u8>> {
 /// Writes the inference network of `model`, [without blocks that nobody reads](LocalModel::with_read_blocks_only), to `path`, [whole](crate::files::write).
 ///
 /// # Errors
-/// [`Error::Write`] if the file cannot be written, [`Error::Burn`] if it cannot be put together.
+/// [`Error::Write`](crate::Error::Write) if the file cannot be written, [`burn_forward::Error::Burn`] if it cannot be put together.
 pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
     let model = &model.with_read_blocks_only();
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
@@ -95,16 +100,16 @@ pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
         serde_json::json!({"format": 1, "layers": layers, "blocks": blocks, "readout": readout.description});
     let mut metadata = serde_json::json!({"burn_forward": description.to_string()});
     if let Some(signature) = model.signature() {
-        let signature = serde_json::to_string(signature).map_err(|e| Error::burn("export", e))?;
+        let signature = serde_json::to_string(signature).map_err(unwritable)?;
         metadata["burn_forward_model"] = signature.into();
     }
 
     let stored: Vec<(String, Vec<usize>, Vec<u8>)> = tensors.into_iter().map(|(n, s, v)| (n, s, bytes(&v))).collect();
     let mut views = Vec::with_capacity(stored.len());
     for (name, shape, raw) in &stored {
-        let view = TensorView::new(Dtype::F32, shape.clone(), raw).map_err(|e| Error::burn("export", e))?;
+        let view = TensorView::new(Dtype::F32, shape.clone(), raw).map_err(unwritable)?;
         views.push((name.clone(), view));
     }
-    let file = safetensors::serialize(views, None).map_err(|e| Error::burn("export", e))?;
+    let file = safetensors::serialize(views, None).map_err(unwritable)?;
     crate::files::write(path, with_metadata(file, &metadata)?)
 }

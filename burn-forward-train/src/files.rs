@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use burn_forward::{Error, Result};
+use crate::{Error, Result};
 
 /// What the name of a file begins with while it is being written.
 const PREFIX: &str = ".burn-forward-";

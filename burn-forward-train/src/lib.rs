@@ -2,15 +2,20 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod config;
+mod error;
 pub mod export;
 pub mod files;
 pub mod images;
 pub mod measure;
+pub mod metrics;
 mod public_names;
 pub mod report;
+pub mod run_folder;
 pub mod schedule;
 pub mod training;
 pub mod weights;
+
+pub use error::{Error, Result};
 
 use burn_forward::registry::Registry;
 

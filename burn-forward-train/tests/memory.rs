@@ -18,7 +18,8 @@ use burn_forward::random::Seed;
 use burn_forward::rules::rule_entries;
 use burn_forward::tape::Tape;
 use burn_forward_train::config::RunConfig;
-use burn_forward_train::training::{ProgressRenderer, Run, RunFolder, RunOptions, Verbosity, train};
+use burn_forward_train::run_folder::RunFolder;
+use burn_forward_train::training::{ProgressRenderer, Run, RunOptions, Verbosity, train};
 use serde_json::{Value, json};
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);

@@ -50,46 +50,9 @@ pub enum Error {
         available: String,
     },
 
-    /// A loss became NaN or infinite. The run stops before anything is saved over the last good checkpoint.
-    #[error("the loss of block {block} became {value} in epoch {epoch}, step {step}; {checkpoint}")]
-    NonFinite {
-        /// Index of the block, from 0.
-        block: usize,
-        /// The value: NaN or an infinity.
-        value: f64,
-        /// Epoch, from 1.
-        epoch: usize,
-        /// Step within the epoch, from 1.
-        step: usize,
-        /// Where the last good weights are, in words.
-        checkpoint: String,
-    },
-
-    /// Training was interrupted; nothing up to the last finished epoch is lost.
-    #[error("{0}")]
-    Interrupted(String),
-
-    /// A file of a run folder that is missing or damaged.
-    #[error("run folder {}: {problem}", folder.display())]
-    RunFolder {
-        /// The run folder.
-        folder: PathBuf,
-        /// What is missing or damaged, and what to do.
-        problem: String,
-    },
-
     /// A file could not be read.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
-
-    /// A file could not be written, or a folder not be made.
-    #[error("{} cannot be written: {source}", path.display())]
-    Write {
         /// The file or folder.
         path: PathBuf,
         /// The operating system's reason.
@@ -112,11 +75,6 @@ impl Error {
         Self::Io { path: path.as_ref().to_path_buf(), source }
     }
 
-    /// An [`Error::Write`] for `path`.
-    pub fn write(path: impl AsRef<Path>, source: std::io::Error) -> Self {
-        Self::Write { path: path.as_ref().to_path_buf(), source }
-    }
-
     /// An [`Error::Data`] for `path`.
     pub fn data(path: impl AsRef<Path>, found: impl Into<String>, needed: impl Into<String>) -> Self {
         Self::Data { path: path.as_ref().to_path_buf(), found: found.into(), needed: needed.into() }
@@ -137,20 +95,9 @@ impl Error {
         Self::Burn { place, message: message.to_string() }
     }
 
-    /// An [`Error::RunFolder`].
-    pub fn run_folder(folder: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::RunFolder { folder: folder.as_ref().to_path_buf(), problem: problem.into() }
-    }
-
-    /// Whether the user's input is at fault (exit code 2) and not the run itself (exit code 1). A file that cannot be
-    /// written is at fault where there can be none of its name, and not where a disk is full.
+    /// Whether what was given is at fault (exit code 2 of a program) and not what was done with it (exit code 1).
     pub fn is_input(&self) -> bool {
-        use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
-        match self {
-            Self::Write { source, .. } => matches!(source.kind(), IsADirectory | NotADirectory | NotFound),
-            Self::NonFinite { .. } | Self::Interrupted(_) | Self::Burn { .. } => false,
-            _ => true,
-        }
+        !matches!(self, Self::Burn { .. })
     }
 }
 

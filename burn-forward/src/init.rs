@@ -114,7 +114,7 @@ pub fn linear(
 }
 
 /// A parameter that is saved and loaded but never trained (a fixed random feedback matrix).
-pub fn frozen<const D: usize>(value: Tensor<D>) -> Param<Tensor<D>> {
+pub fn fixed<const D: usize>(value: Tensor<D>) -> Param<Tensor<D>> {
     Param::from_tensor(value).set_require_grad(false)
 }
 

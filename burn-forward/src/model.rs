@@ -333,7 +333,8 @@ pub struct EvalOutput {
 }
 
 impl EvalOutput {
-    fn new(scores: Scores, targets: Tensor<1, Int>) -> Self {
+    /// What a network with these `scores` does on samples of the classes `targets` `[B]`.
+    pub fn new(scores: Scores, targets: Tensor<1, Int>) -> Self {
         let loss = cross_entropy(scores.primary(), targets.clone());
         Self { loss, scores, targets, numbers: StepNumbers::default() }
     }

@@ -62,7 +62,7 @@ pub(crate) fn paths_of_block(block: usize) -> String {
     format!(r"^(network\.blocks|rule\.[^.]+)\.{block}(\.|$)")
 }
 
-/// Number of parameters of a module, the quantity that publications give: all weights and biases, frozen ones too, but not
+/// Number of parameters of a module, the quantity that publications give: all weights and biases, fixed ones too, but not
 /// the running means and variances of batch normalisation.
 ///
 /// [`Module::num_params`] counts those as well: a ResNet-18 for ten classes has 11,173,962 parameters, and Burn counts

@@ -5,7 +5,8 @@ use burn::module::Module;
 use burn_forward::random::Seed;
 use burn_forward::registry::Registry;
 use burn_forward_train::measure::{Alignment, audit};
-use burn_forward_train::training::{RunFolder, load_model};
+use burn_forward_train::run_folder::RunFolder;
+use burn_forward_train::training::load_model;
 use serde_json::json;
 
 use super::prepare;

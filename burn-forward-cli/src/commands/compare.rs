@@ -11,7 +11,8 @@ use burn_forward::data::{DataFolders, DataSplit};
 use burn_forward::registry::Registry;
 use burn_forward_train::config::{RunConfig, paths};
 use burn_forward_train::report::{self, RunRecord};
-use burn_forward_train::training::{Run, RunFolder, Summary};
+use burn_forward_train::run_folder::RunFolder;
+use burn_forward_train::training::{Run, Summary};
 use serde_json::{Value, json};
 
 use super::{InputWrong, RunFailed, options, output_folder};

@@ -22,7 +22,10 @@ use burn_forward::data::DataFolders;
 use burn_forward::model::LocalModel;
 use burn_forward::registry::Registry;
 use burn_forward_train::config::RunConfig;
-use burn_forward_train::training::{RecordedPlaces, Run, RunFolder, RunOptions, load_model, load_without_data};
+use burn_forward_train::run_folder::RunFolder;
+use burn_forward_train::training::{
+    RecordedPlaces, Run, RunOptions, check_config, check_data, load_model, load_without_data,
+};
 use serde_json::json;
 
 use crate::args::{ChangeArgs, DEFAULT_DEVICE};
@@ -98,7 +101,7 @@ fn output_folder(asked: Option<&Path>, name: &str, known: impl FnOnce(&Path) -> 
         let found = format!("{}: is not empty, and was not begun by this command", folder.display());
         return Err(InputWrong(format!("{found}; needed: another --out, or --force")).into());
     }
-    std::fs::create_dir_all(&folder).map_err(|e| burn_forward::Error::write(&folder, e))?;
+    std::fs::create_dir_all(&folder).map_err(|e| burn_forward_train::Error::write(&folder, e))?;
     Ok(folder)
 }
 
@@ -136,7 +139,7 @@ impl SavedRun {
         let recorded = RecordedPlaces::of(&info, &folder);
         let origin = folder.file("config.json");
         let config = RunConfig::from_value(&origin.display().to_string(), resolved, &[], registry)?;
-        folder.check_config(&config)?;
+        check_config(&folder, &config)?;
         let mut options = options(device, Some(&origin), data.or(recorded.data_folder.as_deref()));
         options.folders.recorded = recorded.data_path;
         Ok(Self { config, folder, options })
@@ -168,7 +171,7 @@ impl SavedRun {
         let how = options.clone();
         match (Run::prepare(config, options), model.signature()) {
             (Ok(run), _) => {
-                folder.check_data(&run)?;
+                check_data(&folder, &run)?;
                 Ok(run)
             }
             (Err(whole @ burn_forward::Error::Data { .. }), Some(signature)) => {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use burn_forward::model::LocalModel;
 use burn_forward::registry::Registry;
-use burn_forward_train::training::{BlockPlan, Run, plan, step_cost, weight_bytes};
+use burn_forward_train::training::{BlockPlan, Run, parameter_counts, plan, step_cost, weight_bytes};
 use serde_json::json;
 
 use super::prepare;
@@ -74,7 +74,7 @@ pub(crate) fn block_table(run: &Run, model: &LocalModel) -> String {
             row
         })
         .collect();
-    let (parameters, heads) = Run::parameter_counts(model);
+    let (parameters, heads) = parameter_counts(model);
     let (largest, all) = (
         blocks.iter().map(|b| b.activation_bytes).max().unwrap_or(0),
         blocks.iter().map(|b| b.activation_bytes).sum::<usize>(),

@@ -20,7 +20,9 @@ pub(crate) fn run(args: &PredictArgs, registry: &Registry) -> Result<()> {
     let images = idx::read_images(&args.images, layout)?;
     let Some((shape, normaliser)) = normaliser_of(signature)? else {
         let found = format!("a run on \"{}\"", saved.config.data_name);
-        return Err(burn_forward::Error::run_folder(&args.run, format!("{found}; needed: a run on images")).into());
+        return Err(
+            burn_forward_train::Error::run_folder(&args.run, format!("{found}; needed: a run on images")).into()
+        );
     };
     if images.shape != shape {
         return Err(burn_forward::Error::data(

@@ -8,7 +8,7 @@ use crate::output::print_line;
 
 pub(crate) fn run(args: &ReportArgs) -> Result<()> {
     let out = super::output_file(args.out.as_deref(), args.force, || args.runs[0].join("report.html"))?;
-    let records = args.runs.iter().map(RunRecord::load).collect::<burn_forward::Result<Vec<_>>>()?;
+    let records = args.runs.iter().map(RunRecord::load).collect::<burn_forward_train::Result<Vec<_>>>()?;
     write(&records, &out)?;
     print_line(out.display())
 }

@@ -8,7 +8,8 @@ use burn::train::renderer::MetricsRenderer;
 use burn::train::{Interrupter, ItemLazy, TrainStep};
 use burn_forward::registry::Registry;
 use burn_forward_train::report::{self, RunRecord};
-use burn_forward_train::training::{Outcome, ProgressRenderer, Run, RunFolder, Start, Summary, Verbosity};
+use burn_forward_train::run_folder::RunFolder;
+use burn_forward_train::training::{Outcome, ProgressRenderer, Run, Start, Summary, Verbosity};
 
 use super::{RunFailed, SavedRun, prepare};
 use crate::args::TrainArgs;

@@ -14,7 +14,6 @@ use burn_forward::Result;
 use burn_forward::activation::RowShape;
 use burn_forward::network::{AnyLayer, Network};
 use burn_forward::random::Seed;
-use burn_forward::rules::device_of;
 
 use crate::layers::GridPool;
 
@@ -46,7 +45,7 @@ impl<'a> Following<'a> {
             layers.extend(block.layers().iter().filter(|l| !l.outline().joined));
             ends.push(layers.len().saturating_sub(1));
         }
-        Self { layers, ends, copying, seed, device: device_of(network) }
+        Self { layers, ends, copying, seed, device: network.device() }
     }
 
     /// Copies for block `block`, whose output has `shape`, and the shape of what they make of it.

@@ -22,7 +22,7 @@ use burn_forward::activation::RowShape;
 use burn_forward::network::Network;
 use burn_forward::pieces::projection::HeadPool;
 use burn_forward::random::Seed;
-use burn_forward::rules::{AnyHead, RuleEntry, device_of, linear_head, rule_entry_of};
+use burn_forward::rules::{AnyHead, RuleEntry, linear_head, rule_entry_of};
 
 use crate::module_init::ModuleInit;
 
@@ -75,7 +75,7 @@ fn heads_of(
     seed: Seed,
     head: impl Fn(usize, RowShape, &mut ModuleInit<'_>) -> Result<Option<AnyHead>>,
 ) -> Result<Vec<AnyHead>> {
-    let device = device_of(network);
+    let device = network.device();
     let mut heads = Vec::with_capacity(network.len());
     for (index, block) in network.blocks().iter().enumerate() {
         let mut draw = ModuleInit::from(seed, "head", index as u64, &device);

@@ -24,7 +24,7 @@ use burn_forward::pieces::label::one_hot;
 use burn_forward::pieces::negatives;
 use burn_forward::pieces::pair_loss::PairLoss;
 use burn_forward::random::Seed;
-use burn_forward::rules::{AnyRule, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext, device_of};
+use burn_forward::rules::{AnyRule, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use burn_forward::tape::{Score, Tape};
 use burn_forward::{Error, Result};
 use schemars::JsonSchema;
@@ -87,7 +87,7 @@ impl RuleSpec for TrifectaConfig {
         if classes < 2 {
             return Err(Error::argument("trifecta", "number of classes", classes, ">= 2, or no label is wrong"));
         }
-        let device = device_of(network);
+        let device = network.device();
         let labels = Init::Normal(1.0).draw([classes, height * width], &mut seed.stream("label", &[]), &device)?;
         let head = |label| GoodnessHead { label, alpha: self.alpha };
         let first = head(Some(Param::from_tensor(labels)));

@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn_forward_train::config::RunConfig;
-use burn_forward_train::training::{ProgressRenderer, Run, RunFolder, RunOptions, Verbosity, train};
+use burn_forward_train::run_folder::RunFolder;
+use burn_forward_train::training::{ProgressRenderer, Run, RunOptions, Verbosity, train};
 use serde_json::{Value, json};
 
 use super::toy::{double_precision, recipes};

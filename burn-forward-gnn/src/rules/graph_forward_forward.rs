@@ -304,14 +304,23 @@ impl Rule for GraphForwardForward {
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
+        self.scores_by(network, inputs, &|input| network.forward_all(input))
+    }
+
+    fn scores_by(
+        &self,
+        network: &Network,
+        inputs: AnyActivation,
+        forward_all: &dyn Fn(AnyActivation) -> Vec<AnyActivation>,
+    ) -> Scores {
         if is_of_pairs(&inputs) {
-            let outputs = network.forward_all(self.pairs_input(&inputs));
+            let outputs = forward_all(self.pairs_input(&inputs));
             return mean_of_probabilities(outputs.iter().map(|h| self.pair_scores(h)).collect());
         }
         let mut blocks: Vec<Vec<Tensor<2>>> = vec![Vec::new(); network.len()];
         for k in 0..self.classes as u32 {
             let candidate = self.give(&inputs, &format!("candidate {k}"), |task| self.candidate(task, k));
-            for (all, h) in blocks.iter_mut().zip(network.forward_all(candidate)) {
+            for (all, h) in blocks.iter_mut().zip(forward_all(candidate)) {
                 let h = h.labelled();
                 let [rows, _] = h.dims();
                 let goodness = Goodness::MeanSquares.of(h) - self.settings.threshold;

@@ -224,8 +224,17 @@ impl Rule for SingleForward {
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
+        self.scores_by(network, inputs, &|input| network.forward_all(input))
+    }
+
+    fn scores_by(
+        &self,
+        network: &Network,
+        inputs: AnyActivation,
+        forward_all: &dyn Fn(AnyActivation) -> Vec<AnyActivation>,
+    ) -> Scores {
         let mut scores = if self.top_down() == TopDown::None {
-            let outputs = network.forward_all(self.enter(&inputs));
+            let outputs = forward_all(self.enter(&inputs));
             mean_of_probabilities(outputs.iter().map(|h| self.loss.scores(h, None)).collect())
         } else {
             let states = self.fresh_states(network, &inputs, Activation::detach);

@@ -3,8 +3,11 @@
 //! A file passes through [`document::parse_document`] (syntax, duplicate keys), [`overrides::apply`] (`--set`),
 //! [`schema::check`] (all mistakes at once) and [`document::parse`] (the typed config).
 
+mod contradictions;
 pub mod document;
+mod fixed;
 pub mod overrides;
+mod parts;
 pub mod paths;
 mod registry_schema;
 mod run_config;

@@ -6,7 +6,7 @@ use burn_forward::network::Partition;
 use burn_forward::registry::Registry;
 use burn_forward::settings::RULE_DEFINITION;
 
-use super::run_config::Fixed;
+use super::fixed::Fixed;
 
 /// The JSON Schema of a config: the fixed parts, and one branch per row of the registry.
 pub fn schema_of(registry: &Registry) -> Value {

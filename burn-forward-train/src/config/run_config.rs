@@ -9,51 +9,17 @@ use burn_forward::optim::OptimizerConfig;
 use burn_forward::registry::Registry;
 use burn_forward::rules::{Context, RuleSpec};
 use burn_forward::{ConfigError, ConfigErrors, Error, Result};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::contradictions::need_validation;
+use super::parts::Parts;
 use super::registry_schema::schema_of;
-use super::{Keep, TrainingConfig, document, overrides, schema};
+use super::{TrainingConfig, document, overrides, schema};
 use crate::schedule::ScheduleConfig;
 use crate::weights::WeightsConfig;
 
 /// Most bytes of a config: far more than anyone writes, and little enough to be read at once.
 const LARGEST_CONFIG: u64 = 16 << 20;
-
-/// The parts of a config with a fixed type.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct Fixed {
-    /// JSON Schema for editors; not read.
-    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
-    schema: Option<String>,
-    /// Name of the run; the file's name where it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    /// What this is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    /// The published result this reproduces.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reproduces: Option<String>,
-    /// What we measured with it, with the run's folder.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    measured: Option<Map<String, Value>>,
-    /// Root of all random streams.
-    #[serde(default)]
-    seed: u64,
-    /// Weights to start from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    weights: Option<WeightsConfig>,
-    /// In which order blocks learn.
-    #[serde(default)]
-    schedule: ScheduleConfig,
-    /// How long and in what portions.
-    training: TrainingConfig,
-    /// The optimiser.
-    optimizer: OptimizerConfig,
-}
 
 /// A checked config.
 #[derive(Debug)]
@@ -133,128 +99,30 @@ impl RunConfig {
         Self::typed(origin, value, registry)
     }
 
+    /// The typed config of a document that fits the schema.
     fn typed(origin: &str, value: Value, registry: &Registry) -> Result<Self> {
-        let fail = |path: &str, message: String| {
-            Error::Config(ConfigErrors { origin: origin.into(), errors: vec![ConfigError::new(path, message)] })
-        };
-        let Value::Object(mut object) = value else {
-            return Err(fail("$", "needs to be an object".into()));
-        };
-        let (network_name, partition, network) = {
-            let mut settings = take_object(&mut object, "network");
-            let name = take_name(&mut settings);
-            let partition: Partition = match settings.shift_remove("partition") {
-                Some(p) => serde_json::from_value(p).map_err(|e| fail("$.network.partition", e.to_string()))?,
-                None => Partition::default(),
-            };
-            (name, partition, settings)
-        };
-        let data_settings = take_object(&mut object, "data");
-        let data_name = data_settings.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_string();
-        let mut rule_settings = take_object(&mut object, "rule");
-        let rule_name = take_name(&mut rule_settings);
-        let network_row = registry
-            .networks
-            .iter()
-            .find(|r| r.name == network_name)
-            .ok_or_else(|| fail("$.network.name", format!("unknown network \"{network_name}\"")))?;
-        let rule_row = registry
-            .rules
-            .iter()
-            .find(|r| r.name == rule_name)
-            .ok_or_else(|| fail("$.rule.name", format!("unknown rule \"{rule_name}\"")))?;
-        let data_row = registry
-            .data
-            .iter()
-            .find(|r| r.name == data_name)
-            .ok_or_else(|| fail("$.data.name", format!("unknown data set \"{data_name}\"")))?;
-        let (data, data_resolved) = (data_row.parse)(&Value::Object(data_settings))?;
-        let (network, network_resolved) = (network_row.parse)(&Value::Object(network))?;
-        let (rule, rule_resolved) = (rule_row.parse)(&Value::Object(rule_settings), &registry.rules)?;
-        let mut fixed: Fixed = super::document::parse(origin, &Value::Object(object)).map_err(Error::Config)?;
-
-        let stated_partition = partition;
-        let partition = rule.partition().unwrap_or(stated_partition);
-        let mut outline = network.outline();
-        let freeze = fixed.weights.as_ref().map_or(0, |w| w.freeze);
-        if freeze > 0 && freeze >= outline.len() {
-            let needed = format!("0 to {}, so that something learns", outline.len() - 1);
-            return Err(fail("$.weights.freeze", format!("{freeze} of {} layers; needed: {needed}", outline.len())));
-        }
-        let blocks = match partition.count(&outline.split_off(freeze)) {
-            Ok(blocks) => blocks,
-            Err(Error::Argument { given, needed, .. }) => {
-                return Err(fail("$.network.partition", format!("{given}; needed: {needed}")));
-            }
-            Err(other) => return Err(other),
-        };
-        let network_object = network_resolved.as_object().cloned().unwrap_or_default();
-        let context = Context {
-            network_name: &network_name,
-            network: network.as_ref(),
-            blocks: Some(blocks),
-            input: None,
-            classes: None,
-        };
-        let mut errors = data.check();
-        if let Some(name) = &fixed.name
-            && (name.trim().is_empty()
-                || name.len() > MOST_BYTES_OF_A_NAME
-                || name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\')))
-        {
-            errors.push(ConfigError::new("$.name", format!("{name:?} cannot be part of the name of a run's folder")));
-        }
-        errors.extend(rule.check(&context));
-        errors.extend(fixed.optimizer.check(Some(blocks)));
-        if fixed.schedule.is_greedy()
-            && let Err(reason) = rule.greedy()
-        {
-            errors.push(ConfigError::new("$.schedule.name", format!("\"greedy\" is not possible: {reason}")));
-        } else if let Err(reason) = fixed.schedule.settle_cache(rule.cacheable().and_then(|()| data.cacheable())) {
-            let message = format!("true is not possible: {reason}; needed: false, or leave it out");
-            errors.push(ConfigError::new("$.schedule.cache", message));
-        }
-        if !data.validates() {
-            let why = match data_resolved.get("validation") {
-                Some(_) => "$.data.validation is 0",
-                None => "$.data holds nothing out for one",
-            };
-            errors.extend(need_validation(&fixed.training, fixed.schedule, &rule_resolved, why));
-        }
-        if fixed.schedule.is_greedy() && fixed.training.patience.is_some() {
-            errors.push(ConfigError::new(
-                "$.training.patience",
-                "has no meaning under a greedy schedule; needed: $.schedule.patience, which counts for every block",
-            ));
-        }
+        let mut parts = Parts::read(origin, value, registry)?;
+        let partition = parts.rule.settings.partition().unwrap_or(parts.stated_partition);
+        let blocks = parts.learning_blocks(origin, partition)?;
+        let errors = parts.contradictions(blocks);
         if !errors.is_empty() {
             return Err(Error::Config(ConfigErrors { origin: origin.into(), errors }));
         }
-
         // Momentum 0 with Nesterov, say, is read back without what has no effect, so the resolved form is what is kept.
-        fixed.optimizer = fixed.optimizer.resolved();
-        let mut resolved = serde_json::to_value(&fixed).map_err(|e| Error::burn("config", e))?;
-        if let Some(o) = resolved.as_object_mut() {
-            o.insert("data".into(), data_resolved);
-            let mut n = Map::from_iter([("name".to_string(), json!(network_name))]);
-            n.extend(network_object);
-            n.insert("partition".into(), serde_json::to_value(partition).unwrap_or_default());
-            let mut r = Map::from_iter([("name".to_string(), json!(rule_name))]);
-            r.extend(rule_resolved.as_object().cloned().unwrap_or_default());
-            o.insert("network".into(), Value::Object(n));
-            o.insert("rule".into(), Value::Object(r));
-        }
+        parts.fixed.optimizer = parts.fixed.optimizer.resolved();
+        let resolved = parts.resolved(partition)?;
+        let Parts { fixed, data, network, stated_partition, rule } = parts;
         Ok(Self {
             name: fixed.name.unwrap_or_else(|| "run".into()),
             seed: fixed.seed,
-            data_name,
-            data,
-            network_name,
-            network,
+            data_name: data.name,
+            data: data.settings,
+            network_name: network.name,
+            network: network.settings,
             partition,
             stated_partition,
-            rule_name,
-            rule,
+            rule_name: rule.name,
+            rule: rule.settings,
             weights: fixed.weights,
             schedule: fixed.schedule,
             training: fixed.training,
@@ -327,35 +195,4 @@ impl RunConfig {
     pub fn resolved(&self) -> &Value {
         &self.resolved
     }
-}
-
-/// An error for every setting that chooses by a validation set, of which `why` says that it is not there.
-fn need_validation(training: &TrainingConfig, schedule: ScheduleConfig, rule: &Value, why: &str) -> Vec<ConfigError> {
-    // Every rule whose heads can be read in several ways calls the setting so.
-    let sip = |rule: &Value| rule["readout"] == "sip";
-    [
-        ("$.training.keep", training.keep == Keep::Best, "\"best\" needs a validation set"),
-        ("$.rule.readout", sip(rule), "\"sip\" chooses blocks by a validation set"),
-        ("$.rule.heads.readout", sip(&rule["heads"]), "\"sip\" chooses blocks by a validation set"),
-        ("$.training.patience", training.patience.is_some(), "needs a validation set"),
-        ("$.schedule.patience", schedule.patience().is_some(), "needs a validation set"),
-    ]
-    .into_iter()
-    .filter(|(_, asked, _)| *asked)
-    .map(|(path, _, needs)| ConfigError::new(path, format!("{needs}; {why}")))
-    .collect()
-}
-
-/// A folder's name has at most 255 bytes on common file systems, and `-1`, `-seed0.json` or a temporary ending comes behind.
-const MOST_BYTES_OF_A_NAME: usize = 200;
-
-fn take_object(from: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
-    match from.shift_remove(key) {
-        Some(Value::Object(o)) => o,
-        _ => Map::new(),
-    }
-}
-
-fn take_name(settings: &mut Map<String, Value>) -> String {
-    settings.shift_remove("name").and_then(|n| n.as_str().map(String::from)).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::PixelNormaliser;
-use super::config::Misfit;
+use super::misfit::Misfit;
 use burn_forward::random::Rng;
 
 /// One random change. Those of a list are applied in its order, to every training image anew in every epoch.

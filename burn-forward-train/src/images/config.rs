@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::cifar::{self, Cifar};
 use super::idx::{IdxFiles, IdxSettings};
+use super::misfit::Misfit;
 use super::{Augment, Layout, Normalise};
 use burn_forward::data::DataFolders;
-use burn_forward::{ConfigError, Error, Result};
+use burn_forward::{ConfigError, Result};
 
 /// The data sets that can be named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -247,21 +248,6 @@ impl DataConfig {
             Some(ConfigError::new(format!("$.data.augment[{i}].{what}"), message))
         });
         normalise.into_iter().chain(augment).collect()
-    }
-}
-
-/// A setting that does not fit the images.
-#[derive(Debug)]
-pub(super) struct Misfit {
-    pub(super) what: &'static str,
-    pub(super) given: String,
-    pub(super) needed: String,
-}
-
-impl Misfit {
-    /// As the error of a function at `place`.
-    pub(super) fn argument(self, place: &'static str) -> Error {
-        Error::argument(place, self.what, self.given, self.needed)
     }
 }
 

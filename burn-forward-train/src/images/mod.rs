@@ -15,6 +15,7 @@ pub mod idx;
 mod image;
 mod layout;
 mod loader;
+mod misfit;
 mod normalise;
 mod prefetch;
 mod source;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Part;
-use super::config::Misfit;
+use super::misfit::Misfit;
 use burn_forward::activation::RowShape;
 use burn_forward::data::{ModelSignature, PixelScaling};
 use burn_forward::{Error, Result};

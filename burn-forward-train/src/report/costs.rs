@@ -6,11 +6,11 @@ use serde_json::Value;
 use super::axis::Axis;
 use super::figures::{bytes, exact, known, seconds};
 use super::html::{Column, Html, figure, grid, legend, table};
+use super::page;
 use super::palette::{Ink, SERIES};
 use super::plot::{self, Line};
-use super::{Error, page};
 use crate::training::StepCost;
-use burn_forward::Result;
+use burn_forward::{Error, Result};
 
 /// The cost of one arm at one value of the setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,10 +5,9 @@ use super::curves::sides_key;
 use super::figures::{exact, known, number, percent};
 use super::html::{Column, Html, figure, grid, table};
 use super::palette::Ink;
-use super::plot;
 use super::run_files::{BlockEvaluation, GoodnessHistogram, Split};
 use super::run_record::RunRecord;
-use super::run_section::block_cell;
+use super::{blocks, plot};
 use burn_forward::Result;
 
 /// Up to this many classes the confusion matrix is a matrix; beyond, nobody could read it.
@@ -70,7 +69,7 @@ pub(super) fn layers(run: &RunRecord) -> Result<Html> {
         format!("{:.1} %", 100.0 * y)
     })?;
     let row = |(block, accuracy): &(Option<usize>, Option<f64>)| {
-        let name = block.map_or_else(|| Html::markup("<b>network</b>"), |block| block_cell(run, block));
+        let name = block.map_or_else(|| Html::markup("<b>network</b>"), |block| blocks::cell(run, block));
         vec![name, Html::text(known(*accuracy, percent))]
     };
     let accuracies = table(&[Column::Words("Block"), Column::Figures("Accuracy")], rows.iter().map(row));
@@ -125,7 +124,7 @@ pub(super) fn histograms(run: &RunRecord) -> Result<Html> {
         &columns,
         blocks.iter().map(|(block, goodness)| {
             let figures = [goodness.mean_positive, goodness.mean_negative, goodness.d_prime];
-            let mut row = vec![block_cell(run, *block)];
+            let mut row = vec![blocks::cell(run, *block)];
             row.extend(figures.map(|figure| Html::text(known(figure, number))));
             row
         }),
@@ -143,7 +142,7 @@ pub(super) fn activity(run: &RunRecord) -> Html {
     let row = |(i, block): (usize, &BlockEvaluation)| {
         let dead = Html::text(known(block.dead_units, percent));
         let hoyer = Html::text(known(block.hoyer.filter(|hoyer| hoyer.is_finite()), |hoyer| format!("{hoyer:.3}")));
-        vec![block_cell(run, block.index.unwrap_or(i)), dead, hoyer]
+        vec![blocks::cell(run, block.index.unwrap_or(i)), dead, hoyer]
     };
     let mut body = Html::hint(
         "Dead units are active for no sample. Hoyer sparsity is 0 where all units are equally \

@@ -27,6 +27,7 @@
 //! | `figures` | how numbers are written |
 
 mod axis;
+mod blocks;
 mod comparison;
 mod costs;
 mod curves;
@@ -46,8 +47,8 @@ mod tests;
 
 use std::path::Path;
 
+use crate::Result;
 use crate::files;
-use burn_forward::{Error, Result};
 
 pub use costs::{CostPoint, setting_label};
 pub use run_files::{
@@ -59,18 +60,18 @@ pub use run_record::RunRecord;
 /// The report of `runs` as one HTML page. Several runs get a comparison on top, then a section each.
 ///
 /// # Errors
-/// [`Error::Argument`] where `runs` is empty; [`Error::Io`] where a plot could not be drawn.
+/// [`burn_forward::Error::Argument`] where `runs` is empty; [`burn_forward::Error::Io`] where a plot could not be drawn.
 pub fn render(runs: &[RunRecord]) -> Result<String> {
     if runs.is_empty() {
-        return Err(Error::argument("report::render", "number of runs", 0, "at least 1"));
+        return Err(burn_forward::Error::argument("report::render", "number of runs", 0, "at least 1").into());
     }
-    page::render(runs)
+    Ok(page::render(runs)?)
 }
 
 /// Writes the report of `runs` to `out`, [whole](files::write): a failure leaves an older report as it was.
 ///
 /// # Errors
-/// Those of [`render`], and [`Error::Write`] where the file cannot be written.
+/// Those of [`render`], and [`crate::Error::Write`] where the file cannot be written.
 pub fn write(runs: &[RunRecord], out: impl AsRef<Path>) -> Result<()> {
     files::write(out, render(runs)?)
 }
@@ -78,7 +79,7 @@ pub fn write(runs: &[RunRecord], out: impl AsRef<Path>) -> Result<()> {
 /// Writes the page of what steps cost along the values of `setting`, as [`write()`] does.
 ///
 /// # Errors
-/// [`Error::Argument`] where `points` is empty; [`Error::Io`] where a plot cannot be drawn, [`Error::Write`] where the file
+/// [`burn_forward::Error::Argument`] where `points` is empty; [`burn_forward::Error::Io`] where a plot cannot be drawn, [`crate::Error::Write`] where the file
 /// cannot be written.
 pub fn write_costs(setting: &str, points: &[CostPoint], out: impl AsRef<Path>) -> Result<()> {
     files::write(out, costs::render(setting, points)?)

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::run_files::{Audit, Evaluation, Graph, MetricRow, RunInfo, Split, Summary};
-use burn_forward::{Error, Result};
+use crate::{Error, Result};
 
 /// Everything the report knows of one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ impl RunRecord {
     ///
     /// # Errors
     /// [`Error::RunFolder`] where a file that has to be there is missing, or a file is damaged, with its line;
-    /// [`Error::Io`] where a file cannot be read.
+    /// [`burn_forward::Error::Io`] where a file cannot be read.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         if !folder.is_dir() {
@@ -190,8 +190,8 @@ fn read(folder: &Path, file: &str) -> Result<Option<Vec<u8>>> {
     let path = folder.join(file);
     match burn_forward::input::read(&path) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        Err(burn_forward::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -7,7 +7,7 @@ use super::figures::{UNKNOWN, bytes, count, exact, known, number, percent, secon
 use super::html::{Column, Html, facts, figure, table};
 use super::palette::Ink;
 use super::run_record::RunRecord;
-use super::{curves, evaluation, graph, plot};
+use super::{blocks, curves, evaluation, graph, plot};
 use burn_forward::Result;
 
 /// A titled part of a run's section.
@@ -40,7 +40,7 @@ pub(super) fn parts(run: &RunRecord) -> Result<Vec<Part>> {
     }
     parts.extend([
         part("timing", "Time and memory", timing(run)?),
-        part("blocks", "Blocks", blocks(run)),
+        part("blocks", "Blocks", blocks::table(run)),
         part("confusion", "Confusion matrix", evaluation::confusion(run)),
         part("config", "Config", json("config.json", &run.config)),
         part("provenance", "Provenance", provenance(run)),
@@ -121,14 +121,6 @@ pub(super) fn with_heads(run: &RunRecord) -> Option<u64> {
     summary.parameters?.checked_add(summary.head_parameters?)
 }
 
-/// A block by its index and, where the summary has one, its name.
-pub(super) fn block_cell(run: &RunRecord, block: usize) -> Html {
-    let blocks = run.summary.as_ref().map(|summary| summary.blocks.as_slice()).unwrap_or_default();
-    let entry = blocks.iter().enumerate().find(|(i, entry)| entry.index.unwrap_or(*i) == block);
-    let name = entry.and_then(|(_, entry)| entry.name.as_deref()).unwrap_or_default();
-    Html::markup(format!("<b>{block}</b> {}", Html::text(name)))
-}
-
 fn alignment(run: &RunRecord) -> Result<Html> {
     let blocks = run.audit.as_ref().map(|audit| audit.blocks.as_slice()).unwrap_or_default();
     let index = |i: usize| blocks.get(i).and_then(|block| block.index).unwrap_or(i);
@@ -144,7 +136,7 @@ fn alignment(run: &RunRecord) -> Result<Html> {
     let row = |i: usize| {
         let ratio = blocks.get(i).and_then(|block| block.norm_ratio);
         let angle = known(angle(i), |angle| format!("{angle:.1}°"));
-        vec![block_cell(run, index(i)), Html::text(angle), Html::text(known(ratio, number))]
+        vec![blocks::cell(run, index(i)), Html::text(angle), Html::text(known(ratio, number))]
     };
     let columns = [Column::Words("Block"), Column::Figures("Angle"), Column::Figures("Norm ratio")];
     let mut body = Html::hint(
@@ -171,37 +163,6 @@ fn timing(run: &RunRecord) -> Result<Html> {
     let mut body = if rows.is_empty() { Html::missing("No time and no memory was recorded.") } else { facts(rows) };
     body.push(curves::timing(run)?);
     Ok(body)
-}
-
-fn blocks(run: &RunRecord) -> Html {
-    let Some(summary) = run.summary.as_ref().filter(|summary| !summary.blocks.is_empty()) else {
-        return Html::missing("summary.json, which lists the blocks, is missing or lists none.");
-    };
-    let columns = [
-        Column::Words("Block"),
-        Column::Words("Output"),
-        Column::Figures("Parameters"),
-        Column::Figures("In its head"),
-        Column::Figures("Activations"),
-    ];
-    let mut rows: Vec<Vec<Html>> = Vec::new();
-    for (i, block) in summary.blocks.iter().enumerate() {
-        rows.push(vec![
-            block_cell(run, block.index.unwrap_or(i)),
-            Html::text(block.output.as_deref().unwrap_or(UNKNOWN)),
-            Html::text(known(block.parameters, exact)),
-            Html::text(known(block.head_parameters, exact)),
-            Html::text(known(block.activation_bytes, bytes)),
-        ]);
-    }
-    let all = |n: Option<u64>| Html::markup(format!("<b>{}</b>", known(n, exact)));
-    rows.push(vec![
-        Html::markup("<b>network</b>"),
-        Html::default(),
-        all(summary.parameters),
-        all(summary.head_parameters),
-    ]);
-    table(&columns, rows)
 }
 
 fn provenance(run: &RunRecord) -> Html {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::{RunRecord, Split, render, write};
-use burn_forward::Error;
+use crate::Error;
 
 /// This crate's folder as it is when the tests run: what was compiled in another checkout may be run in this one.
 fn this_crate() -> PathBuf {
@@ -22,7 +22,7 @@ fn load(name: &str) -> RunRecord {
 }
 
 /// A copy of a fixture in which `edit` may break things.
-fn copy(name: &str, edit: impl FnOnce(&Path)) -> (TempDir, burn_forward::Result<RunRecord>) {
+fn copy(name: &str, edit: impl FnOnce(&Path)) -> (TempDir, crate::Result<RunRecord>) {
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(fixture(name)).unwrap() {
         let entry = entry.unwrap();
@@ -294,5 +294,5 @@ fn writing_replaces_the_old_report_and_leaves_nothing_else() {
 
 #[test]
 fn no_runs_are_refused() {
-    assert!(matches!(render(&[]), Err(Error::Argument { .. })));
+    assert!(matches!(render(&[]), Err(Error::Library(burn_forward::Error::Argument { .. }))));
 }

@@ -16,10 +16,11 @@ use burn::train::{
 
 use super::cache::Cache;
 use super::finished::Finished;
-use crate::training::{Quantity, RunFolder, metric_name};
+use super::finished_outputs::FinishedOutputs;
+use crate::metrics::{Quantity, metric_name};
+use crate::run_folder::RunFolder;
 use burn_forward::data::{Batch, BatchKey, Batching};
 use burn_forward::model::LocalModel;
-use burn_forward::network::Frozen;
 use burn_forward::random::Seed;
 use burn_forward::rules::Pass;
 
@@ -129,7 +130,7 @@ struct Ground {
     finished: Finished,
     cache: Option<Cache>,
     /// What finished blocks make of validation graphs.
-    validation: Frozen,
+    validation: FinishedOutputs,
 }
 
 impl GreedyStrategy {
@@ -157,7 +158,7 @@ impl GreedyStrategy {
         } else {
             None
         };
-        Ok(Ground { block, finished, cache, validation: Frozen::new(block) })
+        Ok(Ground { block, finished, cache, validation: FinishedOutputs::new(block) })
     }
 
     /// The block learns for an epoch, or until the run is interrupted.
@@ -204,16 +205,17 @@ impl GreedyStrategy {
     fn validate(&self, model: &LocalModel, ground: &Ground, stage: &mut Stage, epoch: usize) -> Outcome<()> {
         let items = stage.valid.num_items();
         stage.events.process_valid(LearnerEvent::StartSplit { epoch_number: epoch, total_items: items })?;
-        let mut model = model.prefix(ground.block + 1).valid();
-        if self.cache {
-            model.network = model.network.with_frozen(ground.validation.rewound());
-        }
+        let model = model.prefix(ground.block + 1).valid();
+        let kept = self.cache.then(|| ground.validation.rewound());
         let valid = stage.valid.clone();
         let mut batches = valid.iter();
         let mut iteration = 0;
         while let Some(batch) = batches.next() {
             iteration += 1;
-            let output = InferenceStep::step(&model, batch?);
+            let output = match &kept {
+                Some(kept) => kept.validate(&model, batch?),
+                None => InferenceStep::step(&model, batch?),
+            };
             let item = TrainingItem::new(output, batches.progress(), Some(iteration), None);
             stage.events.process_valid(LearnerEvent::ProcessedItem(item))?;
             if stage.interrupter.should_stop() {

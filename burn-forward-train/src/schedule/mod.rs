@@ -2,6 +2,7 @@
 
 mod cache;
 mod finished;
+mod finished_outputs;
 mod greedy;
 
 pub use finished::Finished;

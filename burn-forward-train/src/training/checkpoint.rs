@@ -9,8 +9,8 @@ use burn::train::checkpoint::{
 };
 use burn::train::metric::store::{Aggregate, Direction, EventStoreClient, Split};
 
-use super::manifest::{Manifests, file_name, manifest_name};
-use super::metrics::{Quantity, metric_name};
+use crate::metrics::{Quantity, metric_name};
+use crate::run_folder::{Manifests, file_name, manifest_name};
 use crate::schedule::{SharedHistory, best_of_block};
 
 /// Saves records as Burn does: under a temporary name first, so that a kill leaves the old state or the new one.

@@ -2,65 +2,26 @@
 
 use std::sync::Arc;
 
+use burn::lr_scheduler::LrSchedulerRecord;
 use burn::train::metric::LossMetric;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 
 use super::checkpoint::{AtomicCheckpointer, Best, KeepCheckpoints, Patience};
-use super::logger::{JsonlLogger, SplitClock, WriteProblem};
-use super::manifest::Manifests;
-use super::metrics::{BlockMetric, NonFinite, NonFiniteGuard, Quantity};
+use super::logger::{JsonlLogger, SplitClock};
+use super::progress::greedy_history;
 use super::run::Run;
-use super::run_folder::{MetricRow, RunFolder};
+use super::watch::Watch;
 use crate::config::Keep;
+use crate::metrics::{BlockMetric, NonFiniteGuard, Quantity};
+use crate::run_folder::{Manifests, MetricRow, RunFolder};
 use crate::schedule::{GreedyStrategy, SharedHistory};
+use crate::{Error, Result};
 use burn_forward::data::DataSplit;
 use burn_forward::model::LocalModel;
-use burn_forward::optim::ParameterGroup;
 use burn_forward::random::Seed;
-use burn_forward::{Error, Result};
 
-/// Block and its validation accuracy for every epoch of a greedy run.
-pub(super) fn greedy_history(rows: &[MetricRow]) -> Vec<(usize, Option<f64>)> {
-    let mut phases: Vec<(usize, usize)> =
-        rows.iter().filter(|r| r.split == "train").filter_map(|r| Some((r.epoch, r.phase?))).collect();
-    phases.sort_unstable();
-    phases.dedup();
-    phases
-        .into_iter()
-        .map(|(epoch, block)| {
-            let row = rows.iter().find(|r| r.epoch == epoch && r.split == "validation" && r.block == Some(block));
-            (block, row.and_then(|r| r.accuracy))
-        })
-        .collect()
-}
-
-/// Whether a resumed run has nothing left to train.
-pub(super) fn is_done(run: &Run, rows: &[MetricRow], blocks: usize) -> bool {
-    let epochs = run.config.training.epochs;
-    if run.config.schedule.is_greedy() {
-        let (history, patience) = (greedy_history(rows), run.config.schedule.patience());
-        return !history.is_empty() && crate::schedule::next_phase(&history, blocks, epochs, patience).is_none();
-    }
-    let last = rows.iter().map(|r| r.epoch).max().unwrap_or(0);
-    let stopped_early = run
-        .config
-        .training
-        .patience
-        .is_some_and(|patience| best_epoch(rows).is_some_and(|(best, _)| last >= best + patience));
-    last >= epochs || stopped_early
-}
-
-/// Epoch with the best validation accuracy of the network, the first of equals, and that accuracy.
-pub(super) fn best_epoch(rows: &[MetricRow]) -> Option<(usize, f64)> {
-    rows.iter()
-        .filter(|r| r.split == "validation" && r.block.is_none())
-        .filter_map(|r| Some((r.epoch, r.accuracy?)))
-        .fold(None, |best, (epoch, accuracy)| match best {
-            Some((_, highest)) if highest >= accuracy => best,
-            _ => Some((epoch, accuracy)),
-        })
-}
+type Training = SupervisedTraining<LocalModel>;
 
 /// Trains a model with burn-train, from its start or from the checkpoint of epoch `resumed`.
 ///
@@ -74,54 +35,81 @@ pub(super) fn fit(
     resumed: Option<usize>,
     rows: &[MetricRow],
 ) -> Result<()> {
-    let training = &run.config.training;
-    let device = run.training_device();
-    let first_epoch = resumed.unwrap_or(0) as u64 + 1;
-    let train = run.data.train_loader(training.batching(), first_epoch, training.workers, &device)?;
-    let steps = run.data.steps_per_epoch(training.batching());
-    let valid = run.data.eval_loader(DataSplit::Validation, training.eval_batch_size, &run.device)?;
+    let settings = &run.config.training;
     let blocks = model.network.len();
-    let greedy = run.config.schedule.is_greedy();
-    let epochs = if greedy { training.epochs * blocks } else { training.epochs };
+    let history = run.config.schedule.is_greedy().then(|| SharedHistory::new(greedy_history(rows)));
+    let watch = Watch::new(run.interrupter());
 
-    let groups: Vec<ParameterGroup> = run.config.rule.parameter_groups();
+    let mut training = with_loaders(run, folder, resumed)?;
+    let groups = run.config.rule.parameter_groups();
     let optimizer = run.config.optimizer.optimizer(&groups)?;
-    let scheduler = run.config.optimizer.scheduler(&groups, steps * training.epochs)?;
-    let fresh_schedule = scheduler.to_record();
+    let steps = run.data.steps_per_epoch(settings.batching()) * settings.epochs;
+    let scheduler = run.config.optimizer.scheduler(&groups, steps)?;
 
+    training = with_logger(training, folder, &watch, history.is_some())?.renderer(renderer);
+    training = with_checkpoints(training, folder, best(settings.keep, history.as_ref()))?;
+    training = with_metrics(training, blocks, &watch.guard);
+    if let Some(epoch) = resumed {
+        training = training.checkpoint(epoch);
+    }
+    training = match (history, settings.patience) {
+        (Some(history), _) => {
+            let strategy = greedy_strategy(run, folder, history, scheduler.to_record())?;
+            training
+                .num_epochs(settings.epochs * blocks)
+                .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)))
+        }
+        (None, Some(patience)) => training.num_epochs(settings.epochs).early_stopping(Patience { patience }),
+        (None, None) => training.num_epochs(settings.epochs),
+    };
+    let result = training.launch(Learner::new(model, optimizer, scheduler));
+    watch.judge(folder, result.error, result.interrupted)
+}
+
+/// A training on the run's data, after epoch `resumed`.
+fn with_loaders(run: &Run, folder: &RunFolder, resumed: Option<usize>) -> Result<Training> {
+    let settings = &run.config.training;
+    let first_epoch = resumed.unwrap_or(0) as u64 + 1;
+    let train = run.data.train_loader(settings.batching(), first_epoch, settings.workers, &run.training_device())?;
+    let valid = run.data.eval_loader(DataSplit::Validation, settings.eval_batch_size, &run.device)?;
+    Ok(SupervisedTraining::new(folder.path(), train, valid))
+}
+
+/// With `metrics.jsonl`, and with what the watch needs to end the run.
+fn with_logger(training: Training, folder: &RunFolder, watch: &Watch, greedy: bool) -> Result<Training> {
     let clock = SplitClock::default();
-    let problem = WriteProblem::default();
-    let interrupter = run.options.interrupter.0.clone();
-    let logger = JsonlLogger::new(folder.clone(), clock.clone(), greedy, interrupter.clone(), problem.clone())?;
-    let guard = NonFiniteGuard::new(interrupter.clone());
-
-    let manifests = Manifests::new(folder.clone());
-    let history = SharedHistory::new(if greedy { greedy_history(rows) } else { Vec::new() });
-    let checkpoints = folder.checkpoints();
-    std::fs::create_dir_all(&checkpoints).map_err(|e| Error::write(&checkpoints, e))?;
-    let mut builder = SupervisedTraining::new(folder.path(), train, valid)
+    let (interrupter, problem) = (watch.interrupter.clone(), watch.problem.clone());
+    let logger = JsonlLogger::new(folder.clone(), clock.clone(), greedy, interrupter.clone(), problem)?;
+    Ok(training
         .with_application_logger(None)
         .with_metric_logger(logger)
         .with_progress_logger(clock)
-        .with_interrupter(interrupter.clone())
-        .renderer(renderer)
-        .num_epochs(epochs)
-        .with_checkpointing_strategy(KeepCheckpoints {
-            best: match (training.keep, greedy) {
-                (Keep::Last, _) => Best::None,
-                (Keep::Best, false) => Best::OfNetwork,
-                (Keep::Best, true) => Best::OfBlocks(history.clone()),
-            },
-            kept: folder.checkpointed_epochs(),
-            manifests: manifests.clone(),
-        })
-        .with_custom_checkpointers(
-            AtomicCheckpointer::new(checkpoints.clone(), "model", manifests.clone()),
-            AtomicCheckpointer::new(checkpoints.clone(), "optim", manifests.clone()),
-            AtomicCheckpointer::new(checkpoints, "scheduler", manifests),
-        )
-        .metric_train_numeric(LossMetric::new())
-        .metric_valid_numeric(LossMetric::new());
+        .with_interrupter(interrupter))
+}
+
+/// Which epochs a run keeps beside the newest; `history` is that of a greedy one.
+fn best(keep: Keep, history: Option<&SharedHistory>) -> Best {
+    match (keep, history) {
+        (Keep::Last, _) => Best::None,
+        (Keep::Best, None) => Best::OfNetwork,
+        (Keep::Best, Some(history)) => Best::OfBlocks(history.clone()),
+    }
+}
+
+fn with_checkpoints(training: Training, folder: &RunFolder, best: Best) -> Result<Training> {
+    let manifests = Manifests::new(folder.clone());
+    let checkpoints = folder.checkpoints();
+    std::fs::create_dir_all(&checkpoints).map_err(|e| Error::write(&checkpoints, e))?;
+    let saving = |kind| AtomicCheckpointer::new(checkpoints.clone(), kind, manifests.clone());
+    let kept = folder.checkpointed_epochs();
+    Ok(training
+        .with_checkpointing_strategy(KeepCheckpoints { best, kept, manifests: manifests.clone() })
+        .with_custom_checkpointers(saving("model"), saving("optim"), saving("scheduler")))
+}
+
+/// With the loss of the step, and every quantity of the network and of every block.
+fn with_metrics(training: Training, blocks: usize, guard: &NonFiniteGuard) -> Training {
+    let mut training = training.metric_train_numeric(LossMetric::new()).metric_valid_numeric(LossMetric::new());
     for block in std::iter::once(None).chain((0..blocks).map(Some)) {
         for quantity in Quantity::ALL {
             if block.is_none() && matches!(quantity, Quantity::Positive | Quantity::Negative) {
@@ -132,59 +120,29 @@ pub(super) fn fit(
                 Quantity::Loss if block.is_some() => metric.guarded(guard.clone()),
                 _ => metric,
             };
-            builder = builder.metric_train_numeric(metric.clone()).metric_valid_numeric(metric);
+            training = training.metric_train_numeric(metric.clone()).metric_valid_numeric(metric);
         }
     }
-    if let (Some(patience), false) = (training.patience, greedy) {
-        builder = builder.early_stopping(Patience { patience });
-    }
-    if let Some(epoch) = resumed {
-        builder = builder.checkpoint(epoch);
-    }
-    if greedy {
-        builder = builder.with_training_strategy(TrainingStrategy::Custom(Arc::new(GreedyStrategy {
-            device,
-            epochs_per_block: training.epochs,
-            patience: run.config.schedule.patience(),
-            cache: run.config.schedule.caches(),
-            batching: training.batching(),
-            seed: Seed::new(run.config.seed),
-            ordered: run.data.eval_loader(DataSplit::Train, training.eval_batch_size, &run.device)?,
-            fresh_schedule,
-            history,
-            best: (training.keep == Keep::Best).then(|| folder.clone()),
-        })));
-    }
-    let result = builder.launch(Learner::new(model, optimizer, scheduler));
+    training
+}
 
-    let last = folder.last_checkpoint();
-    if let Some(NonFinite { block, value, epoch, step }) = guard.found() {
-        // Not "go on": a resumed run would take the same steps to the same end.
-        let saved = last.map_or("no epoch was finished, so nothing is saved".into(), |epoch| {
-            let file = folder.model_of_epoch(epoch);
-            format!("the last good weights are those of epoch {epoch} in {}", file.display())
-        });
-        let checkpoint = format!("{saved}; a lower optimizer.lr or an optimizer.clip may help");
-        return Err(Error::NonFinite { block, value, epoch, step, checkpoint });
-    }
-    let saved = match last {
-        Some(epoch) => format!(
-            "epochs up to {epoch} are saved; go on with `burn-forward train --resume {}`",
-            folder.path().display()
-        ),
-        None => "no epoch was finished, so nothing is saved".into(),
-    };
-    if let Some(error) = result.error {
-        return Err(Error::burn("training", error));
-    }
-    if let Some(problem) = problem.lock().ok().and_then(|mut problem| problem.take()) {
-        return Err(Error::write(folder.file("metrics.jsonl"), problem));
-    }
-    if let Some(interruption) = result.interrupted {
-        // The epoch that was cut short has left rows, which would pass for those of a whole one.
-        folder.keep_rows(last.unwrap_or(0))?;
-        let by = interruption.reason.map_or(String::new(), |reason| format!(" by {reason}"));
-        return Err(Error::Interrupted(format!("stopped{by}; {saved}")));
-    }
-    Ok(())
+fn greedy_strategy(
+    run: &Run,
+    folder: &RunFolder,
+    history: SharedHistory,
+    fresh_schedule: LrSchedulerRecord,
+) -> Result<GreedyStrategy> {
+    let settings = &run.config.training;
+    Ok(GreedyStrategy {
+        device: run.training_device(),
+        epochs_per_block: settings.epochs,
+        patience: run.config.schedule.patience(),
+        cache: run.config.schedule.caches(),
+        batching: settings.batching(),
+        seed: Seed::new(run.config.seed),
+        ordered: run.data.eval_loader(DataSplit::Train, settings.eval_batch_size, &run.device)?,
+        fresh_schedule,
+        history,
+        best: (settings.keep == Keep::Best).then(|| folder.clone()),
+    })
 }

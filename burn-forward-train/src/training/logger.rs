@@ -11,9 +11,9 @@ use burn::train::logger::{MetricLogger, TrainingProgressLogger};
 use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
 use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
 
-use super::metrics::{Quantity, parse_metric_name};
-use super::run_folder::{MetricRow, RunFolder};
-use burn_forward::Result;
+use crate::Result;
+use crate::metrics::{Quantity, parse_metric_name};
+use crate::run_folder::{MetricRow, RunFolder};
 
 /// Times of the splits. Burn-train tells its progress on one thread and asks the logger to write on another, some time
 /// later, so every split of every epoch has an entry of its own.
@@ -91,7 +91,7 @@ impl JsonlLogger {
     /// written, and leaves the reason in `problem`.
     ///
     /// # Errors
-    /// [`burn_forward::Error::RunFolder`] if the rows there are damaged.
+    /// [`crate::Error::RunFolder`] if the rows there are damaged.
     pub fn new(
         folder: RunFolder,
         clock: SplitClock,

@@ -1,33 +1,34 @@
-//! Training on burn-train: the model it trains, the metrics, renderer, logger and checkpoints it is given.
+//! Training on burn-train: a [`Run`] is prepared from a config, trained in its folder, and loaded again.
 
+mod assemble;
+mod check;
 mod checkpoint;
 mod fit;
+mod load;
 mod logger;
-mod manifest;
 mod memory;
-mod metrics;
 mod plan;
+mod progress;
 mod record;
 mod renderer;
 mod run;
-mod run_folder;
-mod samples;
 mod start;
 mod step_cost;
 mod summary;
+mod train;
+mod watch;
 
+pub use assemble::build_model;
+pub use check::{Checked, check};
 pub use checkpoint::{AtomicCheckpointer, Best, KeepCheckpoints, Patience};
+pub use load::{load_model, load_without_data};
 pub use logger::{JsonlLogger, SplitClock, WriteProblem};
-pub use manifest::{Manifest, Manifests};
 pub use memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
-pub use metrics::{BlockMetric, NonFinite, NonFiniteGuard, Quantity, metric_name, parse_metric_name};
-pub use plan::{BlockPlan, plan};
-pub use record::RecordedPlaces;
+pub use plan::{BlockPlan, parameter_counts, plan, weight_bytes};
+pub use record::{RecordedPlaces, check_config, check_data};
 pub use renderer::{ProgressRenderer, Verbosity};
-pub use run::{
-    Checked, Outcome, Run, RunOptions, build_model, check, load_model, load_without_data, train, weight_bytes,
-};
-pub use run_folder::{MetricRow, RunFolder, RunLock};
+pub use run::{InterrupterHandle, Run, RunOptions};
 pub use start::Start;
 pub use step_cost::{StepCost, step_cost};
 pub use summary::Summary;
+pub use train::{Outcome, train};

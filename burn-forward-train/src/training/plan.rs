@@ -73,3 +73,24 @@ fn head_parameters(model: &LocalModel) -> Vec<usize> {
     });
     blocks
 }
+
+/// Parameters that inference needs (network and readout), and those that only teach.
+pub fn parameter_counts(model: &LocalModel) -> (usize, usize) {
+    let all = parameters(model);
+    let model = model.with_read_blocks_only();
+    let export = model.rule.export(&model.network);
+    let elements = |d: &burn::tensor::TensorData| d.num_elements();
+    let readout: usize = export
+        .linears
+        .iter()
+        .map(|(_, w, b)| elements(w) + b.as_ref().map_or(0, elements))
+        .chain(export.matrices.iter().map(|(_, m)| elements(m)))
+        .sum();
+    let inference = parameters(&model.frozen) + parameters(&model.network) + readout + export.unwritten;
+    (inference, all.saturating_sub(inference))
+}
+
+/// Bytes of a model's weights.
+pub fn weight_bytes(model: &LocalModel) -> u64 {
+    (model.num_params() * size_of::<f32>()) as u64
+}

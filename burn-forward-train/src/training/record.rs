@@ -8,10 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::run::Run;
-use super::run_folder::RunFolder;
 use crate::config::{RunConfig, paths};
 use crate::files::sum_of_file;
-use burn_forward::{ConfigError, ConfigErrors, Error, Result};
+use crate::run_folder::RunFolder;
+use crate::{Error, Result};
+use burn_forward::{ConfigError, ConfigErrors};
 
 /// The file's name.
 pub(super) const RECORD: &str = "run.json";
@@ -30,6 +31,14 @@ pub(super) fn read(folder: &RunFolder) -> Result<Option<Value>> {
         true => folder.read_json(RECORD).map(Some),
         false => Ok(None),
     }
+}
+
+/// Whether the run in `folder` was trained and tested to its end.
+///
+/// # Errors
+/// [`Error::RunFolder`] if the record is damaged.
+pub(super) fn is_finished(folder: &RunFolder) -> Result<bool> {
+    Ok(read(folder)?.is_some_and(|record| record["status"] == "finished"))
 }
 
 fn now() -> String {
@@ -110,13 +119,16 @@ impl Record {
     /// Writes how the run ended; one that is finished with the sums of its `files`.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Write`].
+    /// [`burn_forward::Error::Io`] and [`Error::Write`].
     pub(super) fn end(mut self, folder: &RunFolder, status: &str, files: &[&str]) -> Result<()> {
         self.fields["status"] = json!(status);
         self.fields["finished"] = json!(now());
         let mut sums = BTreeMap::new();
         for name in files.iter().filter(|name| folder.file(name).is_file()) {
-            sums.insert(*name, sum_of_file(&folder.file(name)).map_err(|e| Error::io(folder.file(name), e))?);
+            sums.insert(
+                *name,
+                sum_of_file(&folder.file(name)).map_err(|e| burn_forward::Error::io(folder.file(name), e))?,
+            );
         }
         if !sums.is_empty() {
             self.fields["sums"] = json!(sums);
@@ -175,8 +187,8 @@ pub(super) fn changed_files(folder: &RunFolder, record: &Value) -> Vec<String> {
 /// schedule as long as the first block learns. Runs from before configs were recorded are not compared.
 ///
 /// # Errors
-/// [`Error::Config`] with every setting that differs, [`Error::RunFolder`] if `run.json` or `metrics.jsonl` is damaged.
-pub(super) fn check_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
+/// [`burn_forward::Error::Config`] with every setting that differs, [`Error::RunFolder`] if `run.json` or `metrics.jsonl` is damaged.
+pub fn check_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
     let Some(record) = read(folder)? else { return Ok(()) };
     let begun = &record["config"];
     if begun.is_null() {
@@ -203,7 +215,7 @@ pub(super) fn check_config(folder: &RunFolder, config: &RunConfig) -> Result<()>
         return Ok(());
     }
     let origin = format!("{}, compared with {RECORD} beside it", folder.file("config.json").display());
-    Err(Error::Config(ConfigErrors { origin, errors }))
+    Err(burn_forward::Error::Config(ConfigErrors { origin, errors }).into())
 }
 
 /// Every leaf in which two configs differ, but [`FREE`] ones and the number of epochs.
@@ -236,7 +248,7 @@ fn compare(path: &str, was: &Value, is: &Value, errors: &mut Vec<ConfigError>) {
 ///
 /// # Errors
 /// [`Error::RunFolder`] with what the data was and is.
-pub(super) fn check_data(folder: &RunFolder, run: &Run) -> Result<()> {
+pub fn check_data(folder: &RunFolder, run: &Run) -> Result<()> {
     let Some(record) = read(folder)? else { return Ok(()) };
     let (was, before) = (&record["data"]["fingerprint"], record["data"]["sets"].as_str().unwrap_or("unknown"));
     let now = run.data.describe();

@@ -1,13 +1,12 @@
 //! Where a run starts: at its beginning, or after its newest whole checkpoint. Everything in its folder is looked at before
 //! anything is changed there.
 
-use super::fit::is_done;
-use super::manifest::{check_checkpoint, check_model};
+use super::progress::{final_epoch, is_done};
 use super::record;
-use super::run::{Run, final_epoch};
-use super::run_folder::{METRICS, RunFolder, RunLock};
+use super::run::Run;
 use super::summary::Summary;
-use burn_forward::{Error, Result};
+use crate::run_folder::{METRICS, RunFolder, RunLock, check_checkpoint, check_model};
+use crate::{Error, Result};
 
 /// A run that may be trained in its folder.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ impl<'a> Start<'a> {
     /// whole one is found.
     ///
     /// # Errors
-    /// [`Error::Config`] for another config, [`Error::RunFolder`] for other data, if another process is training in the
+    /// [`burn_forward::Error::Config`] for another config, [`Error::RunFolder`] for other data, if another process is training in the
     /// folder, and for a file that is missing or damaged where nothing whole is left to go on from.
     pub fn find(run: &'a Run, folder: &'a RunFolder) -> Result<Self> {
         record::check_config(folder, &run.config)?;
@@ -45,7 +44,7 @@ impl<'a> Start<'a> {
                 serde_json::from_value::<Summary>(summary).map_err(damaged)
             });
             let rows = folder.rows()?;
-            let is_trained = summary.as_ref().is_ok_and(|s| is_done(run, &rows, s.blocks.len()));
+            let is_trained = summary.as_ref().is_ok_and(|s| is_done(&run.config, &rows, s.blocks.len()));
             let changed = record::changed_files(folder, record);
             match summary {
                 Ok(summary) if is_trained && changed.is_empty() && folder.file("model.safetensors").is_file() => {

@@ -109,6 +109,12 @@ pub trait LoadedData: Debug + Send + Sync {
     fn pixels(&self) -> Option<PixelScaling> {
         None
     }
+
+    /// What a network that is trained on this data takes and gives.
+    fn signature(&self) -> ModelSignature {
+        let (input, classes) = (self.input(), self.classes());
+        ModelSignature { input, classes, class_names: self.class_names(), pixels: self.pixels() }
+    }
 }
 
 /// A data set's settings: what the config says, before a file is read.

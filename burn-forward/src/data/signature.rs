@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "config")]
-use super::LoadedData;
 use crate::activation::RowShape;
 
 /// What a network takes and gives.
@@ -32,12 +30,4 @@ pub struct PixelScaling {
     pub mean: Vec<f64>,
     /// What every channel is divided by `[C]`, above 0.
     pub std: Vec<f64>,
-}
-
-#[cfg(feature = "config")]
-impl ModelSignature {
-    /// What a network that is trained on `data` takes and gives.
-    pub fn of(data: &dyn LoadedData) -> Self {
-        Self { input: data.input(), classes: data.classes(), class_names: data.class_names(), pixels: data.pixels() }
-    }
 }

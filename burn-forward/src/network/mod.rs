@@ -1,6 +1,5 @@
 //! Networks: layers in order, grouped into blocks by a partition that is computed, never listed by hand.
 
-mod frozen;
 mod layer;
 mod mlp;
 mod partition;
@@ -8,7 +7,6 @@ mod partition;
 mod registry;
 mod spec;
 
-pub use frozen::Frozen;
 pub use layer::{AnyLayer, Candidates, Layer, LayerExport};
 pub use mlp::{Dense, MlpConfig};
 pub use partition::{LayerOutline, Partition, PartitionName};
@@ -16,7 +14,9 @@ pub use partition::{LayerOutline, Partition, PartitionName};
 pub use registry::{NetworkEntry, ParseNetwork, network_entries, network_entry};
 pub use spec::{ExtraInputs, LayerRequest, NetworkSpec};
 
-use burn::module::Module;
+use std::ops::Range;
+
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
 use crate::activation::{AnyActivation, RowShape};
@@ -134,8 +134,6 @@ pub struct Network {
     input: Option<RowShape>,
     #[module(skip)]
     device: Option<Device>,
-    #[module(skip)]
-    frozen: Option<Frozen>,
 }
 
 impl Network {
@@ -152,7 +150,7 @@ impl Network {
         let sizes = partition.sizes(&outline, &bytes)?;
         let mut layers = layers.into_iter();
         let blocks = sizes.into_iter().map(|n| Chain { layers: layers.by_ref().take(n).collect() }).collect();
-        Ok(Self { blocks, input: None, device: None, frozen: None })
+        Ok(Self { blocks, input: None, device: None })
     }
 
     /// With the shape of a row that enters it, for rules whose heads draw what entered.
@@ -160,14 +158,22 @@ impl Network {
         Self { input: Some(input), ..self }
     }
 
-    /// With the device it was built on, which a network without parameters (all of them frozen) cannot tell by them.
+    /// With the device it was built on, which a network without parameters (all of its layers are frozen) cannot tell by them.
     pub fn built_on(self, device: &Device) -> Self {
         Self { device: Some(device.clone()), ..self }
     }
 
-    /// The device it was built on, where it was given.
-    pub fn device(&self) -> Option<&Device> {
-        self.device.as_ref()
+    /// The device of its parameters, autodiff included; of a network without any the device it was built on.
+    pub fn device(&self) -> Device {
+        struct First(Option<Device>);
+        impl ModuleVisitor for First {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                self.0.get_or_insert_with(|| param.val().device());
+            }
+        }
+        let mut first = First(None);
+        self.visit(&mut first);
+        first.0.or_else(|| self.device.clone()).unwrap_or_default()
     }
 
     /// Shape of a row that enters it, where it was given.
@@ -195,28 +201,19 @@ impl Network {
         Self { blocks: self.blocks[..n.clamp(1, self.blocks.len())].to_vec(), ..self.clone() }
     }
 
-    /// With its first blocks frozen: [`forward_all`](Self::forward_all) keeps what they make of graphs.
-    pub fn with_frozen(self, frozen: Frozen) -> Self {
-        Self { frozen: Some(frozen), ..self }
-    }
-
     /// Output of every block for one input, without local losses.
     pub fn forward_all(&self, input: AnyActivation) -> Vec<AnyActivation> {
-        let through = |blocks: &[Chain], mut x: AnyActivation| {
-            let mut outputs = Vec::with_capacity(blocks.len());
-            for block in blocks {
-                x = block.forward(x);
-                outputs.push(x.clone());
-            }
-            outputs
-        };
-        let Some(frozen) = &self.frozen else {
-            return through(&self.blocks, input);
-        };
-        let (below, above) = self.blocks.split_at(frozen.blocks().min(self.blocks.len()));
-        let mut outputs = frozen.outputs(&input, || through(below, input.clone()));
-        let last = outputs.last().cloned().unwrap_or(input);
-        outputs.extend(through(above, last));
+        self.forward_range(0..self.blocks.len(), input)
+    }
+
+    /// Output of every block in a range, for what enters the first of them; of no block for an empty range.
+    pub fn forward_range(&self, blocks: Range<usize>, input: AnyActivation) -> Vec<AnyActivation> {
+        let mut x = input;
+        let mut outputs = Vec::with_capacity(blocks.len());
+        for block in self.blocks.iter().take(blocks.end).skip(blocks.start) {
+            x = block.forward(x);
+            outputs.push(x.clone());
+        }
         outputs
     }
 

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::activation::Activation;
 use crate::block::Trace;
-use crate::init::{Init, frozen};
+use crate::init::{Init, fixed};
 use crate::local::LocalLoss;
 use crate::random::Rng;
 use crate::tape::Score;
@@ -32,7 +32,7 @@ impl ProjectedFeedback {
     /// # Errors
     /// [`crate::Error::Argument`] never for finite widths.
     pub fn new(width: usize, classes: usize, rng: &mut Rng, device: &Device) -> Result<Self> {
-        Ok(Self { feedback: frozen(Init::he_uniform(width).draw([classes, width], rng, device)?) })
+        Ok(Self { feedback: fixed(Init::he_uniform(width).draw([classes, width], rng, device)?) })
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) fn feedback(
     classes: usize,
     seed: Seed,
 ) -> Result<Vec<ProjectedFeedback>> {
-    let device = super::spec::device_of(network);
+    let device = network.device();
     let matrix = |(i, width)| ProjectedFeedback::new(width, classes, &mut seed.stream("feedback", &[i]), &device);
     (0u64..).zip(widths).map(matrix).collect()
 }
@@ -84,7 +84,7 @@ pub(super) fn feedback(
 /// The classifier on the last block.
 pub(super) fn output_layer(network: &Network, classes: usize, bias: bool, seed: Seed) -> Result<ProjectedCrossEntropy> {
     let width = network.blocks().last().map_or(0, |b| b.output().len());
-    let device = super::spec::device_of(network);
+    let device = network.device();
     ProjectedCrossEntropy::new(width, classes, bias, &mut seed.stream("output", &[]), &device)
 }
 

@@ -200,7 +200,7 @@ pub fn linear_head(
     pool: HeadPool,
     seed: Seed,
 ) -> Result<ProjectedCrossEntropy> {
-    let device = super::spec::device_of(network);
+    let device = network.device();
     let last = index + 1 == network.len();
     let (pool, mut rng) = match last {
         true => (HeadPool::FULL, seed.stream("output", &[])),

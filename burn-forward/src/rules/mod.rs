@@ -13,6 +13,8 @@ mod context;
 mod deep_supervision;
 mod dfa;
 mod drtp;
+#[cfg(feature = "config")]
+mod entry;
 mod forward_forward;
 mod head;
 mod local_classifiers;
@@ -28,14 +30,16 @@ pub use context::Context;
 pub use deep_supervision::DeepSupervisionConfig;
 pub use dfa::{Dfa, DfaConfig};
 pub use drtp::{Drtp, DrtpConfig};
+#[cfg(feature = "config")]
+pub use entry::{ParseRule, ParsedRule, RuleEntry, rule_entry_of};
 pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, ForwardForwardPreset};
 pub use head::{AnyHead, Head, HeadTargets};
 pub use local_classifiers::{ClassifierSettings, InterBlockNorm, LocalClassifiers, linear_head};
 pub use mono_forward::MonoForwardConfig;
 pub use readout::{BlockRange, HeadReadout, Scores};
 #[cfg(feature = "config")]
-pub use registry::{ParseRule, ParsedRule, RuleEntry, rule_entries, rule_entry, rule_entry_of};
-pub use spec::{ClassifierSpec, RuleSpec, device_of};
+pub use registry::{rule_entries, rule_entry};
+pub use spec::{ClassifierSpec, RuleSpec};
 
 use std::fmt;
 use std::ops::Deref;
@@ -157,6 +161,18 @@ pub trait Rule: ErasedModule {
     ///
     /// `network` may be a [prefix](Network::prefix) of the one the rule was built for.
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores;
+
+    /// As [`scores`](Self::scores), with `forward_all` in the place of [`Network::forward_all`]: for a caller who has kept what
+    /// the first blocks make of some inputs. Rules that have no need of it run the blocks themselves.
+    fn scores_by(
+        &self,
+        network: &Network,
+        inputs: AnyActivation,
+        forward_all: &dyn Fn(AnyActivation) -> Vec<AnyActivation>,
+    ) -> Scores {
+        let _ = forward_all;
+        self.scores(network, inputs)
+    }
 
     /// Output of every block in one pass with what the rule adds to the inputs (channels, features, virtual nodes) and
     /// between blocks; where a label is part of the input, it is the samples' own. Gradients flow through the whole pass.

@@ -2,8 +2,6 @@
 
 use std::fmt::Debug;
 
-use burn::module::Module;
-use burn::tensor::Device;
 use serde_json::Value;
 
 use super::{AnyRule, Context, LocalClassifiers};
@@ -92,19 +90,4 @@ pub trait ClassifierSpec {
     /// # Errors
     /// [`crate::Error::Argument`] if the rule cannot train this network.
     fn build_classifiers(&self, network: &Network, classes: usize, seed: Seed) -> Result<LocalClassifiers>;
-}
-
-/// The device a network was built on, autodiff included.
-pub fn device_of(network: &Network) -> Device {
-    use burn::module::{ModuleVisitor, Param};
-    use burn::tensor::Tensor;
-    struct First(Option<Device>);
-    impl ModuleVisitor for First {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0.get_or_insert_with(|| param.val().device());
-        }
-    }
-    let mut first = First(None);
-    network.visit(&mut first);
-    first.0.or_else(|| network.device().cloned()).unwrap_or_default()
 }

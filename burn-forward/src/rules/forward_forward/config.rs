@@ -18,7 +18,6 @@ use crate::pieces::pair_loss::{PairLoss, Threshold};
 use crate::pieces::peer_norm::{PeerConfig, PeerNormalisation};
 use crate::random::Seed;
 use crate::rules::Context;
-use crate::rules::device_of;
 use crate::rules::{AnyRule, RuleSpec};
 use crate::{ConfigError, Error, Result};
 
@@ -293,7 +292,7 @@ impl RuleSpec for ForwardForwardConfig {
             return Err(Error::argument("forward-forward", "number of classes", classes, ">= 2, or no label is wrong"));
         }
         let settings = self.settings();
-        let device = device_of(network);
+        let device = network.device();
         let mut heads = Vec::with_capacity(network.len());
         for (i, block) in network.blocks().iter().enumerate() {
             let label = match settings.label {

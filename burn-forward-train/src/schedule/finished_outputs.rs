@@ -1,18 +1,21 @@
-//! What blocks that do not learn any more make of inputs that come again and again.
+//! What finished blocks make of validation graphs, kept.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::activation::{AnyActivation, FeatureCache, Nodes};
+use burn_forward::activation::{AnyActivation, FeatureCache, Nodes};
+use burn_forward::data::Batch;
+use burn_forward::model::{EvalOutput, LocalModel};
+use burn_forward::network::Network;
 
 /// The outputs of a network's first blocks for the graphs of a data set, which are asked for in the same order every time.
 ///
 /// While a greedy schedule trains block `k`, the blocks below it make the same of the same validation graph in every epoch.
 /// They do it once here, and what block `k` aggregates of its input is kept with that.
 #[derive(Debug, Clone)]
-pub struct Frozen {
+pub(super) struct FinishedOutputs {
     blocks: usize,
     kept: Arc<Mutex<Vec<Kept>>>,
     next: Arc<AtomicUsize>,
@@ -39,29 +42,36 @@ impl fmt::Debug for Kept {
     }
 }
 
-impl Frozen {
+impl FinishedOutputs {
     /// For the first `blocks` blocks of a network; nothing is kept yet.
-    pub fn new(blocks: usize) -> Self {
+    pub(super) fn new(blocks: usize) -> Self {
         Self { blocks, kept: Arc::default(), next: Arc::default() }
     }
 
     /// The same outputs, to be asked for from the first again.
-    pub fn rewound(&self) -> Self {
+    pub(super) fn rewound(&self) -> Self {
         Self { next: Arc::default(), ..self.clone() }
     }
 
-    /// Number of blocks.
-    pub fn blocks(&self) -> usize {
-        self.blocks
+    /// As the validation step of `model`, with the outputs of the finished blocks as they were kept.
+    pub(super) fn validate(&self, model: &LocalModel, batch: Batch) -> EvalOutput {
+        let forward_all = |input| self.forward_all(&model.network, input);
+        let scores = model.rule.scores_by(&model.network, model.enter(batch.inputs), &forward_all);
+        EvalOutput::new(scores, batch.targets)
+    }
+
+    /// As [`Network::forward_all`], with the outputs of the finished blocks as they were kept.
+    fn forward_all(&self, network: &Network, input: AnyActivation) -> Vec<AnyActivation> {
+        let finished = self.blocks.min(network.len());
+        let mut outputs = self.outputs(&input, || network.forward_range(0..finished, input.clone()));
+        let last = outputs.last().cloned().unwrap_or(input);
+        outputs.extend(network.forward_range(finished..network.len(), last));
+        outputs
     }
 
     /// Their outputs for `input`: those of the call of the same number in the last round where that was on the same graph with
     /// as many nodes, else what `make` makes. An input that is no graph is always made anew.
-    pub(super) fn outputs(
-        &self,
-        input: &AnyActivation,
-        make: impl FnOnce() -> Vec<AnyActivation>,
-    ) -> Vec<AnyActivation> {
+    fn outputs(&self, input: &AnyActivation, make: impl FnOnce() -> Vec<AnyActivation>) -> Vec<AnyActivation> {
         let (false, Some(nodes)) = (self.blocks == 0, input.nodes()) else {
             return make();
         };
@@ -88,8 +98,8 @@ impl Frozen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activation::{Activation, Labelled};
     use burn::tensor::{Device, Tensor};
+    use burn_forward::activation::{Activation, Labelled};
 
     fn input(graph: &Arc<dyn Any + Send + Sync>) -> AnyActivation {
         AnyActivation::Nodes(Nodes {
@@ -103,33 +113,33 @@ mod tests {
     #[test]
     fn outputs_are_made_once_for_every_call_on_the_same_graph() {
         let [one, other]: [Arc<dyn Any + Send + Sync>; 2] = [Arc::new(1), Arc::new(2)];
-        let frozen = Frozen::new(1);
+        let finished = FinishedOutputs::new(1);
         let made = AtomicUsize::new(0);
-        let ask = |frozen: &Frozen, graph| {
+        let ask = |finished: &FinishedOutputs, graph| {
             let input = input(graph);
             let make = || {
                 let value = made.fetch_add(1, Ordering::Relaxed) as f32;
                 vec![input.with_features(input.features() * value)]
             };
-            frozen.outputs(&input, make)[0].features().into_data().iter::<f32>().next().unwrap()
+            finished.outputs(&input, make)[0].features().into_data().iter::<f32>().next().unwrap()
         };
-        assert_eq!([ask(&frozen, &one), ask(&frozen, &one)], [0.0, 1.0]);
-        let again = frozen.rewound();
+        assert_eq!([ask(&finished, &one), ask(&finished, &one)], [0.0, 1.0]);
+        let again = finished.rewound();
         assert_eq!([ask(&again, &one), ask(&again, &one)], [0.0, 1.0]);
         // Another graph is another question, and so is everything behind it.
-        let again = frozen.rewound();
+        let again = finished.rewound();
         assert_eq!([ask(&again, &other), ask(&again, &one)], [2.0, 3.0]);
-        let again = frozen.rewound();
+        let again = finished.rewound();
         assert_eq!([ask(&again, &other), ask(&again, &one)], [2.0, 3.0]);
     }
 
     #[test]
     fn rows_without_a_graph_are_made_anew() {
-        let frozen = Frozen::new(1);
+        let finished = FinishedOutputs::new(1);
         let rows = AnyActivation::Features(Tensor::<2>::ones([3, 2], &Device::flex()));
         for _ in 0..2 {
             let mut made = false;
-            frozen.rewound().outputs(&rows, || {
+            finished.rewound().outputs(&rows, || {
                 made = true;
                 vec![rows.clone()]
             });

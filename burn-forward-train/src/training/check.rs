@@ -1,9 +1,41 @@
-//! What a run needs of the samples at hand, before it trains: a validation set for what is chosen by one, and batches that
-//! a network can learn from.
+//! What is looked at before the first step: whether network, rule and data fit, a validation set for what is chosen by one,
+//! and batches that a network can learn from.
 
-use super::run::{Run, check_fit};
+use burn::tensor::Device;
+
+use super::assemble::check_fit;
+use super::run::{Run, RunOptions};
+use crate::config::RunConfig;
 use burn_forward::data::DataSplit;
 use burn_forward::{ConfigError, Result};
+
+/// How far [`check`] could look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checked {
+    /// The data was read, and the model laid out for it; with what a user should know of the data.
+    WithData(Vec<ConfigError>),
+    /// The data is not on this machine; the model was laid out for the shape that the data set's name says.
+    WithShape,
+    /// Neither is known.
+    Alone,
+}
+
+/// Everything about a config that can be wrong before the first step: what `train` would refuse, this refuses.
+///
+/// # Errors
+/// [`Error::Config`] with all mistakes, and what reading the data gives.
+pub fn check(config: RunConfig, options: RunOptions) -> Result<Checked> {
+    let device = Device::default();
+    if !config.data.is_there(&options.folders) {
+        let Some((input, classes)) = config.data.shape() else { return Ok(Checked::Alone) };
+        config.refuse(config.misfits(input, classes))?;
+        check_fit(&config, input, classes, &device)?;
+        return Ok(Checked::WithShape);
+    }
+    let run = Run::prepare(config, options)?;
+    run.check_training()?;
+    Ok(Checked::WithData(run.data.warnings()))
+}
 
 impl Run {
     /// Fails where the data at hand cannot be trained on as the config says: a network or a rule that does not fit it, no

@@ -15,9 +15,10 @@ use burn::store::ModuleRecord;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::run_folder::{CHECKPOINT_FILES, METRICS, RunFolder};
+use super::folder::RunFolder;
+use super::names::{CHECKPOINT_FILES, METRICS, file_name, manifest_name};
 use crate::files::{hexadecimal, sum_of_file};
-use burn_forward::{Error, Result};
+use crate::{Error, Result};
 
 /// Sums of one checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,16 +31,6 @@ pub struct Manifest {
     pub rows_sum: String,
     /// SHA-256 of every file by its name.
     pub files: BTreeMap<String, String>,
-}
-
-/// Name of a checkpoint's file.
-pub(super) fn file_name(kind: &str, epoch: usize) -> String {
-    format!("{kind}-{epoch}.bpk")
-}
-
-/// Name of the manifest of an epoch's checkpoint, in the folder of checkpoints.
-pub(super) fn manifest_name(epoch: usize) -> String {
-    format!("epoch-{epoch}.json")
 }
 
 /// Makes manifests from what those who save the parts of a checkpoint tell it, from several threads.
@@ -81,12 +72,12 @@ impl Manifests {
     /// A file of the checkpoint of `epoch` was saved. With the last one the manifest is written.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] for a checkpoint that was not begun, [`Error::Io`] and [`Error::Write`].
+    /// [`Error::RunFolder`] for a checkpoint that was not begun, [`burn_forward::Error::Io`] and [`Error::Write`].
     pub fn saved(&self, kind: &str, epoch: usize) -> Result<()> {
         let Ok(mut this) = self.0.lock() else { return Ok(()) };
         let name = file_name(kind, epoch);
         let path = this.folder.checkpoints().join(&name);
-        let sum = sum_of_file(&path).map_err(|e| Error::io(&path, e))?;
+        let sum = sum_of_file(&path).map_err(|e| burn_forward::Error::io(&path, e))?;
         let folder = this.folder.clone();
         let Some(manifest) = this.manifests.get_mut(&epoch) else {
             return Err(Error::run_folder(folder.path(), format!("{METRICS} has no rows of epoch {epoch}")));
@@ -96,17 +87,17 @@ impl Manifests {
             return Ok(());
         }
         let path = folder.checkpoints().join(manifest_name(epoch));
-        let text = serde_json::to_string_pretty(manifest).map_err(|e| Error::burn("writing JSON", e))?;
+        let text = serde_json::to_string_pretty(manifest).map_err(|e| burn_forward::Error::burn("writing JSON", e))?;
         this.manifests.remove(&epoch);
         crate::files::write(path, text + "\n")
     }
 }
 
 /// Why a checkpoint cannot be used, naming the file that is to blame.
-pub(super) type Fault = String;
+pub(crate) type Fault = String;
 
 /// Checks the checkpoint of `epoch`: its manifest, the sums of its files, and the rows of metrics up to it.
-pub(super) fn check_checkpoint(folder: &RunFolder, epoch: usize) -> Result<(), Fault> {
+pub(crate) fn check_checkpoint(folder: &RunFolder, epoch: usize) -> Result<(), Fault> {
     let Some(manifest) = read_manifest(folder, epoch)? else { return check_readable(folder, epoch) };
     let rows = rows_sum(folder, manifest.rows).map_err(|e| format!("{METRICS} cannot be read: {e}"))?;
     if rows != manifest.rows_sum {
@@ -119,7 +110,7 @@ pub(super) fn check_checkpoint(folder: &RunFolder, epoch: usize) -> Result<(), F
 }
 
 /// Checks the model in the checkpoint of `epoch`, which is all that inference needs.
-pub(super) fn check_model(folder: &RunFolder, epoch: usize) -> Result<(), Fault> {
+pub(crate) fn check_model(folder: &RunFolder, epoch: usize) -> Result<(), Fault> {
     match read_manifest(folder, epoch)? {
         Some(manifest) => check_file(folder, &manifest, "model"),
         None => check_readable(folder, epoch),

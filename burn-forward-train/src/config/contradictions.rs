@@ -1,0 +1,86 @@
+//! What parts of a config that are right by themselves can have against each other.
+
+use burn_forward::ConfigError;
+use burn_forward::rules::Context;
+use serde_json::Value;
+
+use super::parts::Parts;
+use super::{Keep, TrainingConfig};
+use crate::schedule::ScheduleConfig;
+
+impl Parts {
+    /// All contradictions, of a network of so many `blocks` that learn. Settles whether a greedy schedule keeps outputs.
+    pub(super) fn contradictions(&mut self, blocks: usize) -> Vec<ConfigError> {
+        let context = Context {
+            network_name: &self.network.name,
+            network: self.network.settings.as_ref(),
+            blocks: Some(blocks),
+            input: None,
+            classes: None,
+        };
+        let mut errors = self.data.settings.check();
+        errors.extend(self.fixed.name.as_deref().and_then(bad_name));
+        errors.extend(self.rule.settings.check(&context));
+        errors.extend(self.fixed.optimizer.check(Some(blocks)));
+        errors.extend(self.schedule_mistake());
+        if !self.data.settings.validates() {
+            let why = match self.data.resolved.get("validation") {
+                Some(_) => "$.data.validation is 0",
+                None => "$.data holds nothing out for one",
+            };
+            errors.extend(need_validation(&self.fixed.training, self.fixed.schedule, &self.rule.resolved, why));
+        }
+        if self.fixed.schedule.is_greedy() && self.fixed.training.patience.is_some() {
+            errors.push(ConfigError::new(
+                "$.training.patience",
+                "has no meaning under a greedy schedule; needed: $.schedule.patience, which counts for every block",
+            ));
+        }
+        errors
+    }
+
+    /// What rule and data have against the schedule. Settles whether a greedy one keeps outputs.
+    fn schedule_mistake(&mut self) -> Option<ConfigError> {
+        let rule = &self.rule.settings;
+        if self.fixed.schedule.is_greedy()
+            && let Err(reason) = rule.greedy()
+        {
+            return Some(ConfigError::new("$.schedule.name", format!("\"greedy\" is not possible: {reason}")));
+        }
+        let possible = rule.cacheable().and_then(|()| self.data.settings.cacheable());
+        let reason = self.fixed.schedule.settle_cache(possible).err()?;
+        let message = format!("true is not possible: {reason}; needed: false, or leave it out");
+        Some(ConfigError::new("$.schedule.cache", message))
+    }
+}
+
+/// A folder's name has at most 255 bytes on common file systems, and `-1`, `-seed0.json` or a temporary ending comes behind.
+const MOST_BYTES_OF_A_NAME: usize = 200;
+
+fn bad_name(name: &str) -> Option<ConfigError> {
+    let has_bad_character = || name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\'));
+    let is_bad = name.trim().is_empty() || name.len() > MOST_BYTES_OF_A_NAME || has_bad_character();
+    is_bad.then(|| ConfigError::new("$.name", format!("{name:?} cannot be part of the name of a run's folder")))
+}
+
+/// An error for every setting that chooses by a validation set, of which `why` says that it is not there.
+pub(super) fn need_validation(
+    training: &TrainingConfig,
+    schedule: ScheduleConfig,
+    rule: &Value,
+    why: &str,
+) -> Vec<ConfigError> {
+    // Every rule whose heads can be read in several ways calls the setting so.
+    let sip = |rule: &Value| rule["readout"] == "sip";
+    [
+        ("$.training.keep", training.keep == Keep::Best, "\"best\" needs a validation set"),
+        ("$.rule.readout", sip(rule), "\"sip\" chooses blocks by a validation set"),
+        ("$.rule.heads.readout", sip(&rule["heads"]), "\"sip\" chooses blocks by a validation set"),
+        ("$.training.patience", training.patience.is_some(), "needs a validation set"),
+        ("$.schedule.patience", schedule.patience().is_some(), "needs a validation set"),
+    ]
+    .into_iter()
+    .filter(|(_, asked, _)| *asked)
+    .map(|(path, _, needs)| ConfigError::new(path, format!("{needs}; {why}")))
+    .collect()
+}

@@ -1,0 +1,242 @@
+//! A run's folder: made, opened, kept for one process, and its files written and read.
+
+use std::fs::{self, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::names::{LOCK, RUN_FILES, entries, epoch_of};
+use crate::files::is_remains;
+use crate::{Error, Result};
+
+/// A run's folder.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+/// Keeps a run's folder for one process, see [`RunFolder::lock`].
+#[derive(Debug)]
+pub struct RunLock {
+    _file: fs::File,
+}
+
+impl RunFolder {
+    /// A folder for a new run at `path`: one that is not there yet, or an empty one.
+    ///
+    /// # Errors
+    /// [`Error::RunFolder`] if there is a run in it already or anything else, [`Error::Write`] if it cannot be made.
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self> {
+        let run = Self::without_run(path.into())?;
+        // A run that was killed before its first file may have left its lock.
+        let mut names = entries(&run.path).into_iter().map(|(_, name)| name);
+        if let Some(name) = names.find(|name| name != LOCK && !is_remains(name)) {
+            let found = format!("is no run and not empty: \"{name}\" is in it");
+            let needed = "another `--out`, or `--force` to put the run beside it and replace files of the same names";
+            return Err(Error::run_folder(&run.path, format!("{found}; needed: {needed}")));
+        }
+        fs::create_dir_all(&run.path).map_err(|e| Error::write(&run.path, e))?;
+        Ok(run)
+    }
+
+    /// As [`create`](Self::create), in a folder with other files, too. Those with names of a run's files are deleted, so that
+    /// the run starts at its beginning; all others stay.
+    ///
+    /// # Errors
+    /// [`Error::RunFolder`] if there is a run in it already, [`Error::Write`] if it cannot be made or a file not be deleted.
+    pub fn create_among_others(path: impl Into<PathBuf>) -> Result<Self> {
+        let run = Self::without_run(path.into())?;
+        fs::create_dir_all(&run.path).map_err(|e| Error::write(&run.path, e))?;
+        for name in RUN_FILES {
+            run.delete(name)?;
+        }
+        for (path, name) in entries(&run.checkpoints()) {
+            if epoch_of(&name).is_some() {
+                fs::remove_file(&path).map_err(|e| Error::write(&path, e))?;
+            }
+        }
+        Ok(run)
+    }
+
+    fn without_run(path: PathBuf) -> Result<Self> {
+        if path.exists() && !path.is_dir() {
+            return Err(Error::run_folder(&path, "is a file; needed: a folder, or a name that is not there yet"));
+        }
+        if path.join("config.json").exists() {
+            return Err(Error::run_folder(
+                &path,
+                "there is a run in it already; give another `--out`, or go on with `--resume`",
+            ));
+        }
+        Ok(Self { path })
+    }
+
+    /// The first of `runs/<name>-1`, `runs/<name>-2` ... that is not there yet.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if it cannot be made.
+    pub fn create_next(parent: &Path, name: &str) -> Result<Self> {
+        let mut n = 1;
+        while parent.join(format!("{name}-{n}")).exists() {
+            n += 1;
+        }
+        Self::create(parent.join(format!("{name}-{n}")))
+    }
+
+    /// An existing run.
+    ///
+    /// # Errors
+    /// [`Error::RunFolder`] if there is no run in it.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        if !path.join("config.json").is_file() {
+            return Err(Error::run_folder(&path, "found no config.json; needed: a folder that `train` made"));
+        }
+        Ok(Self { path })
+    }
+
+    /// Takes the folder for this process: two that train in one folder would spoil each other's checkpoints and metrics.
+    ///
+    /// The lock ends with the value or, however it ends, with the process. Its file `.lock` stays and says nothing.
+    ///
+    /// # Errors
+    /// [`Error::RunFolder`] if another process has it, [`Error::Write`] if the file cannot be made.
+    pub fn lock(&self) -> Result<RunLock> {
+        let path = self.file(LOCK);
+        let file = fs::File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|e| Error::write(&path, e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let problem = "another process is training in it; needed: that it ends, or another folder";
+                return Err(Error::run_folder(&self.path, problem));
+            }
+            // A file system without locks: training there is better than not.
+            Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {
+                tracing::warn!(path = %path.display(), "no lock: {e}");
+            }
+            Err(TryLockError::Error(e)) => return Err(burn_forward::Error::io(&path, e).into()),
+        }
+        Ok(RunLock { _file: file })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Folder of the checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoint")
+    }
+
+    /// Writes a JSON file, [whole](crate::files::write).
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(value).map_err(|e| burn_forward::Error::burn("writing JSON", e))?;
+        text.push('\n');
+        self.write(name, text.as_bytes())
+    }
+
+    /// Writes a file, [whole](crate::files::write).
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        crate::files::write(self.file(name), bytes)
+    }
+
+    /// Deletes a file, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn delete(&self, name: &str) -> Result<()> {
+        let path = self.file(name);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::write(path, e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads a JSON file.
+    ///
+    /// # Errors
+    /// [`Error::RunFolder`] if it is missing or no JSON.
+    pub fn read_json(&self, name: &str) -> Result<Value> {
+        let bytes = burn_forward::input::read(&self.file(name)).map_err(|e| {
+            let problem = match e {
+                burn_forward::Error::Io { source, .. } => format!("{name} cannot be read: {source}"),
+                other => other.to_string(),
+            };
+            Error::run_folder(&self.path, problem)
+        })?;
+        serde_json::from_slice(&bytes).map_err(|e| Error::run_folder(&self.path, format!("{name} is damaged: {e}")))
+    }
+
+    /// What a JSON file says, if there is such a file.
+    ///
+    /// # Errors
+    /// [`Error::RunFolder`] if it says something else than a `T`.
+    pub(crate) fn stored<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        if !self.file(name).is_file() {
+            return Ok(None);
+        }
+        serde_json::from_value(self.read_json(name)?)
+            .map_err(|e| Error::run_folder(&self.path, format!("{name} is damaged: {e}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_trained_in_by_one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(dir.path().join("r")).unwrap();
+        let lock = run.lock().unwrap();
+        let refused = run.lock().unwrap_err().to_string();
+        assert!(refused.contains("another process is training in it"), "{refused}");
+        drop(lock);
+        run.lock().unwrap();
+    }
+
+    #[test]
+    fn a_run_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(dir.path().join("r")).unwrap();
+        run.write_json("config.json", &serde_json::json!({})).unwrap();
+        assert!(RunFolder::create(dir.path().join("r")).is_err());
+        assert!(RunFolder::create_among_others(dir.path().join("r")).is_err());
+        assert!(RunFolder::open(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_folder_with_other_files_is_asked_for_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("checkpoint")).unwrap();
+        let (stay, go) = (["notes.txt", "checkpoint/mine.bpk"], ["metrics.jsonl", "checkpoint/model-3.bpk"]);
+        for name in stay.iter().chain(&go) {
+            fs::write(dir.path().join(name), "mine").unwrap();
+        }
+        let refused = RunFolder::create(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains("is no run and not empty") && refused.contains("--force"), "{refused}");
+        assert!(go.iter().all(|name| dir.path().join(name).is_file()));
+        RunFolder::create_among_others(dir.path()).unwrap();
+        assert!(stay.iter().all(|name| dir.path().join(name).is_file()));
+        assert!(!go.iter().any(|name| dir.path().join(name).exists()));
+    }
+}

@@ -1,0 +1,77 @@
+//! A model from a config: its layers, its blocks, its rule.
+
+use burn::tensor::Device;
+
+use super::memory::machine_memory_bytes;
+use super::plan::weight_bytes;
+use crate::config::RunConfig;
+use burn_forward::activation::RowShape;
+use burn_forward::init::shapes_only;
+use burn_forward::model::LocalModel;
+use burn_forward::network::Network;
+use burn_forward::random::Seed;
+use burn_forward::{ConfigError, Result};
+
+/// A model from a config, with initial weights.
+///
+/// # Errors
+/// [`Error::Config`], with its place, if network, rule and data do not fit each other, or the weights do not fit this
+/// machine's memory.
+pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
+    check_fit(config, input, classes, device)?;
+    assemble(config, input, classes, device)
+}
+
+/// Whether network, rule and data fit each other and this machine, without the memory that the weights would take.
+pub(super) fn check_fit(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<()> {
+    let weights = weight_bytes(&outline(config, input, classes, device)?);
+    // What the system would grant on trust it takes back by ending the program.
+    match machine_memory_bytes() {
+        Some(machine) if weights > machine => {
+            let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
+            let message = format!(
+                "its weights alone take {}; needed: at most {}, the memory of this machine",
+                gib(weights),
+                gib(machine)
+            );
+            Err(config.refusal(vec![ConfigError::new("$.network", message)]))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A model in shape alone.
+pub(super) fn outline(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
+    // There a tensor can be seen through strides of 0; elsewhere it might be copied.
+    #[cfg(feature = "flex")]
+    let device = {
+        let _ = device;
+        &Device::flex()
+    };
+    shapes_only(|| assemble(config, input, classes, device))
+}
+
+fn assemble(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
+    let at = |path: &'static str| move |error| config.located(path, error);
+    let seed = Seed::new(config.seed);
+    let request = config.rule.layer_request(classes);
+    let entering = config.rule.input(input);
+    let mut layers = config.network.layers_for(entering, request, seed, device).map_err(at("$.network"))?;
+    let freeze = config.weights.as_ref().map_or(0, |w| w.freeze).min(layers.len());
+    let learning = layers.split_off(freeze);
+    let entering = layers.last().map_or(input, |layer| layer.output());
+    let network = Network::new(learning, config.partition).map_err(at("$.network.partition"))?;
+    let network = network.with_input(entering).built_on(device);
+    let mut rule = config.rule.build(&network, classes, seed).map_err(at("$.rule"))?;
+    let smoothing = config.training.label_smoothing;
+    if smoothing > 0.0 && !rule.set_label_smoothing(smoothing) {
+        return Err(config.refusal(vec![ConfigError::new(
+            "$.training.label-smoothing",
+            format!(
+                "{smoothing} under the rule \"{}\"; needed: 0, or a rule whose blocks have classifiers",
+                config.rule_name
+            ),
+        )]));
+    }
+    Ok(LocalModel::new(network, rule, seed).with_frozen(layers))
+}

@@ -1,0 +1,173 @@
+//! A run from its start to its summary: trained, tested, its files written.
+
+use std::time::Instant;
+
+use burn::train::renderer::MetricsRenderer;
+use serde_json::{Value, json};
+
+use super::fit::fit;
+use super::load::{MODEL, READOUT, load_epoch, load_model};
+use super::memory::peak_memory_bytes;
+use super::plan::{parameter_counts, plan};
+use super::progress::is_done;
+use super::record::{self, Record};
+use super::run::Run;
+use super::start::{Start, State};
+use super::summary::Summary;
+use crate::run_folder::{METRICS, RunFolder};
+use crate::{Error, Result};
+use burn_forward::data::GraphView;
+
+/// What [`train`] did with a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It was trained and tested.
+    Trained(Summary),
+    /// It was finished before: nothing was trained, no file was touched.
+    FinishedBefore(Summary),
+}
+
+impl Outcome {
+    /// What `summary.json` holds.
+    pub fn summary(&self) -> &Summary {
+        match self {
+            Self::Trained(summary) | Self::FinishedBefore(summary) => summary,
+        }
+    }
+}
+
+/// Trains a run in `folder`, from its start or, if it has checkpoints, from the newest whole one; tests it and writes its
+/// files. A run that is finished is left as it is.
+///
+/// # Errors
+/// As [`Start::find`] and [`Start::train`].
+pub fn train(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Outcome> {
+    Start::find(run, folder)?.train(renderer)
+}
+
+impl Start<'_> {
+    /// Trains and tests the run and writes its files; nothing of it where it is finished.
+    ///
+    /// # Errors
+    /// As [`Run::check_training`] for a run that begins, before anything is written; [`Error::NonFinite`] if a loss became
+    /// NaN or infinite, [`Error::Interrupted`] if the run was stopped, and what data,
+    /// device and files give.
+    pub fn train(self, renderer: Box<dyn MetricsRenderer>) -> Result<Outcome> {
+        let Self { run, folder, state, .. } = self;
+        let (resumed, _lock) = match state {
+            State::Finished(summary) => return Ok(Outcome::FinishedBefore(*summary)),
+            State::From(epoch, lock) => (epoch, lock),
+        };
+        if resumed.is_none() {
+            run.check_training()?;
+        }
+        let begun = Instant::now();
+        folder.write_json("config.json", &run.config.resolved_in(folder.path(), &run.options.folders))?;
+        folder.write_json(MODEL, &run.data.signature())?;
+        let record = Record::start(run, folder, record::read(folder)?.as_ref(), resumed);
+        record.write(folder)?;
+        let result = train_and_test(run, folder, renderer, resumed);
+        let (status, files): (_, &[&str]) = match &result {
+            Ok(_) => ("finished", &OUTPUTS),
+            Err(Error::Interrupted(_)) => ("interrupted", &[]),
+            Err(_) => ("failed", &[]),
+        };
+        let noted = record.end(folder, status, files);
+        tracing::debug!(seconds = begun.elapsed().as_secs_f64(), status, "run ended");
+        // What ended the run says more than that its end could not be noted, as on a full disk.
+        let summary = result?;
+        noted.map(|()| Outcome::Trained(summary))
+    }
+}
+
+/// What a finished run leaves beside its report.
+const OUTPUTS: [&str; 7] = [METRICS, MODEL, WEIGHTS, "summary.json", "evaluation.json", "graph.json", READOUT];
+/// The final weights.
+const WEIGHTS: &str = "model.safetensors";
+
+fn train_and_test(
+    run: &Run,
+    folder: &RunFolder,
+    renderer: Box<dyn MetricsRenderer>,
+    resumed: Option<usize>,
+) -> Result<Summary> {
+    folder.delete_remains(resumed)?;
+    let rows = folder.keep_rows(resumed.unwrap_or(0))?;
+
+    let model = match resumed {
+        Some(epoch) => load_epoch(run.model()?, folder, epoch)?,
+        None => run.start_model()?,
+    };
+    let blocks = plan(&model, &run.config.optimizer, run.data.rows_per_step(run.config.training.batch_size));
+    // Chosen anew for the weights that the run ends with.
+    folder.delete(READOUT)?;
+    if !is_done(&run.config, &rows, model.network.len()) {
+        fit(run, folder, model, renderer, resumed, &rows)?;
+    }
+
+    let model = load_model(run, folder)?;
+    let (parameters, head_parameters) = parameter_counts(&model);
+    let readout_blocks = model.rule.readout_blocks();
+    if let Some(blocks) = &readout_blocks {
+        folder.write_json(READOUT, blocks)?;
+    }
+    crate::export::write(&model, &folder.file(WEIGHTS))?;
+    let validation = run.validate(&model)?;
+    let test = run.test(&model)?;
+    folder.write_json("evaluation.json", &test)?;
+    if let Some(samples) = run.data.graph_view() {
+        folder.write_json("graph.json", &graph_picture(&samples, &test.predictions))?;
+    }
+    let mut prefixes = Vec::new();
+    if run.config.schedule.is_greedy() {
+        for blocks in 1..model.network.len() {
+            prefixes.push(run.test(&model.prefix(blocks))?.accuracy);
+        }
+        prefixes.push(test.accuracy);
+    }
+
+    let rows = folder.rows()?;
+    let mut seconds: Vec<f64> =
+        rows.iter().filter(|r| r.split == "train" && r.block.is_none()).filter_map(|r| r.seconds).collect();
+    let train_seconds = seconds.iter().sum();
+    seconds.sort_by(f64::total_cmp);
+    let summary = Summary {
+        name: run.config.name.clone(),
+        rule: run.config.rule_name.clone(),
+        network: run.config.network_name.clone(),
+        data: run.config.data_name.clone(),
+        schedule: if run.config.schedule.is_greedy() { "greedy" } else { "simultaneous" }.into(),
+        seed: run.config.seed,
+        device: run.options.device_name.clone(),
+        epochs: rows.iter().map(|r| r.epoch).max().unwrap_or(0),
+        test_accuracy: test.accuracy,
+        correct: test.correct,
+        validation_accuracy: validation.map(|v| v.accuracy),
+        roc_auc: test.roc_auc,
+        average_precision: test.average_precision,
+        readouts: test.readouts,
+        readout_blocks,
+        prefixes,
+        train_seconds,
+        seconds_per_epoch: seconds.get(seconds.len() / 2).copied().unwrap_or(0.0),
+        peak_memory_bytes: peak_memory_bytes(),
+        parameters,
+        head_parameters,
+        blocks,
+    };
+    folder.write_json("summary.json", &summary)?;
+    Ok(summary)
+}
+
+/// What the report draws of a small graph.
+fn graph_picture(samples: &GraphView, predictions: &[usize]) -> Value {
+    let node = |(i, class): (usize, &Option<usize>)| {
+        let place = samples.test.iter().position(|node| *node == i);
+        json!({
+            "class": class,
+            "known": samples.known.contains(&i),
+            "predicted": place.and_then(|place| predictions.get(place)),
+        })
+    };
+    json!({"nodes": samples.classes.iter().enumerate().map(node).collect::<Vec<_>>(), "edges": samples.edges})
+}

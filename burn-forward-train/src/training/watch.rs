@@ -1,0 +1,76 @@
+//! What can end a training before its last epoch, and what is said of it then.
+
+use std::sync::Arc;
+
+use burn::train::{Interrupter, Interruption, TrainingError};
+
+use super::logger::WriteProblem;
+use crate::metrics::{NonFinite, NonFiniteGuard};
+use crate::run_folder::{METRICS, RunFolder};
+use crate::{Error, Result};
+
+/// Watches a training: for losses that are no numbers, metrics that cannot be written, and requests to stop.
+pub(super) struct Watch {
+    pub(super) interrupter: Interrupter,
+    pub(super) guard: NonFiniteGuard,
+    pub(super) problem: WriteProblem,
+}
+
+impl Watch {
+    /// A watch that stops the training by `interrupter`.
+    pub(super) fn new(interrupter: Interrupter) -> Self {
+        let guard = NonFiniteGuard::new(interrupter.clone());
+        Self { interrupter, guard, problem: WriteProblem::default() }
+    }
+
+    /// What became of a training that burn-train ended with this `error` or `interruption`.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`], [`Error::Write`] and [`Error::Interrupted`] for what was watched for, and Burn's own.
+    pub(super) fn judge(
+        &self,
+        folder: &RunFolder,
+        error: Option<Arc<TrainingError>>,
+        interruption: Option<Interruption>,
+    ) -> Result<()> {
+        if let Some(found) = self.guard.found() {
+            return Err(non_finite(folder, found));
+        }
+        if let Some(error) = error {
+            return Err(burn_forward::Error::burn("training", error).into());
+        }
+        if let Some(problem) = self.problem.lock().ok().and_then(|mut problem| problem.take()) {
+            return Err(Error::write(folder.file(METRICS), problem));
+        }
+        match interruption {
+            None => Ok(()),
+            Some(interruption) => Err(interrupted(folder, interruption)?),
+        }
+    }
+}
+
+/// Nothing here says "go on": a resumed run would take the same steps to the same end.
+fn non_finite(folder: &RunFolder, NonFinite { block, value, epoch, step }: NonFinite) -> Error {
+    let saved = folder.last_checkpoint().map_or("no epoch was finished, so nothing is saved".into(), |epoch| {
+        let file = folder.model_of_epoch(epoch);
+        format!("the last good weights are those of epoch {epoch} in {}", file.display())
+    });
+    let checkpoint = format!("{saved}; a lower optimizer.lr or an optimizer.clip may help");
+    Error::NonFinite { block, value, epoch, step, checkpoint }
+}
+
+/// The error of a training that was asked to stop, of which the rows of whole epochs stay.
+fn interrupted(folder: &RunFolder, interruption: Interruption) -> Result<Error> {
+    let last = folder.last_checkpoint();
+    let saved = match last {
+        Some(epoch) => format!(
+            "epochs up to {epoch} are saved; go on with `burn-forward train --resume {}`",
+            folder.path().display()
+        ),
+        None => "no epoch was finished, so nothing is saved".into(),
+    };
+    // The epoch that was cut short has left rows, which would pass for those of a whole one.
+    folder.keep_rows(last.unwrap_or(0))?;
+    let by = interruption.reason.map_or(String::new(), |reason| format!(" by {reason}"));
+    Ok(Error::Interrupted(format!("stopped{by}; {saved}")))
+}
