@@ -52,7 +52,7 @@ fn convolutional() -> Vec<Value> {
             },
             "optimizer": {"name": "adam", "lr": 0.001, "betas": [0.9, 0.999], "epsilon": 1e-8, "weight-decay": 0.1},
             "schedule": {"name": "simultaneous"},
-            "data": {"name": "digits", "validation": 0.1, "samples-per-class": 4, "normalise": "unit", "augment": []},
+            "data": {"name": "digits", "validation": 0.1, "samples-per-class": 4, "pixel-normalisation": "unit", "augment": []},
             "training": {"epochs": 2, "batch-size": 16, "eval-batch-size": 20, "workers": 0, "label-smoothing": 0.0},
         })
     };
@@ -91,14 +91,14 @@ fn dense() -> Vec<Value> {
     let with = |rule: Value, network: Value, optimizer: Value, schedule: Value| {
         json!({
             "name": "property", "seed": 3, "rule": rule, "network": network, "optimizer": optimizer, "schedule": schedule,
-            "data": {"name": "digits", "validation": 0.1, "samples-per-class": 4, "normalise": "unit", "augment": []},
-            "training": {"epochs": 2, "batch-size": 16, "eval-batch-size": 20, "workers": 0, "keep": "last"},
+            "data": {"name": "digits", "validation": 0.1, "samples-per-class": 4, "pixel-normalisation": "unit", "augment": []},
+            "training": {"epochs": 2, "batch-size": 16, "eval-batch-size": 20, "workers": 0, "final-weights": "last"},
         })
     };
     let adam = json!({"name": "adam", "lr": 0.001, "betas": [0.9, 0.999], "epsilon": 1e-8, "weight-decay": 0.1});
     let sgd = json!({
         "name": "sgd", "lr": 0.1, "momentum": 0.9, "dampening": 0.1, "nesterov": false, "clip": {"norm": 1.0},
-        "schedule": {"name": "step", "fraction": 0.3, "gamma": 0.5}, "block-lr": [0.1, 0.2, 0.3], "decay-bias": false,
+        "lr-schedule": {"name": "step", "fraction": 0.3, "gamma": 0.5}, "block-lr": [0.1, 0.2, 0.3], "decay-bias": false,
     });
     let simultaneous = json!({"name": "simultaneous"});
     let hinton = json!({
@@ -117,13 +117,13 @@ fn dense() -> Vec<Value> {
         with(
             json!({"name": "forward-forward", "preset": "ff-plus", "loss": {"name": "symba", "alpha": 2.0}}),
             network(json!({"normalisation": "layer-norm"})),
-            json!({"name": "muon", "lr": 0.01, "schedule": {"name": "cosine", "min": 0.1}}),
+            json!({"name": "muon", "lr": 0.01, "lr-schedule": {"name": "cosine", "min": 0.1}}),
             simultaneous.clone(),
         ),
         with(
             json!({"name": "dfa", "bias": true, "sign": false}),
             network(json!({"activation": "tanh", "normalisation": "none"})),
-            json!({"name": "rmsprop", "lr": 0.001, "schedule": {"name": "linear", "end": 0.1}}),
+            json!({"name": "rmsprop", "lr": 0.001, "lr-schedule": {"name": "linear", "end": 0.1}}),
             simultaneous.clone(),
         ),
         with(json!({"name": "drtp"}), network(json!({"activation": "tanh"})), adam, simultaneous.clone()),
@@ -203,7 +203,7 @@ const NAMES: [&str; 59] = [
 const KEYS: [&str; 14] = [
     "name",
     "patience",
-    "keep",
+    "final-weights",
     "momentum",
     "clip",
     "block-lr",

@@ -45,7 +45,7 @@ fn misspelt_key() {
             "$.network.droput: unknown key; did you mean \"dropout\"? valid: \"widths\", \"activation\", \"dropout\", \
              \"normalisation\", \"init\", \"name\", \"partition\"",
             "$.training.gradient_checkpoint: unknown key; did you mean \"gradient-checkpointing\"? valid: \"epochs\", \"batch-size\", \
-             \"last-batch\", \"eval-batch-size\", \"workers\", \"keep\", \"patience\", \
+             \"last-batch\", \"eval-batch-size\", \"workers\", \"final-weights\", \"patience\", \
          \"label-smoothing\", \"gradient-checkpointing\"",
         ],
     );
@@ -65,7 +65,7 @@ fn misspelt_rule() {
 fn wrong_types_and_ranges_all_at_once() {
     let wrong = json!({
         "network": {"widths": [48, "48"], "dropout": 1},
-        "training": {"epochs": 1.5, "batch-size": 0, "keep": "first"},
+        "training": {"epochs": 1.5, "batch-size": 0, "final-weights": "first"},
         "optimizer": {"lr": -0.1, "betas": [0.9]},
         "seed": "zero",
     });
@@ -76,7 +76,7 @@ fn wrong_types_and_ranges_all_at_once() {
             "$.network.dropout: 1 is too large; needed: a number >= 0 and <= 0.99",
             "$.training.epochs: 1.5 is not an integer; needed: an integer >= 1 and <= 1000000",
             "$.training.batch-size: 0 is too small; needed: an integer >= 1 and <= 10000000",
-            "$.training.keep: unknown variant \"first\"; valid: \"last\", \"best\"",
+            "$.training.final-weights: unknown variant \"first\"; valid: \"last\", \"best\"",
             "$.optimizer.lr: -0.1 is too small; needed: a number >= 1e-12 and <= 1000",
             "$.optimizer.betas: has 1 item; needed: 2",
             "$.seed: \"zero\" is a string; needed: an integer >= 0",
@@ -84,11 +84,34 @@ fn wrong_types_and_ranges_all_at_once() {
     );
 }
 
+/// A config that was valid before a key was renamed says what to write now.
+#[test]
+fn keys_and_names_of_older_configs() {
+    let old = json!({
+        "data": {"normalise": "unit"},
+        "training": {"keep": "best"},
+        "optimizer": {"schedule": {"name": "cosine"}, "lr-schedule": {"name": "hinton"}},
+    });
+    let mistakes = [
+        "$.data.normalise: unknown key; it is called \"pixel-normalisation\" now",
+        "$.training.keep: unknown key; it is called \"final-weights\" now",
+        "$.optimizer.schedule: unknown key; it is called \"lr-schedule\" now",
+        "$.optimizer.lr-schedule.name: unknown variant \"hinton\"; it is called \"constant-then-linear\" now",
+    ];
+    refuses(&mono(old), &mistakes);
+    let mut graph = config(json!({"name": "mono-forward"}), json!({"network": {"name": "gcn"}}));
+    graph["data"] = json!({"name": "karate", "rows": "none"});
+    let place = Place::new();
+    let said = place.config("c.json", &graph);
+    let said = place.run(&["check", &said.display().to_string()]).failed(2).to_owned();
+    assert!(said.contains("$.data.rows: unknown key; it is called \"feature-scaling\" now"), "{said}");
+}
+
 #[test]
 fn contradictions() {
     let changes = json!({
         "data": {"validation": 0},
-        "training": {"keep": "best", "patience": 3},
+        "training": {"final-weights": "best", "patience": 3},
         "optimizer": {"block-lr": [0.1]},
     });
     refuses(
@@ -101,7 +124,7 @@ fn contradictions() {
             "$.rule.softmax-head: false, but readout \"softmax\" reads the softmax head; needed: true, or readout \
              \"energy\"",
             "$.optimizer.block-lr: number of rates is 1; needed: 2, one for each block",
-            "$.training.keep: \"best\" needs a validation set; $.data.validation is 0",
+            "$.training.final-weights: \"best\" needs a validation set; $.data.validation is 0",
             "$.training.patience: needs a validation set; $.data.validation is 0",
         ],
     );
@@ -147,11 +170,11 @@ fn what_only_the_data_shows() {
     let mut value = config(json!({"name": "forward-forward"}), normalised());
     merge(&mut value, json!({"data": {"name": "idx", "path": "set"}, "network": {"widths": [8]}}));
     value["rule"]["first-block"] = json!(0);
-    value["data"]["normalise"] = json!({"mean": [0, 0], "std": [1, 1]});
+    value["data"]["pixel-normalisation"] = json!({"mean": [0, 0], "std": [1, 1]});
     place.config("c.json", &value);
     assert_eq!(
         place.run(&["train", "c.json"]).failed(2),
-        "data: 1 mistake\n  $.data.normalise: number of means and stds is 2 and 2; needed: 1 each"
+        "data: 1 mistake\n  $.data.pixel-normalisation: number of means and stds is 2 and 2; needed: 1 each"
     );
 }
 
@@ -365,7 +388,7 @@ fn a_loss_that_is_no_number_stops_the_run() {
     assert!(place.run(&["eval", "run", "--json"]).json()["loss"].as_f64().unwrap().is_finite());
     assert_eq!(place.run(&["train", "--resume", "run", "--quiet"]).failed(1), message);
 
-    let blowing = json!({"data": {"normalise": {"mean": [0], "std": [1e-300]}}});
+    let blowing = json!({"data": {"pixel-normalisation": {"mean": [0], "std": [1e-300]}}});
     place.config("d.json", &mono(blowing));
     let said = place.run(&["train", "d.json", "--out", "first", "--quiet"]);
     assert!(

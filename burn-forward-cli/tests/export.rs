@@ -113,7 +113,8 @@ fn the_export_says_how_pixels_become_inputs() {
         ("standardise", json!("standardise")),
         ("given", json!({"mean": [0.25], "std": [0.125]})),
     ] {
-        place.train(name, &config(json!({"name": "mono-forward"}), json!({"data": {"normalise": normalise}})));
+        place
+            .train(name, &config(json!({"name": "mono-forward"}), json!({"data": {"pixel-normalisation": normalise}})));
         assert_same_logits(&place, name, &python, &["forward_from_safetensors.py"], SAMPLES, 10);
     }
 }

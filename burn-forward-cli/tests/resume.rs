@@ -129,13 +129,18 @@ fn forward_forward_with_labels_at_every_layer() {
 
 #[test]
 fn dfa_with_momentum_and_a_schedule() {
-    let optimizer = json!({"name": "sgd", "lr": 0.05, "momentum": 0.9, "schedule": {"name": "cosine"}});
+    let optimizer = json!({"name": "sgd", "lr": 0.05, "momentum": 0.9, "lr-schedule": {"name": "cosine"}});
     check(json!({"name": "dfa"}), json!({"optimizer": optimizer}), 4, Stop::Kill);
 }
 
 #[test]
 fn the_best_weights_are_kept() {
-    check(json!({"name": "backprop"}), json!({"training": {"keep": "best"}, "optimizer": {"lr": 0.02}}), 9, Stop::Kill);
+    check(
+        json!({"name": "backprop"}),
+        json!({"training": {"final-weights": "best"}, "optimizer": {"lr": 0.02}}),
+        9,
+        Stop::Kill,
+    );
 }
 
 #[test]
@@ -144,7 +149,7 @@ fn greedy_in_the_first_block_and_in_a_later_one() {
         "network": {"dropout": 0.1},
         "training": {"epochs": 12},
         "schedule": {"name": "greedy", "patience": 3},
-        "optimizer": {"schedule": {"name": "linear"}},
+        "optimizer": {"lr-schedule": {"name": "linear"}},
     });
     check(json!({"name": "mono-forward"}), greedy.clone(), 2, Stop::Kill);
     let mut uncached = greedy;

@@ -137,8 +137,9 @@ fn a_dry_run_leaves_nothing() {
 #[test]
 fn a_greedy_run_trains_one_block_after_the_other() {
     let place = Place::new();
-    let value =
-        mono(json!({"schedule": {"name": "greedy"}, "training": {"epochs": 3}, "data": {"normalise": "standardise"}}));
+    let value = mono(
+        json!({"schedule": {"name": "greedy"}, "training": {"epochs": 3}, "data": {"pixel-normalisation": "standardise"}}),
+    );
     let run = place.train("greedy", &value);
     let rows: Vec<Value> = metrics(&run).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let learned: Vec<(u64, u64)> = rows
@@ -160,7 +161,7 @@ fn a_greedy_run_begins_with_every_shorter_one() {
         let mut value = config(json!({"name": "forward-forward", "preset": "pezeshki"}), normalised());
         value["network"]["widths"] = json!(widths);
         value["schedule"] = json!({"name": "greedy", "patience": 2});
-        value["training"] = json!({"epochs": 4, "batch-size": 32, "keep": "best"});
+        value["training"] = json!({"epochs": 4, "batch-size": 32, "final-weights": "best"});
         place.train(name, &value)
     };
     let (long, short) = (of("long", &[48, 32, 24]), of("short", &[48, 32]));
@@ -284,7 +285,7 @@ fn ctrl_c_in_the_first_epoch() {
     assert!(said.err.contains("error: stopped by SIGINT; no epoch was finished, so nothing is saved"), "{}", said.err);
 }
 
-/// `keep`, `patience` and greedy schedules look for the first of the best epochs. They find it only if equal accuracies are
+/// `final-weights`, `patience` and greedy schedules look for the first of the best epochs. They find it only if equal accuracies are
 /// equal numbers, however samples are spread over batches.
 #[test]
 fn accuracies_are_quotients_of_counts() {

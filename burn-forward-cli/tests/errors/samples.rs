@@ -48,17 +48,17 @@ fn on_graph(place: &Place, changes: Value) -> Value {
 fn choosing() -> [(Value, &'static str); 6] {
     let greedy = |schedule: Value, training: Value| json!({"schedule": schedule, "training": training});
     [
-        (json!({"training": {"keep": "best"}}), "$.training.keep: \"best\" needs a validation set"),
+        (json!({"training": {"final-weights": "best"}}), "$.training.final-weights: \"best\" needs a validation set"),
         (json!({"training": {"patience": 2}}), "$.training.patience: needs a validation set"),
         (json!({"rule": {"readout": "sip"}}), "$.rule.readout: \"sip\" chooses blocks by a validation set"),
         (
-            greedy(json!({"name": "greedy"}), json!({"keep": "best"})),
-            "$.training.keep: \"best\" needs a validation set",
+            greedy(json!({"name": "greedy"}), json!({"final-weights": "best"})),
+            "$.training.final-weights: \"best\" needs a validation set",
         ),
         (greedy(json!({"name": "greedy", "patience": 1}), json!({})), "$.schedule.patience: needs a validation set"),
         (
-            greedy(json!({"name": "greedy"}), json!({"keep": "best", "epochs": 2})),
-            "$.training.keep: \"best\" needs a validation set",
+            greedy(json!({"name": "greedy"}), json!({"final-weights": "best", "epochs": 2})),
+            "$.training.final-weights: \"best\" needs a validation set",
         ),
     ]
 }

@@ -187,7 +187,7 @@ fn a_damaged_checkpoint_under_a_greedy_schedule_with_the_best_weights() {
     let place = Place::new();
     let greedy = |seed: u64| {
         small(json!({
-            "seed": seed, "schedule": {"name": "greedy"}, "training": {"keep": "best", "epochs": 5},
+            "seed": seed, "schedule": {"name": "greedy"}, "training": {"final-weights": "best", "epochs": 5},
             "optimizer": {"lr": 0.05}, "rule": {"readout": "last"},
         }))
     };

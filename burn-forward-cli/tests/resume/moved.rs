@@ -9,7 +9,7 @@ use super::{rewind, same};
 use crate::program::{Place, config, idx_folder, read_json, weights};
 
 fn standardised() -> Value {
-    let data = json!({"name": "idx", "path": "set", "validation": 0, "normalise": "standardise"});
+    let data = json!({"name": "idx", "path": "set", "validation": 0, "pixel-normalisation": "standardise"});
     config(json!({"name": "mono-forward"}), json!({"data": data, "training": {"epochs": 3}}))
 }
 
@@ -135,7 +135,7 @@ fn a_trained_network_needs_no_training_data() {
 #[test]
 fn what_a_network_takes_is_written_before_the_first_step() {
     let place = Place::new();
-    let blowing = json!({"data": {"normalise": {"mean": [0.5], "std": [1e-300]}}});
+    let blowing = json!({"data": {"pixel-normalisation": {"mean": [0.5], "std": [1e-300]}}});
     place.config("c.json", &config(json!({"name": "mono-forward"}), blowing));
     place.run(&["train", "c.json", "--out", "run", "--quiet"]).failed(1);
     let model = read_json(&place.file("run/model.json"));

@@ -5,7 +5,7 @@ use burn_forward::rules::Context;
 use serde_json::Value;
 
 use super::parts::Parts;
-use super::{Keep, TrainingConfig};
+use super::{FinalWeights, TrainingConfig};
 use crate::schedule::ScheduleConfig;
 
 impl Parts {
@@ -73,7 +73,7 @@ pub(super) fn need_validation(
     // Every rule whose heads can be read in several ways calls the setting so.
     let sip = |rule: &Value| rule["readout"] == "sip";
     [
-        ("$.training.keep", training.keep == Keep::Best, "\"best\" needs a validation set"),
+        ("$.training.final-weights", training.final_weights == FinalWeights::Best, "\"best\" needs a validation set"),
         ("$.rule.readout", sip(rule), "\"sip\" chooses blocks by a validation set"),
         ("$.rule.heads.readout", sip(&rule["heads"]), "\"sip\" chooses blocks by a validation set"),
         ("$.training.patience", training.patience.is_some(), "needs a validation set"),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Which weights a run ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Keep {
+pub enum FinalWeights {
     /// Those of the last epoch.
     #[default]
     Last,
@@ -24,7 +24,7 @@ pub enum Keep {
 /// | `last-batch` | keep | keep, drop | what becomes of the samples at the end of an epoch that do not fill a batch |
 /// | `eval-batch-size` | 500 | >= 1 | samples per evaluation step |
 /// | `workers` | 1 | 0 to 64 | threads that assemble batches |
-/// | `keep` | last | last, best | the weights the run, or each block under a greedy schedule, ends with; best needs a validation set |
+/// | `final-weights` | last | last, best | the weights the run, or each block under a greedy schedule, ends with; best needs a validation set |
 /// | `patience` | none | >= 1 | stop after so many epochs without a better validation accuracy |
 /// | `label-smoothing` | 0 | [0, 1) | probability that a target spreads over all classes alike; for rules with classifiers |
 /// | `gradient-checkpointing` | false | | recompute cheap activations in the backward pass (Burn's) |
@@ -57,7 +57,7 @@ pub struct TrainingConfig {
     pub workers: usize,
     /// The weights the run ends with.
     #[serde(default)]
-    pub keep: Keep,
+    pub final_weights: FinalWeights,
     /// Stop after so many epochs without a better validation accuracy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]

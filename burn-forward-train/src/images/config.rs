@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::cifar::{self, Cifar};
 use super::idx::{IdxFiles, IdxSettings};
 use super::misfit::Misfit;
-use super::{Augment, Layout, Normalise};
+use super::{Augment, Layout, PixelNormalisation};
 use burn_forward::data::DataFolders;
 use burn_forward::{ConfigError, Result};
 
@@ -117,7 +117,7 @@ impl DataName {
 /// | `layout` | as evident | channels-first, channels-last | order of the sizes of images with channels, see [`Layout`]; for IDX files |
 /// | `validation` | 0.1 | 0 to 0.9 | fraction of every class held out of the training set |
 /// | `samples-per-class` | all | >= 1 | keep so many training images of every class, after validation was held out |
-/// | `normalise` | unit | unit, standardise, or `{"mean": [..], "std": [..]}` | see [`Normalise`] |
+/// | `pixel-normalisation` | unit | unit, standardise, or `{"mean": [..], "std": [..]}` | see [`PixelNormalisation`] |
 /// | `augment` | none | list of shift, crop, flip, cutout | see [`Augment`] |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -147,7 +147,7 @@ pub struct DataConfig {
     pub samples_per_class: Option<usize>,
     /// How pixels are normalised.
     #[serde(default)]
-    pub normalise: Normalise,
+    pub pixel_normalisation: PixelNormalisation,
     /// Random changes to training images, in order.
     #[serde(default)]
     pub augment: Vec<Augment>,
@@ -168,7 +168,7 @@ impl DataConfig {
             layout: None,
             validation: validation(),
             samples_per_class: None,
-            normalise: Normalise::default(),
+            pixel_normalisation: PixelNormalisation::default(),
             augment: Vec::new(),
         }
     }
@@ -231,15 +231,15 @@ impl DataConfig {
 
     /// Settings that do not fit images of `[C, H, W]`, or any images where that is not known.
     pub(super) fn misfits(&self, shape: Option<[usize; 3]>) -> Vec<ConfigError> {
-        let statistics = match &self.normalise {
-            Normalise::Channels(statistics) => {
+        let statistics = match &self.pixel_normalisation {
+            PixelNormalisation::Channels(statistics) => {
                 let channels = shape.map(|[channels, ..]| channels);
                 statistics.misfit(channels).or_else(|| statistics.off_scale(self.name.scale()))
             }
-            Normalise::Preset(_) => None,
+            PixelNormalisation::Preset(_) => None,
         };
         let normalise = statistics.map(|Misfit { what, given, needed }| {
-            ConfigError::new("$.data.normalise", format!("{what} is {given}; needed: {needed}"))
+            ConfigError::new("$.data.pixel-normalisation", format!("{what} is {given}; needed: {needed}"))
         });
         let size = shape.map(|[_, height, width]| [height, width]);
         let augment = self.augment.iter().enumerate().filter_map(|(i, augment)| {
@@ -274,7 +274,7 @@ mod tests {
     fn a_config_survives_the_round_trip() {
         let value = json!({
             "name": "cifar10", "path": "x", "validation": 0.2, "samples-per-class": 5,
-            "normalise": {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]},
+            "pixel-normalisation": {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]},
             "augment": [{"name": "crop", "padding": 4}, {"name": "flip"}, {"name": "cutout", "size": 8}],
         });
         let config = parse(value.clone());
@@ -297,24 +297,24 @@ mod tests {
         "$.data.validation: 0.91 is out of range; needed: 0 to 0.9",
         "$.data.samples-per-class: 0 is out of range; needed: >= 1",
     ])]
-    #[case(json!({"name": "cifar10", "normalise": {"mean": [0], "std": [1]}}),
-        &["$.data.normalise: number of means and stds is 1 and 1; needed: 3 each"])]
-    #[case(json!({"name": "mnist", "normalise": {"mean": [0], "std": [0]}}),
-        &["$.data.normalise: a std is 0; needed: finite and > 0"])]
-    #[case(json!({"name": "cifar10", "normalise": {"mean": [125.3, 123.0, 113.9], "std": [63.0, 62.1, 66.7]}}), &[
-        "$.data.normalise: a mean is 125.3; needed: 0 to 1, since pixels are divided by their largest value first: \
+    #[case(json!({"name": "cifar10", "pixel-normalisation": {"mean": [0], "std": [1]}}),
+        &["$.data.pixel-normalisation: number of means and stds is 1 and 1; needed: 3 each"])]
+    #[case(json!({"name": "mnist", "pixel-normalisation": {"mean": [0], "std": [0]}}),
+        &["$.data.pixel-normalisation: a std is 0; needed: finite and > 0"])]
+    #[case(json!({"name": "cifar10", "pixel-normalisation": {"mean": [125.3, 123.0, 113.9], "std": [63.0, 62.1, 66.7]}}), &[
+        "$.data.pixel-normalisation: a mean is 125.3; needed: 0 to 1, since pixels are divided by their largest value first: \
          125.3 / 255 is 0.4914",
     ])]
-    #[case(json!({"name": "digits", "normalise": {"mean": [4.9], "std": [6.0]}}), &[
-        "$.data.normalise: a mean is 4.9; needed: 0 to 1, since pixels are divided by their largest value first: 4.9 / 16 \
+    #[case(json!({"name": "digits", "pixel-normalisation": {"mean": [4.9], "std": [6.0]}}), &[
+        "$.data.pixel-normalisation: a mean is 4.9; needed: 0 to 1, since pixels are divided by their largest value first: 4.9 / 16 \
          is 0.3063",
     ])]
-    #[case(json!({"name": "mnist", "normalise": {"mean": [0.13], "std": [78.6]}}), &[
-        "$.data.normalise: a std is 78.6; needed: 0 to 1, since pixels are divided by their largest value first: 78.6 / 255 \
+    #[case(json!({"name": "mnist", "pixel-normalisation": {"mean": [0.13], "std": [78.6]}}), &[
+        "$.data.pixel-normalisation: a std is 78.6; needed: 0 to 1, since pixels are divided by their largest value first: 78.6 / 255 \
          is 0.3082",
     ])]
-    #[case(json!({"name": "mnist", "normalise": {"mean": [-0.4], "std": [1]}}),
-        &["$.data.normalise: a mean is -0.4; needed: 0 to 1, since pixels are divided by their largest value first"])]
+    #[case(json!({"name": "mnist", "pixel-normalisation": {"mean": [-0.4], "std": [1]}}),
+        &["$.data.pixel-normalisation: a mean is -0.4; needed: 0 to 1, since pixels are divided by their largest value first"])]
     #[case(json!({"name": "cifar10", "prefix": "a", "first-label": 1, "layout": "channels-last"}), &[
         "$.data.prefix: is for IDX files, and \"cifar10\" is none of them; leave it out",
         "$.data.first-label: is for IDX files, and \"cifar10\" is none of them; leave it out",

@@ -55,7 +55,7 @@ impl ImageData {
         let (train, test) = parts(config, folders)?;
         refuse(config.misfits(Some(train.set().shape())))?;
         let splits = Splits::new(train, test, config.validation, config.samples_per_class, seed).map_err(located)?;
-        let normaliser = Arc::new(PixelNormaliser::new(&config.normalise, &splits.train)?);
+        let normaliser = Arc::new(PixelNormaliser::new(&config.pixel_normalisation, &splits.train)?);
         let class_names = class_names(config, folders, splits.train.set().classes());
         Ok(Self { splits, normaliser, augment: config.augment.clone(), class_names, seed })
     }

@@ -12,7 +12,7 @@ use super::logger::{JsonlLogger, SplitClock};
 use super::progress::greedy_history;
 use super::run::Run;
 use super::watch::Watch;
-use crate::config::Keep;
+use crate::config::FinalWeights;
 use crate::metrics::{BlockMetric, NonFiniteGuard, Quantity};
 use crate::run_folder::{Manifests, MetricRow, RunFolder};
 use crate::schedule::{GreedyStrategy, SharedHistory};
@@ -47,7 +47,7 @@ pub(super) fn fit(
     let scheduler = run.config.optimizer.scheduler(&groups, steps)?;
 
     training = with_logger(training, folder, &watch, history.is_some())?.renderer(renderer);
-    training = with_checkpoints(training, folder, best(settings.keep, history.as_ref()))?;
+    training = with_checkpoints(training, folder, best(settings.final_weights, history.as_ref()))?;
     training = with_metrics(training, blocks, &watch.guard);
     if let Some(epoch) = resumed {
         training = training.checkpoint(epoch);
@@ -88,11 +88,11 @@ fn with_logger(training: Training, folder: &RunFolder, watch: &Watch, greedy: bo
 }
 
 /// Which epochs a run keeps beside the newest; `history` is that of a greedy one.
-fn best(keep: Keep, history: Option<&SharedHistory>) -> Best {
+fn best(keep: FinalWeights, history: Option<&SharedHistory>) -> Best {
     match (keep, history) {
-        (Keep::Last, _) => Best::None,
-        (Keep::Best, None) => Best::OfNetwork,
-        (Keep::Best, Some(history)) => Best::OfBlocks(history.clone()),
+        (FinalWeights::Last, _) => Best::None,
+        (FinalWeights::Best, None) => Best::OfNetwork,
+        (FinalWeights::Best, Some(history)) => Best::OfBlocks(history.clone()),
     }
 }
 
@@ -143,6 +143,6 @@ fn greedy_strategy(
         ordered: run.data.eval_loader(DataSplit::Train, settings.eval_batch_size, &run.device)?,
         fresh_schedule,
         history,
-        best: (settings.keep == Keep::Best).then(|| folder.clone()),
+        best: (settings.final_weights == FinalWeights::Best).then(|| folder.clone()),
     })
 }

@@ -1,7 +1,7 @@
 //! How far a run has come, by the rows of its metrics: whether it is done, and which epoch is its best.
 
 use crate::Result;
-use crate::config::{Keep, RunConfig};
+use crate::config::{FinalWeights, RunConfig};
 use crate::run_folder::{MetricRow, RunFolder};
 use crate::schedule::{best_of_block, next_phase};
 
@@ -48,7 +48,7 @@ pub(super) fn best_epoch(rows: &[MetricRow]) -> Option<(usize, f64)> {
 
 /// The epoch whose weights a run ends with that ends with epoch `last`.
 pub(super) fn final_epoch(config: &RunConfig, folder: &RunFolder, last: usize) -> Result<usize> {
-    if config.training.keep == Keep::Last {
+    if config.training.final_weights == FinalWeights::Last {
         return Ok(last);
     }
     let mut rows = folder.rows()?;

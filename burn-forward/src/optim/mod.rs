@@ -29,7 +29,7 @@ pub enum OptimizerName {
     /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
     #[serde(rename = "adamw")]
     AdamW,
-    /// RMSprop (Tieleman and Hinton 2012).
+    /// RMSprop (Tieleman and ConstantThenLinear 2012).
     #[serde(rename = "rmsprop")]
     RmsProp,
     /// Muon on the weight matrices of the network and on its kernels as matrices `[C_out, C_in k_h k_w]`, AdamW on everything
@@ -88,7 +88,7 @@ pub enum LrSchedule {
         gamma: f64,
     },
     /// `lr` for the first half, then straight to zero (Hinton 2022).
-    Hinton,
+    ConstantThenLinear,
 }
 
 fn third() -> f64 {
@@ -125,7 +125,7 @@ impl LrSchedule {
             Self::Cosine { min } => min + (1.0 - min) * (1.0 + (std::f64::consts::PI * progress).cos()) / 2.0,
             Self::Linear { end } => 1.0 + (end - 1.0) * progress,
             Self::Step { fraction, gamma } => gamma.powi((progress / fraction) as i32),
-            Self::Hinton => (2.0 * (1.0 - progress)).min(1.0),
+            Self::ConstantThenLinear => (2.0 * (1.0 - progress)).min(1.0),
         }
     }
 }
@@ -144,7 +144,7 @@ impl LrSchedule {
 /// | `weight-decay` | 0 | >= 0 | decoupled for adamw, muon and adafactor; in the gradient for the others |
 /// | `decay-bias` | true | | whether biases decay too; needs a `weight-decay` above 0 |
 /// | `clip` | none | | `{"norm": x}` or `{"value": x}`, per parameter |
-/// | `schedule` | constant | | see [`LrSchedule`] |
+/// | `lr-schedule` | constant | | see [`LrSchedule`] |
 /// | `block-lr` | none | one > 0 per block | learning rate of every block and of [what the rule has for it](crate::parameters::Owner) |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
@@ -188,7 +188,7 @@ pub struct OptimizerConfig {
     pub clip: Option<ClipConfig>,
     /// Learning-rate schedule.
     #[serde(default)]
-    pub schedule: LrSchedule,
+    pub lr_schedule: LrSchedule,
     /// Learning rate of every block and its head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "config", schemars(inner(range(min = 1e-12, max = 1e3))))]
@@ -228,7 +228,7 @@ impl OptimizerConfig {
             weight_decay: 0.0,
             decay_bias: None,
             clip: None,
-            schedule: LrSchedule::Constant,
+            lr_schedule: LrSchedule::Constant,
             block_lr: None,
         }
     }
@@ -404,7 +404,7 @@ impl OptimizerConfig {
     /// # Errors
     /// [`Error::Burn`] if Burn refuses a parameter group.
     pub fn scheduler(&self, groups: &[ParameterGroup], total: usize) -> Result<ModuleLrScheduler> {
-        let plan = |lr: f64| LrPlan { lr, schedule: self.schedule, total, step: 0 };
+        let plan = |lr: f64| LrPlan { lr, schedule: self.lr_schedule, total, step: 0 };
         let mut scheduler = ModuleLrScheduler::new(plan(self.lr));
         for (block, lr) in self.block_lr.iter().flatten().enumerate() {
             scheduler = scheduler.with_group(group(&paths_of_block(block))?, plan(*lr));
@@ -459,16 +459,16 @@ mod tests {
         assert!((at(LrSchedule::Linear { end: 0.5 }, 100) - 0.5).abs() < 1e-12);
         assert!((at(LrSchedule::Cosine { min: 0.1 }, 100) - 0.1).abs() < 1e-12);
         assert!((at(LrSchedule::Cosine { min: 0.0 }, 50) - 0.5).abs() < 1e-12);
-        assert_eq!(at(LrSchedule::Hinton, 49), 1.0);
-        assert!((at(LrSchedule::Hinton, 75) - 0.5).abs() < 1e-12);
-        assert_eq!(at(LrSchedule::Hinton, 100), 0.0);
+        assert_eq!(at(LrSchedule::ConstantThenLinear, 49), 1.0);
+        assert!((at(LrSchedule::ConstantThenLinear, 75) - 0.5).abs() < 1e-12);
+        assert_eq!(at(LrSchedule::ConstantThenLinear, 100), 0.0);
         let step = LrSchedule::Step { fraction: 0.25, gamma: 0.1 };
         assert!((at(step, 24) - 1.0).abs() < 1e-12 && (at(step, 60) - 0.01).abs() < 1e-12);
     }
 
     #[test]
     fn a_loaded_plan_goes_on_where_it_was() {
-        let mut a = LrPlan { lr: 0.1, schedule: LrSchedule::Hinton, total: 10, step: 0 };
+        let mut a = LrPlan { lr: 0.1, schedule: LrSchedule::ConstantThenLinear, total: 10, step: 0 };
         for _ in 0..7 {
             a.step();
         }

@@ -2,7 +2,13 @@
 
 /// Path of the object that has the key, or of the key whose value is the name (a `*` stands for any one step); the old word;
 /// the new one. What stands in for nothing any more does not belong here.
-const RENAMED: &[(&str, &str, &str)] = &[("$.data", "rows", "feature-scaling")];
+const RENAMED: &[(&str, &str, &str)] = &[
+    ("$.data", "rows", "feature-scaling"),
+    ("$.data", "normalise", "pixel-normalisation"),
+    ("$.training", "keep", "final-weights"),
+    ("$.optimizer", "schedule", "lr-schedule"),
+    ("$.optimizer.lr-schedule.name", "hinton", "constant-then-linear"),
+];
 
 /// What is now called otherwise, if it is: the key `old` of the object at `path`, or the name `old` that is the value at `path`.
 pub(super) fn renamed(path: &str, old: &str, valid: &[&str]) -> Option<&'static str> {

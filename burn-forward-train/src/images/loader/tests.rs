@@ -1,5 +1,5 @@
 use super::*;
-use crate::images::{ImageSet, Normalise, digits};
+use crate::images::{ImageSet, PixelNormalisation, digits};
 use burn_forward::activation::AnyActivation;
 use burn_forward::data::LastBatch;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ fn digits_part() -> Part {
 }
 
 fn unit(part: &Part) -> Arc<PixelNormaliser> {
-    Arc::new(PixelNormaliser::new(&Normalise::default(), part).unwrap())
+    Arc::new(PixelNormaliser::new(&PixelNormalisation::default(), part).unwrap())
 }
 
 /// A training loader of the digits with every augmentation.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::images::{HostBatch, Normalise, Preset};
+use crate::images::{HostBatch, PixelNormalisation, Preset};
 
 fn load(config: &DataConfig) -> Result<ImageData> {
     ImageData::load(config, &DataFolders::new(None, None), Seed::new(1))
@@ -21,7 +21,10 @@ fn the_digits_need_no_files() {
 
 #[test]
 fn statistics_are_those_of_the_training_part() {
-    let config = DataConfig { normalise: Normalise::Preset(Preset::Standardise), ..DataConfig::new(DataName::Digits) };
+    let config = DataConfig {
+        pixel_normalisation: PixelNormalisation::Preset(Preset::Standardise),
+        ..DataConfig::new(DataName::Digits)
+    };
     let data = load(&config).unwrap();
     let statistics = crate::images::ChannelStatistics::measure(&data.splits.train).unwrap();
     assert_eq!(data.normaliser.statistics(), &statistics);
@@ -88,7 +91,7 @@ fn the_public_sets_are_as_documented() {
 fn mnist_has_its_published_mean() {
     let config = DataConfig {
         validation: 0.0,
-        normalise: Normalise::Preset(Preset::Standardise),
+        pixel_normalisation: PixelNormalisation::Preset(Preset::Standardise),
         ..DataConfig::new(DataName::Mnist)
     };
     if let Err(missing) = config.folder(&DataFolders::new(None, None)) {

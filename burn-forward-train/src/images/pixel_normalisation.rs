@@ -15,14 +15,14 @@ use burn_forward::{Error, Result};
     untagged,
     expecting = "expected \"unit\", \"standardise\" or {\"mean\": [..], \"std\": [..]} with a number per channel"
 )]
-pub enum Normalise {
+pub enum PixelNormalisation {
     /// A named way.
     Preset(Preset),
     /// Given numbers.
     Channels(ChannelStatistics),
 }
 
-impl Default for Normalise {
+impl Default for PixelNormalisation {
     fn default() -> Self {
         Self::Preset(Preset::Unit)
     }
@@ -131,12 +131,12 @@ impl PixelNormaliser {
     ///
     /// # Errors
     /// [`Error::Argument`] if given numbers do not fit the channels of the set, or there is nothing to measure.
-    pub fn new(choice: &Normalise, train: &Part) -> Result<Self> {
+    pub fn new(choice: &PixelNormalisation, train: &Part) -> Result<Self> {
         let channels = train.set().shape()[0];
         let statistics = match choice {
-            Normalise::Preset(Preset::Unit) => ChannelStatistics::unit(channels),
-            Normalise::Preset(Preset::Standardise) => ChannelStatistics::measure(train)?,
-            Normalise::Channels(given) => given.clone(),
+            PixelNormalisation::Preset(Preset::Unit) => ChannelStatistics::unit(channels),
+            PixelNormalisation::Preset(Preset::Standardise) => ChannelStatistics::measure(train)?,
+            PixelNormalisation::Channels(given) => given.clone(),
         };
         Self::from_statistics(statistics, channels, train.set().scale())
     }
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn unit_divides_by_the_scale() {
-        let normaliser = PixelNormaliser::new(&Normalise::default(), &part()).unwrap();
+        let normaliser = PixelNormaliser::new(&PixelNormalisation::default(), &part()).unwrap();
         let expected = [0u8, 51, 7, 7, 102, 255, 7, 7].map(|p| f32::from(p) / 255.0);
         assert_eq!(all(&normaliser, &part()), expected);
     }
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn standardise_gives_mean_0_and_deviation_1() {
         let set = crate::images::digits::parts().unwrap().0;
-        let out = all(&PixelNormaliser::new(&Normalise::Preset(Preset::Standardise), &set).unwrap(), &set);
+        let out = all(&PixelNormaliser::new(&PixelNormalisation::Preset(Preset::Standardise), &set).unwrap(), &set);
         let n = out.len() as f64;
         let mean = out.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
         let variance = out.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / n;
@@ -236,7 +236,8 @@ mod tests {
         // 0, 0.2, 0.4, 1: mean 0.4, variance (0.16 + 0.04 + 0 + 0.36) / 4 = 0.14.
         assert!((statistics.mean[0] - 0.4).abs() < 1e-12 && (statistics.std[0] - 0.14f64.sqrt()).abs() < 1e-12);
         assert_eq!(statistics.std[1], 1.0);
-        let out = all(&PixelNormaliser::new(&Normalise::Preset(Preset::Standardise), &part()).unwrap(), &part());
+        let out =
+            all(&PixelNormaliser::new(&PixelNormalisation::Preset(Preset::Standardise), &part()).unwrap(), &part());
         assert!(out[2].abs() < 1e-7, "{}", out[2]);
     }
 
@@ -244,7 +245,7 @@ mod tests {
     fn given_numbers_are_used_or_refused() {
         let given = |mean: &[f64], std: &[f64]| {
             let statistics = ChannelStatistics { mean: mean.to_vec(), std: std.to_vec() };
-            PixelNormaliser::new(&Normalise::Channels(statistics), &part()).map_err(|e| e.to_string())
+            PixelNormaliser::new(&PixelNormalisation::Channels(statistics), &part()).map_err(|e| e.to_string())
         };
         let out = all(&given(&[0.5, 0.0], &[0.25, 1.0]).unwrap(), &part());
         assert_eq!((out[0], out[5]), (-2.0, 2.0));
@@ -259,10 +260,10 @@ mod tests {
 
     #[test]
     fn the_config_takes_a_name_or_numbers() {
-        let parse = |text: &str| serde_json::from_str::<Normalise>(text).map_err(|e| e.to_string());
-        assert_eq!(parse(r#""standardise""#).unwrap(), Normalise::Preset(Preset::Standardise));
+        let parse = |text: &str| serde_json::from_str::<PixelNormalisation>(text).map_err(|e| e.to_string());
+        assert_eq!(parse(r#""standardise""#).unwrap(), PixelNormalisation::Preset(Preset::Standardise));
         let statistics = ChannelStatistics { mean: vec![0.1307], std: vec![0.3081] };
-        assert_eq!(parse(r#"{"mean": [0.1307], "std": [0.3081]}"#).unwrap(), Normalise::Channels(statistics));
+        assert_eq!(parse(r#"{"mean": [0.1307], "std": [0.3081]}"#).unwrap(), PixelNormalisation::Channels(statistics));
         assert_eq!(
             parse(r#""units""#).unwrap_err(),
             r#"expected "unit", "standardise" or {"mean": [..], "std": [..]} with a number per channel"#
