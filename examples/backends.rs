@@ -25,14 +25,7 @@ fn losses(rule: &str, device: &str) -> Result<Losses, Box<dyn std::error::Error>
         "optimizer": {"name": "adam", "lr": 1e-3},
     });
     let config = RunConfig::from_value("backends", config, &[], &burn_forward_train::registry())?;
-    let options = RunOptions {
-        device_name: device.into(),
-        folders: Default::default(),
-        interrupter: Default::default(),
-        command: String::new(),
-        git_revision: None,
-    };
-    let run = Run::prepare(config, options)?;
+    let run = Run::prepare(config, RunOptions::on(device))?;
     let groups = run.config.rule.parameter_groups();
     let mut optimizer = run.config.optimizer.optimizer(&groups)?;
     let mut model = run.model()?;

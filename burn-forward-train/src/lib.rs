@@ -1,4 +1,36 @@
-//! Experiments with burn-forward: config files, image data, schedules, runs, measurements, reports, weights in and out.
+//! Experiments with [`burn_forward`]: from a config file to a trained network, its measurements and a report.
+//!
+//! A [`RunConfig`](config::RunConfig) is what a JSON file says, checked as a whole: every mistake of the file is found before
+//! anything runs. With its data it becomes a [`Run`](training::Run), which [`train`](training::train) trains on Burn's own
+//! training loop in a [`RunFolder`](run_folder::RunFolder): config, metrics, checkpoints and weights, each file whole or not
+//! there, so that a run that was stopped goes on to the same numbers. A [`RunRecord`](report::RunRecord) reads such a folder
+//! for a page of HTML. What a config may name is a [`Registry`]; rules, networks and data sets of your own are rows you add.
+//!
+//! Around that: [`images`] (data sets in their public formats), [`schedule`] (one block after the other), [`measure`] (test,
+//! alignment with back-propagation), [`weights`] and [`export`] (PyTorch's and safetensors' files, in and out).
+//!
+//! ```no_run
+//! use burn_forward_train::config::RunConfig;
+//! use burn_forward_train::report::{self, RunRecord};
+//! use burn_forward_train::run_folder::RunFolder;
+//! use burn_forward_train::training::{ProgressRenderer, Run, RunOptions, Verbosity, train};
+//! use serde_json::json;
+//!
+//! let config = json!({
+//!     "data": {"name": "digits"},
+//!     "network": {"name": "mlp", "widths": [64, 64]},
+//!     "rule": {"name": "mono-forward"},
+//!     "optimizer": {"name": "adam", "lr": 0.003},
+//!     "training": {"epochs": 10},
+//! });
+//! let config = RunConfig::from_value("example", config, &["seed=1".into()], &burn_forward_train::registry())?;
+//! let run = Run::prepare(config, RunOptions::on("flex"))?;
+//! let folder = RunFolder::create("runs/example")?;
+//! let outcome = train(&run, &folder, Box::new(ProgressRenderer::new(Verbosity::Auto)))?;
+//! println!("test accuracy {}", outcome.summary().test_accuracy);
+//! report::write(&[RunRecord::load(folder.path())?], folder.file("report.html"))?;
+//! # Ok::<(), burn_forward_train::Error>(())
+//! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod config;

@@ -37,15 +37,18 @@ pub struct WeightsConfig {
     /// The file.
     pub file: String,
     /// Whether the file's classifier is taken too.
-    #[serde(default = "yes")]
+    #[serde(default = "default::classifier")]
     pub classifier: bool,
     /// Layers from the input on that do not learn.
     #[serde(default)]
     pub freeze: usize,
 }
 
-fn yes() -> bool {
-    true
+/// Defaults that are not those of their types.
+mod default {
+    pub(super) fn classifier() -> bool {
+        true
+    }
 }
 
 impl WeightsConfig {
@@ -203,68 +206,99 @@ pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(Local
     let (inside, outside): (Stored, Stored) = all.into_iter().partition(|(name, _)| name.starts_with(&prefix));
     let mut stored: Stored = inside.into_iter().map(|(name, t)| (name[prefix.len()..].to_owned(), t)).collect();
     let tensors = stored.len();
-    let needed = "every tensor of the network in its shape and no other";
     if !wanted.iter().any(|tensor| stored.contains_key(&tensor.name)) {
         let example = wanted.first().map_or(String::new(), |t| format!(", such as {} {:?}", t.name, t.shape()));
         let found = format!("no tensor of the network in {}", outline(stored.iter()));
-        return Err(Error::data(path, found, format!("{needed}{example}")));
+        return Err(Error::data(path, found, format!("{ALL_TENSORS}{example}")));
     }
     if !classifier {
         stored.retain(|name, _| name.strip_prefix(&classifier_name).is_none_or(|rest| !rest.starts_with('.')));
     }
-    let (mut wrong, mut not_numbers) = (Vec::new(), Vec::new());
-    let mut values: HashMap<ParamId, TensorData> = HashMap::new();
-    let mut parameters = 0;
-    for tensor in wanted {
-        let Some(found) = stored.remove(&tensor.name) else {
-            wrong.push(format!("{} {:?} is missing", tensor.name, tensor.shape()));
-            continue;
-        };
-        if found.shape.to_vec() != tensor.shape() {
-            wrong.push(format!("{} is {:?} and not {:?}", tensor.name, found.shape.to_vec(), tensor.shape()));
-            continue;
-        }
-        if !is_running_statistic(&tensor.name) {
-            parameters += tensor.value.num_elements();
-        }
-        let (shape, dtype) = (found.shape.to_vec(), found.dtype);
-        let bytes = found.into_bytes().map_err(|e| Error::data(path, e.to_string(), "a whole file"))?;
-        let data = TensorData::from_bytes(bytes, shape.clone(), dtype);
-        let numbers: Vec<f32> = data.iter::<f32>().collect();
-        if let Some(value) = not_finite(&numbers) {
-            not_numbers.push(format!("{} with {value}", tensor.name));
-            continue;
-        }
-        let data = match shape[..] {
-            [rows, columns] => {
-                let turned = (0..columns * rows).map(|i| numbers[i % rows * columns + i / rows]).collect::<Vec<f32>>();
-                TensorData::new(turned, [columns, rows])
-            }
-            _ => TensorData::new(numbers, shape),
-        };
-        values.insert(tensor.id, data);
-    }
-    // A counter of steps that nothing here reads.
-    let unexpected = stored.into_iter().filter(|(name, _)| !name.ends_with("num_batches_tracked"));
-    wrong.extend(unexpected.map(|(name, t)| format!("{name} {:?} is unexpected", t.shape.to_vec())));
+    let Assigned { values, parameters, wrong, not_finite } = assign(wanted, stored, path)?;
     if !wrong.is_empty() {
-        let more = wrong.len().saturating_sub(LISTED);
-        wrong.truncate(LISTED);
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
         let under = if prefix.is_empty() { String::new() } else { format!(" under \"{prefix}\"") };
         let beside = match outside.is_empty() {
             true => String::new(),
             false => format!("; beside it there is {}", outline(outside.iter())),
         };
-        return Err(Error::data(path, format!("{}{more}{under}{beside}", wrong.join("; ")), needed));
+        return Err(Error::data(path, format!("{}{under}{beside}", shortened(wrong)), ALL_TENSORS));
     }
-    if !not_numbers.is_empty() {
-        let more = not_numbers.len().saturating_sub(LISTED);
-        not_numbers.truncate(LISTED);
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        return Err(Error::data(path, format!("{}{more}", not_numbers.join("; ")), "finite numbers"));
+    if !not_finite.is_empty() {
+        return Err(Error::data(path, shortened(not_finite), "finite numbers"));
     }
     Ok((model.map(&mut Assign { values }), Imported { tensors, parameters, prefix }))
+}
+
+/// What a file has to have.
+const ALL_TENSORS: &str = "every tensor of the network in its shape and no other";
+
+/// Tensors of a file by the parameter they are for, and what is wrong with others.
+#[derive(Default)]
+struct Assigned {
+    values: HashMap<ParamId, TensorData>,
+    /// Numbers that are parameters.
+    parameters: usize,
+    /// Tensors that are missing, unexpected or of another shape.
+    wrong: Vec<String>,
+    /// Tensors that hold NaN or an infinity.
+    not_finite: Vec<String>,
+}
+
+/// Finds every `wanted` tensor among those of the file at `path`.
+fn assign(wanted: Vec<PublicTensor>, mut stored: Stored, path: &Path) -> Result<Assigned> {
+    let mut all = Assigned::default();
+    for tensor in wanted {
+        let Some(found) = stored.remove(&tensor.name) else {
+            all.wrong.push(format!("{} {:?} is missing", tensor.name, tensor.shape()));
+            continue;
+        };
+        if found.shape.to_vec() != tensor.shape() {
+            let (is, needed) = (found.shape.to_vec(), tensor.shape());
+            all.wrong.push(format!("{} is {is:?} and not {needed:?}", tensor.name));
+            continue;
+        }
+        if !is_running_statistic(&tensor.name) {
+            all.parameters += tensor.value.num_elements();
+        }
+        let (shape, numbers) = numbers(found, path)?;
+        match not_finite(&numbers) {
+            Some(value) => all.not_finite.push(format!("{} with {value}", tensor.name)),
+            None => {
+                all.values.insert(tensor.id, in_layout_of_burn(shape, numbers));
+            }
+        }
+    }
+    // A counter of steps that nothing here reads.
+    let unexpected = stored.into_iter().filter(|(name, _)| !name.ends_with("num_batches_tracked"));
+    all.wrong.extend(unexpected.map(|(name, t)| format!("{name} {:?} is unexpected", t.shape.to_vec())));
+    Ok(all)
+}
+
+/// Shape and numbers of a tensor in the file at `path`.
+fn numbers(tensor: StoredTensor, path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
+    let (shape, dtype) = (tensor.shape.to_vec(), tensor.dtype);
+    let bytes = tensor.into_bytes().map_err(|e| Error::data(path, e.to_string(), "a whole file"))?;
+    let numbers = TensorData::from_bytes(bytes, shape.clone(), dtype).iter::<f32>().collect();
+    Ok((shape, numbers))
+}
+
+/// A matrix `[out, in]` as `[in, out]`; anything else as it is.
+fn in_layout_of_burn(shape: Vec<usize>, numbers: Vec<f32>) -> TensorData {
+    match shape[..] {
+        [rows, columns] => {
+            let turned = (0..columns * rows).map(|i| numbers[i % rows * columns + i / rows]).collect::<Vec<f32>>();
+            TensorData::new(turned, [columns, rows])
+        }
+        _ => TensorData::new(numbers, shape),
+    }
+}
+
+/// The first things of a list in words, and how many more there are.
+fn shortened(mut things: Vec<String>) -> String {
+    let more = things.len().saturating_sub(LISTED);
+    things.truncate(LISTED);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    things.join("; ") + &more
 }
 
 /// The first tensor of a model that holds NaN or an infinity, and the value.

@@ -175,13 +175,7 @@ fn peak_of_a_greedy_run(depth: usize) -> usize {
         "optimizer": {"name": "adam", "lr": 0.001},
     });
     let config = RunConfig::from_value("greedy", config, &[], &burn_forward_train::registry()).unwrap();
-    let options = RunOptions {
-        device_name: "flex".into(),
-        folders: Default::default(),
-        interrupter: Default::default(),
-        command: String::new(),
-        git_revision: None,
-    };
+    let options = RunOptions::on("flex");
     let folder = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(folder.path().join("run")).unwrap();
     let before = LIVE.load(Relaxed);

@@ -12,7 +12,7 @@ use burn_forward_train::files;
 use burn_forward_train::report::{self, CostPoint};
 use serde_json::{Value, json};
 
-use super::compare::{Arm, arms};
+use super::arms::{Arm, arms};
 use super::{InputWrong, RunFailed, output_folder};
 use crate::args::CostsArgs;
 use crate::output::{note, print, print_line};

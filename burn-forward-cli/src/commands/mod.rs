@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod arms;
 pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod compare;

@@ -12,8 +12,8 @@ use burn_forward::rules::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::block_heads::heads_of;
 use super::copies::{Copying, Following};
-use super::heads_of;
 use crate::heads::stacked_head;
 
 /// Settings of `aug-local`.

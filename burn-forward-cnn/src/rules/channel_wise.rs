@@ -22,7 +22,7 @@ use burn_forward::rules::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::heads_of;
+use super::block_heads::heads_of;
 use crate::heads::{ClassGroups, GroupGoodness, GroupLoss};
 
 /// What is done to a block's output before the next reads it.

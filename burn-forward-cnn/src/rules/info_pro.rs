@@ -17,7 +17,7 @@ use burn_forward::rules::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::heads_of;
+use super::block_heads::heads_of;
 use crate::heads::{AuxiliaryKind, AuxiliaryNetwork, Reconstruction};
 
 /// Settings of `info-pro`.

@@ -1,6 +1,7 @@
 //! Learning rules for feature maps. Each but Trifecta is a head from [`heads`](crate::heads) on every block.
 
 mod aug_local;
+mod block_heads;
 mod channel_wise;
 mod copies;
 mod decoupled_greedy;
@@ -17,14 +18,7 @@ pub use predsim::PredsimConfig;
 pub use scalable_forward_forward::{MapHead, ScalableForwardForwardConfig};
 pub use trifecta::TrifectaConfig;
 
-use burn_forward::Result;
-use burn_forward::activation::RowShape;
-use burn_forward::network::Network;
-use burn_forward::pieces::projection::HeadPool;
-use burn_forward::random::Seed;
-use burn_forward::rules::{AnyHead, RuleEntry, linear_head, rule_entry_of};
-
-use crate::module_init::ModuleInit;
+use burn_forward::rules::{RuleEntry, rule_entry_of};
 
 /// The rules of this crate, in alphabetical order.
 pub fn rule_entries() -> Vec<RuleEntry> {
@@ -65,24 +59,4 @@ pub fn rule_entries() -> Vec<RuleEntry> {
             "Dooms et al. 2023, arXiv 2311.18130",
         ),
     ]
-}
-
-/// One head per block, drawn from the stream `head`, given the block's index and output; where `head` gives none, the projection of Mono-Forward, which for
-/// the last block is the network's output layer.
-fn heads_of(
-    network: &Network,
-    classes: usize,
-    seed: Seed,
-    head: impl Fn(usize, RowShape, &mut ModuleInit<'_>) -> Result<Option<AnyHead>>,
-) -> Result<Vec<AnyHead>> {
-    let device = network.device();
-    let mut heads = Vec::with_capacity(network.len());
-    for (index, block) in network.blocks().iter().enumerate() {
-        let mut draw = ModuleInit::from(seed, "head", index as u64, &device);
-        heads.push(match head(index, block.output(), &mut draw)? {
-            Some(head) => head,
-            None => AnyHead::new(linear_head(network, index, classes, true, HeadPool::default(), seed)?),
-        });
-    }
-    Ok(heads)
 }

@@ -25,8 +25,8 @@ use burn_forward::rules::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::block_heads::heads_of;
 use super::copies::{Copying, Following};
-use super::heads_of;
 use crate::heads::{ClassLoss, ClassMaps, PooledMaps, stacked_head};
 
 /// Settings of `scalable-forward-forward`.

@@ -23,13 +23,7 @@ fn epochs(rule: &Value, cache: bool, dropout: f64) -> Vec<Values> {
     let mut registry = burn_forward_train::registry();
     burn_forward_cnn::register(&mut registry);
     let config = RunConfig::from_value("greedy", config, &[], &registry).unwrap_or_else(|e| panic!("{e}"));
-    let options = RunOptions {
-        device_name: "flex".into(),
-        folders: Default::default(),
-        interrupter: Default::default(),
-        command: String::new(),
-        git_revision: None,
-    };
+    let options = RunOptions::on("flex");
     let place = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(place.path().join("run")).unwrap();
     let run = Run::prepare(config, options).unwrap();

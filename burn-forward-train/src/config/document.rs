@@ -16,7 +16,7 @@ use burn_forward::{ConfigError, ConfigErrors};
 /// last one in silence.
 ///
 /// ```
-/// use burn_forward::config::document::parse_document;
+/// use burn_forward_train::config::document::parse_document;
 ///
 /// let errors = parse_document("a.json", r#"{"training": {"epochs": 3, "epochs": 5}}"#).unwrap_err();
 /// assert_eq!(errors.errors[0].to_string(), "$.training.epochs: the key stands more than once in its object");

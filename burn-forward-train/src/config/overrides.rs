@@ -19,7 +19,7 @@ const MAX_DEPTH: usize = 8;
 /// An unknown key, an index beyond the end, or a value that is not valid there. `document` is unchanged then.
 ///
 /// ```
-/// use burn_forward::config::overrides::apply;
+/// use burn_forward_train::config::overrides::apply;
 /// use serde_json::json;
 ///
 /// let schema = json!({"type": "object", "properties": {"lr": {"type": "number"}, "rule": {"type": "string"}}});

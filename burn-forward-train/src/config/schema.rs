@@ -32,7 +32,7 @@ const MAX_VISITS: usize = 200_000;
 /// All mistakes of `value` according to `schema`, in the order of the document; none if it is valid.
 ///
 /// ```
-/// use burn_forward::config::schema::check;
+/// use burn_forward_train::config::schema::check;
 /// use serde_json::json;
 ///
 /// let schema = json!({

@@ -12,7 +12,7 @@ const MIN_PREFIX: usize = 3;
 /// initials of the other (`learning_rate` and `lr`).
 ///
 /// ```
-/// use burn_forward::config::suggest::nearest;
+/// use burn_forward_train::config::suggest::nearest;
 ///
 /// assert_eq!(nearest("mono_foward", ["backprop", "mono-forward"]), Some("mono-forward"));
 /// assert_eq!(nearest("banana", ["backprop", "mono-forward"]), None);

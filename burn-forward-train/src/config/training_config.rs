@@ -41,18 +41,18 @@ pub struct TrainingConfig {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub epochs: usize,
     /// Samples per step.
-    #[serde(default = "batch_size")]
+    #[serde(default = "default::batch_size")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub batch_size: usize,
     /// What becomes of the samples at the end of an epoch that do not fill a batch.
     #[serde(default)]
     pub last_batch: LastBatch,
     /// Samples per evaluation step.
-    #[serde(default = "eval_batch_size")]
+    #[serde(default = "default::eval_batch_size")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub eval_batch_size: usize,
     /// Threads that assemble batches.
-    #[serde(default = "workers")]
+    #[serde(default = "default::workers")]
     #[schemars(range(min = 0, max = 64))]
     pub workers: usize,
     /// The weights the run ends with.
@@ -78,14 +78,17 @@ impl TrainingConfig {
     }
 }
 
-fn batch_size() -> usize {
-    128
-}
+/// Defaults that are not those of their types.
+mod default {
+    pub(super) fn batch_size() -> usize {
+        128
+    }
 
-fn eval_batch_size() -> usize {
-    500
-}
+    pub(super) fn eval_batch_size() -> usize {
+        500
+    }
 
-fn workers() -> usize {
-    1
+    pub(super) fn workers() -> usize {
+        1
+    }
 }

@@ -138,7 +138,7 @@ pub struct DataConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
     /// Fraction of every class held out of the training set.
-    #[serde(default = "validation")]
+    #[serde(default = "default::validation")]
     #[schemars(range(min = 0.0, max = 0.9))]
     pub validation: f64,
     /// Training images kept of every class.
@@ -153,8 +153,11 @@ pub struct DataConfig {
     pub augment: Vec<Augment>,
 }
 
-fn validation() -> f64 {
-    0.1
+/// Defaults that are not those of their types.
+mod default {
+    pub(super) fn validation() -> f64 {
+        0.1
+    }
 }
 
 impl DataConfig {
@@ -166,7 +169,7 @@ impl DataConfig {
             prefix: None,
             first_label: None,
             layout: None,
-            validation: validation(),
+            validation: default::validation(),
             samples_per_class: None,
             pixel_normalisation: PixelNormalisation::default(),
             augment: Vec::new(),

@@ -12,7 +12,7 @@ use burn_forward::activation::Activation;
 use burn_forward::data::Batch;
 use burn_forward::model::LocalModel;
 use burn_forward::pieces::pair_loss::cross_entropy;
-use burn_forward::rules::BlockRange;
+use burn_forward::rules::{BlockRange, Scores};
 use burn_forward::{Error, Result};
 
 /// What a network does on a part of a data set.
@@ -96,6 +96,127 @@ struct BlockSums {
     negative: Vec<f64>,
 }
 
+impl BlockSums {
+    /// Adds what the block's own readout says of samples: `scores` `[B, C]`.
+    fn add_scores(&mut self, scores: &Tensor<2>, classes: &Classes) {
+        self.scored = true;
+        self.correct += classes.hits(&predicted(scores));
+        let (own, others) = burn_forward::tape::own_and_others(scores, &classes.tensor);
+        self.positive.extend(host(own));
+        self.negative.extend(host(others));
+    }
+
+    /// Adds the activities `[B, d]` of samples; `right` are the rows of those that the network predicts right, if any.
+    fn add_activities(&mut self, h: Tensor<2>, right: Option<&Tensor<1, Int>>) {
+        let [_, d] = h.dims();
+        let largest = h.clone().abs().max_dim(0).reshape([d]);
+        self.largest = Some(match self.largest.take() {
+            Some(before) => before.max_pair(largest),
+            None => largest,
+        });
+        if let Some(right) = right
+            && d > 1
+        {
+            for value in host(hoyer(h.select(0, right.clone()))).into_iter().filter(|v| v.is_finite()) {
+                self.hoyer += value;
+                self.hoyer_rows += 1;
+            }
+        }
+    }
+
+    /// What they come to, of block `index` after so many `samples`.
+    fn evaluated(self, index: usize, samples: usize) -> BlockEvaluation {
+        BlockEvaluation {
+            index,
+            accuracy: self.scored.then(|| self.correct as f64 / samples as f64),
+            dead_units: self.largest.map_or(0.0, |l| l.equal_elem(0.0).float().mean().into_scalar::<f64>()),
+            hoyer: (self.hoyer_rows > 0).then(|| self.hoyer / self.hoyer_rows as f64),
+            goodness: self.scored.then(|| histogram(&self.positive, &self.negative)),
+        }
+    }
+}
+
+/// Sums over batches for the network's readouts.
+#[derive(Default)]
+struct NetworkSums {
+    samples: usize,
+    correct: usize,
+    loss: f64,
+    readouts: Vec<(String, usize)>,
+    confusion: Vec<Vec<usize>>,
+    /// Of two classes: how far the scores are for the second, and whether it is right.
+    ranked: Vec<(f64, bool)>,
+    predictions: Vec<usize>,
+}
+
+impl NetworkSums {
+    /// Adds samples of one of `count` classes each; `logits` `[B, C]` are the scores of the readout in force.
+    fn add(&mut self, scores: &Scores, logits: Tensor<2>, prediction: &[usize], classes: &Classes, count: usize) {
+        let targets = &classes.indices;
+        self.confusion.resize(self.confusion.len().max(count), Vec::new());
+        for row in &mut self.confusion {
+            row.resize(count, 0);
+        }
+        for (t, p) in targets.iter().zip(prediction) {
+            self.confusion[*t][*p] += 1;
+        }
+        if count == 2 {
+            let values: Vec<f64> = logits.to_data().iter::<f64>().collect();
+            self.ranked.extend(values.chunks_exact(2).zip(targets).map(|(v, t)| (v[1] - v[0], *t == 1)));
+        }
+        self.samples += targets.len();
+        self.correct += classes.hits(prediction);
+        self.loss += cross_entropy(logits, classes.tensor.clone()).into_scalar::<f64>() * targets.len() as f64;
+        for (i, (name, scores)) in scores.readouts.iter().enumerate() {
+            if self.readouts.len() <= i {
+                self.readouts.push(((*name).to_string(), 0));
+            }
+            self.readouts[i].1 += classes.hits(&predicted(scores));
+        }
+        self.predictions.extend(prediction);
+    }
+
+    /// # Errors
+    /// [`Error::Argument`] if there were no samples, [`Error::Burn`] if the loss is no finite number.
+    fn check(&self, split: &str) -> Result<()> {
+        if self.samples == 0 {
+            return Err(Error::argument("evaluate", format!("number of {split} samples"), 0, ">= 1"));
+        }
+        if !self.loss.is_finite() {
+            let loss = self.loss;
+            let message =
+                format!("the loss on the {split} samples is {loss}: the network's scores are no finite numbers");
+            return Err(Error::burn("evaluation", message));
+        }
+        Ok(())
+    }
+}
+
+/// The classes of a batch's samples, on the device and off it.
+struct Classes {
+    tensor: Tensor<1, Int>,
+    indices: Vec<usize>,
+}
+
+impl Classes {
+    fn of(batch: &Batch) -> Self {
+        let indices = batch.targets.to_data().iter::<i64>().map(|c| c as usize).collect();
+        Self { tensor: batch.targets.clone(), indices }
+    }
+
+    /// Number of right predictions.
+    fn hits(&self, predicted: &[usize]) -> usize {
+        predicted.iter().zip(&self.indices).filter(|(p, t)| p == t).count()
+    }
+
+    /// Indices of the samples that are predicted right, if any.
+    fn right_rows(&self, predicted: &[usize]) -> Option<Tensor<1, Int>> {
+        let pairs = predicted.iter().zip(&self.indices).enumerate();
+        let rows: Vec<i64> = pairs.filter(|(_, (p, t))| p == t).map(|(i, _)| i as i64).collect();
+        (!rows.is_empty()).then(|| Tensor::from_ints(rows.as_slice(), &self.tensor.device()))
+    }
+}
+
 fn host(t: Tensor<1>) -> Vec<f64> {
     t.into_data().iter::<f64>().collect()
 }
@@ -105,88 +226,34 @@ fn predicted(logits: &Tensor<2>) -> Vec<usize> {
     logits.clone().argmax(1).reshape([rows]).into_data().iter::<i64>().map(|c| c as usize).collect()
 }
 
-fn hits(predicted: &[usize], targets: &[usize]) -> usize {
-    predicted.iter().zip(targets).filter(|(p, t)| p == t).count()
-}
-
 /// Evaluates `model` (an [inference copy](burn::module::Module::valid)) on everything that `loader` gives.
 ///
 /// # Errors
 /// [`Error::Burn`] if the loader fails or the loss is no finite number, [`Error::Argument`] if it is empty.
 pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str) -> Result<Evaluation> {
     let mut blocks: Vec<BlockSums> = (0..model.network.len()).map(|_| BlockSums::default()).collect();
-    let (mut samples, mut correct, mut loss) = (0usize, 0usize, 0.0f64);
-    let mut readouts: Vec<(String, usize)> = Vec::new();
-    let mut confusion: Vec<Vec<usize>> = Vec::new();
-    let mut ranked: Vec<(f64, bool)> = Vec::new();
-    let mut predictions: Vec<usize> = Vec::new();
-
+    let mut network = NetworkSums::default();
     for batch in loader.iter() {
         let batch = batch.map_err(|e| Error::burn("loading a batch", e))?;
-        let targets: Vec<usize> = batch.targets.to_data().iter::<i64>().map(|c| c as usize).collect();
+        let classes = Classes::of(&batch);
         // Once, for scores and activities alike: layers that do not learn may be most of the work.
         let entered = model.enter_batch(&batch);
         let scores = model.rule.scores(&model.network, entered.inputs.clone());
         let logits = scores.primary();
         let prediction = predicted(&logits);
-        let rows = targets.len();
+        network.add(&scores, logits, &prediction, &classes, batch.classes);
 
-        confusion.resize(confusion.len().max(batch.classes), Vec::new());
-        for row in &mut confusion {
-            row.resize(batch.classes, 0);
-        }
-        for (t, p) in targets.iter().zip(&prediction) {
-            confusion[*t][*p] += 1;
-        }
-        if batch.classes == 2 {
-            let values: Vec<f64> = logits.to_data().iter::<f64>().collect();
-            ranked.extend(values.chunks_exact(2).zip(&targets).map(|(v, t)| (v[1] - v[0], *t == 1)));
-        }
-        samples += rows;
-        correct += hits(&prediction, &targets);
-        loss += cross_entropy(logits, batch.targets.clone()).into_scalar::<f64>() * rows as f64;
-        for (i, (name, scores)) in scores.readouts.iter().enumerate() {
-            if readouts.len() <= i {
-                readouts.push(((*name).to_string(), 0));
-            }
-            readouts[i].1 += hits(&predicted(scores), &targets);
-        }
-
-        predictions.extend(&prediction);
         let activities = model.rule.activities(&model.network, &entered);
-        let right = right_rows(&prediction, &targets, &batch.targets);
+        let right = classes.right_rows(&prediction);
         for ((sums, scores), h) in blocks.iter_mut().zip(&scores.blocks).zip(activities) {
             if let Some(scores) = scores {
-                sums.scored = true;
-                sums.correct += hits(&predicted(scores), &targets);
-                let (own, others) = burn_forward::tape::own_and_others(scores, &batch.targets);
-                sums.positive.extend(host(own));
-                sums.negative.extend(host(others));
+                sums.add_scores(scores, &classes);
             }
-            let h = h.labelled();
-            let [_, d] = h.dims();
-            let largest = h.clone().abs().max_dim(0).reshape([d]);
-            sums.largest = Some(match sums.largest.take() {
-                Some(before) => before.max_pair(largest),
-                None => largest,
-            });
-            if let Some(right) = &right
-                && d > 1
-            {
-                for value in host(hoyer(h.select(0, right.clone()))).into_iter().filter(|v| v.is_finite()) {
-                    sums.hoyer += value;
-                    sums.hoyer_rows += 1;
-                }
-            }
+            sums.add_activities(h.labelled(), right.as_ref());
         }
     }
-    if samples == 0 {
-        return Err(Error::argument("evaluate", format!("number of {split} samples"), 0, ">= 1"));
-    }
-    if !loss.is_finite() {
-        let message = format!("the loss on the {split} samples is {loss}: the network's scores are no finite numbers");
-        return Err(Error::burn("evaluation", message));
-    }
+    network.check(split)?;
+    let NetworkSums { samples, correct, loss, readouts, confusion, ranked, predictions } = network;
     let fraction = |n: usize| n as f64 / samples as f64;
     Ok(Evaluation {
         split: split.into(),
@@ -199,26 +266,9 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
         readouts: readouts.into_iter().map(|(name, n)| (name, fraction(n))).collect(),
         readout_blocks: model.rule.readout_blocks(),
         confusion,
-        blocks: blocks
-            .into_iter()
-            .enumerate()
-            .map(|(index, sums)| BlockEvaluation {
-                index,
-                accuracy: sums.scored.then(|| fraction(sums.correct)),
-                dead_units: sums.largest.map_or(0.0, |l| l.equal_elem(0.0).float().mean().into_scalar::<f64>()),
-                hoyer: (sums.hoyer_rows > 0).then(|| sums.hoyer / sums.hoyer_rows as f64),
-                goodness: sums.scored.then(|| histogram(&sums.positive, &sums.negative)),
-            })
-            .collect(),
+        blocks: blocks.into_iter().enumerate().map(|(index, sums)| sums.evaluated(index, samples)).collect(),
         predictions,
     })
-}
-
-/// Indices of correctly classified rows, if any.
-fn right_rows(prediction: &[usize], targets: &[usize], like: &Tensor<1, Int>) -> Option<Tensor<1, Int>> {
-    let rows: Vec<i64> =
-        prediction.iter().zip(targets).enumerate().filter(|(_, (p, t))| p == t).map(|(i, _)| i as i64).collect();
-    (!rows.is_empty()).then(|| Tensor::from_ints(rows.as_slice(), &like.device()))
 }
 
 fn histogram(positive: &[f64], negative: &[f64]) -> GoodnessHistogram {

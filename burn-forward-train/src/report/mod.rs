@@ -6,8 +6,8 @@
 //! folders give the same page, byte for byte.
 //!
 //! ```no_run
-//! use burn_forward::report::{self, RunRecord};
-//! # fn main() -> burn_forward::Result<()> {
+//! use burn_forward_train::report::{self, RunRecord};
+//! # fn main() -> burn_forward_train::Result<()> {
 //! let runs = [RunRecord::load("runs/mono-forward-0")?, RunRecord::load("runs/back-propagation-0")?];
 //! report::write(&runs, "report.html")?;
 //! # Ok(())
@@ -18,7 +18,7 @@
 //! |---|---|
 //! | `run_files` | the types of the files in a run folder |
 //! | `run_record` | loads a folder |
-//! | `curves`, `evaluation`, `run_section` | the sections of one run |
+//! | `curves`, `evaluation`, `blocks`, `run_section` | the sections of one run |
 //! | `graph`, `layout` | the picture of a small graph, and places for its nodes |
 //! | `comparison` | the table and curves over several runs |
 //! | `costs` | time and memory of a step along one setting, a page of its own |

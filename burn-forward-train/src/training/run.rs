@@ -28,6 +28,19 @@ pub struct RunOptions {
     pub git_revision: Option<String>,
 }
 
+impl RunOptions {
+    /// A run on the device of this name, with data sets from the usual folder.
+    pub fn on(device_name: &str) -> Self {
+        Self {
+            device_name: device_name.into(),
+            folders: DataFolders::default(),
+            interrupter: InterrupterHandle::default(),
+            command: String::new(),
+            git_revision: None,
+        }
+    }
+}
+
 /// A shared [`Interrupter`]; burn-train's has no `Debug`.
 #[derive(Clone, Default)]
 pub struct InterrupterHandle(pub Interrupter);

@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 use super::fit::fit;
 use super::load::{MODEL, READOUT, load_epoch, load_model};
 use super::memory::peak_memory_bytes;
-use super::plan::{parameter_counts, plan};
+use super::plan::{BlockPlan, parameter_counts, plan};
 use super::progress::is_done;
 use super::record::{self, Record};
 use super::run::Run;
 use super::start::{Start, State};
 use super::summary::Summary;
-use crate::run_folder::{METRICS, RunFolder};
+use crate::run_folder::{METRICS, MetricRow, RunFolder};
 use crate::{Error, Result};
 use burn_forward::data::GraphView;
+use burn_forward::model::LocalModel;
 
 /// What [`train`] did with a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,14 +107,19 @@ fn train_and_test(
     }
 
     let model = load_model(run, folder)?;
-    let (parameters, head_parameters) = parameter_counts(&model);
-    let readout_blocks = model.rule.readout_blocks();
-    if let Some(blocks) = &readout_blocks {
-        folder.write_json(READOUT, blocks)?;
+    if let Some(blocks) = model.rule.readout_blocks() {
+        folder.write_json(READOUT, &blocks)?;
     }
     crate::export::write(&model, &folder.file(WEIGHTS))?;
-    let validation = run.validate(&model)?;
-    let test = run.test(&model)?;
+    let summary = tested(run, folder, &model, blocks)?;
+    folder.write_json("summary.json", &summary)?;
+    Ok(summary)
+}
+
+/// Tests the trained model, writes what the report draws of that, and sums the run up.
+fn tested(run: &Run, folder: &RunFolder, model: &LocalModel, blocks: Vec<BlockPlan>) -> Result<Summary> {
+    let validation = run.validate(model)?;
+    let test = run.test(model)?;
     folder.write_json("evaluation.json", &test)?;
     if let Some(samples) = run.data.graph_view() {
         folder.write_json("graph.json", &graph_picture(&samples, &test.predictions))?;
@@ -125,13 +131,10 @@ fn train_and_test(
         }
         prefixes.push(test.accuracy);
     }
-
+    let (parameters, head_parameters) = parameter_counts(model);
     let rows = folder.rows()?;
-    let mut seconds: Vec<f64> =
-        rows.iter().filter(|r| r.split == "train" && r.block.is_none()).filter_map(|r| r.seconds).collect();
-    let train_seconds = seconds.iter().sum();
-    seconds.sort_by(f64::total_cmp);
-    let summary = Summary {
+    let (train_seconds, seconds_per_epoch) = seconds(&rows);
+    Ok(Summary {
         name: run.config.name.clone(),
         rule: run.config.rule_name.clone(),
         network: run.config.network_name.clone(),
@@ -146,17 +149,24 @@ fn train_and_test(
         roc_auc: test.roc_auc,
         average_precision: test.average_precision,
         readouts: test.readouts,
-        readout_blocks,
+        readout_blocks: test.readout_blocks,
         prefixes,
         train_seconds,
-        seconds_per_epoch: seconds.get(seconds.len() / 2).copied().unwrap_or(0.0),
+        seconds_per_epoch,
         peak_memory_bytes: peak_memory_bytes(),
         parameters,
         head_parameters,
         blocks,
-    };
-    folder.write_json("summary.json", &summary)?;
-    Ok(summary)
+    })
+}
+
+/// Seconds of all training epochs, and the median of them; 0 of none.
+fn seconds(rows: &[MetricRow]) -> (f64, f64) {
+    let of_network = rows.iter().filter(|r| r.split == "train" && r.block.is_none());
+    let mut seconds: Vec<f64> = of_network.filter_map(|r| r.seconds).collect();
+    let all = seconds.iter().sum();
+    seconds.sort_by(f64::total_cmp);
+    (all, seconds.get(seconds.len() / 2).copied().unwrap_or(0.0))
 }
 
 /// What the report draws of a small graph.

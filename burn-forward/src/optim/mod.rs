@@ -1,21 +1,11 @@
 //! Optimisers and learning-rate schedules from a config, all of them Burn's own.
 
+mod build;
 mod muon;
 
-use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
-use burn::module::ParamGroup;
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{
-    AdafactorConfig, AdamConfig, AdamWConfig, AdjustLrFn, ModuleOptimizer, MuonConfig, RmsPropConfig, SgdConfig,
-};
 use serde::{Deserialize, Serialize};
 
-use self::muon::MatrixMuon;
-use crate::parameters::paths_of_block;
-use crate::{ConfigError, Error, Result};
+use crate::ConfigError;
 
 /// The optimisers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +19,7 @@ pub enum OptimizerName {
     /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
     #[serde(rename = "adamw")]
     AdamW,
-    /// RMSprop (Tieleman and ConstantThenLinear 2012).
+    /// RMSprop (Tieleman and Hinton 2012).
     #[serde(rename = "rmsprop")]
     RmsProp,
     /// Muon on the weight matrices of the network and on its kernels as matrices `[C_out, C_in k_h k_w]`, AdamW on everything
@@ -207,13 +197,6 @@ pub struct ParameterGroup {
 const BETAS: [f64; 2] = [0.9, 0.999];
 const EPSILON: f64 = 1e-8;
 
-/// Paths of the parameters that Muon updates.
-const MATRICES: &str = r"^network\..*\.weight$";
-
-fn group(pattern: &str) -> Result<ParamGroup> {
-    ParamGroup::from_regex(pattern).map_err(|e| Error::burn("parameter group", format!("{e:?}")))
-}
-
 impl OptimizerConfig {
     /// An optimiser with every other setting at its default.
     pub fn new(name: OptimizerName, lr: f64) -> Self {
@@ -303,148 +286,6 @@ impl OptimizerConfig {
             name => name,
         }
     }
-
-    fn clipping(&self) -> Option<GradientClipping> {
-        let clip = self.clip?;
-        let config = match (clip.norm, clip.value) {
-            (Some(norm), _) => GradientClippingConfig::Norm(norm as f32),
-            (None, Some(value)) => GradientClippingConfig::Value(value as f32),
-            (None, None) => return None,
-        };
-        Some(config.init())
-    }
-
-    /// The optimiser for a whole [`LocalModel`](crate::model::LocalModel), with the rule's own `groups`.
-    ///
-    /// # Errors
-    /// [`Error::Burn`] if Burn refuses a parameter group.
-    pub fn optimizer(&self, groups: &[ParameterGroup]) -> Result<ModuleOptimizer> {
-        // The first optimiser of a `ModuleOptimizer` must match everything; the last that matches a parameter counts.
-        let mut optimizer = ModuleOptimizer::from(SgdConfig::new().build());
-        optimizer = self.add_to(optimizer, "")?;
-        for g in groups {
-            optimizer = g.optimizer.add_to(optimizer, &format!("^{}", regex_escape(&g.path)))?;
-        }
-        Ok(optimizer)
-    }
-
-    /// Adds this optimiser for parameters whose path matches `prefix`, a regular expression.
-    fn add_to(&self, optimizer: ModuleOptimizer, prefix: &str) -> Result<ModuleOptimizer> {
-        let everything = group(prefix)?;
-        let biases = group(&format!(r"{prefix}.*\.bias$"))?;
-        let clip = self.clipping();
-        let momentum = self.momentum.or_else(|| self.default_momentum()).unwrap_or(0.0);
-        let velocity = MomentumConfig {
-            momentum,
-            dampening: self.dampening.unwrap_or(0.0),
-            nesterov: self.nesterov.unwrap_or(false),
-        };
-        let [beta_1, beta_2] = self.betas.unwrap_or(BETAS).map(|b| b as f32);
-        let epsilon = self.epsilon.unwrap_or(EPSILON) as f32;
-        let with = |optimizer: ModuleOptimizer, at: ParamGroup, decay: f64| {
-            let penalty = (decay > 0.0).then_some(WeightDecayConfig { penalty: decay as f32 });
-            match self.name {
-                OptimizerName::Sgd => {
-                    let velocity = (momentum > 0.0).then(|| velocity.clone());
-                    let built = SgdConfig::new().with_momentum(velocity).with_weight_decay(penalty).build();
-                    optimizer.with_group(at, built, clip.clone())
-                }
-                OptimizerName::Adam => {
-                    let built = AdamConfig::new()
-                        .with_beta_1(beta_1)
-                        .with_beta_2(beta_2)
-                        .with_epsilon(epsilon)
-                        .with_weight_decay(penalty)
-                        .build();
-                    optimizer.with_group(at, built, clip.clone())
-                }
-                OptimizerName::AdamW | OptimizerName::Muon => {
-                    let built = AdamWConfig::new()
-                        .with_beta_1(beta_1)
-                        .with_beta_2(beta_2)
-                        .with_epsilon(epsilon)
-                        .with_weight_decay(decay as f32)
-                        .build();
-                    optimizer.with_group(at, built, clip.clone())
-                }
-                OptimizerName::RmsProp => {
-                    let built = RmsPropConfig::new()
-                        .with_momentum(momentum as f32)
-                        .with_epsilon(epsilon)
-                        .with_weight_decay(penalty)
-                        .build();
-                    optimizer.with_group(at, built, clip.clone())
-                }
-                OptimizerName::Adafactor => {
-                    let built = AdafactorConfig::new().with_weight_decay(decay as f32).build();
-                    optimizer.with_group(at, built, clip.clone())
-                }
-            }
-        };
-        let mut optimizer = with(optimizer, everything, self.weight_decay);
-        if self.weight_decay > 0.0 && self.decay_bias == Some(false) {
-            optimizer = with(optimizer, biases, 0.0);
-        }
-        // A rule's own parameters are none of the network's.
-        if self.name == OptimizerName::Muon && prefix.is_empty() {
-            let matrices = group(MATRICES)?;
-            let penalty = (self.weight_decay > 0.0).then_some(WeightDecayConfig { penalty: self.weight_decay as f32 });
-            let built = MuonConfig::new()
-                .with_momentum(MomentumConfig { momentum, dampening: 0.0, nesterov: true })
-                .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
-                .with_weight_decay(penalty)
-                .build();
-            optimizer = optimizer.with_group(matrices, MatrixMuon(built), clip.clone());
-        }
-        Ok(optimizer)
-    }
-
-    /// The learning rate of every parameter at every one of `total` steps.
-    ///
-    /// # Errors
-    /// [`Error::Burn`] if Burn refuses a parameter group.
-    pub fn scheduler(&self, groups: &[ParameterGroup], total: usize) -> Result<ModuleLrScheduler> {
-        let plan = |lr: f64| LrPlan { lr, schedule: self.lr_schedule, total, step: 0 };
-        let mut scheduler = ModuleLrScheduler::new(plan(self.lr));
-        for (block, lr) in self.block_lr.iter().flatten().enumerate() {
-            scheduler = scheduler.with_group(group(&paths_of_block(block))?, plan(*lr));
-        }
-        for g in groups {
-            scheduler = scheduler.with_group(group(&format!("^{}", regex_escape(&g.path)))?, plan(g.optimizer.lr));
-        }
-        Ok(scheduler)
-    }
-}
-
-fn regex_escape(path: &str) -> String {
-    path.replace('.', r"\.")
-}
-
-/// A schedule as one closed form over Burn's scheduler trait: its whole state is the step.
-#[derive(Debug, Clone)]
-struct LrPlan {
-    lr: f64,
-    schedule: LrSchedule,
-    total: usize,
-    step: usize,
-}
-
-impl LrScheduler for LrPlan {
-    fn step(&mut self) -> f64 {
-        let lr = self.lr * self.schedule.factor(self.step, self.total);
-        self.step += 1;
-        lr
-    }
-
-    fn to_record(&self) -> LrSchedulerRecord {
-        LrSchedulerRecord::new().with_scalar("step", self.step as u64)
-    }
-
-    fn load_record(&mut self, record: LrSchedulerRecord) {
-        if let Some(step) = record.scalar::<u64>("step") {
-            self.step = step as usize;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -464,17 +305,6 @@ mod tests {
         assert_eq!(at(LrSchedule::ConstantThenLinear, 100), 0.0);
         let step = LrSchedule::Step { fraction: 0.25, gamma: 0.1 };
         assert!((at(step, 24) - 1.0).abs() < 1e-12 && (at(step, 60) - 0.01).abs() < 1e-12);
-    }
-
-    #[test]
-    fn a_loaded_plan_goes_on_where_it_was() {
-        let mut a = LrPlan { lr: 0.1, schedule: LrSchedule::ConstantThenLinear, total: 10, step: 0 };
-        for _ in 0..7 {
-            a.step();
-        }
-        let mut b = LrPlan { step: 0, ..a.clone() };
-        b.load_record(a.to_record());
-        assert_eq!(a.step(), b.step());
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use burn::module::Param;
 use serde::{Deserialize, Serialize};
 
+use super::ForwardForward;
 use super::head::{GoodnessHead, Pieces};
-use super::{ForwardForward, head_start};
+use super::settings::{EnergyReadout, Settings, head_start};
 use crate::activation::RowShape;
 use crate::init::{self, Init};
 use crate::network::Network;
@@ -33,18 +34,6 @@ pub enum ForwardForwardPreset {
     Pezeshki,
     /// Per-layer labels, burst goodness, SymBa, hard negatives.
     FfPlus,
-}
-
-/// Which prediction counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum EnergyReadout {
-    /// The label with the most goodness, summed over blocks from `first-block` on.
-    #[default]
-    Energy,
-    /// The softmax head, one pass with the neutral label.
-    Softmax,
 }
 
 /// Settings of `forward-forward`. Defaults come from the preset.
@@ -99,20 +88,6 @@ pub struct ForwardForwardConfig {
     /// The prediction that counts; without it the preset's: energy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readout: Option<EnergyReadout>,
-}
-
-/// The settings with nothing left open.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Settings {
-    pub(super) goodness: Goodness,
-    pub(super) loss: PairLoss,
-    pub(super) loss_weight: f64,
-    pub(super) label: LabelInput,
-    pub(super) negatives: Negatives,
-    pub(super) peer: PeerConfig,
-    pub(super) softmax_head: bool,
-    pub(super) first_block: usize,
-    pub(super) readout: EnergyReadout,
 }
 
 impl ForwardForwardConfig {

@@ -22,15 +22,17 @@
 
 mod config;
 mod head;
+mod settings;
 
-pub use config::{EnergyReadout, ForwardForwardConfig, ForwardForwardPreset};
+pub use config::{ForwardForwardConfig, ForwardForwardPreset};
+pub use settings::EnergyReadout;
 
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use self::config::Settings;
 use self::head::{GoodnessHead, Polarity};
+use self::settings::{Settings, head_start};
 use super::{Pass, ReadoutExport, Rule, Scores, StepContext};
 use crate::activation::{Activation, AnyActivation};
 use crate::data::Batch;
@@ -43,11 +45,6 @@ use crate::pieces::normalisation::Normalisation;
 use crate::pieces::pair_loss::cross_entropy;
 use crate::random::Seed;
 use crate::tape::Tape;
-
-/// First block that the softmax head reads: the second, where there is one ("works better without the first").
-fn head_start(blocks: usize) -> usize {
-    usize::from(blocks > 1)
-}
 
 /// Goodness heads on every block and, where asked for, a softmax head over the blocks.
 #[derive(Module, Debug)]
