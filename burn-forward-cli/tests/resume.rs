@@ -12,6 +12,8 @@ mod signals;
 
 #[path = "resume/damage.rs"]
 mod damage;
+#[path = "resume/refusals.rs"]
+mod refusals;
 
 use std::fs;
 use std::path::Path;

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::program::{Place, Said, config, idx_folder, merge, metrics, read_json, weights};
+use super::program::{Place, Said, config, merge, metrics, read_json, weights};
 use super::{copy, files, same};
 
 /// A run of which every kind of file is there, that takes a moment.
-fn small(changes: Value) -> Value {
+pub(crate) fn small(changes: Value) -> Value {
     let mut value = config(
         json!({"name": "mono-forward", "readout": "sip"}),
         json!({"network": {"widths": [8, 8]}, "training": {"epochs": 4}, "data": {"samples-per-class": 8}}),
@@ -35,7 +35,7 @@ fn damage(path: &Path, other: &Path, how: &str) {
 }
 
 /// Sets the number of epochs in a run's own config.
-fn extend(run: &Path, epochs: usize) {
+pub(crate) fn extend(run: &Path, epochs: usize) {
     let mut value = read_json(&run.join("config.json"));
     value["training"]["epochs"] = json!(epochs);
     fs::write(run.join("config.json"), value.to_string()).unwrap();
@@ -289,115 +289,4 @@ fn a_damaged_model_is_not_evaluated() {
             assert!(error.failed(2).contains(said), "{how} {command:?}: {}", error.err);
         }
     }
-}
-
-/// What is done to a data set: its name, how, and what the message then says of it.
-type Change = (&'static str, Box<dyn Fn()>, &'static str);
-
-#[test]
-fn other_data_is_refused() {
-    let place = Place::new();
-    let set = place.file("set");
-    idx_folder(&set, 60, 20);
-    let data = json!({"data": {"name": "idx", "path": "set", "samples-per-class": null}, "training": {"epochs": 2}});
-    let mut value = small(data);
-    value["data"].as_object_mut().unwrap().remove("samples-per-class");
-    let run = place.train("run", &value);
-    extend(&run, 3);
-    let (images, labels) = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte");
-    let edit = |name: &'static str, place: usize, value: u8| {
-        let set = set.clone();
-        move || {
-            let mut bytes = fs::read(set.join(name)).unwrap();
-            bytes[place] = value;
-            fs::write(set.join(name), bytes).unwrap();
-        }
-    };
-    let remake = |train: usize| {
-        let set = set.clone();
-        move || idx_folder(&set, train, 20)
-    };
-    let changes: [Change; 5] = [
-        ("another class", Box::new(edit(labels, 8, 2)), "3 classes"),
-        ("relabelled", Box::new(edit(labels, 8, 1)), ""),
-        ("another pixel", Box::new(edit(images, 16, 9)), "with another content"),
-        ("fewer", Box::new(remake(50)), "44 training"),
-        ("another test set", Box::new(edit("t10k-labels-idx1-ubyte", 8, 1)), "with another content"),
-    ];
-    for (what, change, named) in changes {
-        idx_folder(&set, 60, 20);
-        change();
-        for command in [vec!["train", "--resume", "run", "--quiet"], vec!["eval", "run"]] {
-            let said = place.run(&command);
-            let message = said.failed(2);
-            let begun =
-                "run folder run: run.json says it was begun with other data: 54 training, 6 validation, 20 test";
-            assert!(message.starts_with(begun) && message.contains(named), "{what} {command:?}: {message}");
-        }
-    }
-    // The same data in another place is the same data.
-    fs::rename(&set, place.file("moved")).unwrap();
-    idx_folder(&place.file("moved"), 60, 20);
-    let mut own = read_json(&run.join("config.json"));
-    own["data"]["path"] = json!(place.file("moved"));
-    fs::write(run.join("config.json"), own.to_string()).unwrap();
-    place.run(&["train", "--resume", "run", "--quiet"]).done();
-}
-
-#[test]
-fn another_config_is_refused() {
-    let place = Place::new();
-    let run = place.train("run", &small(json!({})));
-    let own = read_json(&run.join("config.json"));
-    let with = |changes: Value| {
-        let mut value = own.clone();
-        merge(&mut value, changes);
-        fs::write(run.join("config.json"), value.to_string()).unwrap();
-    };
-    let cases = [
-        (json!({"network": {"widths": [8, 9]}}), "$.network.widths[1]: 9, but the run was begun with 8"),
-        (json!({"network": {"widths": [8]}}), "$.network.widths: [8], but the run was begun with [8,8]"),
-        (
-            json!({"rule": {"name": "deep-supervision"}}),
-            "$.rule.name: \"deep-supervision\", but the run was begun with \"mono-forward\"",
-        ),
-        (json!({"optimizer": {"lr": 0.1}}), "$.optimizer.lr: 0.1, but the run was begun with 0.002"),
-        (json!({"seed": 5}), "$.seed: 5, but the run was begun with 0"),
-        (json!({"training": {"batch-size": 16}}), "$.training.batch-size: 16, but the run was begun with 32"),
-        (json!({"training": {"epochs": 3}}), "$.training.epochs: 3, but the run was begun with 4"),
-        (
-            json!({"schedule": {"name": "greedy"}}),
-            "$.schedule.name: \"greedy\", but the run was begun with \"simultaneous\"",
-        ),
-        (
-            json!({"optimizer": {"clip": {"norm": 1.0}}}),
-            "$.optimizer.clip: {\"norm\":1.0}, but the run was begun with not given",
-        ),
-        (json!({"data": {"samples-per-class": 7}}), "$.data.samples-per-class: 7, but the run was begun with 8"),
-    ];
-    for (changes, expected) in cases {
-        with(changes);
-        for command in [vec!["train", "--resume", "run"], vec!["eval", "run"]] {
-            let said = place.run(&command);
-            let message = said.failed(2);
-            assert!(message.contains(expected), "{command:?}: {message}");
-            assert!(message.starts_with("run/config.json, compared with run.json beside it: "), "{message}");
-        }
-    }
-    // Words and threads are free, and more epochs are welcome and recorded.
-    with(json!({"description": "longer", "training": {"epochs": 5, "workers": 0}}));
-    place.run(&["train", "--resume", "run", "--quiet"]).done();
-    let info = read_json(&run.join("run.json"));
-    assert_eq!(info["extended"], json!([{"after_epoch": 4, "epochs": [4, 5]}]));
-    assert_eq!(read_json(&run.join("summary.json"))["epochs"], 5);
-}
-
-#[test]
-fn a_greedy_run_has_more_epochs_in_its_first_block_only() {
-    let place = Place::new();
-    let run = place.train("run", &small(json!({"schedule": {"name": "greedy"}, "training": {"epochs": 2}})));
-    extend(&run, 3);
-    let said = place.run(&["train", "--resume", "run"]);
-    let expected = "$.training.epochs: 3, but blocks before block 1 have ended with at most 2; needed: 2";
-    assert!(said.failed(2).contains(expected), "{}", said.err);
 }
