@@ -82,7 +82,8 @@ impl<'a> Start<'a> {
             return Ok(());
         }
         check_model(self.folder, best).map_err(|fault| {
-            let needed = format!("the weights of epoch {best}, the best so far, which \"final-weights\": \"best\" ends with");
+            let needed =
+                format!("the weights of epoch {best}, the best so far, which \"final-weights\": \"best\" ends with");
             Error::run_folder(self.folder.path(), format!("{fault}; needed: {needed}, or a new run"))
         })
     }

@@ -345,31 +345,31 @@ mod tests {
             (
                 json!({"name": "sgd", "lr": 0.1}),
                 json!({"name": "sgd", "lr": 0.1, "momentum": 0.9, "dampening": 0.0, "nesterov": false, "weight-decay": 0.0,
-                    "schedule": constant}),
+                    "lr-schedule": constant}),
             ),
             (
                 json!({"name": "sgd", "lr": 0.1, "momentum": 0, "weight-decay": 0.1}),
                 json!({"name": "sgd", "lr": 0.1, "momentum": 0.0, "weight-decay": 0.1, "decay-bias": true,
-                    "schedule": constant}),
+                    "lr-schedule": constant}),
             ),
             (
                 json!({"name": "adam", "lr": 0.1}),
                 json!({"name": "adam", "lr": 0.1, "betas": [0.9, 0.999], "epsilon": 1e-8, "weight-decay": 0.0,
-                    "schedule": constant}),
+                    "lr-schedule": constant}),
             ),
             (
                 json!({"name": "muon", "lr": 0.1}),
                 json!({"name": "muon", "lr": 0.1, "momentum": 0.95, "betas": [0.9, 0.999], "epsilon": 1e-8,
-                    "weight-decay": 0.0, "schedule": constant}),
+                    "weight-decay": 0.0, "lr-schedule": constant}),
             ),
             (
                 json!({"name": "rmsprop", "lr": 0.1}),
                 json!({"name": "rmsprop", "lr": 0.1, "momentum": 0.9, "epsilon": 1e-8, "weight-decay": 0.0,
-                    "schedule": constant}),
+                    "lr-schedule": constant}),
             ),
             (
                 json!({"name": "adafactor", "lr": 0.1}),
-                json!({"name": "adafactor", "lr": 0.1, "weight-decay": 0.0, "schedule": constant}),
+                json!({"name": "adafactor", "lr": 0.1, "weight-decay": 0.0, "lr-schedule": constant}),
             ),
         ] {
             assert_eq!(of(given), expected);
