@@ -157,7 +157,7 @@ fn the_export_means_what_the_network_does() {
         (
             "hinton-blocks",
             with(
-                hinton(json!({"label": {"name": "overlay", "strength": 2.0}})),
+                hinton(json!({"label-injection": {"name": "overlay", "strength": 2.0}})),
                 with(every.clone(), json!({"network": {"widths": [40, 36, 32, 28]}})),
             ),
         ),

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use burn_forward::activation::{Activation, AnyActivation, Labelled, Nodes, RowShape};
 use burn_forward::network::{LayerRequest, NetworkSpec};
 use burn_forward::random::Seed;
-use burn_forward_gnn::graph::{Graph, GraphTask};
+use burn_forward_gnn::graph::{Graph, LabelledGraph};
 use burn_forward_gnn::layers::{GatConfig, GcnConfig};
 use burn_forward_train::training::peak_memory_bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -61,11 +61,11 @@ fn training_step(c: &mut Criterion) {
     for edges in [10_000, 100_000, 1_000_000] {
         let graph = Arc::new(random_graph(edges));
         let features = Tensor::<2>::random([graph.nodes(), WIDTH], Distribution::Default, &device);
-        let task = Arc::new(GraphTask::new(graph.clone(), 2));
+        let labelled_graph = Arc::new(LabelledGraph::new(graph.clone(), 2));
         let input = AnyActivation::Nodes(Nodes {
             features: features.into(),
             labelled: Labelled::All,
-            graph: task,
+            graph: labelled_graph,
             feature_cache: None,
         });
         for (name, network) in networks {

@@ -25,7 +25,7 @@
 //! use burn_forward::random::Seed;
 //! use burn_forward::rules::{RuleSpec, StepContext};
 //! use burn_forward::tape::Tape;
-//! use burn_forward_gnn::data::{Features, GraphData, GraphSet, NodeSplit};
+//! use burn_forward_gnn::data::{Features, GraphData, GraphDataset, NodeSplit};
 //! use burn_forward_gnn::graph::Graph;
 //! use burn_forward_gnn::layers::GcnConfig;
 //! use burn_forward_gnn::rules::SingleForwardConfig;
@@ -36,7 +36,7 @@
 //! // Two triangles of one class each, joined by an edge; every node has one feature of its own.
 //! let graph = Graph::undirected(6, &[(0, 1), (1, 2), (2, 0), (2, 3), (3, 4), (4, 5), (5, 3)])?;
 //! let labels = [0, 0, 0, 1, 1, 1].map(Some).to_vec();
-//! let set = GraphSet::new(Arc::new(graph), Features::identity(6), labels, 2, "two triangles")?;
+//! let set = GraphDataset::new(Arc::new(graph), Features::identity(6), labels, 2, "two triangles")?;
 //! let split = NodeSplit { train: vec![0, 5], validation: Vec::new(), test: vec![1, 2, 3, 4] };
 //! let data = GraphData::nodes(set, split, 1, None, seed)?;
 //!

@@ -82,7 +82,7 @@ fn dense() -> Vec<Value> {
     let simultaneous = json!({"name": "simultaneous"});
     let hinton = json!({
         "name": "forward-forward", "preset": "hinton", "goodness": "sum-squares", "loss-weight": 0.5, "first-block": 1,
-        "loss": {"name": "logistic", "threshold": "width", "scale": 1.0}, "label": {"name": "overlay", "strength": 1.0},
+        "loss": {"name": "logistic", "threshold": "width", "scale": 1.0}, "label-injection": {"name": "overlay", "strength": 1.0},
         "negatives": "hard", "peer": {"strength": 0.03, "momentum": 0.9}, "softmax-head": true, "readout": "energy",
     });
     vec![

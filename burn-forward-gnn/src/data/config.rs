@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::features::FeatureScaling;
 use super::graph_data::GraphData;
-use super::graph_set::GraphSet;
+use super::graph_dataset::GraphDataset;
 use super::links::LinkConfig;
 use super::split::SplitConfig;
 use super::{folder, karate, npz};
@@ -90,7 +90,7 @@ fn steps_per_epoch() -> usize {
 /// | `binarise` | false | | make every feature above 0 a 1 and every other a 0 |
 /// | `feature-scaling` | none | none, sum, l2 | scale rows of features, after `binarise` |
 /// | `weighted` | false | | use the weights of edges: column `weight` of `edges.csv`, values of an `.npz` file's adjacency |
-/// | `steps-per-epoch` | 1 | >= 1 | full-batch steps in an epoch, behind which there is one validation |
+/// | `steps-per-epoch` | 1 | >= 1 | full-batch steps in an epoch, after which there is one validation |
 /// | `sampling` | none | | mini-batches by neighbour sampling; none: the whole graph in every step |
 /// | `task` | nodes | nodes, links | classes of nodes, or edges |
 /// | `links` | 0.16, 0.2 | | edges held out, for task links |
@@ -155,7 +155,7 @@ impl GraphConfig {
     ///
     /// # Errors
     /// As [`DataSpec::load`].
-    pub fn read(&self, folders: &DataFolders) -> Result<GraphSet> {
+    pub fn read(&self, folders: &DataFolders) -> Result<GraphDataset> {
         let path = self.path.as_deref().or(self.name.place().0);
         let mut set = match (self.name, path) {
             (GraphName::Karate, _) | (_, None) => karate::read(self.weighted)?,

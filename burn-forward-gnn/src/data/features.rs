@@ -30,14 +30,14 @@ pub struct Features {
 
 /// Most features of a node: 2^20. A file that names a larger index is taken for damaged, since weights of that many rows would
 /// be made for it.
-pub const MOST_FEATURES: usize = 1 << 20;
+pub const MAX_FEATURES: usize = 1 << 20;
 
 impl Features {
     /// From rows of `(index, value)`. Values of one index of a row are summed.
     ///
     /// # Errors
     /// [`Error::Argument`] for an index that is not below `width`, a value or sum that is not finite, no features at all, or
-    /// more than [`MOST_FEATURES`].
+    /// more than [`MAX_FEATURES`].
     pub fn sparse(rows: Vec<Vec<(u32, f32)>>, width: usize) -> Result<Self> {
         let (mut offsets, mut columns, mut values) = (vec![0], Vec::new(), Vec::new());
         for row in rows {
@@ -55,8 +55,8 @@ impl Features {
         mut columns: Vec<u32>,
         mut values: Vec<f32>,
     ) -> Result<Self> {
-        if !(1..=MOST_FEATURES).contains(&width) {
-            let needed = format!("from 1 to {MOST_FEATURES}");
+        if !(1..=MAX_FEATURES).contains(&width) {
+            let needed = format!("from 1 to {MAX_FEATURES}");
             return Err(Error::argument("Features", "number of features", width, needed));
         }
         if let Some(column) = columns.iter().find(|c| **c as usize >= width) {

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use burn_forward::{Error, Result};
 
-use super::features::{Features, MOST_FEATURES};
-use super::graph_set::GraphSet;
+use super::features::{Features, MAX_FEATURES};
+use super::graph_dataset::GraphDataset;
 use super::text::{Column, Text};
 use crate::graph::Graph;
 
@@ -29,7 +29,7 @@ const FEATURES: Column = Column::new(&["features", "attributes"], "features");
 ///
 /// # Errors
 /// [`Error::Data`] with file and line, [`Error::Io`].
-pub(super) fn read(folder: &Path, weighted: bool) -> Result<GraphSet> {
+pub(super) fn read(folder: &Path, weighted: bool) -> Result<GraphDataset> {
     let needed = |name: &str| {
         Text::open(folder, name)?.ok_or_else(|| {
             Error::data(folder, format!("neither {name} nor {name}.gz"), "a folder with edges.csv and labels.csv")
@@ -47,7 +47,7 @@ pub(super) fn parse(
     features: Option<&Text>,
     weighted: bool,
     name: &str,
-) -> Result<GraphSet> {
+) -> Result<GraphDataset> {
     let classes_of = read_labels(labels)?;
     let nodes = classes_of.len();
     let graph = Arc::new(read_edges(edges, nodes, weighted)?);
@@ -56,7 +56,7 @@ pub(super) fn parse(
         None => Features::identity(nodes),
     };
     let classes = classes_of.iter().flatten().max().map_or(0, |c| *c as usize + 1);
-    GraphSet::new(graph, features, classes_of, classes, name)
+    GraphDataset::new(graph, features, classes_of, classes, name)
 }
 
 fn read_labels(text: &Text) -> Result<Vec<Option<u32>>> {
@@ -129,8 +129,8 @@ fn read_features(text: &Text, nodes: usize) -> Result<Features> {
             if !value.is_finite() {
                 return Err(line.wrong(format!("value {value} of feature {index}"), "finite values"));
             }
-            if index as usize >= MOST_FEATURES {
-                return Err(line.wrong(format!("feature {index}"), format!("features below {MOST_FEATURES}")));
+            if index as usize >= MAX_FEATURES {
+                return Err(line.wrong(format!("feature {index}"), format!("features below {MAX_FEATURES}")));
             }
             width = width.max(index as usize + 1);
             row.push((index, value));
@@ -157,7 +157,7 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    fn parsed(labels: &str, edges: &str, features: Option<&str>) -> Result<GraphSet> {
+    fn parsed(labels: &str, edges: &str, features: Option<&str>) -> Result<GraphDataset> {
         let text = |name: &str, t: &str| Text::embedded(name, t);
         let features = features.map(|f| text("features.tsv", f));
         parse(&text("labels.csv", labels), &text("edges.csv", edges), features.as_ref(), false, "t")

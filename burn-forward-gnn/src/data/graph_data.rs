@@ -1,4 +1,4 @@
-//! A graph as a run uses it: what is asked of it, and its loaders.
+//! A graph as a run uses it: its split and its loaders.
 
 use std::sync::Arc;
 
@@ -9,31 +9,31 @@ use burn_forward::data::{Batch, Batching, DataSplit, Fingerprint, GraphView, Loa
 use burn_forward::random::Seed;
 use burn_forward::{ConfigError, Error, Result};
 
-use super::graph_set::GraphSet;
+use super::graph_dataset::GraphDataset;
 use super::links::{self, LinkConfig, LinkSplit};
-use super::loader::{GraphLoader, Portions, Shared};
+use super::loader::{EpochPlan, GraphLoader, LoaderContext};
 use super::node_split::NodeSplit;
-use crate::graph::{GraphTask, Sampler};
+use crate::graph::{LabelledGraph, Sampler};
 
-/// A graph as a run uses it.
+/// A graph with the split of its nodes or edges, and loaders.
 #[derive(Debug)]
 pub struct GraphData {
-    shared: Arc<Shared>,
-    /// The graph messages go through in training and validation, and the one they go through in the test.
-    tasks: [Arc<GraphTask>; 3],
-    parts: Parts,
+    context: Arc<LoaderContext>,
+    /// The graphs of training, validation and test: each has the edges that messages go along and the labels that a rule may use.
+    graphs: [Arc<LabelledGraph>; 3],
+    split: TaskSplit,
     steps: usize,
     sampler: Option<Sampler>,
 }
 
-/// What is asked for in training, validation and test.
+/// The split of what is predicted.
 #[derive(Debug)]
-enum Parts {
+enum TaskSplit {
     Nodes(NodeSplit),
     Links(LinkSplit),
 }
 
-fn place(split: DataSplit) -> usize {
+fn split_index(split: DataSplit) -> usize {
     match split {
         DataSplit::Train => 0,
         DataSplit::Validation => 1,
@@ -42,11 +42,17 @@ fn place(split: DataSplit) -> usize {
 }
 
 impl GraphData {
-    /// Node classification, with so many full-batch steps per epoch or by sampled neighbourhoods.
+    /// Node classification, with `steps` full batches per epoch, or with mini-batches of sampled neighbourhoods.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a node without a label in a part.
-    pub fn nodes(set: GraphSet, split: NodeSplit, steps: usize, sampler: Option<Sampler>, seed: Seed) -> Result<Self> {
+    /// [`Error::Argument`] for a node of the split without a label.
+    pub fn nodes(
+        set: GraphDataset,
+        split: NodeSplit,
+        steps: usize,
+        sampler: Option<Sampler>,
+        seed: Seed,
+    ) -> Result<Self> {
         let labelled = |nodes: &[u32]| -> Result<Vec<(u32, u32)>> {
             let class = |n: &u32| set.labels.get(*n as usize).copied().flatten().map(|c| (*n, c));
             let missing = |n: &u32| Error::argument("GraphData", "a node of a part", n, "one with a label");
@@ -55,91 +61,91 @@ impl GraphData {
         let training: Arc<[_]> = labelled(&split.train)?.into();
         let validation: Arc<[_]> = labelled(&split.validation)?.into();
         labelled(&split.test)?;
-        let task = |asked: &[u32], known: Arc<[(u32, u32)]>| {
-            let task = GraphTask::new(set.graph.clone(), set.classes);
-            Arc::new(task.knowing(training.clone(), known, asked.into()))
+        let labelled_graph = |queried: &[u32], validation: Arc<[(u32, u32)]>| {
+            let labelled_graph = LabelledGraph::new(set.graph.clone(), set.classes);
+            Arc::new(labelled_graph.with_labels(training.clone(), validation, queried.into()))
         };
         let nothing: Arc<[(u32, u32)]> = Arc::new([]);
-        let tasks = [
-            task(&split.train, nothing.clone()),
-            task(&split.validation, nothing),
-            task(&split.test, validation.clone()),
+        let graphs = [
+            labelled_graph(&split.train, nothing.clone()),
+            labelled_graph(&split.validation, nothing),
+            labelled_graph(&split.test, validation.clone()),
         ];
         let classes = set.classes;
-        let shared = Arc::new(Shared::new(set, seed, classes)?);
-        Ok(Self { shared, tasks, parts: Parts::Nodes(split), steps: steps.max(1), sampler })
+        let context = Arc::new(LoaderContext::new(set, seed, classes)?);
+        Ok(Self { context, graphs, split: TaskSplit::Nodes(split), steps: steps.max(1), sampler })
     }
 
     /// Link prediction.
     ///
     /// # Errors
     /// [`Error::Argument`] for a graph with too few edges, or too few pairs without an edge.
-    pub fn links(set: GraphSet, config: LinkConfig, steps: usize, seed: Seed) -> Result<Self> {
+    pub fn links(set: GraphDataset, config: LinkConfig, steps: usize, seed: Seed) -> Result<Self> {
         let split = links::split(&set.graph, config, seed)?;
-        let seen = Arc::new(GraphTask::new(split.training_graph.clone(), 2));
-        let test = Arc::new(GraphTask::new(split.test_graph.clone(), 2));
-        let shared = Arc::new(Shared::new(set, seed, 2)?);
-        let tasks = [seen.clone(), seen, test];
-        Ok(Self { shared, tasks, parts: Parts::Links(split), steps: steps.max(1), sampler: None })
+        let seen = Arc::new(LabelledGraph::new(split.training_graph.clone(), 2));
+        let test = Arc::new(LabelledGraph::new(split.test_graph.clone(), 2));
+        let context = Arc::new(LoaderContext::new(set, seed, 2)?);
+        let graphs = [seen.clone(), seen, test];
+        Ok(Self { context, graphs, split: TaskSplit::Links(split), steps: steps.max(1), sampler: None })
     }
 
     /// The graph with its features and labels.
-    pub fn set(&self) -> &GraphSet {
-        &self.shared.set
+    pub fn set(&self) -> &GraphDataset {
+        &self.context.set
     }
 
     /// The split of the nodes; `None` for link prediction.
     pub fn split(&self) -> Option<&NodeSplit> {
-        match &self.parts {
-            Parts::Nodes(split) => Some(split),
-            Parts::Links(_) => None,
+        match &self.split {
+            TaskSplit::Nodes(split) => Some(split),
+            TaskSplit::Links(_) => None,
         }
     }
 
-    fn portions(&self, split: DataSplit, batching: Batching, training: bool) -> Result<Portions> {
+    fn plan(&self, split: DataSplit, batching: Batching, training: bool) -> Result<EpochPlan> {
         let batching = batching.checked("GraphLoader")?;
         let steps = if training { self.steps } else { 1 };
-        Ok(match &self.parts {
-            Parts::Nodes(nodes) => {
-                let asked: Arc<[u32]> = match split {
+        Ok(match &self.split {
+            TaskSplit::Nodes(nodes) => {
+                let queried: Arc<[u32]> = match split {
                     DataSplit::Train => nodes.train.as_slice(),
                     DataSplit::Validation => nodes.validation.as_slice(),
                     DataSplit::Test => nodes.test.as_slice(),
                 }
                 .into();
                 match &self.sampler {
-                    Some(sampler) if training => Portions::Sampled { asked, sampler: sampler.clone(), batching },
-                    _ => Portions::Nodes { asked, steps },
+                    Some(sampler) if training => EpochPlan::Sampled { queried, sampler: sampler.clone(), batching },
+                    _ => EpochPlan::Nodes { queried, steps },
                 }
             }
-            Parts::Links(links) => Portions::Links { pairs: links.pairs(split), steps },
+            TaskSplit::Links(links) => EpochPlan::Links { pairs: links.pairs(split), steps },
         })
     }
 }
 
 impl LoadedData for GraphData {
     fn input(&self) -> RowShape {
-        RowShape::Nodes(self.shared.set.features.width())
+        RowShape::Nodes(self.context.set.features.width())
     }
 
     fn classes(&self) -> usize {
-        self.shared.classes
+        self.context.classes
     }
 
     fn samples(&self, split: DataSplit) -> usize {
-        match &self.parts {
-            Parts::Nodes(nodes) => [&nodes.train, &nodes.validation, &nodes.test][place(split)].len(),
-            Parts::Links(links) => 2 * links.pairs(split).edges.len(),
+        match &self.split {
+            TaskSplit::Nodes(nodes) => [&nodes.train, &nodes.validation, &nodes.test][split_index(split)].len(),
+            TaskSplit::Links(links) => 2 * links.pairs(split).edges.len(),
         }
     }
 
     fn describe(&self) -> String {
-        let set = &self.shared.set;
+        let set = &self.context.set;
         let [train, validation, test] =
             [DataSplit::Train, DataSplit::Validation, DataSplit::Test].map(|s| self.samples(s));
-        let what = match &self.parts {
-            Parts::Nodes(_) => "nodes",
-            Parts::Links(_) => "pairs",
+        let what = match &self.split {
+            TaskSplit::Nodes(_) => "nodes",
+            TaskSplit::Links(_) => "pairs",
         };
         format!(
             "{train} training, {validation} validation, {test} test {what} of {}: {} nodes, {} edges, {} features, {} classes",
@@ -147,12 +153,12 @@ impl LoadedData for GraphData {
             set.graph.nodes(),
             set.graph.edges(),
             set.features.width(),
-            self.shared.classes,
+            self.context.classes,
         )
     }
 
     fn warnings(&self) -> Vec<ConfigError> {
-        let Parts::Nodes(split) = &self.parts else { return Vec::new() };
+        let TaskSplit::Nodes(split) = &self.split else { return Vec::new() };
         let set = self.set();
         let mut counts = vec![0; set.classes];
         for class in split.train.iter().filter_map(|node| set.labels[*node as usize]) {
@@ -168,7 +174,7 @@ impl LoadedData for GraphData {
 
     fn fingerprint(&self) -> String {
         let mut print = Fingerprint::default();
-        let GraphSet { graph, features, labels, classes, .. } = &self.shared.set;
+        let GraphDataset { graph, features, labels, classes, .. } = &self.context.set;
         let pairs = |print: &mut Fingerprint, pairs: &mut dyn Iterator<Item = (u32, u32)>| {
             print.numbers(pairs.map(|(a, b)| u64::from(a) << 32 | u64::from(b)));
         };
@@ -177,16 +183,16 @@ impl LoadedData for GraphData {
         print.numbers(graph.weights().unwrap_or_default().iter().map(|w| u64::from(w.to_bits())));
         print.numbers(labels.iter().map(|label| label.map_or(u64::MAX, u64::from)));
         features.fingerprint(&mut print);
-        match &self.parts {
-            Parts::Nodes(NodeSplit { train, validation, test }) => {
+        match &self.split {
+            TaskSplit::Nodes(NodeSplit { train, validation, test }) => {
                 for part in [train, validation, test] {
                     print.numbers(part.iter().map(|node| u64::from(*node)));
                 }
             }
-            Parts::Links(links) => {
+            TaskSplit::Links(links) => {
                 for part in [DataSplit::Train, DataSplit::Validation, DataSplit::Test].map(|part| links.pairs(part)) {
                     pairs(&mut print, &mut part.edges.iter().copied());
-                    pairs(&mut print, &mut part.others.iter().flat_map(|others| others.iter().copied()));
+                    pairs(&mut print, &mut part.negatives.iter().flat_map(|negatives| negatives.iter().copied()));
                 }
             }
         }
@@ -194,10 +200,10 @@ impl LoadedData for GraphData {
     }
 
     fn graph_view(&self) -> Option<GraphView> {
-        let set = &self.shared.set;
-        let Parts::Nodes(split) = &self.parts else { return None };
+        let set = &self.context.set;
+        let TaskSplit::Nodes(split) = &self.split else { return None };
         let all = |nodes: &[u32]| nodes.iter().map(|n| *n as usize).collect();
-        (set.graph.nodes() <= LARGEST_PICTURE).then(|| GraphView {
+        (set.graph.nodes() <= MAX_NODES_DRAWN).then(|| GraphView {
             classes: set.labels.iter().map(|l| l.map(|l| l as usize)).collect(),
             edges: set
                 .graph
@@ -211,7 +217,7 @@ impl LoadedData for GraphData {
     }
 
     fn rows_per_step(&self, batch_size: usize) -> usize {
-        let nodes = self.shared.set.graph.nodes();
+        let nodes = self.context.set.graph.nodes();
         if self.sampler.is_some() { batch_size.min(nodes) } else { nodes }
     }
 
@@ -232,16 +238,16 @@ impl LoadedData for GraphData {
         if first_epoch == 0 {
             return Err(Error::argument("GraphLoader", "first epoch", 0, "at least 1"));
         }
-        let portions = self.portions(DataSplit::Train, batching, true)?;
-        Ok(Arc::new(GraphLoader::new(self.shared.clone(), self.tasks[0].clone(), portions, device, Some(first_epoch))))
+        let plan = self.plan(DataSplit::Train, batching, true)?;
+        Ok(Arc::new(GraphLoader::new(self.context.clone(), self.graphs[0].clone(), plan, device, Some(first_epoch))))
     }
 
     fn eval_loader(&self, split: DataSplit, batch_size: usize, device: &Device) -> Result<Arc<dyn DataLoader<Batch>>> {
-        let portions = self.portions(split, batch_size.into(), false)?;
-        let task = self.tasks[place(split)].clone();
-        Ok(Arc::new(GraphLoader::new(self.shared.clone(), task, portions, device, None)))
+        let plan = self.plan(split, batch_size.into(), false)?;
+        let labelled_graph = self.graphs[split_index(split)].clone();
+        Ok(Arc::new(GraphLoader::new(self.context.clone(), labelled_graph, plan, device, None)))
     }
 }
 
-/// Most nodes of a graph that can be told apart in a picture.
-const LARGEST_PICTURE: usize = 300;
+/// Most nodes of a graph that is drawn: more could not be told apart.
+const MAX_NODES_DRAWN: usize = 300;

@@ -6,7 +6,7 @@
 use burn_forward::Result;
 
 use super::folder;
-use super::graph_set::GraphSet;
+use super::graph_dataset::GraphDataset;
 use super::node_split::NodeSplit;
 use super::text::Text;
 
@@ -17,7 +17,7 @@ const LABELS: &str = include_str!("../../assets/karate/labels.csv");
 const MEMBERS: u32 = 34;
 
 /// The club, every member with one feature of its own.
-pub(super) fn read(weighted: bool) -> Result<GraphSet> {
+pub(super) fn read(weighted: bool) -> Result<GraphDataset> {
     let labels = Text::embedded("karate/labels.csv (embedded)", LABELS);
     let edges = Text::embedded("karate/edges.csv (embedded)", EDGES);
     folder::parse(&labels, &edges, None, weighted, "karate")

@@ -1,4 +1,4 @@
-//! Edges hidden for link prediction, and pairs of nodes that are no edges.
+//! Edges hidden for link prediction, and negative edges: pairs of nodes without an edge.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,21 +31,21 @@ impl Default for LinkConfig {
     }
 }
 
-/// Pairs of one part.
+/// Pairs of nodes of one split.
 #[derive(Debug, Clone)]
 pub(super) struct Pairs {
     /// Pairs that are edges.
     pub(super) edges: Arc<[(u32, u32)]>,
-    /// As many that are none; `None`: drawn anew in every step.
-    pub(super) others: Option<Arc<[(u32, u32)]>>,
-    /// Every edge of the whole graph, of all parts: what a drawn pair must not be.
+    /// As many negative edges; `None`: drawn anew in every step.
+    pub(super) negatives: Option<Arc<[(u32, u32)]>>,
+    /// The whole graph, with the edges of all splits: none of them may be drawn as a negative.
     pub(super) graph: Arc<Graph>,
 }
 
-/// The parts of a graph for link prediction.
+/// The split of a graph's edges for link prediction.
 #[derive(Debug)]
 pub(super) struct LinkSplit {
-    parts: [Pairs; 3],
+    pairs: [Pairs; 3],
     /// Messages of training and validation: training edges.
     pub(super) training_graph: Arc<Graph>,
     /// Messages of the test: training and validation edges.
@@ -59,11 +59,11 @@ impl LinkSplit {
             DataSplit::Validation => 1,
             DataSplit::Test => 2,
         };
-        self.parts[part].clone()
+        self.pairs[part].clone()
     }
 }
 
-/// Hides edges for validation and test, drawn from stream `links` of `seed`, with as many pairs that are no edges.
+/// Hides edges for validation and test, drawn from stream `links` of `seed`, with as many negative edges.
 pub(super) fn split(graph: &Arc<Graph>, config: LinkConfig, seed: Seed) -> Result<LinkSplit> {
     let mut edges: Vec<(u32, u32)> = graph.iter().filter(|(s, t)| s < t || !graph.has_edge(*t, *s)).collect();
     edges.shuffle(&mut seed.stream("links", &[]));
@@ -80,15 +80,15 @@ pub(super) fn split(graph: &Arc<Graph>, config: LinkConfig, seed: Seed) -> Resul
         let needed = format!("at least {}, twice the number of edges", 2 * edges.len());
         return Err(Error::argument("links", "pairs without an edge", free, needed));
     }
-    let others = |name: &str, n: usize| Some(no_edges(graph, n, &mut seed.stream(name, &[])).into());
-    let part = |range: &[(u32, u32)], others| Pairs { edges: range.into(), others, graph: graph.clone() };
+    let negatives = |name: &str, n: usize| Some(negative_edges(graph, n, &mut seed.stream(name, &[])).into());
+    let part = |range: &[(u32, u32)], negatives| Pairs { edges: range.into(), negatives, graph: graph.clone() };
     let (seen, held) = edges.split_at(training);
     let (for_validation, for_test) = held.split_at(validation);
     Ok(LinkSplit {
-        parts: [
+        pairs: [
             part(seen, None),
-            part(for_validation, others("links-validation", validation)),
-            part(for_test, others("links-test", test)),
+            part(for_validation, negatives("links-validation", validation)),
+            part(for_test, negatives("links-test", test)),
         ],
         training_graph: Arc::new(Graph::undirected(graph.nodes(), seen)?),
         test_graph: Arc::new(Graph::undirected(graph.nodes(), &edges[..training + validation])?),
@@ -96,7 +96,7 @@ pub(super) fn split(graph: &Arc<Graph>, config: LinkConfig, seed: Seed) -> Resul
 }
 
 /// `n` different pairs of different nodes with an edge in neither direction. There have to be that many.
-pub(super) fn no_edges(graph: &Graph, n: usize, rng: &mut Rng) -> Vec<(u32, u32)> {
+pub(super) fn negative_edges(graph: &Graph, n: usize, rng: &mut Rng) -> Vec<(u32, u32)> {
     let nodes = graph.nodes() as u32;
     let mut chosen = Vec::with_capacity(n);
     let mut seen = HashSet::with_capacity(n);
@@ -129,9 +129,9 @@ mod tests {
             prop_assert_eq!(sizes[2], (all as f64 * 0.2) as usize);
             for part in [DataSplit::Validation, DataSplit::Test] {
                 let p = s.pairs(part);
-                let others = p.others.clone().unwrap();
-                prop_assert_eq!(others.len(), p.edges.len());
-                prop_assert!(others.iter().all(|(a, b)| a != b && !graph.has_edge(*a, *b) && !graph.has_edge(*b, *a)));
+                let negatives = p.negatives.clone().unwrap();
+                prop_assert_eq!(negatives.len(), p.edges.len());
+                prop_assert!(negatives.iter().all(|(a, b)| a != b && !graph.has_edge(*a, *b) && !graph.has_edge(*b, *a)));
                 prop_assert!(p.edges.iter().all(|(a, b)| !s.training_graph.has_edge(*a, *b)));
             }
             prop_assert!(s.pairs(DataSplit::Test).edges.iter().all(|(a, b)| !s.test_graph.has_edge(*a, *b)));

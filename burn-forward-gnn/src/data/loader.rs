@@ -12,21 +12,21 @@ use burn_forward::random::Seed;
 use burn_forward_kernels::sparse::Sparse;
 use rand::seq::SliceRandom;
 
-use super::graph_set::GraphSet;
-use super::links::{Pairs, no_edges};
-use crate::graph::{GraphTask, Sampler};
+use super::graph_dataset::GraphDataset;
+use super::links::{Pairs, negative_edges};
+use crate::graph::{LabelledGraph, Sampler};
 
-/// What loaders of one graph share.
+/// What all loaders of one graph share.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) set: GraphSet,
+pub(super) struct LoaderContext {
+    pub(super) set: GraphDataset,
     pub(super) seed: Seed,
     pub(super) classes: usize,
     matrix: Arc<Sparse>,
 }
 
-impl Shared {
-    pub(super) fn new(set: GraphSet, seed: Seed, classes: usize) -> burn_forward::Result<Self> {
+impl LoaderContext {
+    pub(super) fn new(set: GraphDataset, seed: Seed, classes: usize) -> burn_forward::Result<Self> {
         let matrix = Arc::new(set.features.matrix()?);
         Ok(Self { set, seed, classes, matrix })
     }
@@ -42,31 +42,31 @@ impl Shared {
     }
 }
 
-/// What an epoch consists of.
+/// The batches of an epoch.
 #[derive(Debug, Clone)]
-pub(super) enum Portions {
-    /// So many times the whole graph, with the labels of these nodes.
-    Nodes { asked: Arc<[u32]>, steps: usize },
-    /// The neighbourhoods of so many of these nodes at a time.
-    Sampled { asked: Arc<[u32]>, sampler: Sampler, batching: Batching },
-    /// So many times the whole graph, with pairs that are edges and pairs that are none.
+pub(super) enum EpochPlan {
+    /// Full batches: `steps` times the whole graph, with the labels of these nodes.
+    Nodes { queried: Arc<[u32]>, steps: usize },
+    /// Mini-batches: the sampled neighbourhoods of some of these nodes.
+    Sampled { queried: Arc<[u32]>, sampler: Sampler, batching: Batching },
+    /// Full batches: `steps` times the whole graph, with pairs that are edges and negative edges.
     Links { pairs: Pairs, steps: usize },
 }
 
-impl Portions {
+impl EpochPlan {
     fn batches(&self) -> usize {
         match self {
-            Self::Nodes { asked, .. } if asked.is_empty() => 0,
+            Self::Nodes { queried, .. } if queried.is_empty() => 0,
             Self::Links { pairs, .. } if pairs.edges.is_empty() => 0,
             Self::Nodes { steps, .. } | Self::Links { steps, .. } => *steps,
-            Self::Sampled { asked, batching, .. } => batching.count(asked.len()),
+            Self::Sampled { queried, batching, .. } => batching.count(queried.len()),
         }
     }
 
     fn items(&self) -> usize {
         match self {
-            Self::Nodes { asked, steps } => asked.len() * steps,
-            Self::Sampled { asked, batching, .. } => batching.used(asked.len()),
+            Self::Nodes { queried, steps } => queried.len() * steps,
+            Self::Sampled { queried, batching, .. } => batching.used(queried.len()),
             Self::Links { pairs, steps } => 2 * pairs.edges.len() * steps,
         }
     }
@@ -74,12 +74,12 @@ impl Portions {
 
 /// Batches of a graph on a device.
 ///
-/// Like the loader of images it has no random state: what is drawn for a batch (its nodes, their neighbours, pairs without
-/// an edge) is a function of the seed, the epoch and the batch. All it keeps is the number of the next epoch.
+/// Like the loader of images it has no random state: what is drawn for a batch (its nodes, their neighbours, negative
+/// edges) is a function of the seed, the epoch and the batch. Its only state is the number of the next epoch.
 pub struct GraphLoader {
-    shared: Arc<Shared>,
-    task: Arc<GraphTask>,
-    portions: Portions,
+    context: Arc<LoaderContext>,
+    labelled_graph: Arc<LabelledGraph>,
+    plan: EpochPlan,
     device: Device,
     /// The next epoch; `None` for evaluation.
     epoch: Option<AtomicU64>,
@@ -89,19 +89,19 @@ pub struct GraphLoader {
 
 impl GraphLoader {
     pub(super) fn new(
-        shared: Arc<Shared>,
-        task: Arc<GraphTask>,
-        portions: Portions,
+        context: Arc<LoaderContext>,
+        labelled_graph: Arc<LabelledGraph>,
+        plan: EpochPlan,
         device: &Device,
         first_epoch: Option<u64>,
     ) -> Self {
         let epoch = first_epoch.map(AtomicU64::new);
-        Self { shared, task, portions, device: device.clone(), epoch, constant: OnceLock::new() }
+        Self { context, labelled_graph, plan, device: device.clone(), epoch, constant: OnceLock::new() }
     }
 
-    fn with(&self, portions: Portions, device: &Device) -> Arc<dyn DataLoader<Batch>> {
+    fn with(&self, plan: EpochPlan, device: &Device) -> Arc<dyn DataLoader<Batch>> {
         let epoch = self.epoch.as_ref().map(|e| e.load(Ordering::SeqCst));
-        Arc::new(Self::new(self.shared.clone(), self.task.clone(), portions, device, epoch))
+        Arc::new(Self::new(self.context.clone(), self.labelled_graph.clone(), plan, device, epoch))
     }
 
     fn ints(&self, values: impl IntoIterator<Item = u32>) -> Tensor<1, Int> {
@@ -111,72 +111,73 @@ impl GraphLoader {
     }
 
     fn classes_of(&self, nodes: &[u32]) -> Tensor<1, Int> {
-        // Every node of a part has a label: its constructor has seen to that.
-        self.ints(nodes.iter().map(|n| self.shared.set.labels[*n as usize].unwrap_or_default()))
+        // Every node of a split has a label: `GraphData::nodes` has checked that.
+        self.ints(nodes.iter().map(|n| self.context.set.labels[*n as usize].unwrap_or_default()))
     }
 
     fn batch(
         &self,
         features: NodeFeatures,
         labelled: Labelled,
-        task: Arc<GraphTask>,
+        labelled_graph: Arc<LabelledGraph>,
         targets: Tensor<1, Int>,
     ) -> Batch {
         let rows = targets.dims()[0] as u32;
         Batch {
-            inputs: AnyActivation::Nodes(Nodes { features, labelled, graph: task, feature_cache: None }),
+            inputs: AnyActivation::Nodes(Nodes { features, labelled, graph: labelled_graph, feature_cache: None }),
             targets,
-            classes: self.shared.classes,
+            classes: self.context.classes,
             key: BatchKey { epoch: 0, index: 0, step: 0 },
             samples: (0..rows).collect(),
         }
     }
 
     /// The whole graph with the labels of `nodes`.
-    fn whole(&self, nodes: &[u32]) -> Batch {
-        let features = self.shared.features(&self.device);
+    fn full_batch(&self, nodes: &[u32]) -> Batch {
+        let features = self.context.features(&self.device);
         let labelled = Labelled::Rows(self.ints(nodes.iter().copied()));
-        self.batch(features, labelled, self.task.clone(), self.classes_of(nodes))
+        self.batch(features, labelled, self.labelled_graph.clone(), self.classes_of(nodes))
     }
 
-    fn links(&self, edges: &[(u32, u32)], others: &[(u32, u32)]) -> Batch {
-        let all = || edges.iter().chain(others);
+    fn link_batch(&self, edges: &[(u32, u32)], negatives: &[(u32, u32)]) -> Batch {
+        let all = || edges.iter().chain(negatives);
         let labelled = Labelled::Pairs(self.ints(all().map(|p| p.0)), self.ints(all().map(|p| p.1)));
-        let classes = self.ints(std::iter::repeat_n(1, edges.len()).chain(std::iter::repeat_n(0, others.len())));
-        self.batch(self.shared.features(&self.device), labelled, self.task.clone(), classes)
+        let classes = self.ints(std::iter::repeat_n(1, edges.len()).chain(std::iter::repeat_n(0, negatives.len())));
+        self.batch(self.context.features(&self.device), labelled, self.labelled_graph.clone(), classes)
     }
 
     /// The neighbourhoods of `nodes`.
-    fn around(&self, nodes: &[u32], sampler: &Sampler, key: BatchKey) -> burn_forward::Result<Batch> {
-        let mut rng = self.shared.seed.stream("neighbours", &[key.epoch, key.index]);
-        let (reached, part) = sampler.sample(&self.task.graph, nodes, &mut rng)?;
-        let features = self.shared.dense(&self.device).select(0, self.ints(reached.iter().copied()));
+    fn neighbourhood_batch(&self, nodes: &[u32], sampler: &Sampler, key: BatchKey) -> burn_forward::Result<Batch> {
+        let mut rng = self.context.seed.stream("neighbours", &[key.epoch, key.index]);
+        let (reached, subgraph) = sampler.sample(&self.labelled_graph.graph, nodes, &mut rng)?;
+        let features = self.context.dense(&self.device).select(0, self.ints(reached.iter().copied()));
         let count = nodes.len() as u32;
-        // Within the part, the nodes that were asked for come first.
-        let known = nodes.iter().zip(0..).filter_map(|(n, i)| Some((i, self.shared.set.labels[*n as usize]?)));
-        let task = GraphTask::new(Arc::new(part), self.shared.classes).knowing(
+        // Within the subgraph, the query nodes come first.
+        let known = nodes.iter().zip(0..).filter_map(|(n, i)| Some((i, self.context.set.labels[*n as usize]?)));
+        let labelled_graph = LabelledGraph::new(Arc::new(subgraph), self.context.classes).with_labels(
             known.collect(),
             Arc::new([]),
             (0..count).collect(),
         );
         let labelled = Labelled::Rows(self.ints(0..count));
-        Ok(self.batch(features.into(), labelled, Arc::new(task), self.classes_of(nodes)))
+        Ok(self.batch(features.into(), labelled, Arc::new(labelled_graph), self.classes_of(nodes)))
     }
 
-    fn make(&self, epoch: u64, order: &[u32], i: usize) -> Result<Batch, DatasetError> {
-        let key = BatchKey::new(epoch, i as u64, self.portions.batches());
-        let batch = match &self.portions {
-            Portions::Nodes { asked, .. } => self.constant.get_or_init(|| self.whole(asked)).clone(),
-            Portions::Links { pairs: Pairs { edges, others: Some(others), .. }, .. } => {
-                self.constant.get_or_init(|| self.links(edges, others)).clone()
+    fn make_batch(&self, epoch: u64, order: &[u32], i: usize) -> Result<Batch, DatasetError> {
+        let key = BatchKey::new(epoch, i as u64, self.plan.batches());
+        let batch = match &self.plan {
+            EpochPlan::Nodes { queried, .. } => self.constant.get_or_init(|| self.full_batch(queried)).clone(),
+            EpochPlan::Links { pairs: Pairs { edges, negatives: Some(negatives), .. }, .. } => {
+                self.constant.get_or_init(|| self.link_batch(edges, negatives)).clone()
             }
-            Portions::Links { pairs: Pairs { edges, graph, .. }, .. } => {
-                let mut rng = self.shared.seed.stream("negatives", &[key.epoch, key.index]);
-                self.links(edges, &no_edges(graph, edges.len(), &mut rng))
+            EpochPlan::Links { pairs: Pairs { edges, graph, .. }, .. } => {
+                let mut rng = self.context.seed.stream("negatives", &[key.epoch, key.index]);
+                self.link_batch(edges, &negative_edges(graph, edges.len(), &mut rng))
             }
-            Portions::Sampled { sampler, batching, .. } => {
+            EpochPlan::Sampled { sampler, batching, .. } => {
                 let nodes = &order[batching.range(i, order.len())];
-                self.around(nodes, sampler, key).map_err(|e| DatasetError::new(std::io::Error::other(e.to_string())))?
+                self.neighbourhood_batch(nodes, sampler, key)
+                    .map_err(|e| DatasetError::new(std::io::Error::other(e.to_string())))?
             }
         };
         Ok(Batch { key, ..batch })
@@ -186,47 +187,49 @@ impl GraphLoader {
 impl DataLoader<Batch> for GraphLoader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Batch> + 'a> {
         let epoch = self.epoch.as_ref().map_or(0, |e| e.fetch_add(1, Ordering::SeqCst));
-        let order = match &self.portions {
-            Portions::Sampled { asked, .. } => {
-                let mut order = asked.to_vec();
-                order.shuffle(&mut self.shared.seed.stream("order", &[epoch]));
+        let order = match &self.plan {
+            EpochPlan::Sampled { queried, .. } => {
+                let mut order = queried.to_vec();
+                order.shuffle(&mut self.context.seed.stream("order", &[epoch]));
                 order
             }
-            Portions::Nodes { .. } | Portions::Links { .. } => Vec::new(),
+            EpochPlan::Nodes { .. } | EpochPlan::Links { .. } => Vec::new(),
         };
-        Box::new(Pass { loader: self, epoch, order, next: 0, seen: 0 })
+        Box::new(EpochIterator { loader: self, epoch, order, next: 0, seen: 0 })
     }
 
     fn num_items(&self) -> usize {
-        self.portions.items()
+        self.plan.items()
     }
 
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<Batch>> {
-        self.with(self.portions.clone(), device)
+        self.with(self.plan.clone(), device)
     }
 
     /// Some of the labelled nodes or edges; the graph stays whole.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Batch>> {
         let cut = |n: usize, steps: usize| (start / steps).min(n)..(end / steps).min(n).max((start / steps).min(n));
-        let portions = match self.portions.clone() {
-            Portions::Nodes { asked, steps } => Portions::Nodes { asked: asked[cut(asked.len(), steps)].into(), steps },
-            Portions::Sampled { asked, sampler, batching } => {
-                // The last slice also has the nodes that do not fill a batch of the whole.
-                let end = if end >= batching.used(asked.len()) { asked.len() } else { end };
-                Portions::Sampled { asked: asked[start.min(end)..end].into(), sampler, batching }
+        let plan = match self.plan.clone() {
+            EpochPlan::Nodes { queried, steps } => {
+                EpochPlan::Nodes { queried: queried[cut(queried.len(), steps)].into(), steps }
             }
-            Portions::Links { pairs, steps } => {
+            EpochPlan::Sampled { queried, sampler, batching } => {
+                // The last slice also has the nodes that do not fill a batch of the whole.
+                let end = if end >= batching.used(queried.len()) { queried.len() } else { end };
+                EpochPlan::Sampled { queried: queried[start.min(end)..end].into(), sampler, batching }
+            }
+            EpochPlan::Links { pairs, steps } => {
                 let range = cut(pairs.edges.len(), 2 * steps);
-                let others = pairs.others.map(|o| o[range.clone()].into());
-                Portions::Links { pairs: Pairs { edges: pairs.edges[range].into(), others, ..pairs }, steps }
+                let negatives = pairs.negatives.map(|o| o[range.clone()].into());
+                EpochPlan::Links { pairs: Pairs { edges: pairs.edges[range].into(), negatives, ..pairs }, steps }
             }
         };
-        self.with(portions, &self.device)
+        self.with(plan, &self.device)
     }
 }
 
-/// One pass.
-struct Pass<'a> {
+/// The batches of one epoch.
+struct EpochIterator<'a> {
     loader: &'a GraphLoader,
     epoch: u64,
     order: Vec<u32>,
@@ -234,22 +237,22 @@ struct Pass<'a> {
     seen: usize,
 }
 
-impl Iterator for Pass<'_> {
+impl Iterator for EpochIterator<'_> {
     type Item = Result<Batch, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.next >= self.loader.portions.batches() {
+        if self.next >= self.loader.plan.batches() {
             return None;
         }
-        let batch = self.loader.make(self.epoch, &self.order, self.next);
+        let batch = self.loader.make_batch(self.epoch, &self.order, self.next);
         self.next += 1;
         self.seen += batch.as_ref().map_or(0, |b| b.samples.len());
         Some(batch)
     }
 }
 
-impl DataLoaderIterator<Batch> for Pass<'_> {
+impl DataLoaderIterator<Batch> for EpochIterator<'_> {
     fn progress(&self) -> Progress {
-        Progress::new(self.seen, self.loader.portions.items(), Some("items".to_string()))
+        Progress::new(self.seen, self.loader.plan.items(), Some("items".to_string()))
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn_forward::{Error, Result};
 
-use super::graph_set::GraphSet;
+use super::graph_dataset::GraphDataset;
 use super::text::{Column, Text};
 
 const PART: Column = Column {
@@ -13,7 +13,7 @@ const PART: Column = Column {
     words: &["train", "val", "validation", "test", "none"],
 };
 
-/// Nodes of the three parts, each in ascending order.
+/// Nodes for training, validation and test, each in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeSplit {
     /// What is learned from.
@@ -29,8 +29,8 @@ impl NodeSplit {
     /// `none`.
     ///
     /// # Errors
-    /// [`Error::Data`] with file and line for a node without label, one that is named twice, or a part of another name.
-    pub(super) fn read(folder: &Path, name: &str, set: &GraphSet) -> Result<Self> {
+    /// [`Error::Data`] with file and line for a node without label, one that is listed twice, or another name of a split.
+    pub(super) fn read(folder: &Path, name: &str, set: &GraphDataset) -> Result<Self> {
         let name = format!("{name}.csv");
         let text = Text::open(folder, &name)?.ok_or_else(|| {
             Error::data(folder, format!("neither {name} nor {name}.gz"), "the split file of $.data.split")
@@ -75,7 +75,7 @@ mod tests {
     fn split_files() {
         let folder = tempfile::tempdir().unwrap();
         let graph = Arc::new(Graph::undirected(3, &[(0, 1)]).unwrap());
-        let set = GraphSet::new(graph, Features::identity(3), vec![Some(1), Some(0), None], 2, "t").unwrap();
+        let set = GraphDataset::new(graph, Features::identity(3), vec![Some(1), Some(0), None], 2, "t").unwrap();
         let read = |text: &str| {
             std::fs::write(folder.path().join("s.csv"), text).unwrap();
             NodeSplit::read(folder.path(), "s", &set)

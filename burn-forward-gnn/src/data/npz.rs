@@ -18,9 +18,9 @@ use burn_forward_kernels::sparse::sum_repeated;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::features::{Features, MOST_FEATURES};
+use super::features::{Features, MAX_FEATURES};
 use super::folder::of_file;
-use super::graph_set::GraphSet;
+use super::graph_dataset::GraphDataset;
 use super::npy::{self, Numbers};
 use crate::graph::Graph;
 
@@ -191,11 +191,11 @@ fn damaged(error: ZipError) -> String {
 ///
 /// # Errors
 /// [`Error::Data`] for arrays that are missing or do not fit together, [`Error::Io`].
-pub(super) fn read(path: &Path, weighted: bool) -> Result<GraphSet> {
+pub(super) fn read(path: &Path, weighted: bool) -> Result<GraphDataset> {
     parse(path, burn_forward::input::open(path)?, weighted)
 }
 
-fn parse(path: &Path, reader: impl Read + Seek, weighted: bool) -> Result<GraphSet> {
+fn parse(path: &Path, reader: impl Read + Seek, weighted: bool) -> Result<GraphDataset> {
     let mut archive = Archive::new(path, reader)?;
     let Some(mut adjacency) = archive.matrix("adj")? else {
         let needed = "adj_matrix.{data,indices,indptr,shape} or adj_{data,indices,indptr,shape}";
@@ -213,8 +213,8 @@ fn parse(path: &Path, reader: impl Read + Seek, weighted: bool) -> Result<GraphS
             let found = format!("{} rows of features", attributes.rows());
             return Err(Error::data(path, found, format!("{nodes}, one per node")));
         }
-        Some(Matrix { width, .. }) if width > MOST_FEATURES => {
-            return Err(Error::data(path, format!("{width} features"), format!("at most {MOST_FEATURES}")));
+        Some(Matrix { width, .. }) if width > MAX_FEATURES => {
+            return Err(Error::data(path, format!("{width} features"), format!("at most {MAX_FEATURES}")));
         }
         Some(Matrix { width, offsets, columns, values }) => {
             Features::compressed(width, offsets, columns, values).map_err(|e| of_file(path, e))?
@@ -229,7 +229,7 @@ fn parse(path: &Path, reader: impl Read + Seek, weighted: bool) -> Result<GraphS
         Graph::undirected(nodes, &edges.map(|(a, b, _)| (a, b)).collect::<Vec<_>>())?
     };
     let name = path.file_stem().map_or_else(|| "graph".into(), |s| s.to_string_lossy().into_owned());
-    GraphSet::new(Arc::new(graph), features, labels, classes, &name)
+    GraphDataset::new(Arc::new(graph), features, labels, classes, &name)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::graph_set::GraphSet;
+use super::graph_dataset::GraphDataset;
 use super::node_split::NodeSplit;
 
 /// How nodes are split.
@@ -80,12 +80,12 @@ impl SplitConfig {
         }
     }
 
-    /// The nodes of the parts. Folds are drawn from stream `folds` of `seed`, and what is held out of them from stream
+    /// The nodes for training, validation and test. Folds are drawn from stream `folds` of `seed`, and what is held out of them from stream
     /// `validation` of the fold.
     ///
     /// # Errors
     /// [`Error::Data`] for a missing or wrong file, [`Error::Argument`] for more nodes than there are.
-    pub fn split(&self, set: &GraphSet, folder: Option<&Path>, seed: Seed) -> Result<NodeSplit> {
+    pub fn split(&self, set: &GraphDataset, folder: Option<&Path>, seed: Seed) -> Result<NodeSplit> {
         let mut labelled: Vec<u32> =
             (0..set.labels.len() as u32).filter(|n| set.labels[*n as usize].is_some()).collect();
         let mut split = match self {
@@ -141,7 +141,7 @@ impl SplitConfig {
 }
 
 /// The class with the fewest labelled nodes, and how many it has.
-fn smallest_class(set: &GraphSet) -> Option<(usize, usize)> {
+fn smallest_class(set: &GraphDataset) -> Option<(usize, usize)> {
     let mut counts = vec![0; set.classes];
     set.labels.iter().flatten().for_each(|class| counts[*class as usize] += 1);
     counts.into_iter().enumerate().min_by_key(|(_, count)| *count)
@@ -155,10 +155,10 @@ mod tests {
     use proptest::prelude::*;
     use std::sync::Arc;
 
-    fn set(labels: Vec<Option<u32>>, classes: usize) -> GraphSet {
+    fn set(labels: Vec<Option<u32>>, classes: usize) -> GraphDataset {
         let n = labels.len();
         let graph = Arc::new(Graph::directed(n, &[]).unwrap());
-        GraphSet::new(graph, Features::identity(n), labels, classes, "t").unwrap()
+        GraphDataset::new(graph, Features::identity(n), labels, classes, "t").unwrap()
     }
 
     proptest! {

@@ -15,11 +15,11 @@ use burn_forward_kernels::sparse::Sparse;
 use super::csr::Csr;
 use super::matrices::Matrices;
 
-/// Most numbers in the messages that are held at once where that can be chosen: 64 MiB. A sum over wide features of many
-/// edges is done in pieces of edges of that size.
-pub const MESSAGE_FLOATS: usize = 1 << 24;
+/// Most numbers in the messages that are in memory at once: 64 MiB. A sum over wide features of many edges is computed for so
+/// many edges at a time.
+pub const MAX_MESSAGE_FLOATS: usize = 1 << 24;
 
-/// What becomes of the features of a node's sources.
+/// How the features of a node's sources are aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aggregation {
     /// [`Edges::sum`].
@@ -45,13 +45,13 @@ pub struct Edges {
     inverse_degree: Tensor<2>,
     /// `(1 + d_t)^(-1/2)` `[N, 1]`.
     inverse_root: Tensor<2>,
-    /// The same as matrices, on a backend that has products of such.
+    /// The same as sparse matrices, on a backend that has products of them.
     matrices: Option<Arc<Matrices>>,
 }
 
 impl Edges {
-    /// Of a graph whose row `t` holds the nodes that send to `t`, with the same as `matrices` where the device has products
-    /// of such.
+    /// Edges of a graph whose row `t` holds the nodes that send to `t`; with the same as `matrices` where the device has
+    /// products of sparse matrices.
     pub(super) fn new(
         incoming: &Csr,
         weights: Option<&[f32]>,
@@ -102,7 +102,7 @@ impl Edges {
         shape::check(operation, tensor, x.dims(), [Some(nodes), None]);
     }
 
-    /// Messages `[E, d]` and what they are added to `[N, d]`.
+    /// Messages `[E, d]` and the tensor they are added to `[N, d]`.
     fn check_messages(&self, operation: &str, messages: &Tensor<2>, into: &Tensor<2>) {
         self.check_nodes(operation, "tensor of nodes", into);
         let [_, width] = into.dims();
@@ -151,7 +151,7 @@ impl Edges {
 
     fn add_messages(&self, x: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
         let (edges, [_, width]) = (self.len(), x.dims());
-        let piece = (MESSAGE_FLOATS / width.max(1)).max(1);
+        let piece = (MAX_MESSAGE_FLOATS / width.max(1)).max(1);
         let mut sum = into;
         for start in (0..edges).step_by(piece) {
             let n = piece.min(edges - start);
@@ -210,7 +210,7 @@ impl Edges {
         let zeros = x.zeros_like();
         let messages = x.select(0, self.sources.clone());
         // Burn's own gradient of a maximum by index compares every value with what was there before and not with the
-        // largest, which is wrong where an index comes up twice. So the winners are found without a graph, and the
+        // largest, which is wrong where an index comes up twice. So the winners are found without gradients, and the
         // maximum is the sum of their messages.
         let plain = messages.clone().detach();
         let lowest = zeros.clone().detach() + LOWEST;
@@ -218,29 +218,29 @@ impl Edges {
         let won = plain.greater_equal(max.select(0, self.targets.clone())).float();
         let winners = zeros.clone().detach().select_assign(0, self.targets.clone(), won.clone(), IndexingUpdateOp::Add);
         let share = won / winners.select(0, self.targets.clone());
-        self.gather_into(messages * share, zeros)
+        self.scatter_add(messages * share, zeros)
     }
 
-    /// `max(own_t, max_{s -> t} e_st)`, cut off from the autodiff graph: what is subtracted before an exponential, which
-    /// cancels in a quotient.
+    /// `max(own_t, max_{s -> t} e_st)` without gradient: what a softmax subtracts before the exponential, which cancels in the
+    /// quotient.
     ///
     /// # Shapes
     /// - `scores`: `[E, h]`; `own`: `[N, h]`; returns `[N, h]`.
-    pub fn highest(&self, scores: Tensor<2>, own: Tensor<2>) -> Tensor<2> {
+    pub fn scatter_max(&self, scores: Tensor<2>, own: Tensor<2>) -> Tensor<2> {
         self.check_messages("highest scores", &scores, &own);
         own.detach().select_assign(0, self.targets.clone(), scores.detach(), IndexingUpdateOp::Max)
     }
 
-    /// `into_t + sum_{s -> t} m_st` of messages.
+    /// `into_t + sum_{s -> t} m_st` for a message per edge.
     ///
     /// # Shapes
     /// - `messages`: `[E, d]`; `into`: `[N, d]`; returns `[N, d]`.
-    pub fn gather_into(&self, messages: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
+    pub fn scatter_add(&self, messages: Tensor<2>, into: Tensor<2>) -> Tensor<2> {
         self.check_messages("sum of messages", &messages, &into);
         into.select_assign(0, self.targets.clone(), messages, IndexingUpdateOp::Add)
     }
 
-    /// Graph attention, every node being its own neighbour, too: see [`Sparse::attention`]. `Continue` with `g` on a backend
+    /// Graph attention in which every node is a neighbour of itself, too: see [`Sparse::attention`]. `Continue` with `g` on a backend
     /// without it.
     pub(crate) fn attention(
         &self,
@@ -270,7 +270,7 @@ impl Edges {
         });
         let messages = x.select(0, self.sources.clone()).reshape([edges, heads, width / heads]);
         let messages = messages * weights.reshape([edges, heads, 1]);
-        self.gather_into(messages.reshape([edges, width]), into)
+        self.scatter_add(messages.reshape([edges, width]), into)
     }
 }
 

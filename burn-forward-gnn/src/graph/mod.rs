@@ -2,14 +2,14 @@
 
 mod csr;
 mod edges;
+mod labelled;
 mod matrices;
 mod sampler;
 mod subgraph;
-mod task;
 
-pub use edges::{Aggregation, Edges, MESSAGE_FLOATS};
+pub use edges::{Aggregation, Edges, MAX_MESSAGE_FLOATS};
+pub use labelled::LabelledGraph;
 pub use sampler::Sampler;
-pub use task::GraphTask;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -1,4 +1,4 @@
-//! Neighbour sampling: a part of the graph around some nodes, for graphs that do not fit into one step.
+//! Neighbour sampling: the subgraph around some nodes, for graphs that do not fit into one step.
 
 use burn_forward::random::Rng;
 use burn_forward::{Error, Result};
@@ -6,8 +6,8 @@ use rand::seq::index;
 
 use super::Graph;
 
-/// Samples, for every node it reaches, at most so many of the nodes that send to it; one number per layer, from the nodes
-/// that labels speak about outwards (Hamilton, Ying and Leskovec 2017, arXiv 1706.02216).
+/// Samples, for every node it reaches, at most so many of the nodes that send to it; one number per layer, from the labelled
+/// nodes outwards (Hamilton, Ying and Leskovec 2017, arXiv 1706.02216).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sampler {
     fan_outs: Vec<usize>,
@@ -25,7 +25,7 @@ impl Sampler {
         Ok(Self { fan_outs })
     }
 
-    /// Nodes in the order they were reached, `seeds` first, and the graph of the sampled edges among them.
+    /// The sampled nodes in the order they were reached, `seeds` first, and the graph of the sampled edges among them.
     ///
     /// # Errors
     /// [`Error::Argument`] for a seed that there is not, or one that is given twice.
@@ -66,11 +66,11 @@ impl Sampler {
             }
             frontier = frontier.end..nodes.len();
         }
-        let part = match graph.weights() {
+        let subgraph = match graph.weights() {
             Some(_) => Graph::weighted(nodes.len(), &edges)?,
             None => Graph::directed(nodes.len(), &edges.iter().map(|&(s, t, _)| (s, t)).collect::<Vec<_>>())?,
         };
-        Ok((nodes, part))
+        Ok((nodes, subgraph))
     }
 }
 

@@ -5,11 +5,11 @@ use burn_forward::{Error, Result};
 use super::Graph;
 
 impl Graph {
-    /// The graph with edges added, and with so many nodes behind its own. Edges that are there already stay as they are.
+    /// The graph with so many more nodes, numbered after its own, and with edges added. Edges that are there already stay as they are.
     ///
     /// # Errors
     /// [`Error::Argument`] for an edge to or from a node that there is not.
-    pub fn extended(&self, nodes: usize, edges: &[(u32, u32)]) -> Result<Self> {
+    pub fn with_nodes_and_edges(&self, nodes: usize, edges: &[(u32, u32)]) -> Result<Self> {
         let all = self.nodes() + nodes;
         match self.weights() {
             None => Self::directed(all, &self.iter().chain(edges.iter().copied()).collect::<Vec<_>>()),
@@ -24,8 +24,8 @@ impl Graph {
         }
     }
 
-    /// The graph with `count` virtual nodes behind its own, each joined in both directions to the nodes that `links` says:
-    /// pairs of a node and the number of its virtual node.
+    /// The graph with `count` virtual nodes, numbered after its own, each joined in both directions to the nodes that `links` lists
+    /// as pairs of a node and the number of a virtual node.
     ///
     /// # Errors
     /// [`Error::Argument`] for a node or virtual node that there is not.
@@ -35,20 +35,20 @@ impl Graph {
             return Err(Error::argument("Graph", "a virtual node", v, format!("less than {count}, their number")));
         }
         let edges: Vec<(u32, u32)> = links.iter().flat_map(|&(n, v)| [(n, first + v), (first + v, n)]).collect();
-        self.extended(count, &edges)
+        self.with_nodes_and_edges(count, &edges)
     }
 
-    /// The edges among `nodes`, which are numbered anew in the given order.
+    /// The nodes `nodes`, numbered anew in the given order, and all edges among them.
     ///
     /// # Errors
     /// [`Error::Argument`] for a node that there is not, or one that is given twice.
-    pub fn induced(&self, nodes: &[u32]) -> Result<Self> {
+    pub fn induced_subgraph(&self, nodes: &[u32]) -> Result<Self> {
         let mut place = vec![u32::MAX; self.nodes()];
         for (i, &node) in nodes.iter().enumerate() {
             let needed = format!("less than {}, the number of nodes, and given once", self.nodes());
             match place.get_mut(node as usize) {
                 Some(p) if *p == u32::MAX => *p = i as u32,
-                _ => return Err(Error::argument("Graph::induced", "a node", node, needed)),
+                _ => return Err(Error::argument("Graph::induced_subgraph", "a node", node, needed)),
             }
         }
         let mut edges = Vec::new();
@@ -75,10 +75,10 @@ mod tests {
     #[test]
     fn an_induced_graph_has_the_edges_among_its_nodes() {
         let graph = Graph::undirected(5, &[(0, 1), (1, 2), (2, 3), (3, 4), (4, 0)]).unwrap();
-        let part = graph.induced(&[3, 2, 0]).unwrap();
+        let part = graph.induced_subgraph(&[3, 2, 0]).unwrap();
         assert_eq!(part.iter().collect::<Vec<_>>(), [(1, 0), (0, 1)]);
-        assert!(graph.induced(&[1, 1]).unwrap_err().to_string().contains("given once"));
-        let weighted = Graph::weighted(3, &[(0, 1, 2.0), (1, 2, 3.0)]).unwrap().induced(&[2, 1]).unwrap();
+        assert!(graph.induced_subgraph(&[1, 1]).unwrap_err().to_string().contains("given once"));
+        let weighted = Graph::weighted(3, &[(0, 1, 2.0), (1, 2, 3.0)]).unwrap().induced_subgraph(&[2, 1]).unwrap();
         assert_eq!((weighted.iter().collect::<Vec<_>>(), weighted.weights()), (vec![(1, 0)], Some(&[3.0][..])));
     }
 

@@ -16,14 +16,14 @@ use burn_forward::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Aggregator, Frame, Gat, Gcn, Gin, Sage};
+use super::{Aggregator, Gat, Gcn, Gin, MessagePassing, Sage};
 use crate::baselines::baselines;
 
 fn xavier() -> InitScheme {
     InitScheme::Xavier
 }
 
-/// A network's settings with what all architectures of this crate have in common in front.
+/// A network's settings, beginning with those that all architectures of this crate share.
 macro_rules! graph_network {
     ($(#[$doc:meta])* $name:ident { $($own:tt)* }) => {
         $(#[$doc])*
@@ -89,12 +89,12 @@ macro_rules! graph_network {
                     .into_iter()
                     .enumerate()
                     .map(|(i, size)| {
-                        let frame = Frame {
+                        let message_passing = MessagePassing {
                             dropout: DropoutConfig::new(self.dropout).init(),
                             activation: if size.scores { ActivationFn::None } else { self.activation },
                             normalisation: self.normalisation,
                         };
-                        self.layer(size, frame, &mut seed.stream("init", &[i as u64]), device)
+                        self.layer(size, message_passing, &mut seed.stream("init", &[i as u64]), device)
                     })
                     .collect()
             }
@@ -110,7 +110,7 @@ graph_network! {
 graph_network! {
     /// GraphSAGE layers ([`Sage`]); `aggregator` is `mean` (default) or `max`.
     SageConfig {
-        /// What becomes of the neighbours' features.
+        /// How the neighbours' features are aggregated.
         #[serde(default)]
         pub aggregator: Aggregator,
     }
@@ -144,7 +144,7 @@ fn heads() -> usize {
 struct Size {
     d_in: usize,
     d_out: usize,
-    /// Whether it gives class scores.
+    /// Whether its outputs are class scores.
     scores: bool,
 }
 
@@ -170,24 +170,24 @@ fn sizes(widths: &[usize], input: RowShape, request: LayerRequest) -> Result<Vec
 }
 
 impl GcnConfig {
-    fn layer(&self, size: Size, frame: Frame, rng: &mut Rng, device: &Device) -> Result<AnyLayer> {
+    fn layer(&self, size: Size, message_passing: MessagePassing, rng: &mut Rng, device: &Device) -> Result<AnyLayer> {
         let (weight, bias) = self.init.of(size.d_in, size.d_out);
         let linear = init::linear(size.d_in, size.d_out, weight, Some(bias), rng, device)?;
-        Ok(AnyLayer::new(Gcn { linear, frame }))
+        Ok(AnyLayer::new(Gcn { linear, message_passing }))
     }
 }
 
 impl SageConfig {
-    fn layer(&self, size: Size, frame: Frame, rng: &mut Rng, device: &Device) -> Result<AnyLayer> {
+    fn layer(&self, size: Size, message_passing: MessagePassing, rng: &mut Rng, device: &Device) -> Result<AnyLayer> {
         let (weight, bias) = self.init.of(size.d_in, size.d_out);
         let own = init::linear(size.d_in, size.d_out, weight, None, rng, device)?;
         let neighbours = init::linear(size.d_in, size.d_out, weight, Some(bias), rng, device)?;
-        Ok(AnyLayer::new(Sage { own, neighbours, frame, aggregator: self.aggregator }))
+        Ok(AnyLayer::new(Sage { own, neighbours, message_passing, aggregator: self.aggregator }))
     }
 }
 
 impl GatConfig {
-    fn layer(&self, size: Size, frame: Frame, rng: &mut Rng, device: &Device) -> Result<AnyLayer> {
+    fn layer(&self, size: Size, message_passing: MessagePassing, rng: &mut Rng, device: &Device) -> Result<AnyLayer> {
         let heads = self.heads;
         if !size.scores && !size.d_out.is_multiple_of(heads.max(1)) {
             let needed = format!("a multiple of {heads}, the number of heads");
@@ -203,14 +203,14 @@ impl GatConfig {
             source: vectors()?,
             target: vectors()?,
             bias: Param::from_tensor(Init::Zeros.draw([size.d_out], rng, device)?),
-            frame,
+            message_passing,
             average: size.scores,
         }))
     }
 }
 
 impl GinConfig {
-    fn layer(&self, size: Size, frame: Frame, rng: &mut Rng, device: &Device) -> Result<AnyLayer> {
+    fn layer(&self, size: Size, message_passing: MessagePassing, rng: &mut Rng, device: &Device) -> Result<AnyLayer> {
         let mut linear = |d_in: usize| {
             let (weight, bias) = self.init.of(d_in, size.d_out);
             init::linear(d_in, size.d_out, weight, Some(bias), rng, device)
@@ -218,7 +218,7 @@ impl GinConfig {
         let (first, second) = (linear(size.d_in)?, linear(size.d_out)?);
         let epsilon =
             self.train_epsilon.then(|| Init::Zeros.draw([1], rng, device)).transpose()?.map(Param::from_tensor);
-        Ok(AnyLayer::new(Gin { first, second, epsilon, frame }))
+        Ok(AnyLayer::new(Gin { first, second, epsilon, message_passing }))
     }
 }
 

@@ -11,7 +11,7 @@ use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::network::{Layer, LayerExport};
 
-use super::{FLOAT, Frame};
+use super::{FLOAT, MessagePassing};
 use crate::graph::Edges;
 
 /// Slope of the leaky rectifier of attention below 0.
@@ -28,7 +28,7 @@ pub struct Gat {
     pub(super) target: Param<Tensor<2>>,
     /// `b`, of the output's width.
     pub(super) bias: Param<Tensor<1>>,
-    pub(super) frame: Frame,
+    pub(super) message_passing: MessagePassing,
     /// Whether heads are averaged.
     pub(super) average: bool,
 }
@@ -59,10 +59,10 @@ impl Gat {
         let own = activation::leaky_relu(source.clone() + target.clone(), SLOPE);
         let scores = source.select(0, edges.sources.clone()) + target.select(0, edges.targets.clone());
         let scores = activation::leaky_relu(scores, SLOPE);
-        let highest = edges.highest(scores.clone(), own.clone());
+        let highest = edges.scatter_max(scores.clone(), own.clone());
         let own = (own - highest.clone()).exp();
         let exp = (scores - highest.select(0, edges.targets.clone())).exp();
-        let sums = edges.gather_into(exp.clone(), own.clone());
+        let sums = edges.scatter_add(exp.clone(), own.clone());
 
         let itself = (by_head * own.reshape([nodes, heads, 1])).reshape([nodes, heads * width]);
         // Divided once per node and not once per edge.
@@ -78,7 +78,7 @@ impl Layer for Gat {
 
     fn describe(&self) -> String {
         let [d_in, heads, width] = self.sizes();
-        format!("gat {d_in}->{heads}x{width} {}", self.frame.activation.name())
+        format!("gat {d_in}->{heads}x{width} {}", self.message_passing.activation.name())
     }
 
     fn output(&self) -> RowShape {
@@ -97,18 +97,18 @@ impl Layer for Gat {
 
     fn trace(&self, input: AnyActivation, _bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let [_, heads, width] = self.sizes();
-        let (mut sent, received) = self.frame.enter(input);
-        let g = sent.only_product(&self.linear);
+        let (mut messages, update) = self.message_passing.start(input);
+        let g = messages.take_product(&self.linear);
         let [nodes, _] = g.dims();
-        let h = match sent.edges.attention(g, &self.source.val(), &self.target.val(), SLOPE as f32) {
+        let h = match messages.edges.attention(g, &self.source.val(), &self.target.val(), SLOPE as f32) {
             ControlFlow::Break(h) => h,
-            ControlFlow::Continue(g) => self.attend(&sent.edges, g),
+            ControlFlow::Continue(g) => self.attend(&messages.edges, g),
         };
         let h = if self.average { h.reshape([nodes, heads, width]).mean_dim(1).reshape([nodes, width]) } else { h };
-        received.shift(sent.rows(h), Some(&self.bias))
+        update.shift(messages.select_rows(h), Some(&self.bias))
     }
 
     fn export(&self) -> LayerExport {
-        self.frame.export("gat")
+        self.message_passing.export("gat")
     }
 }

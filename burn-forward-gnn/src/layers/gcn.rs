@@ -8,7 +8,7 @@ use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::network::{Layer, LayerExport};
 
-use super::{FLOAT, Frame};
+use super::{FLOAT, MessagePassing};
 use crate::graph::Aggregation;
 
 /// A graph convolution.
@@ -16,7 +16,7 @@ use crate::graph::Aggregation;
 pub struct Gcn {
     /// `W` `[d_in, d_out]` and `b`.
     pub(super) linear: Linear,
-    pub(super) frame: Frame,
+    pub(super) message_passing: MessagePassing,
 }
 
 impl Gcn {
@@ -32,7 +32,7 @@ impl Layer for Gcn {
 
     fn describe(&self) -> String {
         let [d_in, d_out] = self.sizes();
-        format!("gcn {d_in}->{d_out} {}", self.frame.activation.name())
+        format!("gcn {d_in}->{d_out} {}", self.message_passing.activation.name())
     }
 
     fn output(&self) -> RowShape {
@@ -50,19 +50,19 @@ impl Layer for Gcn {
 
     fn trace(&self, input: AnyActivation, _bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let [d_in, d_out] = self.sizes();
-        let (sent, received) = self.frame.enter(input);
+        let (messages, update) = self.message_passing.start(input);
         // The product and the sum over neighbours commute: the sum goes where there are fewer features.
-        match sent.kept(Aggregation::Propagation) {
-            Some(aggregated) => received.affine(aggregated, &self.linear),
-            None if d_in > d_out || sent.is_sparse() => {
-                let z = sent.aggregate(Aggregation::Propagation, sent.product(&self.linear));
-                received.shift(z, self.linear.bias.as_ref())
+        match messages.cached_aggregate(Aggregation::Propagation) {
+            Some(aggregated) => update.affine(aggregated, &self.linear),
+            None if d_in > d_out || messages.is_sparse() => {
+                let z = messages.aggregate(Aggregation::Propagation, messages.product(&self.linear));
+                update.shift(z, self.linear.bias.as_ref())
             }
-            None => received.affine(sent.aggregated(Aggregation::Propagation), &self.linear),
+            None => update.affine(messages.take_aggregate(Aggregation::Propagation), &self.linear),
         }
     }
 
     fn export(&self) -> LayerExport {
-        self.frame.export("gcn")
+        self.message_passing.export("gcn")
     }
 }

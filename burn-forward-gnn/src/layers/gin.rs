@@ -9,7 +9,7 @@ use burn_forward::block::Trace;
 use burn_forward::network::{Layer, LayerExport};
 use burn_forward_kernels::affine::affine_relu;
 
-use super::{FLOAT, Frame};
+use super::{FLOAT, MessagePassing};
 use crate::graph::Aggregation;
 
 /// A GIN layer.
@@ -21,7 +21,7 @@ pub struct Gin {
     pub(super) second: Linear,
     /// `eps` `[1]`; `None`: 0.
     pub(super) epsilon: Option<Param<Tensor<1>>>,
-    pub(super) frame: Frame,
+    pub(super) message_passing: MessagePassing,
 }
 
 impl Gin {
@@ -37,7 +37,7 @@ impl Layer for Gin {
 
     fn describe(&self) -> String {
         let [d_in, d_out] = self.sizes();
-        format!("gin {d_in}->{d_out} {}", self.frame.activation.name())
+        format!("gin {d_in}->{d_out} {}", self.message_passing.activation.name())
     }
 
     fn output(&self) -> RowShape {
@@ -55,12 +55,12 @@ impl Layer for Gin {
     }
 
     fn trace(&self, input: AnyActivation, _bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let (sent, received) = self.frame.enter(input);
-        let (own, neighbours) = match (sent.kept_rows(), sent.kept(Aggregation::Sum)) {
+        let (messages, update) = self.message_passing.start(input);
+        let (own, neighbours) = match (messages.cached_rows(), messages.cached_aggregate(Aggregation::Sum)) {
             (Some(own), Some(neighbours)) => (own, neighbours),
             _ => {
-                let x = sent.features();
-                (sent.rows(x.clone()), sent.aggregate(Aggregation::Sum, x))
+                let x = messages.features();
+                (messages.select_rows(x.clone()), messages.aggregate(Aggregation::Sum, x))
             }
         };
         let sum = match &self.epsilon {
@@ -69,10 +69,10 @@ impl Layer for Gin {
         };
         let bias = self.first.bias.as_ref().map(|bias| bias.val());
         let hidden = affine_relu(sum, self.first.weight.val(), bias);
-        received.affine(hidden, &self.second)
+        update.affine(hidden, &self.second)
     }
 
     fn export(&self) -> LayerExport {
-        self.frame.export("gin")
+        self.message_passing.export("gin")
     }
 }

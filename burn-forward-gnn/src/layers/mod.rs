@@ -1,7 +1,7 @@
 //! Message-passing layers, each a [`Layer`](burn_forward::network::Layer) that blocks are made of.
 //!
-//! A layer takes [`AnyActivation::Nodes`] with a [`GraphTask`] behind them, which `config` makes sure of before there are
-//! weights. Should it meet anything else, every row is a node without neighbours.
+//! A layer takes [`AnyActivation::Nodes`] that carry a [`LabelledGraph`]; the networks refuse other data before weights are
+//! made. Rows without a graph count as nodes without neighbours.
 
 mod config;
 mod gat;
@@ -29,11 +29,12 @@ use burn_forward_kernels::affine::{affine, affine_relu, shift, shift_relu};
 use burn_forward_kernels::shape;
 use burn_forward_kernels::sparse::Sparse;
 
-use crate::graph::{Aggregation, Edges, GraphTask};
+use crate::graph::{Aggregation, Edges, LabelledGraph};
 
-/// What all layers have in common: what happens to the input before messages are sent and to the sum behind.
+/// What all layers have in common: normalisation and dropout of the input before messages are made, and the activation
+/// function of the update after they are aggregated.
 #[derive(Module, Debug)]
-pub(crate) struct Frame {
+pub(crate) struct MessagePassing {
     dropout: Dropout,
     #[module(skip)]
     pub(crate) activation: ActivationFn,
@@ -41,33 +42,33 @@ pub(crate) struct Frame {
     pub(crate) normalisation: Normalisation,
 }
 
-/// What a layer sends: the features of its input, and over which edges.
-pub(crate) struct Sent<'a> {
+/// The messages of a layer: the features of its input, and the edges they are sent along.
+pub(crate) struct Messages<'a> {
     features: NodeFeatures,
     feature_cache: Option<FeatureCache>,
-    frame: &'a Frame,
+    message_passing: &'a MessagePassing,
     pub(crate) edges: Arc<Edges>,
 }
 
-/// What a layer's sum becomes.
-pub(crate) struct Received<'a> {
-    /// The input without its features, which are not held longer than they are sent.
-    rest: AnyActivation,
+/// The update of a layer: aggregated messages become its output.
+pub(crate) struct Update<'a> {
+    /// The input without its features, so that they are freed once the messages are aggregated.
+    input: AnyActivation,
     read: Option<Arc<ReadRows>>,
-    frame: &'a Frame,
+    message_passing: &'a MessagePassing,
 }
 
-impl Frame {
-    /// The input taken apart.
+impl MessagePassing {
+    /// Messages and update for an input.
     ///
     /// # Panics
-    /// With other nodes than those of the graph.
-    pub(crate) fn enter(&self, input: AnyActivation) -> (Sent<'_>, Received<'_>) {
+    /// If the number of nodes is not that of the graph.
+    pub(crate) fn start(&self, input: AnyActivation) -> (Messages<'_>, Update<'_>) {
         let device = input.device();
-        let edges = match GraphTask::behind(&input) {
-            Some(task) => {
-                shape::check("graph layer", "nodes", [input.rows()], [Some(task.graph.nodes())]);
-                task.graph.on(&device)
+        let edges = match LabelledGraph::of_activation(&input) {
+            Some(labelled_graph) => {
+                shape::check("graph layer", "nodes", [input.rows()], [Some(labelled_graph.graph.nodes())]);
+                labelled_graph.graph.on(&device)
             }
             None => Arc::new(Edges::none(input.rows(), &device)),
         };
@@ -78,15 +79,18 @@ impl Frame {
             AnyActivation::Nodes(nodes) => nodes.features,
             other => other.features().into(),
         };
-        (Sent { features, feature_cache, frame: self, edges }, Received { rest, read, frame: self })
+        (
+            Messages { features, feature_cache, message_passing: self, edges },
+            Update { input: rest, read, message_passing: self },
+        )
     }
 
-    /// Dropout draws for every feature, so with it they count as dense.
+    /// Whether a product may use the sparse features. Dropout draws a number for every feature, so with it they are dense.
     fn counts_as_sparse(&self, features: &NodeFeatures) -> bool {
         matches!(features, NodeFeatures::Sparse { .. }) && self.dropout.prob == 0.0
     }
 
-    fn prepare(&self, features: NodeFeatures) -> Tensor<2> {
+    fn preprocess(&self, features: NodeFeatures) -> Tensor<2> {
         self.dropout.forward(self.normalisation.forward(features.dense()))
     }
 
@@ -100,11 +104,11 @@ impl Frame {
     }
 }
 
-impl Received<'_> {
-    /// `f(x W + b)` of the rows that are read. It leaves no pre-activation, which no loss on graphs asks for.
+impl Update<'_> {
+    /// `f(x W + b)` of the rows that are read. The trace has no pre-activation: no loss on graphs needs one.
     pub(crate) fn affine(self, x: Tensor<2>, linear: &Linear) -> Trace<AnyActivation> {
         let bias = linear.bias.as_ref().map(|bias| bias.val());
-        let h = match self.frame.activation {
+        let h = match self.message_passing.activation {
             ActivationFn::Relu => affine_relu(x, linear.weight.val(), bias),
             other => other.forward(affine(x, linear.weight.val(), bias)),
         };
@@ -114,7 +118,7 @@ impl Received<'_> {
     /// `f(z + b)` of the rows that are read, in place where that is possible.
     pub(crate) fn shift(self, z: Tensor<2>, bias: Option<&Param<Tensor<1>>>) -> Trace<AnyActivation> {
         let bias = bias.map(|bias| bias.val());
-        let h = match self.frame.activation {
+        let h = match self.message_passing.activation {
             ActivationFn::Relu => shift_relu(z, bias),
             other => other.forward(shift(z, bias)),
         };
@@ -122,7 +126,7 @@ impl Received<'_> {
     }
 
     fn output(self, h: Tensor<2>) -> Trace<AnyActivation> {
-        let mut output = self.rest.with_features(h);
+        let mut output = self.input.with_features(h);
         if let (AnyActivation::Nodes(nodes), Some(read)) = (&mut output, self.read) {
             nodes.labelled = read.labelled();
         }
@@ -130,10 +134,10 @@ impl Received<'_> {
     }
 }
 
-impl Sent<'_> {
+impl Messages<'_> {
     /// The features: normalised, with dropout.
     pub(crate) fn features(&self) -> Tensor<2> {
-        self.frame.prepare(self.features.clone())
+        self.message_passing.preprocess(self.features.clone())
     }
 
     /// `N(x) W` of the features.
@@ -141,8 +145,8 @@ impl Sent<'_> {
         self.product_of(self.features.clone(), linear)
     }
 
-    /// As [`product`](Self::product), where this is all they are for.
-    pub(crate) fn only_product(&mut self, linear: &Linear) -> Tensor<2> {
+    /// As [`product`](Self::product), and frees the features.
+    pub(crate) fn take_product(&mut self, linear: &Linear) -> Tensor<2> {
         let features = self.take_features();
         self.product_of(features, linear)
     }
@@ -152,27 +156,27 @@ impl Sent<'_> {
         std::mem::replace(&mut self.features, Tensor::empty([0, 0], &device).into())
     }
 
-    /// `N(x) W` of the rows that are read, for features that are not [kept](Self::kept_rows).
+    /// `N(x) W` of the rows that are read, for features that are not [cached](Self::cached_rows).
     pub(crate) fn product_of_rows(&self, linear: &Linear) -> Tensor<2> {
         match (&self.feature_cache, self.read()) {
             (Some(feature_cache), Some(read)) if self.is_sparse() => {
                 let features = feature_cache.get_or_make("sparse rows", || self.features.read(read));
                 self.product_of(features, linear)
             }
-            _ => self.rows(self.product(linear)),
+            _ => self.select_rows(self.product(linear)),
         }
     }
 
     fn product_of(&self, features: NodeFeatures, linear: &Linear) -> Tensor<2> {
-        match self.frame.counts_as_sparse(&features) {
-            true => features.normalised_product(self.frame.normalisation, linear.weight.val()),
-            false => product(linear, self.frame.prepare(features)),
+        match self.message_passing.counts_as_sparse(&features) {
+            true => features.normalised_product(self.message_passing.normalisation, linear.weight.val()),
+            false => product(linear, self.message_passing.preprocess(features)),
         }
     }
 
-    /// Whether a product with the features costs less than a sum over neighbours: few of them are not 0.
+    /// Whether a product with the features costs less than an aggregation of them, because few of them are not 0.
     pub(crate) fn is_sparse(&self) -> bool {
-        self.frame.counts_as_sparse(&self.features)
+        self.message_passing.counts_as_sparse(&self.features)
     }
 
     fn read(&self) -> Option<&Arc<ReadRows>> {
@@ -180,7 +184,7 @@ impl Sent<'_> {
     }
 
     /// The rows that are read.
-    pub(crate) fn rows(&self, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn select_rows(&self, x: Tensor<2>) -> Tensor<2> {
         match self.read() {
             Some(read) => read.of(x),
             None => x,
@@ -200,30 +204,30 @@ impl Sent<'_> {
         }
     }
 
-    /// The features, aggregated, where this is all they are for.
-    pub(crate) fn aggregated(mut self, how: Aggregation) -> Tensor<2> {
+    /// The features, aggregated; frees the features.
+    pub(crate) fn take_aggregate(mut self, how: Aggregation) -> Tensor<2> {
         let features = self.take_features();
-        self.aggregate(how, self.frame.prepare(features))
+        self.aggregate(how, self.message_passing.preprocess(features))
     }
 
-    /// The features, aggregated; of features that stay the same from step to step only once.
+    /// The features, aggregated; computed once where the features are the same in every step.
     ///
-    /// `None` where nothing can be kept, and for sparse features, which an aggregation would fill: then a layer may as well
-    /// transform before it aggregates.
-    pub(crate) fn kept(&self, how: Aggregation) -> Option<Tensor<2>> {
-        self.keep(&format!("{how:?}"), || self.aggregate(how, self.features()))
+    /// `None` where nothing can be cached, and for sparse features, which an aggregation would make dense: there a layer
+    /// multiplies by its weights before it aggregates.
+    pub(crate) fn cached_aggregate(&self, how: Aggregation) -> Option<Tensor<2>> {
+        self.cached(&format!("{how:?}"), || self.aggregate(how, self.features()))
     }
 
-    /// The features of the rows that are read, where [`kept`](Self::kept) keeps anything.
-    pub(crate) fn kept_rows(&self) -> Option<Tensor<2>> {
-        self.keep("rows", || self.rows(self.features()))
+    /// The features of the rows that are read, where [`cached_aggregate`](Self::cached_aggregate) has a cache.
+    pub(crate) fn cached_rows(&self) -> Option<Tensor<2>> {
+        self.cached("rows", || self.select_rows(self.features()))
     }
 
-    fn keep(&self, name: &str, make: impl FnOnce() -> Tensor<2>) -> Option<Tensor<2>> {
-        if self.frame.dropout.prob > 0.0 || self.is_sparse() {
+    fn cached(&self, name: &str, make: impl FnOnce() -> Tensor<2>) -> Option<Tensor<2>> {
+        if self.message_passing.dropout.prob > 0.0 || self.is_sparse() {
             return None;
         }
-        let name = format!("{name} {}", self.frame.normalisation.name());
+        let name = format!("{name} {}", self.message_passing.normalisation.name());
         Some(self.feature_cache.as_ref()?.get_or_make(&name, || make().detach()))
     }
 }

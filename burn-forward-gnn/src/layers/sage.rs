@@ -1,6 +1,6 @@
 //! GraphSAGE, Hamilton, Ying and Leskovec 2017, arXiv 1706.02216: `h_t = f(x_t W_self + agg_{s -> t}(x_s) W_neigh + b)`
-//! with the mean or the maximum of the neighbours' features; without its normalisation of the output, which is the next
-//! layer's business here.
+//! with the mean or the maximum of the neighbours' features; without its normalisation of the output, which is left to the
+//! next layer here.
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -11,10 +11,10 @@ use burn_forward::network::{Layer, LayerExport};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FLOAT, Frame, product};
+use super::{FLOAT, MessagePassing, product};
 use crate::graph::Aggregation;
 
-/// What becomes of the neighbours' features.
+/// How the neighbours' features are aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Aggregator {
@@ -32,7 +32,7 @@ pub struct Sage {
     pub(super) own: Linear,
     /// `W_neigh` `[d_in, d_out]` and `b`.
     pub(super) neighbours: Linear,
-    pub(super) frame: Frame,
+    pub(super) message_passing: MessagePassing,
     #[module(skip)]
     pub(super) aggregator: Aggregator,
 }
@@ -54,7 +54,7 @@ impl Layer for Sage {
             Aggregator::Mean => "mean",
             Aggregator::Max => "max",
         };
-        format!("sage-{kind} {d_in}->{d_out} {}", self.frame.activation.name())
+        format!("sage-{kind} {d_in}->{d_out} {}", self.message_passing.activation.name())
     }
 
     fn output(&self) -> RowShape {
@@ -72,30 +72,30 @@ impl Layer for Sage {
 
     fn trace(&self, input: AnyActivation, _bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let [d_in, d_out] = self.sizes();
-        let (sent, received) = self.frame.enter(input);
+        let (messages, update) = self.message_passing.start(input);
         let how = match self.aggregator {
             Aggregator::Mean => Aggregation::Mean,
             Aggregator::Max => Aggregation::Max,
         };
-        let z = if let (Some(aggregated), Some(own)) = (sent.kept(how), sent.kept_rows()) {
+        let z = if let (Some(aggregated), Some(own)) = (messages.cached_aggregate(how), messages.cached_rows()) {
             product(&self.own, own) + product(&self.neighbours, aggregated)
-        } else if how == Aggregation::Mean && sent.is_sparse() {
-            sent.product_of_rows(&self.own) + sent.aggregate(how, sent.product(&self.neighbours))
+        } else if how == Aggregation::Mean && messages.is_sparse() {
+            messages.product_of_rows(&self.own) + messages.aggregate(how, messages.product(&self.neighbours))
         } else {
             // One set of features for both, so that dropout drops the same.
-            let x = sent.features();
-            let own = product(&self.own, sent.rows(x.clone()));
+            let x = messages.features();
+            let own = product(&self.own, messages.select_rows(x.clone()));
             // A mean commutes with the product and goes where there are fewer features.
             own + if how == Aggregation::Mean && d_in > d_out {
-                sent.aggregate(how, product(&self.neighbours, x))
+                messages.aggregate(how, product(&self.neighbours, x))
             } else {
-                product(&self.neighbours, sent.aggregate(how, x))
+                product(&self.neighbours, messages.aggregate(how, x))
             }
         };
-        received.shift(z, self.neighbours.bias.as_ref())
+        update.shift(z, self.neighbours.bias.as_ref())
     }
 
     fn export(&self) -> LayerExport {
-        self.frame.export("sage")
+        self.message_passing.export("sage")
     }
 }

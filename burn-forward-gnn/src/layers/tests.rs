@@ -42,17 +42,17 @@ fn devices() -> Vec<Device> {
 }
 
 fn nodes(x: &Tensor<2>, graph: Graph, feature_cache: Option<FeatureCache>) -> AnyActivation {
-    let task = GraphTask::new(Arc::new(graph), 2);
+    let labelled_graph = LabelledGraph::new(Arc::new(graph), 2);
     AnyActivation::Nodes(Nodes {
         features: x.clone().into(),
         labelled: Labelled::All,
-        graph: Arc::new(task),
+        graph: Arc::new(labelled_graph),
         feature_cache,
     })
 }
 
-fn frame(activation: ActivationFn, normalisation: Normalisation) -> Frame {
-    Frame { dropout: DropoutConfig::new(0.0).init(), activation, normalisation }
+fn message_passing(activation: ActivationFn, normalisation: Normalisation) -> MessagePassing {
+    MessagePassing { dropout: DropoutConfig::new(0.0).init(), activation, normalisation }
 }
 
 fn random(shape: [usize; 2], device: &Device) -> Tensor<2> {
@@ -111,7 +111,7 @@ fn gcn_is_a_hat_x_w() {
     for device in devices() {
         for (weighted, d_in, d_out) in [(false, 3, 5), (true, 3, 5), (false, 5, 3), (true, 5, 3)] {
             let linear = LinearConfig::new(d_in, d_out).init(&device);
-            let layer = Gcn { linear, frame: frame(ActivationFn::Tanh, Normalisation::None) };
+            let layer = Gcn { linear, message_passing: message_passing(ActivationFn::Tanh, Normalisation::None) };
             let x = random([NODES, d_in], &device).require_grad();
             let (w, b) = (leaf(&layer.linear.weight), leaf(layer.linear.bias.as_ref().unwrap()));
             let theirs = || {
@@ -136,7 +136,7 @@ fn sage_is_own_and_mean_or_maximum() {
             let layer = Sage {
                 own: LinearConfig::new(d_in, d_out).with_bias(false).init(&device),
                 neighbours: LinearConfig::new(d_in, d_out).init(&device),
-                frame: frame(ActivationFn::Tanh, Normalisation::None),
+                message_passing: message_passing(ActivationFn::Tanh, Normalisation::None),
                 aggregator,
             };
             let x = random([NODES, d_in], &device).require_grad();
@@ -177,7 +177,7 @@ fn gin_is_a_perceptron_of_a_sum() {
                 first: LinearConfig::new(3, 4).init(&device),
                 second: LinearConfig::new(4, 4).init(&device),
                 epsilon: Some(Param::from_tensor(Tensor::from_data([0.3], &device))),
-                frame: frame(ActivationFn::Tanh, Normalisation::None),
+                message_passing: message_passing(ActivationFn::Tanh, Normalisation::None),
             };
             let x = random([NODES, 3], &device).require_grad();
             let (w, v) = (leaf(&layer.first.weight), leaf(&layer.second.weight));
@@ -204,7 +204,7 @@ fn gat_is_a_softmax_over_the_neighbourhood() {
                 source: Param::from_tensor(random([heads, width], &device) * 3.0),
                 target: Param::from_tensor(random([heads, width], &device) * 3.0),
                 bias: Param::from_tensor(Tensor::zeros([if average { width } else { heads * width }], &device)),
-                frame: frame(ActivationFn::Tanh, Normalisation::None),
+                message_passing: message_passing(ActivationFn::Tanh, Normalisation::None),
                 average,
             };
             let x = random([NODES, 4], &device).require_grad();
@@ -255,7 +255,7 @@ fn sparse_features_are_dense_ones() {
         assert_eq!(dense.dims(), [NODES + below, d_in]);
         let linear = || LinearConfig::new(d_in, heads * width).init(&device);
         let input = |features: NodeFeatures| {
-            let graph = graph(true).extended(below, &[]).unwrap();
+            let graph = graph(true).with_nodes_and_edges(below, &[]).unwrap();
             let AnyActivation::Nodes(nodes) = nodes(&random([1, 1], &device), graph, Some(FeatureCache::default()))
             else {
                 unreachable!()
@@ -263,19 +263,24 @@ fn sparse_features_are_dense_ones() {
             AnyActivation::Nodes(Nodes { features, ..nodes })
         };
         for normaliser in [Normalisation::None, Normalisation::Rms, Normalisation::L2, Normalisation::LayerNorm] {
-            let frame = || frame(ActivationFn::Tanh, normaliser);
+            let message_passing = || message_passing(ActivationFn::Tanh, normaliser);
             let (a, b, c) = (linear(), linear(), linear());
             let gat = Gat {
                 linear: c,
                 source: Param::from_tensor(random([heads, width], &device)),
                 target: Param::from_tensor(random([heads, width], &device)),
                 bias: Param::from_tensor(Tensor::zeros([heads * width], &device)),
-                frame: frame(),
+                message_passing: message_passing(),
                 average: false,
             };
             let leaves = [leaf(&a.weight), leaf(&b.weight), leaf(&gat.linear.weight)];
-            let gcn = Gcn { linear: a.clone(), frame: frame() };
-            let mean = Sage { own: a.clone(), neighbours: b.clone(), frame: frame(), aggregator: Aggregator::Mean };
+            let gcn = Gcn { linear: a.clone(), message_passing: message_passing() };
+            let mean = Sage {
+                own: a.clone(),
+                neighbours: b.clone(),
+                message_passing: message_passing(),
+                aggregator: Aggregator::Mean,
+            };
             let max = Sage { aggregator: Aggregator::Max, ..mean.clone() };
             let layers: [(&str, &dyn Layer, Vec<usize>); 4] = [
                 ("gcn", &gcn, vec![0]),
@@ -296,8 +301,10 @@ fn sparse_features_are_dense_ones() {
 #[test]
 fn what_is_kept_of_an_input_is_of_that_input_and_that_graph() {
     let device = devices().remove(0);
-    let layer =
-        Gcn { linear: LinearConfig::new(5, 3).init(&device), frame: frame(ActivationFn::Relu, Normalisation::L2) };
+    let layer = Gcn {
+        linear: LinearConfig::new(5, 3).init(&device),
+        message_passing: message_passing(ActivationFn::Relu, Normalisation::L2),
+    };
     let (x, y) = (random([NODES, 5], &device), random([NODES, 5], &device));
     let close = |a: Tensor<2>, b: Tensor<2>| {
         let (a, b) = (numbers(a), numbers(b));
@@ -322,26 +329,31 @@ fn what_is_kept_of_an_input_is_of_that_input_and_that_graph() {
 #[test]
 fn rows_that_are_read_are_those_of_the_whole_output() {
     // The labelled nodes are not in order, and what else is read comes behind them.
-    let (labelled, others, read) = ([4i32, 0, 5], [6u32], [4i64, 0, 5, 6]);
+    let (labelled, negatives, read) = ([4i32, 0, 5], [6u32], [4i64, 0, 5, 6]);
     for device in devices() {
         let entries: Vec<u32> = (0..NODES as u32).map(|node| node * 8 % 60).collect();
         let sparse = Sparse::new(60, (0..=NODES).collect(), entries, vec![1.5; NODES]).unwrap();
         let sparse = NodeFeatures::of(&Arc::new(sparse), &device);
         for features in [random([NODES, 3], &device).into(), random([NODES, 9], &device).into(), sparse] {
             let (d_in, d_out) = (features.width(), 4);
-            let frame = || frame(ActivationFn::Tanh, Normalisation::L2);
+            let message_passing = || message_passing(ActivationFn::Tanh, Normalisation::L2);
             let linear = || LinearConfig::new(d_in, d_out).init(&device);
-            let gcn = Gcn { linear: linear(), frame: frame() };
-            let mean = Sage { own: linear(), neighbours: linear(), frame: frame(), aggregator: Aggregator::Mean };
+            let gcn = Gcn { linear: linear(), message_passing: message_passing() };
+            let mean = Sage {
+                own: linear(),
+                neighbours: linear(),
+                message_passing: message_passing(),
+                aggregator: Aggregator::Mean,
+            };
             let max = Sage { aggregator: Aggregator::Max, ..mean.clone() };
             let second = LinearConfig::new(d_out, d_out).init(&device);
-            let gin = Gin { first: linear(), second, epsilon: None, frame: frame() };
+            let gin = Gin { first: linear(), second, epsilon: None, message_passing: message_passing() };
             let gat = Gat {
                 linear: linear(),
                 source: Param::from_tensor(random([2, 2], &device)),
                 target: Param::from_tensor(random([2, 2], &device)),
                 bias: Param::from_tensor(Tensor::zeros([4], &device)),
-                frame: frame(),
+                message_passing: message_passing(),
                 average: false,
             };
             let (own, neighbours) = (leaf(&mean.own.weight), leaf(&mean.neighbours.weight));
@@ -360,7 +372,7 @@ fn rows_that_are_read_are_those_of_the_whole_output() {
             };
             for (name, layer, leaves) in layers {
                 let labelled = Tensor::<1, Int>::from_data(labelled, &device);
-                let feature_cache = FeatureCache::reading(ReadRows::new(&labelled, others));
+                let feature_cache = FeatureCache::reading(ReadRows::new(&labelled, negatives));
                 let index = Tensor::<1, Int>::from_data(read, &device);
                 let theirs = || layer.trace(input(None), None).output.features().select(0, index.clone());
                 // A second step finds what the first one kept.
@@ -384,7 +396,7 @@ fn sums_in_pieces_are_sums() {
     let (n, width) = (300, 4000);
     let pairs: Vec<(u32, u32)> = (0..n).flat_map(|t| (0..40).map(move |k| ((t * 7 + k * 13) % n, t))).collect();
     let graph = Graph::directed(n as usize, &pairs).unwrap();
-    assert!(graph.edges() * width > crate::graph::MESSAGE_FLOATS);
+    assert!(graph.edges() * width > crate::graph::MAX_MESSAGE_FLOATS);
     let values: Vec<f32> = (0..n as usize * width).map(|i| (i % 11) as f32 - 5.0).collect();
     let x = Tensor::<2>::from_data(TensorData::new(values.clone(), [n as usize, width]), &device);
     let sum = numbers(graph.on(&device).sum(x));

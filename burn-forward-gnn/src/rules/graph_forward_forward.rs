@@ -5,19 +5,19 @@
 //! negative ones, each of which gives every training node another wrong class, drawn once. How a class enters the graph:
 //!
 //! - `append` ("FF-LA"): `C` more features, one-hot for nodes with a class, `1/C` for all others. Blocks above the first see
-//!   what the block below made of the positive and of each negative graph.
+//!   the outputs of the block below for the positive and for each negative graph.
 //! - `virtual-nodes` ("FF-VN"): one virtual node per class with `N(0, 1)` features, joined to the training nodes of the
-//!   class (of the wrong class in negative graphs). Blocks above the first see what the block below made of the positive
-//!   graph; only the links differ.
+//!   class (of the wrong class in negative graphs). Blocks above the first see the output of the block below for the
+//!   positive graph; only the links differ.
 //!
-//! Inference: for each class `k` all nodes that are asked for are given class `k`, nodes whose class is known keep theirs,
+//! Inference: for each class `k` all query nodes are given class `k`, nodes whose class is known keep theirs,
 //! and the class with the most goodness `sum_l (mean_d h^2 - theta)` wins: `C` passes.
 //!
 //! For pairs of nodes (link prediction, "FGNN-FF") the goodness of a pair is `sum_d (h_i h_j)^2`, positive for edges and
 //! negative for others, in one graph.
 //!
-//! What the paper's program does and the paper does not say: in the test the classes of validation nodes are given too, in
-//! which it differs from every other method here; `validation-labels` false leaves them out.
+//! As in the paper's program, but not in the paper, the classes of validation nodes are given in the test, too. No other method
+//! here does that; `validation-labels` false leaves them out.
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -36,15 +36,15 @@ use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::input::{is_of_pairs, needs_a_graph};
+use super::input::{is_link_prediction, needs_a_graph};
 use super::readout::mean_of_probabilities;
-use super::virtual_nodes::{linked, with_virtual_nodes};
-use crate::graph::GraphTask;
+use super::virtual_nodes::{link_virtual_nodes, with_virtual_nodes};
+use crate::graph::LabelledGraph;
 
 /// How a class enters the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum LabelPlace {
+pub enum LabelInjection {
     /// As features of the nodes.
     Append,
     /// As links to a virtual node of the class.
@@ -56,7 +56,7 @@ pub enum LabelPlace {
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `label` | virtual-nodes | append, virtual-nodes | how a class enters the graph; without effect on pairs of nodes |
+/// | `label-injection` | virtual-nodes | append, virtual-nodes | how a class enters the graph; without effect on pairs of nodes |
 /// | `threshold` | 2 | | `theta`, for the sum of squares |
 /// | `negatives` | 100 | >= 1 | most negative graphs |
 /// | `validation-labels` | true | | whether classes of validation nodes are given in the test, as the paper's program does |
@@ -64,7 +64,7 @@ pub enum LabelPlace {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct GraphForwardForwardConfig {
     /// How a class enters the graph.
-    pub label: LabelPlace,
+    pub label_injection: LabelInjection,
     /// Border between the goodness of positives and negatives.
     #[schemars(range(min = -1e6, max = 1e6))]
     pub threshold: f64,
@@ -77,7 +77,7 @@ pub struct GraphForwardForwardConfig {
 
 impl Default for GraphForwardForwardConfig {
     fn default() -> Self {
-        Self { label: LabelPlace::default(), threshold: 2.0, negatives: 100, validation_labels: true }
+        Self { label_injection: LabelInjection::default(), threshold: 2.0, negatives: 100, validation_labels: true }
     }
 }
 
@@ -95,24 +95,24 @@ impl RuleSpec for GraphForwardForwardConfig {
     }
 
     fn warnings(&self, context: &Context) -> Vec<ConfigError> {
-        let message = match (self.label, context.network_name) {
-            (LabelPlace::VirtualNodes, "gcn") => {
+        let message = match (self.label_injection, context.network_name) {
+            (LabelInjection::VirtualNodes, "gcn") => {
                 "\"virtual-nodes\" with graph convolutions stays near chance in the paper's own tables (28 % on Cora_ML); \
                  \"single-forward\" is the rule for \"gcn\""
             }
-            (LabelPlace::Append, "gcn" | "gat") if context.blocks.is_some_and(|b| b > 1) => {
+            (LabelInjection::Append, "gcn" | "gat") if context.blocks.is_some_and(|b| b > 1) => {
                 "\"append\" loses 20 points from the second block on with \"gcn\" and \"gat\" in the paper's own tables \
                  (82 % to 64 % on Cora_ML); \"single-forward\", or \"graph-sage\" as network, does not"
             }
             _ => return Vec::new(),
         };
-        vec![ConfigError::new("$.rule.label", message)]
+        vec![ConfigError::new("$.rule.label-injection", message)]
     }
 
     fn layer_request(&self, classes: usize) -> LayerRequest {
-        let extra_inputs = match self.label {
-            LabelPlace::Append => ExtraInputs::Labels,
-            LabelPlace::VirtualNodes => ExtraInputs::None,
+        let extra_inputs = match self.label_injection {
+            LabelInjection::Append => ExtraInputs::Labels,
+            LabelInjection::VirtualNodes => ExtraInputs::None,
         };
         LayerRequest { extra_inputs, ..LayerRequest::plain(classes) }
     }
@@ -140,8 +140,8 @@ pub struct GraphForwardForward {
     seed: Seed,
 }
 
-/// Nodes with the class that is given to each.
-type Given = Vec<(u32, u32)>;
+/// Classes assigned to nodes: pairs of a node and a class.
+type Assignment = Vec<(u32, u32)>;
 
 impl GraphForwardForward {
     /// Number of negative graphs.
@@ -150,35 +150,40 @@ impl GraphForwardForward {
     }
 
     /// Classes of the training nodes in negative graph `j`: the `j`-th of the wrong ones in an order of the node's own.
-    fn wrong(&self, task: &GraphTask, j: usize) -> Given {
+    fn wrong_labels(&self, labelled_graph: &LabelledGraph, j: usize) -> Assignment {
         let wrong_one = |&(node, class): &(u32, u32)| {
             let mut wrong: Vec<u32> = (0..self.classes as u32).filter(|c| *c != class).collect();
             wrong.shuffle(&mut self.seed.stream("negatives", &[u64::from(node)]));
             (node, wrong[j])
         };
-        task.training.iter().map(wrong_one).collect()
+        labelled_graph.training.iter().map(wrong_one).collect()
     }
 
-    /// Classes in an evaluation that gives all nodes that are asked for class `k`.
-    fn candidate(&self, task: &GraphTask, k: u32) -> Given {
-        let mut given = vec![None; task.graph.nodes()];
-        let validation: &[(u32, u32)] = if self.settings.validation_labels { &task.validation } else { &[] };
-        for &(node, class) in task.training.iter().chain(validation) {
+    /// Classes in an evaluation that assigns class `k` to all query nodes.
+    fn candidate_labels(&self, labelled_graph: &LabelledGraph, k: u32) -> Assignment {
+        let mut given = vec![None; labelled_graph.graph.nodes()];
+        let validation: &[(u32, u32)] = if self.settings.validation_labels { &labelled_graph.validation } else { &[] };
+        for &(node, class) in labelled_graph.training.iter().chain(validation) {
             given[node as usize] = Some(class);
         }
-        task.asked.iter().for_each(|node| given[*node as usize] = Some(k));
+        labelled_graph.queried.iter().for_each(|node| given[*node as usize] = Some(k));
         (0u32..).zip(given).filter_map(|(node, class)| Some((node, class?))).collect()
     }
 
-    /// The input with classes given to some nodes.
-    fn give(&self, inputs: &AnyActivation, name: &str, given: impl FnOnce(&GraphTask) -> Given) -> AnyActivation {
-        match self.settings.label {
-            LabelPlace::VirtualNodes => with_virtual_nodes(inputs, self.seed, name, given),
-            LabelPlace::Append => {
-                let (Some(nodes), Some(task)) = (inputs.nodes(), GraphTask::behind(inputs)) else {
+    /// The input with classes assigned to some nodes.
+    fn with_labels(
+        &self,
+        inputs: &AnyActivation,
+        name: &str,
+        given: impl FnOnce(&LabelledGraph) -> Assignment,
+    ) -> AnyActivation {
+        match self.settings.label_injection {
+            LabelInjection::VirtualNodes => with_virtual_nodes(inputs, self.seed, name, given),
+            LabelInjection::Append => {
+                let (Some(nodes), Some(labelled_graph)) = (inputs.nodes(), LabelledGraph::of_activation(inputs)) else {
                     return inputs.clone();
                 };
-                let labels = label_features(inputs.rows(), self.classes, &given(task), &inputs.device());
+                let labels = label_features(inputs.rows(), self.classes, &given(labelled_graph), &inputs.device());
                 let features = nodes.features.with_columns(labels);
                 AnyActivation::Nodes(Nodes { features, feature_cache: None, ..nodes.clone() })
             }
@@ -187,30 +192,30 @@ impl GraphForwardForward {
 
     /// The positive and the negative graphs for training.
     fn graphs(&self, inputs: &AnyActivation) -> Vec<AnyActivation> {
-        if is_of_pairs(inputs) {
-            return vec![self.pairs_input(inputs)];
+        if is_link_prediction(inputs) {
+            return vec![self.link_prediction_input(inputs)];
         }
-        let positive = self.give(inputs, "training", |task| task.training.to_vec());
-        let negative = (0..self.negatives()).map(|j| match (&positive, self.settings.label) {
+        let positive = self.with_labels(inputs, "training", |labelled_graph| labelled_graph.training.to_vec());
+        let negative = (0..self.negatives()).map(|j| match (&positive, self.settings.label_injection) {
             // The features are those of the positive graph; only the links differ.
-            (AnyActivation::Nodes(nodes), LabelPlace::VirtualNodes) => {
-                let graph =
-                    GraphTask::behind(inputs).map(|t| linked(t, &format!("negative {j}"), |t| self.wrong(t, j)));
+            (AnyActivation::Nodes(nodes), LabelInjection::VirtualNodes) => {
+                let graph = LabelledGraph::of_activation(inputs)
+                    .map(|g| link_virtual_nodes(g, &format!("negative {j}"), |g| self.wrong_labels(g, j)));
                 match graph {
                     Some(graph) => AnyActivation::Nodes(Nodes { graph, feature_cache: None, ..nodes.clone() }),
                     None => positive.clone(),
                 }
             }
-            _ => self.give(inputs, "", |task| self.wrong(task, j)),
+            _ => self.with_labels(inputs, "", |labelled_graph| self.wrong_labels(labelled_graph, j)),
         });
         std::iter::once(positive.clone()).chain(negative).collect()
     }
 
-    /// Pairs of nodes have no class that could be given; the label features are neutral.
-    fn pairs_input(&self, inputs: &AnyActivation) -> AnyActivation {
-        match self.settings.label {
-            LabelPlace::VirtualNodes => inputs.clone(),
-            LabelPlace::Append => self.give(inputs, "", |_| Vec::new()),
+    /// The input for link prediction: nodes have no class to assign, and label features are neutral.
+    fn link_prediction_input(&self, inputs: &AnyActivation) -> AnyActivation {
+        match self.settings.label_injection {
+            LabelInjection::VirtualNodes => inputs.clone(),
+            LabelInjection::Append => self.with_labels(inputs, "", |_| Vec::new()),
         }
     }
 
@@ -233,11 +238,11 @@ impl GraphForwardForward {
         pass.streams = vec![output.detach()];
     }
 
-    /// What the block above sees of outputs of this one, positive first.
-    fn hand_on(&self, inputs: &[AnyActivation], outputs: Vec<AnyActivation>) -> Vec<AnyActivation> {
-        match self.settings.label {
-            LabelPlace::Append => outputs.into_iter().map(Activation::detach).collect(),
-            LabelPlace::VirtualNodes => {
+    /// The inputs of the next block from outputs of this one, positive first.
+    fn next_inputs(&self, inputs: &[AnyActivation], outputs: Vec<AnyActivation>) -> Vec<AnyActivation> {
+        match self.settings.label_injection {
+            LabelInjection::Append => outputs.into_iter().map(Activation::detach).collect(),
+            LabelInjection::VirtualNodes => {
                 let Some(positive) = outputs.into_iter().next() else { return Vec::new() };
                 let features = positive.detach().features();
                 inputs.iter().map(|input| input.with_features(features.clone())).collect()
@@ -268,7 +273,7 @@ impl Rule for GraphForwardForward {
 
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
         let inputs = std::mem::take(&mut pass.streams);
-        if inputs.first().is_some_and(is_of_pairs) {
+        if inputs.first().is_some_and(is_link_prediction) {
             pass.streams = inputs;
             return self.learn_pairs(index, block, pass, tape);
         }
@@ -285,18 +290,18 @@ impl Rule for GraphForwardForward {
             index,
             Score { goodness_positive: Some(positive), goodness_negative: Some(mean), ..Score::from(loss) },
         );
-        pass.streams = self.hand_on(&inputs, outputs);
+        pass.streams = self.next_inputs(&inputs, outputs);
     }
 
     fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
         let inputs = std::mem::take(&mut pass.streams);
         // Of virtual nodes only the positive graph's output is seen above.
-        let seen = match self.settings.label {
-            LabelPlace::VirtualNodes => &inputs[..1],
-            LabelPlace::Append => &inputs[..],
+        let seen = match self.settings.label_injection {
+            LabelInjection::VirtualNodes => &inputs[..1],
+            LabelInjection::Append => &inputs[..],
         };
         let outputs = seen.iter().map(|x| block.forward(x.clone())).collect();
-        pass.streams = self.hand_on(&inputs, outputs);
+        pass.streams = self.next_inputs(&inputs, outputs);
     }
 
     fn read_rows(&self, stream: &AnyActivation) -> Option<ReadRows> {
@@ -313,13 +318,15 @@ impl Rule for GraphForwardForward {
         inputs: AnyActivation,
         forward_all: &dyn Fn(AnyActivation) -> Vec<AnyActivation>,
     ) -> Scores {
-        if is_of_pairs(&inputs) {
-            let outputs = forward_all(self.pairs_input(&inputs));
+        if is_link_prediction(&inputs) {
+            let outputs = forward_all(self.link_prediction_input(&inputs));
             return mean_of_probabilities(outputs.iter().map(|h| self.pair_scores(h)).collect());
         }
         let mut blocks: Vec<Vec<Tensor<2>>> = vec![Vec::new(); network.len()];
         for k in 0..self.classes as u32 {
-            let candidate = self.give(&inputs, &format!("candidate {k}"), |task| self.candidate(task, k));
+            let candidate = self.with_labels(&inputs, &format!("candidate {k}"), |labelled_graph| {
+                self.candidate_labels(labelled_graph, k)
+            });
             for (all, h) in blocks.iter_mut().zip(forward_all(candidate)) {
                 let h = h.labelled();
                 let [rows, _] = h.dims();
@@ -338,22 +345,22 @@ impl Rule for GraphForwardForward {
     }
 
     fn activities(&self, network: &Network, batch: &Batch) -> Vec<AnyActivation> {
-        if is_of_pairs(&batch.inputs) {
-            return network.forward_all(self.pairs_input(&batch.inputs));
+        if is_link_prediction(&batch.inputs) {
+            return network.forward_all(self.link_prediction_input(&batch.inputs));
         }
         let own: Vec<u32> = classes(&batch.targets);
-        let own_class = |task: &GraphTask| {
-            let asked = task.asked.iter().copied().zip(own.iter().copied());
-            let known = task.training.iter().copied().filter(|(n, _)| !task.asked.contains(n));
-            asked.chain(known).collect()
+        let own_class = |labelled_graph: &LabelledGraph| {
+            let queried = labelled_graph.queried.iter().copied().zip(own.iter().copied());
+            let known = labelled_graph.training.iter().copied().filter(|(n, _)| !labelled_graph.queried.contains(n));
+            queried.chain(known).collect()
         };
-        network.forward_all(self.give(&batch.inputs, "own", own_class))
+        network.forward_all(self.with_labels(&batch.inputs, "own", own_class))
     }
 
     fn export(&self, _: &Network) -> ReadoutExport {
         let description = serde_json::json!({
             "kind": "graph-energy",
-            "label": self.settings.label,
+            "label": self.settings.label_injection,
             "goodness": Goodness::MeanSquares,
             "classes": self.classes,
         });

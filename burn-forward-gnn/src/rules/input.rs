@@ -1,4 +1,4 @@
-//! What the rules ask of their input.
+//! What the rules need to know about their input.
 
 use burn_forward::ConfigError;
 use burn_forward::activation::{AnyActivation, Labelled, RowShape};
@@ -13,7 +13,7 @@ pub(super) fn needs_a_graph(rule: &str, context: &Context) -> Option<ConfigError
     ))
 }
 
-/// Whether labels speak about pairs of nodes.
-pub(super) fn is_of_pairs(input: &AnyActivation) -> bool {
+/// Whether the labels are those of pairs of nodes.
+pub(super) fn is_link_prediction(input: &AnyActivation) -> bool {
     input.nodes().is_some_and(|nodes| matches!(nodes.labelled, Labelled::Pairs(..)))
 }

@@ -8,7 +8,7 @@ mod single_forward;
 mod top_down;
 mod virtual_nodes;
 
-pub use graph_forward_forward::{GraphForwardForward, GraphForwardForwardConfig, LabelPlace};
+pub use graph_forward_forward::{GraphForwardForward, GraphForwardForwardConfig, LabelInjection};
 pub use readout::NodeReadout;
 pub use representatives::{RepresentativeCrossEntropy, Representatives};
 pub use single_forward::{SingleForward, SingleForwardConfig};

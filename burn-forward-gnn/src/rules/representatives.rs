@@ -1,4 +1,4 @@
-//! Representatives of classes, and the loss by which nodes find them; see [`single_forward`](super::single_forward).
+//! Representatives of the classes, and the loss that draws nodes to that of their class; see [`single_forward`](super::single_forward).
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -12,9 +12,9 @@ use burn_forward_kernels::prototypes::scores_of_last_rows;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::input::is_of_pairs;
+use super::input::is_link_prediction;
 use super::virtual_nodes::virtual_rows;
-use crate::graph::GraphTask;
+use crate::graph::LabelledGraph;
 
 /// What represents a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -51,7 +51,7 @@ impl RepresentativeCrossEntropy {
     /// With `labels` the labelled nodes are training nodes, which are left out of their own prototypes.
     pub(super) fn scores(&self, output: &AnyActivation, labels: Option<&Tensor<1, Int>>) -> Tensor<2> {
         let temperature = self.temperature;
-        if is_of_pairs(output) {
+        if is_link_prediction(output) {
             let score = output.labelled().sum_dim(1) / temperature;
             return Tensor::cat(vec![score.zeros_like(), score], 1);
         }
@@ -75,7 +75,9 @@ impl RepresentativeCrossEntropy {
     /// Means of the training nodes of every class.
     fn prototypes(&self, output: &AnyActivation) -> Tensor<2> {
         let device = output.device();
-        let training = GraphTask::behind(output).map(|task| task.training.clone()).unwrap_or_default();
+        let training = LabelledGraph::of_activation(output)
+            .map(|labelled_graph| labelled_graph.training.clone())
+            .unwrap_or_default();
         let ints = |values: Vec<i32>| Tensor::<1, Int>::from_data(TensorData::new(values, [training.len()]), &device);
         let nodes = ints(training.iter().map(|t| t.0 as i32).collect());
         let labels = ints(training.iter().map(|t| t.1 as i32).collect());

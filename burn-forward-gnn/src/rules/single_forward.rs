@@ -1,7 +1,7 @@
 //! Single-forward learning of graph networks: in every block nodes find the representative of their class.
 //!
-//! Park et al. 2024, arXiv 2403.11004 (ForwardGNN, "SF"). For block `l` with input `X` `[N, d]`, behind a border that no
-//! gradient crosses, and `H = f(GNN(X))` `[N, d_l]`:
+//! Park et al. 2024, arXiv 2403.11004 (ForwardGNN, "SF"). For block `l` with input `X` `[N, d]`, which no gradient
+//! leaves, and `H = f(GNN(X))` `[N, d_l]`:
 //!
 //! - scores of training node `i`: `<h_i, r_k>/tau` `[B, C]`, loss cross-entropy with its class;
 //! - representatives `r` `[C, d_l]`: with `virtual-nodes` (the paper) the outputs of `C` nodes that are added to the graph,
@@ -11,18 +11,19 @@
 //!
 //! For pairs of nodes (link prediction, "FGNN-CE") the score of a pair is `sum_d h_i h_j` and the loss binary cross-entropy.
 //!
-//! - `top-down` `to-input` ("SF-Top-To-Input"): block `l` is given `[N(s_{l-1}), N(s_{l+1})]`, rows of length 1 of what the
-//!   block below and the block above put out, the one above a time step ago (labels above the last block); all blocks learn
-//!   in every step, those of even index first. Inference adds up the probabilities of ten time steps but the first two.
+//! - `top-down` `to-input` ("SF-Top-To-Input"): block `l` gets `[N(s_{l-1}), N(s_{l+1})]`: the outputs of the
+//!   block below and the block above, the latter of one time step ago, with rows normalised to length 1 (labels above the last
+//!   block); all blocks learn
+//!   in every step, those of even index first. Inference adds up the probabilities of all but the first two of ten time steps.
 //! - `top-down` `to-loss` ("SF-Top-To-Loss"): the loss of a block sees the mean of its output and the states of all blocks
 //!   above instead of the output.
 //!
-//! No negatives, no second pass, no label in the features of any node that is asked for.
+//! No negatives, no second pass, no label in the features of any query node.
 //!
-//! What we do differently: prototypes, which need no change of the graph. Blocks may learn simultaneously as well as greedily
-//! (the paper's way); under a greedy schedule the aggregation of a block's constant input is kept, and a block of one layer
-//! makes only the rows that its loss reads: the labelled nodes and the representatives. Sparse features are the exception to
-//! the first: an aggregation would fill them, so there a block transforms before it aggregates.
+//! Beyond the paper: prototypes, which need no change of the graph, and blocks that learn simultaneously as well as greedily
+//! (the paper's way). Under a greedy schedule the aggregation of a block's constant input is computed once, except of sparse
+//! features, which an aggregation would make dense; and a block of one layer computes only the rows that its loss reads: the
+//! labelled nodes and the representatives.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,7 +40,7 @@ use burn_forward::{ConfigError, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::input::{is_of_pairs, needs_a_graph};
+use super::input::{is_link_prediction, needs_a_graph};
 use super::readout::{NodeReadout, mean_of_probabilities};
 use super::representatives::{RepresentativeCrossEntropy, Representatives};
 use super::top_down::{self, TopDown};
@@ -51,7 +52,7 @@ use super::virtual_nodes::with_virtual_nodes;
 /// |---|---|---|---|
 /// | `representatives` | virtual-nodes | virtual-nodes, prototypes | what represents a class; without effect on pairs of nodes |
 /// | `temperature` | 1 | > 0 | `tau` |
-/// | `top-down` | none | none, to-input, to-loss | how blocks hear from the blocks above; not for a greedy schedule |
+/// | `top-down` | none | none, to-input, to-loss | how blocks receive signals from the blocks above; not for a greedy schedule |
 /// | `readout` | mean-probability | mean-probability, last | prediction from all blocks or from the last alone |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -61,7 +62,7 @@ pub struct SingleForwardConfig {
     /// Divisor of the scores.
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub temperature: f64,
-    /// How blocks hear from the blocks above.
+    /// How blocks receive signals from the blocks above.
     pub top_down: TopDown,
     /// Prediction from all blocks or from the last alone.
     pub readout: NodeReadout,
@@ -92,7 +93,7 @@ impl RuleSpec for SingleForwardConfig {
     }
 
     fn partition(&self) -> Option<Partition> {
-        // The width of what a layer hears from above is that of the next layer.
+        // The width of a layer's top-down signal is that of the next layer.
         (self.top_down == TopDown::ToInput).then_some(Partition::LAYER)
     }
 
@@ -135,29 +136,37 @@ pub struct SingleForward {
 
 impl SingleForward {
     /// The input as blocks see it: with virtual nodes where the rule has them.
-    fn enter(&self, inputs: &AnyActivation) -> AnyActivation {
-        if self.settings.representatives == Representatives::Prototypes || is_of_pairs(inputs) {
+    fn with_representatives(&self, inputs: &AnyActivation) -> AnyActivation {
+        if self.settings.representatives == Representatives::Prototypes || is_link_prediction(inputs) {
             return inputs.clone();
         }
-        with_virtual_nodes(inputs, self.seed, "training", |task| task.training.to_vec())
+        with_virtual_nodes(inputs, self.seed, "training", |labelled_graph| labelled_graph.training.to_vec())
     }
 
     fn top_down(&self) -> TopDown {
         self.settings.top_down
     }
 
-    /// The states of a new start; see [`top_down::bottom_up`].
-    fn fresh_states(
+    /// The states at the start of an epoch; see [`top_down::initial_states`].
+    fn initial_states(
         &self,
         network: &Network,
         inputs: &AnyActivation,
         carry: fn(AnyActivation) -> AnyActivation,
     ) -> Vec<AnyActivation> {
-        let virtual_nodes = self.settings.representatives == Representatives::VirtualNodes && !is_of_pairs(inputs);
-        top_down::bottom_up(network, self.enter(inputs), self.loss.classes, self.top_down(), virtual_nodes, carry)
+        let virtual_nodes =
+            self.settings.representatives == Representatives::VirtualNodes && !is_link_prediction(inputs);
+        top_down::initial_states(
+            network,
+            self.with_representatives(inputs),
+            self.loss.classes,
+            self.top_down(),
+            virtual_nodes,
+            carry,
+        )
     }
 
-    fn kept_states(&self) -> MutexGuard<'_, Vec<AnyActivation>> {
+    fn saved_states(&self) -> MutexGuard<'_, Vec<AnyActivation>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -169,11 +178,11 @@ impl Rule for SingleForward {
 
     fn begin(&self, network: &Network, batch: &Batch, context: StepContext, _: &mut Tape) -> Pass {
         let streams = match self.top_down() {
-            TopDown::None => vec![self.enter(&batch.inputs)],
+            TopDown::None => vec![self.with_representatives(&batch.inputs)],
             TopDown::ToInput | TopDown::ToLoss => {
-                let kept = std::mem::take(&mut *self.kept_states());
+                let kept = std::mem::take(&mut *self.saved_states());
                 match context.key.index == 0 || kept.is_empty() {
-                    true => self.fresh_states(network, &batch.inputs, Activation::detach),
+                    true => self.initial_states(network, &batch.inputs, Activation::detach),
                     false => kept,
                 }
             }
@@ -192,7 +201,7 @@ impl Rule for SingleForward {
 
     fn end(&self, _: &Network, pass: &mut Pass, _: &mut Tape) {
         if self.top_down() != TopDown::None {
-            *self.kept_states() = std::mem::take(&mut pass.streams);
+            *self.saved_states() = std::mem::take(&mut pass.streams);
         }
     }
 
@@ -234,10 +243,10 @@ impl Rule for SingleForward {
         forward_all: &dyn Fn(AnyActivation) -> Vec<AnyActivation>,
     ) -> Scores {
         let mut scores = if self.top_down() == TopDown::None {
-            let outputs = forward_all(self.enter(&inputs));
+            let outputs = forward_all(self.with_representatives(&inputs));
             mean_of_probabilities(outputs.iter().map(|h| self.loss.scores(h, None)).collect())
         } else {
-            let states = self.fresh_states(network, &inputs, Activation::detach);
+            let states = self.initial_states(network, &inputs, Activation::detach);
             top_down::scores(network, states, &self.loss, self.top_down())
         };
         let wanted = self.settings.readout.name();
@@ -247,9 +256,9 @@ impl Rule for SingleForward {
 
     fn activities(&self, network: &Network, batch: &Batch) -> Vec<AnyActivation> {
         match self.top_down() {
-            TopDown::None => network.forward_all(self.enter(&batch.inputs)),
+            TopDown::None => network.forward_all(self.with_representatives(&batch.inputs)),
             TopDown::ToInput | TopDown::ToLoss => {
-                let states = self.fresh_states(network, &batch.inputs, |state| state);
+                let states = self.initial_states(network, &batch.inputs, |state| state);
                 states.into_iter().skip(1).take(network.len()).collect()
             }
         }

@@ -1,10 +1,10 @@
-//! Top-down signals of single-forward learning: blocks also hear from the blocks above, one time step late.
+//! Top-down signals of single-forward learning: blocks also receive the states of the blocks above, one time step late.
 //!
 //! A [`Pass`] carries the states of all blocks as its streams: `s_0` the input, `s_l` the output of block `l` (from 1), and
 //! `s_{L+1}` the label state `[N, C]`: one-hot for training nodes and virtual nodes, `1/C` for all others. Every step of
-//! training is a time step. The states start anew, bottom-up, with every epoch: so a run that is resumed at an epoch's border
-//! goes on as if it had not been stopped, and training sees what inference does, which starts anew too. (The paper's
-//! program goes on from state to state without a new start: set `steps-per-epoch` high for that.)
+//! training is a time step. The states are computed anew, bottom-up, at the start of every epoch. So a run that is resumed
+//! after an epoch continues as if it had not been stopped, and training starts from the same states as inference. (The paper's
+//! program never restarts the states: set `steps-per-epoch` high for that.)
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, TensorData};
@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use super::readout::MEAN_PROBABILITY;
 use super::representatives::RepresentativeCrossEntropy;
-use crate::graph::GraphTask;
+use crate::graph::LabelledGraph;
 
-/// How blocks hear from the blocks above.
+/// How blocks receive signals from the blocks above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TopDown {
@@ -43,7 +43,7 @@ fn normalised(state: &AnyActivation) -> Tensor<2> {
     Normalisation::L2.forward(state.features())
 }
 
-/// `[N, C]`: one-hot for training nodes and the virtual nodes behind the others, `1/C` for all others.
+/// `[N, C]`: one-hot for training nodes and the virtual nodes after them, `1/C` for all others.
 fn label_state(input: &AnyActivation, classes: usize, virtual_nodes: bool) -> AnyActivation {
     let rows = input.rows();
     let mut values = vec![1.0 / classes as f32; rows * classes];
@@ -52,8 +52,8 @@ fn label_state(input: &AnyActivation, classes: usize, virtual_nodes: bool) -> An
         row.fill(0.0);
         row[class] = 1.0;
     };
-    if let Some(task) = GraphTask::behind(input) {
-        task.training.iter().for_each(|(node, class)| set(*node as usize, *class as usize));
+    if let Some(labelled_graph) = LabelledGraph::of_activation(input) {
+        labelled_graph.training.iter().for_each(|(node, class)| set(*node as usize, *class as usize));
     }
     if virtual_nodes && rows >= classes {
         (0..classes).for_each(|class| set(rows - classes + class, class));
@@ -61,8 +61,8 @@ fn label_state(input: &AnyActivation, classes: usize, virtual_nodes: bool) -> An
     input.with_features(Tensor::from_data(TensorData::new(values, [rows, classes]), &input.device()))
 }
 
-/// What block `index` is given of the states; gradients flow through it to those that have any.
-fn input_of(index: usize, states: &[AnyActivation], how: TopDown) -> AnyActivation {
+/// The input of block `index` made from the states; gradients flow to the states that have any.
+fn block_input(index: usize, states: &[AnyActivation], how: TopDown) -> AnyActivation {
     let AnyActivation::Nodes(nodes) = &states[index] else {
         return states[index].with_features(normalised(&states[index]));
     };
@@ -75,8 +75,8 @@ fn input_of(index: usize, states: &[AnyActivation], how: TopDown) -> AnyActivati
     AnyActivation::Nodes(Nodes { features, feature_cache: None, ..nodes.clone() })
 }
 
-/// What the loss of block `index` sees of its `output`: as it is, or its mean with the states of all blocks above.
-fn judged(index: usize, output: &AnyActivation, states: &[AnyActivation], how: TopDown) -> AnyActivation {
+/// The input of the loss of block `index`: its `output`, or the mean of that and the states of all blocks above.
+fn loss_input(index: usize, output: &AnyActivation, states: &[AnyActivation], how: TopDown) -> AnyActivation {
     if how != TopDown::ToLoss {
         return output.clone();
     }
@@ -85,9 +85,9 @@ fn judged(index: usize, output: &AnyActivation, states: &[AnyActivation], how: T
     output.with_features(sum / (above.len() + 1) as f64)
 }
 
-/// The states from the input upwards, each handed on by `carry`, which says whether gradients flow from state to state; of
-/// what is not known yet a block hears zeros.
-pub(super) fn bottom_up(
+/// The states computed from the input upwards. `carry` is applied to each and decides whether gradients flow from state to
+/// state; states that are not computed yet are zeros.
+pub(super) fn initial_states(
     network: &Network,
     input: AnyActivation,
     classes: usize,
@@ -111,7 +111,7 @@ pub(super) fn bottom_up(
     states.extend(widths.map(|width| input.with_features(Tensor::zeros([rows, width], &device))));
     states.push(labels);
     for (index, block) in network.blocks().iter().enumerate() {
-        states[index + 1] = carry(block.forward(input_of(index, &states, how)));
+        states[index + 1] = carry(block.forward(block_input(index, &states, how)));
     }
     states
 }
@@ -134,15 +134,15 @@ pub(super) fn learn_block(
     tape: &mut Tape,
     how: TopDown,
 ) {
-    let output = block.forward(input_of(index, &pass.streams, how).detach());
-    let trace = Trace::from(judged(index, &output, &pass.streams, how));
+    let output = block.forward(block_input(index, &pass.streams, how).detach());
+    let trace = Trace::from(loss_input(index, &output, &pass.streams, how));
     learn_from_trace(block, loss, index, trace, &Labels(pass.labels.clone()), tape);
     pass.streams[index + 1] = output.detach();
 }
 
 /// Block `index` moves on without learning.
 pub(super) fn advance(index: usize, block: &Chain, pass: &mut Pass, how: TopDown) {
-    pass.streams[index + 1] = block.forward(input_of(index, &pass.streams, how)).detach();
+    pass.streams[index + 1] = block.forward(block_input(index, &pass.streams, how)).detach();
 }
 
 /// Scores after a bottom-up start: of signals to the input the probabilities of all time steps that count, added up.
@@ -154,12 +154,12 @@ pub(super) fn scores(
 ) -> Scores {
     let blocks = network.blocks();
     let score = |states: &[AnyActivation]| -> Vec<Tensor<2>> {
-        (0..blocks.len()).map(|i| softmax(loss.scores(&judged(i, &states[i + 1], states, how), None), 1)).collect()
+        (0..blocks.len()).map(|i| softmax(loss.scores(&loss_input(i, &states[i + 1], states, how), None), 1)).collect()
     };
     let mut sums = if how == TopDown::ToInput { Vec::new() } else { score(&states) };
     for step in 0..if how == TopDown::ToInput { TIME_STEPS } else { 0 } {
         for index in order(blocks.len(), how) {
-            states[index + 1] = blocks[index].forward(input_of(index, &states, how)).detach();
+            states[index + 1] = blocks[index].forward(block_input(index, &states, how)).detach();
         }
         if step >= FIRST_COUNTED {
             let now = score(&states);

@@ -7,12 +7,12 @@ use burn_forward::activation::{Activation, AnyActivation, Nodes};
 use burn_forward::init::Init;
 use burn_forward::random::Seed;
 
-use crate::graph::{Graph, GraphTask};
+use crate::graph::{Graph, LabelledGraph};
 
-/// The nodes with one virtual node per class behind them, joined in both directions to the nodes that `links` names.
+/// The nodes followed by one virtual node per class, which is joined in both directions to the nodes that `links` names.
 ///
 /// The features of virtual nodes are `N(0, 1)`, fixed by the stream `virtual` of `seed`. The graph is made once per `name`
-/// and task; `links` is only asked then.
+/// and labelled graph; `links` is called only then.
 ///
 /// # Shapes
 /// - `inputs`: `[N, d]`; returns `[N + C, d]`.
@@ -20,37 +20,37 @@ pub(super) fn with_virtual_nodes(
     inputs: &AnyActivation,
     seed: Seed,
     name: &str,
-    links: impl FnOnce(&GraphTask) -> Vec<(u32, u32)>,
+    links: impl FnOnce(&LabelledGraph) -> Vec<(u32, u32)>,
 ) -> AnyActivation {
-    let (Some(nodes), Some(task)) = (inputs.nodes(), GraphTask::behind(inputs)) else {
+    let (Some(nodes), Some(labelled_graph)) = (inputs.nodes(), LabelledGraph::of_activation(inputs)) else {
         return inputs.clone();
     };
     let width = nodes.features.width();
     let device = inputs.device();
     let mut rng = seed.stream("virtual", &[]);
-    let Ok(own) = Init::Normal(1.0).draw::<2>([task.classes, width], &mut rng, &device) else {
+    let Ok(own) = Init::Normal(1.0).draw::<2>([labelled_graph.classes, width], &mut rng, &device) else {
         // A standard deviation of 1 is one that can be drawn with.
         return inputs.clone();
     };
     AnyActivation::Nodes(Nodes {
         features: nodes.features.with_rows(own),
-        graph: linked(task, name, links),
+        graph: link_virtual_nodes(labelled_graph, name, links),
         feature_cache: None,
         ..nodes.clone()
     })
 }
 
-/// The task on its graph with virtual nodes.
-pub(super) fn linked(
-    task: &GraphTask,
+/// The labelled graph with virtual nodes.
+pub(super) fn link_virtual_nodes(
+    labelled_graph: &LabelledGraph,
     name: &str,
-    links: impl FnOnce(&GraphTask) -> Vec<(u32, u32)>,
-) -> Arc<GraphTask> {
-    task.derived(name, || {
-        let graph = task.graph.with_virtual_nodes(task.classes, &links(task));
-        // Links of nodes and classes of the task's own cannot be out of range.
-        let graph = graph.map_or_else(|_| task.graph.clone(), Arc::<Graph>::new);
-        task.on(graph)
+    links: impl FnOnce(&LabelledGraph) -> Vec<(u32, u32)>,
+) -> Arc<LabelledGraph> {
+    labelled_graph.derived(name, || {
+        let graph = labelled_graph.graph.with_virtual_nodes(labelled_graph.classes, &links(labelled_graph));
+        // Links between the graph's own nodes and classes cannot be out of range.
+        let graph = graph.map_or_else(|_| labelled_graph.graph.clone(), Arc::<Graph>::new);
+        labelled_graph.on_graph(graph)
     })
 }
 

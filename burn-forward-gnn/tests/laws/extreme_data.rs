@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn_forward::data::{DataSplit, LoadedData};
 use burn_forward::optim::{OptimizerConfig, OptimizerName};
-use burn_forward_gnn::data::{Features, GraphData, GraphSet, NodeSplit};
+use burn_forward_gnn::data::{Features, GraphData, GraphDataset, NodeSplit};
 
 use super::toy::{CLASSES, Case, FEATURES, NODES, batch, cases, device, seed, split, toy};
 use burn_forward_testing::values::{gradients, numbers, parameters};
@@ -13,18 +13,18 @@ use burn_forward_testing::values::{gradients, numbers, parameters};
 /// Rules that tell a class from the others, and say so.
 const NEED_TWO_CLASSES: [&str; 2] = ["graph-forward-forward", "single-forward"];
 
-fn relabelled(modulus: u32, classes: usize) -> GraphSet {
+fn relabelled(modulus: u32, classes: usize) -> GraphDataset {
     let set = toy(None);
-    GraphSet { labels: set.labels.iter().map(|l| l.map(|c| c % modulus)).collect(), classes, ..set }
+    GraphDataset { labels: set.labels.iter().map(|l| l.map(|c| c % modulus)).collect(), classes, ..set }
 }
 
-fn with_features(value: f32) -> GraphSet {
+fn with_features(value: f32) -> GraphDataset {
     let row: Vec<(u32, f32)> =
         if value == 0.0 { Vec::new() } else { (0..FEATURES as u32).map(|f| (f, value)).collect() };
-    GraphSet { features: Features::sparse(vec![row; NODES], FEATURES).unwrap(), ..toy(None) }
+    GraphDataset { features: Features::sparse(vec![row; NODES], FEATURES).unwrap(), ..toy(None) }
 }
 
-fn extremes() -> Vec<(&'static str, GraphSet, NodeSplit)> {
+fn extremes() -> Vec<(&'static str, GraphDataset, NodeSplit)> {
     let one = NodeSplit { train: split().train[..1].to_vec(), ..split() };
     vec![
         ("one class", relabelled(1, 1), split()),

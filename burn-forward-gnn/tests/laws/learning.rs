@@ -39,12 +39,12 @@ fn nodes_of_the_test_set_are_classified() {
     for mut case in cases() {
         // The paper's own tables say that label features of Forward-Forward fail from the second block on, and its virtual
         // nodes with graph convolutions.
-        case.widths = if case.settings.get("label").is_some() { vec![32] } else { vec![32, 32] };
+        case.widths = if case.settings.get("label-injection").is_some() { vec![32] } else { vec![32, 32] };
         if case.rule == "graph-forward-forward" && case.settings == json!({}) && ["gcn", "gin"].contains(&case.network)
         {
             continue;
         }
-        let steps = if case.settings.get("label").is_some() { 300 } else { 100 };
+        let steps = if case.settings.get("label-injection").is_some() { 300 } else { 100 };
         // One wrong class per node says nothing about the other wrong ones.
         if case.settings.get("negatives").is_some() {
             continue;

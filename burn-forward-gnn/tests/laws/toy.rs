@@ -12,7 +12,7 @@ use burn_forward::random::Seed;
 use burn_forward::registry::Registry;
 use burn_forward::rules::Context;
 use burn_forward::rules::RuleSpec;
-use burn_forward_gnn::data::{Features, GraphData, GraphSet, NodeSplit};
+use burn_forward_gnn::data::{Features, GraphData, GraphDataset, NodeSplit};
 use burn_forward_gnn::graph::Graph;
 use burn_forward_testing::{Extreme, Laws, TestData, TestNetwork};
 use rand::RngExt;
@@ -37,7 +37,7 @@ pub(crate) fn device() -> Device {
 }
 
 /// Three communities with features about a prototype each, some of them without label.
-pub(crate) fn toy(relabelled: Option<u32>) -> GraphSet {
+pub(crate) fn toy(relabelled: Option<u32>) -> GraphDataset {
     let mut rng = seed().stream("toy", &[]);
     let class = |n: usize| (n % CLASSES) as u32;
     let mut edges = Vec::new();
@@ -61,7 +61,7 @@ pub(crate) fn toy(relabelled: Option<u32>) -> GraphSet {
         labels[node as usize] = labels[node as usize].map(|c| (c + 1) % CLASSES as u32);
     }
     let graph = Arc::new(Graph::undirected(NODES, &edges).unwrap());
-    GraphSet::new(graph, Features::sparse(features, FEATURES).unwrap(), labels, CLASSES, "toy").unwrap()
+    GraphDataset::new(graph, Features::sparse(features, FEATURES).unwrap(), labels, CLASSES, "toy").unwrap()
 }
 
 pub(crate) fn split() -> NodeSplit {
@@ -152,8 +152,8 @@ fn own_settings() -> Vec<(&'static str, Value)> {
         ("single-forward", json!({"temperature": 0.5})),
         ("single-forward", json!({"top-down": "to-input"})),
         ("single-forward", json!({"top-down": "to-loss"})),
-        ("graph-forward-forward", json!({"label": "append"})),
-        ("graph-forward-forward", json!({"label": "append", "negatives": 1})),
+        ("graph-forward-forward", json!({"label-injection": "append"})),
+        ("graph-forward-forward", json!({"label-injection": "append", "negatives": 1})),
     ]
 }
 
@@ -245,7 +245,7 @@ fn with_exceptions(laws: Laws) -> Laws {
                 let is = |key| case.settings().get(key).is_some();
                 ["single-forward", "graph-forward-forward"].contains(&case.rule())
                     && !is("representatives")
-                    && !is("label")
+                    && !is("label-injection")
             },
         );
     for law in [
@@ -262,7 +262,7 @@ fn with_exceptions(laws: Laws) -> Laws {
         "locality::another_teaching_signal_to_one_block_changes_no_other_blocks_gradients",
     ] {
         laws = laws.except(law, "both rectifiers inside a layer are silent with this seed", |case| {
-            case.network().name() == "gin" && case.settings().get("label").is_some()
+            case.network().name() == "gin" && case.settings().get("label-injection").is_some()
         });
     }
     laws

@@ -102,7 +102,7 @@ fn the_energy_of_a_label_is_the_goodness_of_a_pass_with_it() {
     ];
     for goodness in goodness {
         for label in [json!({"name": "overlay", "strength": 0.7}), json!({"name": "per-layer"})] {
-            let settings: Value = json!({"goodness": goodness, "label": label, "first-block": 1});
+            let settings: Value = json!({"goodness": goodness, "label-injection": label, "first-block": 1});
             for case in on_all_devices("forward-forward", &settings) {
                 for normalisation in [Normalisation::Rms, Normalisation::L2, Normalisation::LayerNorm] {
                     let net = MlpConfig { normalisation, ..mlp(&[20, 19, 18]) };

@@ -131,6 +131,10 @@ fn an_overlay_leaves_something_of_the_input() {
     assert!(errors(3, 2).is_empty());
     for (features, classes) in [(2, 2), (2, 10)] {
         let errors = errors(features, classes);
-        assert_eq!(errors.iter().map(|e| e.path.as_str()).collect::<Vec<_>>(), ["$.rule.label"], "{features}");
+        assert_eq!(
+            errors.iter().map(|e| e.path.as_str()).collect::<Vec<_>>(),
+            ["$.rule.label-injection"],
+            "{features}"
+        );
     }
 }

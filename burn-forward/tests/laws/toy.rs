@@ -62,7 +62,7 @@ fn settings_are_found_in_the_schemas() {
         r#"dfa {"sign":true} on mlp on flex"#,
         r#"forward-forward {"preset":"ff-plus"} on mlp on flex"#,
         r#"forward-forward {"goodness":"top-k"} on mlp on flex"#,
-        r#"forward-forward {"label":{"name":"per-layer"}} on mlp on flex"#,
+        r#"forward-forward {"label-injection":{"name":"per-layer"}} on mlp on flex"#,
         r#"forward-forward {"loss":{"name":"symba"}} on mlp on flex"#,
         r#"forward-forward {"negatives":"wrong"} on mlp on flex"#,
         r#"mono-forward {"readout":"sum"} on mlp on flex"#,

@@ -3,20 +3,25 @@
 use burn_forward_kernels::testing::{assert_refused, panic_of, wrong_shapes};
 
 use super::*;
-use crate::graph::MESSAGE_FLOATS;
+use crate::graph::MAX_MESSAGE_FLOATS;
 
 const EDGES: usize = 8;
 
 /// Every kind of layer from some features to 6.
 fn layers(features: usize, device: &Device) -> Vec<Box<dyn Layer>> {
     let linear = |bias: bool| LinearConfig::new(features, 6).with_bias(bias).init(device);
-    let frame = || frame(ActivationFn::Tanh, Normalisation::None);
+    let message_passing = || message_passing(ActivationFn::Tanh, Normalisation::None);
     let vectors = || Param::from_tensor(random([2, 3], device));
-    let sage = |aggregator| Sage { own: linear(false), neighbours: linear(true), frame: frame(), aggregator };
+    let sage = |aggregator| Sage {
+        own: linear(false),
+        neighbours: linear(true),
+        message_passing: message_passing(),
+        aggregator,
+    };
     let second = LinearConfig::new(6, 6).init(device);
     let bias = Param::from_tensor(Tensor::zeros([6], device));
     vec![
-        Box::new(Gcn { linear: linear(true), frame: frame() }),
+        Box::new(Gcn { linear: linear(true), message_passing: message_passing() }),
         Box::new(sage(Aggregator::Mean)),
         Box::new(sage(Aggregator::Max)),
         Box::new(Gat {
@@ -24,10 +29,10 @@ fn layers(features: usize, device: &Device) -> Vec<Box<dyn Layer>> {
             source: vectors(),
             target: vectors(),
             bias,
-            frame: frame(),
+            message_passing: message_passing(),
             average: false,
         }),
-        Box::new(Gin { first: linear(true), second, epsilon: None, frame: frame() }),
+        Box::new(Gin { first: linear(true), second, epsilon: None, message_passing: message_passing() }),
     ]
 }
 
@@ -62,7 +67,7 @@ fn every_layer_refuses_other_nodes_and_features_than_its_own() {
 
 #[test]
 fn every_sum_over_neighbours_refuses_every_wrong_shape() {
-    const { assert!(MESSAGE_FLOATS > EDGES * 64, "the sums are done in one piece") }
+    const { assert!(MAX_MESSAGE_FLOATS > EDGES * 64, "the sums are done in one piece") }
     type Operation = (&'static str, Vec<[usize; 2]>, Vec<&'static [usize]>, fn(&Edges, &[Tensor<2>]));
     let all: Vec<Operation> = vec![
         ("sum", vec![[NODES, 4]], vec![&[1]], |e, t| drop(e.aggregate(Aggregation::Sum, t[0].clone()))),
@@ -70,9 +75,11 @@ fn every_sum_over_neighbours_refuses_every_wrong_shape() {
         ("max", vec![[NODES, 4]], vec![&[1]], |e, t| drop(e.aggregate(Aggregation::Max, t[0].clone()))),
         ("propagation", vec![[NODES, 4]], vec![&[1]], |e, t| drop(e.aggregate(Aggregation::Propagation, t[0].clone()))),
         ("sum_into", vec![[NODES, 4]; 2], vec![&[], &[]], |e, t| drop(e.sum_into(t[0].clone(), t[1].clone()))),
-        ("highest", vec![[EDGES, 4], [NODES, 4]], vec![&[], &[]], |e, t| drop(e.highest(t[0].clone(), t[1].clone()))),
-        ("gather_into", vec![[EDGES, 4], [NODES, 4]], vec![&[], &[]], |e, t| {
-            drop(e.gather_into(t[0].clone(), t[1].clone()));
+        ("highest", vec![[EDGES, 4], [NODES, 4]], vec![&[], &[]], |e, t| {
+            drop(e.scatter_max(t[0].clone(), t[1].clone()))
+        }),
+        ("scatter_add", vec![[EDGES, 4], [NODES, 4]], vec![&[], &[]], |e, t| {
+            drop(e.scatter_add(t[0].clone(), t[1].clone()));
         }),
         ("weighted_sum_into", vec![[EDGES, 3], [NODES, 6], [NODES, 6]], vec![&[1], &[], &[]], |e, t| {
             drop(e.weighted_sum_into(t[0].clone(), t[1].clone(), t[2].clone()));

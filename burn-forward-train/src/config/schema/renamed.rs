@@ -6,6 +6,7 @@ const RENAMED: &[(&str, &str, &str)] = &[
     ("$.data", "rows", "feature-scaling"),
     ("$.data", "normalise", "pixel-normalisation"),
     ("$.training", "keep", "final-weights"),
+    ("$.rule", "label", "label-injection"),
     ("$.optimizer", "schedule", "lr-schedule"),
     ("$.optimizer.lr-schedule.name", "hinton", "constant-then-linear"),
 ];

@@ -44,7 +44,7 @@ pub enum ForwardForwardPreset {
 /// | `goodness` | sum-squares | mean-squares | burst | see [`Goodness`] |
 /// | `loss` | logistic, width, 1 | logistic, 2, 1 | symba, 1 | see [`PairLoss`]; under another goodness the threshold is unit-scale |
 /// | `loss-weight` | 0.5 | 1 | 1 | weight of the pair loss against the peer term |
-/// | `label` | overlay, 1 | overlay, 1 | per-layer | see [`LabelInput`] |
+/// | `label-injection` | overlay, 1 | overlay, 1 | per-layer | see [`LabelInput`] |
 /// | `negatives` | hard | permuted | hard | see [`Negatives`] |
 /// | `peer` | 0.03, 0.9 | strength 0 | strength 0 | see [`PeerConfig`]; strength 0 switches it off; on the scale of sum-squares, see [`Goodness::slope`] |
 /// | `softmax-head` | true | false | true | train a softmax head; hard negatives need it |
@@ -71,7 +71,7 @@ pub struct ForwardForwardConfig {
     pub loss_weight: Option<f64>,
     /// How a label enters the network; without it the preset's: overlay, overlay, per-layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<LabelInput>,
+    pub label_injection: Option<LabelInput>,
     /// How wrong labels are chosen; without it the preset's: hard, permuted, hard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negatives: Option<Negatives>,
@@ -98,7 +98,7 @@ impl ForwardForwardConfig {
                 goodness: Goodness::SumSquares,
                 loss: PairLoss::Logistic { threshold: Threshold::WIDTH, scale: 1.0 },
                 loss_weight: 0.5,
-                label: LabelInput::default(),
+                label_injection: LabelInput::default(),
                 negatives: Negatives::Hard,
                 peer: PeerConfig::default(),
                 softmax_head: true,
@@ -109,7 +109,7 @@ impl ForwardForwardConfig {
                 goodness: Goodness::MeanSquares,
                 loss: PairLoss::Logistic { threshold: Threshold::Value(2.0), scale: 1.0 },
                 loss_weight: 1.0,
-                label: LabelInput::default(),
+                label_injection: LabelInput::default(),
                 negatives: Negatives::Permuted,
                 peer: no_peer,
                 softmax_head: false,
@@ -120,7 +120,7 @@ impl ForwardForwardConfig {
                 goodness: Goodness::Burst,
                 loss: PairLoss::Symba { alpha: 1.0 },
                 loss_weight: 1.0,
-                label: LabelInput::PerLayer,
+                label_injection: LabelInput::PerLayer,
                 negatives: Negatives::Hard,
                 peer: no_peer,
                 softmax_head: true,
@@ -140,7 +140,7 @@ impl ForwardForwardConfig {
             goodness,
             loss: self.loss.unwrap_or(loss),
             loss_weight: self.loss_weight.unwrap_or(preset.loss_weight),
-            label: self.label.unwrap_or(preset.label),
+            label_injection: self.label_injection.unwrap_or(preset.label_injection),
             negatives: self.negatives.unwrap_or(preset.negatives),
             peer: self.peer.unwrap_or(preset.peer),
             softmax_head: self.softmax_head.unwrap_or(preset.softmax_head),
@@ -164,7 +164,7 @@ impl RuleSpec for ForwardForwardConfig {
             goodness: Some(s.goodness),
             loss: Some(s.loss),
             loss_weight: Some(s.loss_weight),
-            label: Some(s.label),
+            label_injection: Some(s.label_injection),
             negatives: Some(s.negatives),
             peer: Some(s.peer),
             softmax_head: Some(s.softmax_head),
@@ -219,11 +219,12 @@ impl RuleSpec for ForwardForwardConfig {
                 format!("{}, but the network has {blocks} block(s); needed: 0 to {}", s.first_block, blocks - 1),
             ));
         }
-        if let (LabelInput::Overlay { .. }, Some(input), Some(classes)) = (s.label, context.input, context.classes)
+        if let (LabelInput::Overlay { .. }, Some(input), Some(classes)) =
+            (s.label_injection, context.input, context.classes)
             && input.len() <= classes
         {
             errors.push(ConfigError::new(
-                "$.rule.label",
+                "$.rule.label-injection",
                 format!(
                     "an overlay of {classes} classes leaves nothing of {} input features; needed: \"per-layer\"",
                     input.len()
@@ -270,7 +271,7 @@ impl RuleSpec for ForwardForwardConfig {
         let device = network.device();
         let mut heads = Vec::with_capacity(network.len());
         for (i, block) in network.blocks().iter().enumerate() {
-            let label = match settings.label {
+            let label = match settings.label_injection {
                 LabelInput::Overlay { .. } => None,
                 LabelInput::PerLayer => {
                     let width = block.bias_width().ok_or_else(|| {

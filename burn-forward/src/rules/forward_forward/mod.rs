@@ -69,7 +69,7 @@ fn sweep_rows(classes: usize, width: usize) -> usize {
 impl ForwardForward {
     /// The inputs with `labels` in them.
     fn inject(&self, inputs: &AnyActivation, labels: &Tensor<2>) -> AnyActivation {
-        match self.settings.label {
+        match self.settings.label_injection {
             LabelInput::Overlay { strength } => {
                 inputs.with_features(label::overlay(inputs.features(), labels.clone() * strength))
             }
@@ -106,7 +106,7 @@ impl ForwardForward {
     fn sweep(&self, network: &Network, inputs: &AnyActivation) -> Vec<Tensor<2>> {
         let (rows, classes) = (inputs.rows(), self.classes);
         let device = inputs.device();
-        let (base, deltas) = match self.settings.label {
+        let (base, deltas) = match self.settings.label_injection {
             LabelInput::Overlay { strength } => {
                 let features = inputs.features();
                 let [_, width] = features.dims();
@@ -231,7 +231,7 @@ impl Rule for ForwardForward {
     }
 
     fn export(&self, network: &Network) -> ReadoutExport {
-        let (label, matrices) = match self.settings.label {
+        let (label, matrices) = match self.settings.label_injection {
             LabelInput::Overlay { strength } => {
                 (serde_json::json!({"kind": "overlay", "strength": strength}), Vec::new())
             }

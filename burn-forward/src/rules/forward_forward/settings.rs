@@ -26,7 +26,7 @@ pub(super) struct Settings {
     pub(super) goodness: Goodness,
     pub(super) loss: PairLoss,
     pub(super) loss_weight: f64,
-    pub(super) label: LabelInput,
+    pub(super) label_injection: LabelInput,
     pub(super) negatives: Negatives,
     pub(super) peer: PeerConfig,
     pub(super) softmax_head: bool,

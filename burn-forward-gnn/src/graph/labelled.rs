@@ -1,4 +1,4 @@
-//! What travels with node features: the graph, and what is known of its labels.
+//! A graph with the labels a rule may use: what node features carry with them.
 
 use std::any::Any;
 use std::fmt;
@@ -8,77 +8,81 @@ use burn_forward::activation::{AnyActivation, Nodes};
 
 use super::Graph;
 
-/// A graph with what a rule may know of its labels.
+/// A graph with the labels that a rule may use.
 ///
 /// Rules that make class information part of the input (label features, virtual nodes) need labels of training nodes for
-/// inference too. Labels that an evaluation asks for are never in here.
-pub struct GraphTask {
+/// inference too. Labels of the nodes to predict in an evaluation are never in here.
+pub struct LabelledGraph {
     /// The graph.
     pub graph: Arc<Graph>,
     /// Training nodes and their classes.
     pub training: Arc<[(u32, u32)]>,
     /// Validation nodes and their classes, in a test of the test nodes only.
     pub validation: Arc<[(u32, u32)]>,
-    /// Nodes that the batch asks for, in the order of its labels; empty for link prediction.
-    pub asked: Arc<[u32]>,
+    /// Query nodes: those whose classes the batch wants predicted, in the order of its labels; empty for link prediction.
+    pub queried: Arc<[u32]>,
     /// Number of classes.
     pub classes: usize,
     derived: Mutex<Vec<(String, Arc<dyn Any + Send + Sync>)>>,
 }
 
-impl fmt::Debug for GraphTask {
+impl fmt::Debug for LabelledGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GraphTask")
+        f.debug_struct("LabelledGraph")
             .field("graph", &self.graph)
             .field("training", &self.training.len())
-            .field("asked", &self.asked.len())
+            .field("queried", &self.queried.len())
             .finish_non_exhaustive()
     }
 }
 
-impl GraphTask {
-    /// A task of which no labels are known.
+impl LabelledGraph {
+    /// A graph without labels.
     pub fn new(graph: Arc<Graph>, classes: usize) -> Self {
         Self {
             graph,
             training: Arc::new([]),
             validation: Arc::new([]),
-            asked: Arc::new([]),
+            queried: Arc::new([]),
             classes,
             derived: Mutex::default(),
         }
     }
 
-    /// The task with what is known and what is asked: training nodes and, in a test, validation nodes with their classes,
-    /// and the nodes that labels speak about.
-    pub fn knowing(mut self, training: Arc<[(u32, u32)]>, validation: Arc<[(u32, u32)]>, asked: Arc<[u32]>) -> Self {
-        (self.training, self.validation, self.asked) = (training, validation, asked);
+    /// With training nodes and, in a test, validation nodes, all with their classes, and with the query nodes.
+    pub fn with_labels(
+        mut self,
+        training: Arc<[(u32, u32)]>,
+        validation: Arc<[(u32, u32)]>,
+        queried: Arc<[u32]>,
+    ) -> Self {
+        (self.training, self.validation, self.queried) = (training, validation, queried);
         self
     }
 
-    /// The same knowledge on another graph.
-    pub fn on(&self, graph: Arc<Graph>) -> Self {
+    /// Another graph with the same labels.
+    pub fn on_graph(&self, graph: Arc<Graph>) -> Self {
         Self {
             graph,
             training: self.training.clone(),
             validation: self.validation.clone(),
-            asked: self.asked.clone(),
+            queried: self.queried.clone(),
             classes: self.classes,
             derived: Mutex::default(),
         }
     }
 
-    /// The task behind an activation; `None` if it is not of a graph of this crate.
+    /// The graph of an activation's nodes; `None` if it is not one of this crate.
     pub fn of(nodes: &Nodes) -> Option<&Self> {
         nodes.graph.downcast_ref()
     }
 
-    /// The task behind an activation of any kind.
-    pub fn behind(activation: &AnyActivation) -> Option<&Self> {
+    /// The graph of an activation of any kind; `None` if it has none.
+    pub fn of_activation(activation: &AnyActivation) -> Option<&Self> {
         activation.nodes().and_then(Self::of)
     }
 
-    /// Something that follows from the task alone (a graph with virtual nodes, say), made once per name.
+    /// A value that follows from the labelled graph alone (a graph with virtual nodes, say), made once per name.
     pub fn derived<T: Any + Send + Sync>(&self, name: &str, make: impl FnOnce() -> T) -> Arc<T> {
         let mut made = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
         let found = made.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());

@@ -9,7 +9,7 @@ use crate::graph::Graph;
 
 /// A graph with features and labels.
 #[derive(Debug, Clone)]
-pub struct GraphSet {
+pub struct GraphDataset {
     /// The graph.
     pub graph: Arc<Graph>,
     /// Features of every node.
@@ -18,12 +18,12 @@ pub struct GraphSet {
     pub labels: Vec<Option<u32>>,
     /// Number of classes.
     pub classes: usize,
-    /// What it is called.
+    /// Its name in messages.
     pub name: String,
 }
 
-impl GraphSet {
-    /// Puts the parts together.
+impl GraphDataset {
+    /// A graph with features, labels and a name.
     ///
     /// # Errors
     /// [`Error::Argument`] if their numbers of nodes differ, or a label is out of range.
@@ -38,7 +38,7 @@ impl GraphSet {
         for (what, rows) in [("rows of features", features.rows()), ("labels", labels.len())] {
             if rows != nodes {
                 return Err(Error::argument(
-                    "GraphSet",
+                    "GraphDataset",
                     format!("number of {what}"),
                     rows,
                     format!("{nodes}, the nodes"),
@@ -46,7 +46,7 @@ impl GraphSet {
             }
         }
         if let Some(label) = labels.iter().flatten().find(|l| **l as usize >= classes) {
-            return Err(Error::argument("GraphSet", "a label", label, format!("less than {classes}, the classes")));
+            return Err(Error::argument("GraphDataset", "a label", label, format!("less than {classes}, the classes")));
         }
         Ok(Self { graph, features, labels, classes, name: name.into() })
     }
