@@ -10,7 +10,7 @@ use burn_forward::network::{Network, NetworkSpec, Partition};
 use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward::random::Seed;
 use burn_forward::rules::Context;
-use burn_forward::rules::{RuleEntry, RuleSpec};
+use burn_forward::rules::{Reach, RuleEntry, RuleSpec};
 use serde_json::Value;
 
 use crate::TestData;
@@ -175,12 +175,20 @@ impl Case {
         Ok((row.parse)(&self.settings, &self.shared.rules)?.0)
     }
 
-    /// Whether the rule is [local](RuleSpec::is_local).
+    /// What crosses the borders of blocks under the rule.
+    ///
+    /// # Errors
+    /// As [`spec`](Self::spec).
+    pub fn reach(&self) -> Result<Reach, Broken> {
+        Ok(self.spec()?.reach())
+    }
+
+    /// Whether blocks learn without gradients from each other.
     ///
     /// # Errors
     /// As [`spec`](Self::spec).
     pub fn is_local(&self) -> Result<bool, Broken> {
-        Ok(self.spec()?.is_local())
+        Ok(self.reach()?.is_local())
     }
 
     /// Whether the rule with these settings has no objection to the network and the data.

@@ -4,7 +4,7 @@ use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::block::{Block, Trace};
 use burn_forward::data::Batch;
 use burn_forward::model::LocalModel;
-use burn_forward::rules::Pass;
+use burn_forward::rules::{Pass, Signal};
 use burn_forward::tape::Tape;
 
 use crate::values::{Values, features, gradients, numbers};
@@ -18,9 +18,6 @@ pub struct Walk {
     /// What block `k` alone put on a tape; the last entry is what [`begin`](burn_forward::rules::Rule::begin) and
     /// [`end`](burn_forward::rules::Rule::end) put there.
     pub taped: Vec<Values>,
-    /// The rule's teaching signal was made by a pass of the whole network: an output error, or negatives sampled from
-    /// its prediction. Then every block learns something else when any block changes, and rightly so.
-    pub reads_network: bool,
 }
 
 impl Walk {
@@ -35,30 +32,36 @@ impl Walk {
     }
 }
 
-/// The pass again, for block `index` of `model` to learn from once more. A trace made before is made anew: Burn runs a
-/// graph backwards once.
+/// The pass again, for block `index` of `model` to learn from once more. What an earlier pass left in the block is made
+/// anew, since Burn runs a graph backwards once; what it left in other blocks is not there.
 pub fn copy(pass: &Pass, model: &LocalModel, index: usize) -> Pass {
-    let again = |made: &Option<Trace<AnyActivation>>| {
-        made.as_ref().map(|_| model.network.blocks()[index].trace(pass.streams[0].clone().detach()))
+    let anew = |signal: Signal| match signal {
+        Signal::Blocks(blocks) => {
+            let again = |(i, made): (usize, Option<Trace<AnyActivation>>)| {
+                made.filter(|_| i == index)
+                    .map(|_| model.network.blocks()[index].trace(pass.streams[0].clone().detach()))
+            };
+            Signal::Blocks(blocks.into_iter().enumerate().map(again).collect())
+        }
+        values => values,
     };
-    Pass {
-        streams: pass.streams.clone(),
-        labels: pass.labels.clone(),
-        negatives: pass.negatives.clone(),
-        error: pass.error.clone(),
-        reference: pass.reference.iter().enumerate().map(|(i, t)| if i == index { again(t) } else { None }).collect(),
-        logits: pass.logits.clone(),
-    }
+    Pass { signals: pass.signals.clone().map(|_, signal| anew(signal)), ..pass.clone() }
 }
 
 /// Everything in a pass that block `index` can see.
 fn visible(pass: &Pass, index: usize) -> Vec<f32> {
     let mut seen: Vec<f32> = pass.streams.iter().flat_map(features).collect();
     seen.extend(numbers(pass.labels.clone().float()));
-    seen.extend(pass.negatives.iter().flat_map(|n| numbers(n.clone().float())));
-    seen.extend(pass.error.iter().flat_map(|e| numbers(e.clone())));
-    let reference = pass.reference.get(index).and_then(Option::as_ref);
-    seen.extend(reference.iter().flat_map(|trace| features(&trace.output)));
+    for (_, signal) in pass.signals.iter() {
+        match signal {
+            Signal::Classes(classes) => seen.extend(numbers(classes.clone().float())),
+            Signal::Rows(rows) => seen.extend(numbers(rows.clone())),
+            Signal::Blocks(blocks) => {
+                let own = blocks.get(index).and_then(Option::as_ref);
+                seen.extend(own.iter().flat_map(|trace| features(&trace.output)));
+            }
+        }
+    }
     seen
 }
 
@@ -81,14 +84,14 @@ pub fn walk_with(
 ) -> Result<Walk, Broken> {
     let mut beginning = Tape::new(());
     let mut pass = model.rule.begin(&model.network, batch, model.context(batch), &mut beginning);
-    let mut walk =
-        Walk { entering: Vec::new(), taped: Vec::new(), reads_network: pass.error.is_some() || pass.logits.is_some() };
-    for (index, block) in model.network.blocks().iter().enumerate() {
+    let blocks = model.network.len();
+    let mut walk = Walk { entering: vec![Vec::new(); blocks], taped: vec![Values::default(); blocks] };
+    for index in model.rule.order(blocks) {
         visit(model, index, &pass)?;
-        walk.entering.push(visible(&pass, index));
+        walk.entering[index] = visible(&pass, index);
         let mut tape = Tape::new(());
-        model.rule.learn_block(index, block, &mut pass, &mut tape);
-        walk.taped.push(gradients(model, tape.gradients())?);
+        model.rule.learn_block(index, &model.network.blocks()[index], &mut pass, &mut tape);
+        walk.taped[index] = gradients(model, tape.gradients())?;
     }
     model.rule.end(&model.network, &mut pass, &mut beginning);
     walk.taped.push(gradients(model, beginning.gradients())?);

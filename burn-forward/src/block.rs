@@ -32,6 +32,14 @@ impl<A> Units<A> {
     }
 }
 
+impl<A> Trace<A> {
+    /// The same trace with every activation changed.
+    pub fn map<B>(self, change: impl Fn(A) -> B) -> Trace<B> {
+        let units = self.units.map(|units| units.map(&change));
+        Trace { output: change(self.output), units }
+    }
+}
+
 impl<A> From<A> for Trace<A> {
     fn from(output: A) -> Self {
         Self { output, units: None }

@@ -24,17 +24,20 @@ pub(crate) fn run(args: &AuditArgs, registry: &Registry) -> Result<()> {
     let batch = loader.iter().next().context("the training set is empty")?.map_err(|e| anyhow::anyhow!("{e}"))?;
     let blocks = audit(&model, &batch, Seed::new(run.config.seed))?;
     // Printed first: a run folder that cannot be written to is no reason to keep the result back.
-    show(&run.config.rule_name, &blocks, args.json)?;
+    let reach = run.config.rule.reach().to_string();
+    show(&run.config.rule_name, &reach, &blocks, args.json)?;
     if let Some(path) = &args.run {
-        RunFolder::open(path)?.write_json("audit.json", &json!({"blocks": blocks}))?;
+        RunFolder::open(path)?.write_json("audit.json", &json!({"reach": reach, "blocks": blocks}))?;
     }
     Ok(())
 }
 
-fn show(rule: &str, blocks: &[Alignment], as_json: bool) -> Result<()> {
+/// `reach` is what crosses a border.
+fn show(rule: &str, reach: &str, blocks: &[Alignment], as_json: bool) -> Result<()> {
     if as_json {
-        return print_line(json!({"blocks": blocks}));
+        return print_line(json!({"reach": reach, "blocks": blocks}));
     }
+    print_line(format_args!("what crosses the borders of blocks under '{rule}': {reach}"))?;
     print_line(format_args!(
         "angle between the update of '{rule}' and the back-propagation gradient of the same batch"
     ))?;

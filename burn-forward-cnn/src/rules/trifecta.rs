@@ -24,7 +24,7 @@ use burn_forward::pieces::label::one_hot;
 use burn_forward::pieces::negatives;
 use burn_forward::pieces::pair_loss::PairLoss;
 use burn_forward::random::Seed;
-use burn_forward::rules::{AnyRule, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use burn_forward::rules::{AnyRule, Pass, Reach, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use burn_forward::tape::{Score, Tape};
 use burn_forward::{Error, Result};
 use schemars::JsonSchema;
@@ -53,8 +53,8 @@ impl Default for TrifectaConfig {
 }
 
 impl RuleSpec for TrifectaConfig {
-    fn is_local(&self) -> bool {
-        !self.overlap
+    fn reach(&self) -> Reach {
+        if self.overlap { Reach::Gradients } else { Reach::Nothing }
     }
 
     fn greedy(&self) -> Result<(), String> {
@@ -144,7 +144,7 @@ impl Trifecta {
     fn entering(&self, index: usize, pass: &Pass) -> AnyActivation {
         let parts = pass.streams.iter().map(|stream| stream.features()).collect();
         let stream = pass.streams[0].with_features(Tensor::cat(parts, 0));
-        match (index, &pass.negatives) {
+        match (index, pass.signals.classes(NEGATIVES)) {
             (0, Some(wrong)) => {
                 let rows = stream.features();
                 let both = stream.with_features(Tensor::cat(vec![rows.clone(), rows], 0)).detach();
@@ -163,6 +163,9 @@ fn halves(both: &AnyActivation) -> Vec<AnyActivation> {
     [0, rows].map(|start| both.with_features(features.clone().narrow(0, start, rows))).into()
 }
 
+/// Labels of the negative samples `[B]`.
+const NEGATIVES: &str = "negatives";
+
 impl Rule for Trifecta {
     fn clone_rule(&self) -> Box<dyn Rule> {
         Box::new(self.clone())
@@ -175,7 +178,7 @@ impl Rule for Trifecta {
         let wrong = negatives::wrong(&labels, self.classes, &mut rng);
         let rows = wrong.len();
         let wrong = Tensor::<1, Int>::from_data(TensorData::new(wrong, [rows]), &batch.targets.device());
-        pass.negatives = Some(wrong);
+        pass.signals.put(NEGATIVES, wrong);
         pass
     }
 
@@ -190,18 +193,17 @@ impl Rule for Trifecta {
 
     /// With overlap, blocks learn in pairs: first and second, third and fourth ... in even steps; the first alone, then
     /// second and third ... in odd ones.
-    fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
-        let mut pass = self.begin(network, batch, context, tape);
+    fn learn(&self, network: &Network, pass: &mut Pass, context: StepContext, tape: &mut Tape) {
         let blocks = network.blocks();
         let mut index = 0;
         while index < blocks.len() {
             let alone = !self.overlap || (index == 0 && context.key.step % 2 == 1) || index + 1 == blocks.len();
             if alone {
-                self.learn_block(index, &blocks[index], &mut pass, tape);
+                self.learn_block(index, &blocks[index], pass, tape);
                 index += 1;
                 continue;
             }
-            let first = Trace::from(blocks[index].forward(self.entering(index, &pass)));
+            let first = Trace::from(blocks[index].forward(self.entering(index, pass)));
             let own = self.heads[index].score(&first, &());
             let second = Trace::from(blocks[index + 1].forward(first.output));
             let next = self.heads[index + 1].score(&second, &());
@@ -212,7 +214,6 @@ impl Rule for Trifecta {
             pass.streams = halves(&second.output.detach());
             index += 2;
         }
-        pass
     }
 
     /// One pass per label, so that no more than one label's maps are held.

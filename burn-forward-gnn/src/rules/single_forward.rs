@@ -34,7 +34,7 @@ use burn_forward::data::Batch;
 use burn_forward::local::learn;
 use burn_forward::network::{Chain, ExtraInputs, LayerRequest, Network, Partition};
 use burn_forward::random::Seed;
-use burn_forward::rules::{AnyRule, Context, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use burn_forward::rules::{AnyRule, Context, Pass, Reach, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use burn_forward::tape::{Labels, Tape};
 use burn_forward::{ConfigError, Error, Result};
 use schemars::JsonSchema;
@@ -80,6 +80,13 @@ impl Default for SingleForwardConfig {
 }
 
 impl RuleSpec for SingleForwardConfig {
+    fn reach(&self) -> Reach {
+        match self.top_down {
+            TopDown::None => Reach::Nothing,
+            TopDown::ToInput | TopDown::ToLoss => Reach::Above("its state"),
+        }
+    }
+
     fn check(&self, context: &Context) -> Vec<ConfigError> {
         let mut errors: Vec<ConfigError> = needs_a_graph("single-forward", context).into_iter().collect();
         let widths = context.network.widths();
@@ -190,13 +197,8 @@ impl Rule for SingleForward {
         Pass { streams, ..Pass::of(batch) }
     }
 
-    fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
-        let mut pass = self.begin(network, batch, context, tape);
-        for index in top_down::order(network.len(), self.top_down()) {
-            self.learn_block(index, &network.blocks()[index], &mut pass, tape);
-        }
-        self.end(network, &mut pass, tape);
-        pass
+    fn order(&self, blocks: usize) -> Vec<usize> {
+        top_down::order(blocks, self.top_down())
     }
 
     fn end(&self, _: &Network, pass: &mut Pass, _: &mut Tape) {

@@ -18,7 +18,7 @@ fn blocks_above_have_no_say() {
     let batch = batch(&data, DataSplit::Train);
     // Direct feedback sends the error of the whole network, and top-down signals the states of the blocks above.
     let has_say = |c: &Case| c.rule == "dfa" || c.settings.get("top-down").is_some();
-    for case in cases().into_iter().filter(|c| c.spec().is_local() && !has_say(c)) {
+    for case in cases().into_iter().filter(|c| c.spec().reach().is_local() && !has_say(c)) {
         let base = learned(&case.model(seed(), CLASSES), &batch);
         let blocks = case.model(seed(), CLASSES).network.len();
         for k in 0..blocks {
@@ -80,7 +80,9 @@ fn a_local_gradient_is_the_slope_of_the_blocks_own_loss() {
     let data = node_data(None);
     let batch = batch(&data, DataSplit::Train);
     let (mut wrong, mut compared, mut bent) = (Vec::new(), 0, 0);
-    for case in cases().into_iter().filter(|c| c.spec().is_local() && !["dfa", "drtp"].contains(&c.rule.as_str())) {
+    for case in
+        cases().into_iter().filter(|c| c.spec().reach().is_local() && !["dfa", "drtp"].contains(&c.rule.as_str()))
+    {
         let model = case.model(seed(), CLASSES);
         for index in 0..model.network.len() {
             let learn = |model: &LocalModel| {

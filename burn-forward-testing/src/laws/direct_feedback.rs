@@ -20,7 +20,7 @@ pub fn the_signal_is_taken_as_given(case: &Case) -> Verdict {
     walk_with(&case.model(seed())?, &case.batch(0), |model, index, pass| {
         let missing = || Broken(format!("block {index} has no feedback, or the pass no error"));
         let feedback = parameters(model)?.remove(&format!("rule.feedback.{index}.feedback")).ok_or_else(missing)?;
-        let error = pass.error.clone().ok_or_else(missing)?;
+        let error = pass.signals.rows("output error").cloned().ok_or_else(missing)?;
         let [rows, classes] = error.dims();
         let width = feedback.len() / classes;
         let feedback = Tensor::<1>::from_floats(feedback.as_slice(), &error.device()).reshape([classes, width]);

@@ -6,7 +6,7 @@
 use burn::tensor::{Int, Tensor};
 use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::model::LocalModel;
-use burn_forward::rules::Pass;
+use burn_forward::rules::{Pass, Signal};
 use burn_forward::tape::Tape;
 
 use crate::values::{Values, block_of, features, gradients, of_block, parameters, perturb, same, same_bits};
@@ -74,7 +74,7 @@ pub fn another_head_of_one_block_changes_no_other_blocks_gradients(case: &Case) 
         let moved = walk(&perturb(case.model(seed())?, |path| is_loss_of(path, k)), &batch)?;
         for j in (0..base.blocks()).filter(|j| *j != k) {
             let same_input = same_bits(&base.entering[j], &moved.entering[j]);
-            ensure!(same_input || j > k || base.reads_network, "head {k} reaches down to block {j}");
+            ensure!(same_input || j > k || case.reach()?.reads_network(), "head {k} reaches down to block {j}");
             if same_input {
                 same(&of_block(&base.taped[j], j), &of_block(&moved.taped[j], j))
                     .map_err(|e| e.at(format!("head {k} changed, block {j}")))?;
@@ -123,8 +123,11 @@ fn next_class(labels: Tensor<1, Int>, classes: usize) -> Tensor<1, Int> {
 /// The pass with everything that teaches turned round.
 fn falsified(mut pass: Pass, classes: usize) -> Pass {
     pass.labels = next_class(pass.labels, classes);
-    pass.negatives = pass.negatives.map(|labels| next_class(labels, classes));
-    pass.error = pass.error.map(|e| e.neg());
+    pass.signals = pass.signals.map(|_, signal| match signal {
+        Signal::Classes(labels) => Signal::Classes(next_class(labels, classes)),
+        Signal::Rows(rows) => Signal::Rows(rows.neg()),
+        made => made,
+    });
     // Streams of one shape are samples of two kinds; others are not each other's counterpart.
     let shape = |stream: &AnyActivation| match stream {
         AnyActivation::Maps(maps) => maps.dims()[1..].to_vec(),
@@ -146,7 +149,7 @@ pub fn blocks_above_have_no_say(case: &Case) -> Verdict {
         let moved = walk(&perturb(case.model(seed())?, above), &batch)?;
         for j in 0..=k {
             let same_input = same_bits(&base.entering[j], &moved.entering[j]);
-            ensure!(same_input || base.reads_network, "blocks above {k} reach down to block {j}");
+            ensure!(same_input || case.reach()?.reads_network(), "blocks above {k} reach down to block {j}");
             if same_input {
                 same(&of_block(&base.taped[j], j), &of_block(&moved.taped[j], j))
                     .map_err(|e| e.at(format!("blocks above {k} changed, block {j}")))?;
@@ -190,7 +193,7 @@ pub fn a_rule_that_says_it_is_not_local_is_not(case: &Case) -> Verdict {
 /// The first block of a greedy schedule, which learns alone, begins as it does when all blocks learn.
 pub fn greedy_and_simultaneous_learning_start_alike(case: &Case) -> Verdict {
     let spec = case.spec()?;
-    concerns!(spec.is_local() && spec.greedy().is_ok());
+    concerns!(spec.reach().is_local() && spec.greedy().is_ok());
     let batch = case.batch(0);
     let all = step(&case.model(seed())?, case)?;
     // What a greedy schedule does first: a network of one block, its prefix.

@@ -8,7 +8,7 @@ use burn_forward::activation::{Activation, AnyActivation, FeatureCache};
 use burn_forward::data::{BatchKey, Batching};
 use burn_forward::network::Chain;
 use burn_forward::random::Seed;
-use burn_forward::rules::{AnyRule, Pass};
+use burn_forward::rules::{AnyRule, Pass, Signals};
 
 /// Inputs of one block for the whole training set.
 #[allow(clippy::large_enum_variant, reason = "there is one of these at a time")]
@@ -23,7 +23,7 @@ pub(super) enum Cache {
 pub(super) struct Rows {
     streams: Vec<AnyActivation>,
     labels: Tensor<1, Int>,
-    negatives: Option<Tensor<1, Int>>,
+    signals: Signals,
     rows: usize,
 }
 
@@ -92,14 +92,14 @@ impl Rows {
     /// The samples of all passes; `None` of none.
     fn of(passes: Vec<Pass>) -> Option<Self> {
         let mut streams: Vec<Vec<AnyActivation>> = Vec::new();
-        let (mut labels, mut negatives) = (Vec::new(), Vec::new());
+        let (mut labels, mut signals) = (Vec::new(), Vec::new());
         for pass in passes {
             streams.resize(pass.streams.len(), Vec::new());
             for (all, part) in streams.iter_mut().zip(pass.streams) {
                 all.push(part);
             }
             labels.push(pass.labels);
-            negatives.extend(pass.negatives);
+            signals.push(pass.signals);
         }
         if labels.is_empty() {
             return None;
@@ -112,8 +112,7 @@ impl Rows {
             })
             .collect::<Option<Vec<_>>>()?;
         let labels = Tensor::cat(labels, 0);
-        let negatives = (!negatives.is_empty()).then(|| Tensor::cat(negatives, 0));
-        Some(Self { rows: labels.dims()[0], streams, labels, negatives })
+        Some(Self { rows: labels.dims()[0], streams, labels, signals: Signals::cat(signals) })
     }
 
     /// The samples of one batch.
@@ -122,9 +121,7 @@ impl Rows {
         Pass {
             streams: self.streams.iter().map(|s| s.with_features(s.features().select(0, index.clone()))).collect(),
             labels: self.labels.clone().select(0, index.clone()),
-            negatives: self.negatives.clone().map(|n| n.select(0, index)),
-            error: None,
-            reference: Vec::new(),
+            signals: self.signals.select(&index),
             logits: None,
         }
     }

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{AnyRule, HeadReadout, LocalClassifiers, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
 use crate::activation::{Activation, AnyActivation};
-use crate::block::Block;
 use crate::data::Batch;
 use crate::local::learn;
 use crate::network::{Chain, LayerRequest, Network, Partition};
@@ -120,12 +119,6 @@ impl Rule for OutputClassifier {
             *stream = learn(block, &self.loss, index, stream.clone(), &labels, tape);
         }
         pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
-    }
-
-    fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
-        for stream in &mut pass.streams {
-            *stream = block.forward(stream.clone()).detach();
-        }
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {

@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{AnyRule, ClassifierSpec, Context, HeadReadout, MonoForwardConfig, ParsedRule, RuleEntry, RuleSpec};
+use super::{AnyRule, ClassifierSpec, Context, HeadReadout, MonoForwardConfig, ParsedRule, Reach, RuleEntry, RuleSpec};
 use crate::activation::RowShape;
 use crate::network::{LayerRequest, Network, Partition};
 use crate::optim::ParameterGroup;
@@ -128,8 +128,8 @@ impl RuleSpec for DeepSupervision {
         self.local.partition()
     }
 
-    fn is_local(&self) -> bool {
-        false
+    fn reach(&self) -> Reach {
+        Reach::Gradients
     }
 
     fn greedy(&self) -> Result<(), String> {

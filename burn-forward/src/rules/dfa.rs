@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use super::backprop::yes;
 use super::local_classifiers::export_heads;
-use super::{AnyHead, AnyRule, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
+use super::{
+    AnyHead, AnyRule, BlockRange, HeadReadout, Pass, Reach, ReadoutExport, Rule, RuleSpec, Scores, StepContext,
+};
 use crate::Result;
 use crate::activation::{Activation, AnyActivation};
 use crate::block::{Block, Trace};
@@ -55,6 +57,10 @@ impl Default for DfaConfig {
 }
 
 impl RuleSpec for DfaConfig {
+    fn reach(&self) -> Reach {
+        Reach::Network("the output error")
+    }
+
     fn greedy(&self) -> Result<(), String> {
         Err("direct feedback alignment needs the output error of the whole network for every block".into())
     }
@@ -88,6 +94,11 @@ pub(super) fn output_layer(network: &Network, classes: usize, bias: bool, seed: 
     ProjectedCrossEntropy::new(width, classes, bias, &mut seed.stream("output", &[]), &device)
 }
 
+/// The signal `E` `[B, C]`.
+const ERROR: &str = "output error";
+/// Every block's graph of the forward pass.
+const GRAPHS: &str = "forward pass";
+
 /// Fixed feedback to every hidden block and a classifier on the last.
 #[derive(Module, Debug)]
 pub struct Dfa {
@@ -104,34 +115,31 @@ impl Rule for Dfa {
     fn begin(&self, network: &Network, batch: &Batch, _: StepContext, tape: &mut Tape) -> Pass {
         let mut pass = Pass::of(batch);
         let mut x = batch.inputs.clone();
+        let mut graphs = Vec::with_capacity(network.len());
         for block in network.blocks() {
             x = block.forward(x.detach());
-            pass.reference.push(Some(x.clone().into()));
+            graphs.push(Trace::from(x.clone()));
         }
+        pass.signals.put(GRAPHS, graphs);
         let trace = Trace::from(x.detach());
         let score = self.output.score(&trace, &Labels(pass.labels.clone()));
         tape.backward(&score.loss, &self.output);
         if let Some(logits) = score.logits {
             let logits = logits.without_autodiff();
             let error = softmax(logits.clone(), 1) - one_hot(&pass.labels, batch.classes).without_autodiff();
-            pass.error = Some(if self.sign { error.sign() } else { error });
+            pass.signals.put(ERROR, if self.sign { error.sign() } else { error });
             pass.logits = Some(logits);
         }
         pass
     }
 
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
-        if let (Some(trace), Some(error)) = (pass.reference[index].take(), pass.error.clone()) {
+        if let (Some(trace), Some(error)) = (pass.signals.take_block(GRAPHS, index), pass.signals.rows(ERROR).cloned())
+        {
             let score = self.feedback[index].score(&trace, &OutputSignal(error));
             tape.backward(&score.loss, block);
             tape.record(index, score);
             pass.streams = vec![trace.output.detach()];
-        }
-    }
-
-    fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
-        for stream in &mut pass.streams {
-            *stream = block.forward(stream.clone()).detach();
         }
     }
 

@@ -113,12 +113,6 @@ impl Rule for Drtp {
         }
     }
 
-    fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
-        for stream in &mut pass.streams {
-            *stream = block.forward(stream.clone()).detach();
-        }
-    }
-
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
         output_scores(network, &self.output, inputs)
     }

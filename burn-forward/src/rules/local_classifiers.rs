@@ -233,16 +233,13 @@ impl Rule for LocalClassifiers {
         pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());
     }
 
-    fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
-        let mut pass = self.begin(network, batch, context, tape);
+    fn learn(&self, network: &Network, pass: &mut Pass, _: StepContext, tape: &mut Tape) {
         if self.settings.undetached {
-            self.learn_together(network, &mut pass, tape);
-            return pass;
+            return self.learn_together(network, pass, tape);
         }
         for (index, block) in network.blocks().iter().enumerate() {
-            self.learn_block(index, block, &mut pass, tape);
+            self.learn_block(index, block, pass, tape);
         }
-        pass
     }
 
     fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {

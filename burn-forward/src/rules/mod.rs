@@ -4,8 +4,8 @@
 //! from pieces that know neither: a [goodness](crate::pieces::goodness), a [pair loss](crate::pieces::pair_loss),
 //! [negatives](crate::pieces::negatives), a [label input](crate::pieces::label), a [projection](crate::pieces::projection), a
 //! [projected feedback](crate::pieces::feedback). A teaching signal reaches a block by one of four routes, and each has its
-//! place in a [`Pass`]: another forward pass (`reference`), a projected signal (`error`), a local objective (`labels`,
-//! `negatives`), an energy or probe (states in `streams`).
+//! place in a [`Pass`]: another forward pass, a projected signal, negatives (its `signals`, by name), a local objective (its
+//! `labels`), an energy or probe (states in its `streams`).
 
 mod backprop;
 mod context;
@@ -19,9 +19,11 @@ mod forward_forward;
 mod head;
 mod local_classifiers;
 mod mono_forward;
+mod reach;
 mod readout;
 #[cfg(feature = "config")]
 mod registry;
+mod signals;
 mod spec;
 
 pub use backprop::{BackpropConfig, OutputClassifier, OutputLayer};
@@ -36,9 +38,11 @@ pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, F
 pub use head::{AnyHead, Head, HeadTargets};
 pub use local_classifiers::{ClassifierSettings, InterBlockNorm, LocalClassifiers, linear_head};
 pub use mono_forward::MonoForwardConfig;
+pub use reach::Reach;
 pub use readout::{BlockRange, HeadReadout, Scores};
 #[cfg(feature = "config")]
 pub use registry::{rule_entries, rule_entry};
+pub use signals::{Signal, Signals};
 pub use spec::{ClassifierSpec, RuleSpec};
 
 use std::fmt;
@@ -46,8 +50,8 @@ use std::ops::Deref;
 
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::activation::{AnyActivation, ReadRows};
-use crate::block::Trace;
+use crate::activation::{Activation, AnyActivation, ReadRows};
+use crate::block::Block;
 use crate::data::{Batch, BatchKey};
 use crate::device::start_of_graphs;
 use crate::erased::ErasedModule;
@@ -72,12 +76,8 @@ pub struct Pass {
     pub streams: Vec<AnyActivation>,
     /// Class indices `[B]`.
     pub labels: Tensor<1, Int>,
-    /// Labels of the negative samples `[B]`.
-    pub negatives: Option<Tensor<1, Int>>,
-    /// A teaching signal `[B, C]` in the space of the output: an error, or targets.
-    pub error: Option<Tensor<2>>,
-    /// Passes that ran before the blocks learn, one per block; taken by the block that learns from it.
-    pub reference: Vec<Option<Trace<AnyActivation>>>,
+    /// What teaches the blocks beside the labels, by name.
+    pub signals: Signals,
     /// The network's prediction during training `[B, C]`, where the rule has one at no extra cost.
     pub logits: Option<Tensor<2>>,
 }
@@ -88,23 +88,18 @@ impl Pass {
         Self {
             streams: vec![batch.inputs.clone()],
             labels: batch.targets.clone(),
-            negatives: None,
-            error: None,
-            reference: Vec::new(),
+            signals: Signals::default(),
             logits: None,
         }
     }
 
-    /// The same values off the autodiff device, for blocks that run as at inference. A `reference` is a graph of blocks that
-    /// are to learn, and is dropped.
+    /// The same values off the autodiff device, for blocks that run as at inference. Graphs among the signals are gone.
     #[must_use]
     pub fn without_autodiff(self) -> Self {
         Self {
             streams: self.streams.into_iter().map(AnyActivation::without_autodiff).collect(),
             labels: self.labels.without_autodiff(),
-            negatives: self.negatives.map(Tensor::without_autodiff),
-            error: self.error.map(Tensor::without_autodiff),
-            reference: Vec::new(),
+            signals: self.signals.without_autodiff(),
             logits: self.logits.map(Tensor::without_autodiff),
         }
     }
@@ -115,9 +110,7 @@ impl Pass {
         Self {
             streams: self.streams.into_iter().map(|stream| stream.with_autodiff(device)).collect(),
             labels: start_of_graphs(self.labels, device),
-            negatives: self.negatives.map(|labels| start_of_graphs(labels, device)),
-            error: self.error.map(|error| start_of_graphs(error, device)),
-            reference: self.reference,
+            signals: self.signals.with_autodiff(device),
             logits: self.logits,
         }
     }
@@ -131,22 +124,39 @@ pub trait Rule: ErasedModule {
     /// What happens before the first block learns: choosing negatives, a pass of the whole network, an output error.
     fn begin(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass;
 
+    /// The order in which so many blocks learn: each once, by default from below.
+    fn order(&self, blocks: usize) -> Vec<usize> {
+        (0..blocks).collect()
+    }
+
     /// Block `index` learns from `pass` and moves it on: `pass.streams` are then its detached outputs.
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape);
 
-    /// Moves `pass` through block `index` without learning, for a greedy schedule whose earlier blocks are done.
-    fn advance(&self, index: usize, block: &Chain, pass: &mut Pass);
+    /// Moves `pass` through block `index` without learning, for a greedy schedule whose earlier blocks are done. By default
+    /// every stream goes through the block.
+    fn advance(&self, index: usize, block: &Chain, pass: &mut Pass) {
+        let _ = index;
+        for stream in &mut pass.streams {
+            *stream = block.forward(stream.clone()).detach();
+        }
+    }
 
     /// What happens after the last block has learned.
     fn end(&self, _network: &Network, _pass: &mut Pass, _tape: &mut Tape) {}
 
-    /// One whole step. Override it only for a rule that is not local.
+    /// All blocks learn from `pass`, and the rule [ends](Self::end). Override it only for a rule that is not local.
+    fn learn(&self, network: &Network, pass: &mut Pass, context: StepContext, tape: &mut Tape) {
+        let _ = context;
+        for index in self.order(network.len()) {
+            self.learn_block(index, &network.blocks()[index], pass, tape);
+        }
+        self.end(network, pass, tape);
+    }
+
+    /// One whole step: the rule [begins](Self::begin), and all blocks [learn](Self::learn).
     fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
         let mut pass = self.begin(network, batch, context, tape);
-        for (index, block) in network.blocks().iter().enumerate() {
-            self.learn_block(index, block, &mut pass, tape);
-        }
-        self.end(network, &mut pass, tape);
+        self.learn(network, &mut pass, context, tape);
         pass
     }
 

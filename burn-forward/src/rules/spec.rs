@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use serde_json::Value;
 
-use super::{AnyRule, Context, LocalClassifiers};
+use super::{AnyRule, Context, LocalClassifiers, Reach};
 use crate::activation::RowShape;
 use crate::network::{LayerRequest, Network, Partition};
 use crate::optim::ParameterGroup;
@@ -33,9 +33,9 @@ pub trait RuleSpec: Debug + Send + Sync {
         None
     }
 
-    /// Whether no gradient crosses a block border under this rule.
-    fn is_local(&self) -> bool {
-        true
+    /// What crosses the borders of blocks under this rule.
+    fn reach(&self) -> Reach {
+        Reach::Nothing
     }
 
     /// Whether blocks can be trained one after the other; the error says why not.

@@ -141,7 +141,7 @@ fn negatives_are_never_the_label() {
                 let context = model.context(&batch);
                 let pass = model.rule.begin(&model.network, &batch, context, &mut Tape::new(()));
                 let labels = numbers(batch.targets.float());
-                let wrong = numbers(pass.negatives.unwrap().float());
+                let wrong = numbers(pass.signals.classes("negatives").cloned().unwrap().float());
                 for (y, n) in labels.iter().zip(&wrong) {
                     assert!(y != n && (0..CLASSES).any(|c| c as f32 == *n), "{case}: negative {n} of label {y}");
                 }
@@ -159,7 +159,9 @@ fn the_two_streams_differ_in_the_label_alone() {
         let model = case.model(seed()).unwrap();
         let pass = model.rule.begin(&model.network, &batch, model.context(&batch), &mut Tape::new(()));
         let image = features(&batch.inputs);
-        for (stream, labels) in pass.streams.iter().zip([batch.targets.clone(), pass.negatives.clone().unwrap()]) {
+        for (stream, labels) in
+            pass.streams.iter().zip([batch.targets.clone(), pass.signals.classes("negatives").cloned().unwrap()])
+        {
             let mut expected = image.clone();
             for (row, y) in expected.chunks_mut(INPUT.len()).zip(numbers(labels.float())) {
                 (0..CLASSES).for_each(|c| row[c] = if y == c as f32 { 1.0 } else { 0.0 });

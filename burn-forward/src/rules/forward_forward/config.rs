@@ -18,8 +18,8 @@ use crate::pieces::normalisation::Normalisation;
 use crate::pieces::pair_loss::{PairLoss, Threshold};
 use crate::pieces::peer_norm::{PeerConfig, PeerNormalisation};
 use crate::random::Seed;
-use crate::rules::Context;
-use crate::rules::{AnyRule, RuleSpec};
+
+use crate::rules::{AnyRule, Context, Reach, RuleSpec};
 use crate::{ConfigError, Error, Result};
 
 /// A recipe that fills in what the config leaves open.
@@ -157,6 +157,13 @@ const HEAD_MOMENTUM: f64 = 0.9;
 const HEAD_DECAY: f64 = 0.003;
 
 impl RuleSpec for ForwardForwardConfig {
+    fn reach(&self) -> Reach {
+        match self.settings().negatives {
+            Negatives::Hard => Reach::Network("negatives drawn from the prediction"),
+            Negatives::Wrong | Negatives::Permuted => Reach::Nothing,
+        }
+    }
+
     fn resolved(&self) -> serde_json::Value {
         let s = self.settings();
         let full = Self {

@@ -134,6 +134,9 @@ impl ForwardForward {
     }
 }
 
+/// Labels of the negative samples `[B]`.
+const NEGATIVES: &str = "negatives";
+
 impl Rule for ForwardForward {
     fn clone_rule(&self) -> Box<dyn Rule> {
         Box::new(self.clone())
@@ -165,7 +168,7 @@ impl Rule for ForwardForward {
             self.inject(&batch.inputs, &one_hot(&batch.targets, self.classes)),
             self.inject(&batch.inputs, &one_hot(&wrong, self.classes)),
         ];
-        pass.negatives = Some(wrong);
+        pass.signals.put(NEGATIVES, wrong);
         pass
     }
 
@@ -283,7 +286,7 @@ impl ForwardForward {
         let features = pass.streams.iter().map(|s| s.features()).collect();
         let both = pass.streams[0].with_features(Tensor::cat(features, 0));
         let bias = self.heads[index].label.as_ref().and_then(|_| {
-            let wrong = pass.negatives.clone()?;
+            let wrong = pass.signals.classes(NEGATIVES)?.clone();
             let labels = Tensor::cat(vec![pass.labels.clone(), wrong], 0);
             self.bias(index, &one_hot(&labels, self.classes))
         });
