@@ -15,6 +15,7 @@ use crate::block::Block;
 use crate::data::ModelSignature;
 use crate::data::{Batch, BatchKey};
 use crate::network::{AnyLayer, Chain, Network};
+use crate::pieces::dropout;
 use crate::pieces::pair_loss::cross_entropy;
 use crate::random::Seed;
 use crate::rules::{AnyRule, Pass, Scores, StepContext};
@@ -106,7 +107,8 @@ impl LocalModel {
 
     /// Seeds the device for the step at `key`.
     pub fn seed_step(&self, device: &Device, key: BatchKey) {
-        device.seed(self.seed.number("dropout", &[key.epoch, key.index]));
+        device.seed(self.seed.number("device", &[key.epoch, key.index]));
+        dropout::begin(self.seed, key);
     }
 
     /// One pass of the whole network in which every block learns.

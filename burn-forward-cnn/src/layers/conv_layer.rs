@@ -1,14 +1,15 @@
 //! A convolution with what belongs to it: resizing before, normalisation, activation, pooling and dropout behind.
 
 use burn::module::Module;
+use burn::nn::PaddingConfig2d;
 use burn::nn::interpolate::{Interpolate2d, Interpolate2dConfig, InterpolateMode};
 use burn::nn::pool::{AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
-use burn::nn::{Dropout, DropoutConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 use burn_forward::Result;
 use burn_forward::activation::{AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
+use burn_forward::pieces::dropout::Dropout;
 use burn_forward::random::Seed;
 use burn_forward_kernels::conv::average_pool;
 use schemars::JsonSchema;
@@ -101,7 +102,7 @@ impl ConvLayer {
     /// [`burn_forward::Error::Argument`] if the sizes do not fit.
     pub fn new(spec: UnitSpec, site: LayerSettings, input: [usize; 3], draw: &mut ModuleInit<'_>) -> Result<Self> {
         let unit = ConvUnit::new(spec, input, draw)?;
-        Ok(Self { unit, resize: None, pool: None, dropout: DropoutConfig::new(0.0).init(), pooling: None, site, input })
+        Ok(Self { unit, resize: None, pool: None, dropout: Dropout::none(), pooling: None, site, input })
     }
 
     /// With a pool behind the activation.
@@ -124,9 +125,12 @@ impl ConvLayer {
     }
 
     /// With dropout at the end.
-    pub fn with_dropout(mut self, probability: f64) -> Self {
-        self.dropout = DropoutConfig::new(probability).init();
-        self
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] for a probability outside `[0, 1)`.
+    pub fn with_dropout(mut self, probability: f64) -> burn_forward::Result<Self> {
+        self.dropout = Dropout::new(probability)?;
+        Ok(self)
     }
 
     /// With inputs of `[C, H, W]` scaled to the size that the unit was built for, bilinearly.

@@ -1,12 +1,13 @@
 //! A dense layer behind convolutions: `dropout(f(BN(x W + b)))`.
 
 use burn::module::Module;
-use burn::nn::{BatchNorm, Dropout, DropoutConfig, Linear};
+use burn::nn::{BatchNorm, Linear};
 use burn::tensor::{Device, Tensor};
 use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::{Trace, Units};
 use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
+use burn_forward::pieces::dropout::Dropout;
 use burn_forward::random::Seed;
 
 use super::{LayerSettings, normaliser_name};
@@ -45,7 +46,7 @@ impl DenseLayer {
         Ok(Self {
             linear: draw.linear(input, width, true)?,
             norm: norm.map(|setting| draw.norm(width, setting)),
-            dropout: DropoutConfig::new(0.0).init(),
+            dropout: Dropout::none(),
             activation,
             site,
             names,
@@ -53,9 +54,12 @@ impl DenseLayer {
     }
 
     /// With dropout at the end.
-    pub fn with_dropout(mut self, probability: f64) -> Self {
-        self.dropout = DropoutConfig::new(probability).init();
-        self
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] for a probability outside `[0, 1)`.
+    pub fn with_dropout(mut self, probability: f64) -> burn_forward::Result<Self> {
+        self.dropout = Dropout::new(probability)?;
+        Ok(self)
     }
 
     fn pre_activation(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Tensor<2> {

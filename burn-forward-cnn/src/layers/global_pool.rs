@@ -1,12 +1,12 @@
 //! Global average pooling: maps to features.
 
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 use burn_forward::Result;
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
 use burn_forward::block::Trace;
 use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
+use burn_forward::pieces::dropout::Dropout;
 use burn_forward::random::Seed;
 use burn_forward_kernels::conv::global_average_pool;
 
@@ -25,13 +25,16 @@ pub struct GlobalPool {
 impl GlobalPool {
     /// A pool of `[C, H, W]` in the given stage; `readout` is the public name of the classifier behind it.
     pub fn new(input: [usize; 3], stage: usize, readout: Option<String>) -> Self {
-        Self { dropout: DropoutConfig::new(0.0).init(), input, stage, readout }
+        Self { dropout: Dropout::none(), input, stage, readout }
     }
 
     /// With dropout behind it.
-    pub fn with_dropout(mut self, probability: f64) -> Self {
-        self.dropout = DropoutConfig::new(probability).init();
-        self
+    ///
+    /// # Errors
+    /// [`burn_forward::Error::Argument`] for a probability outside `[0, 1)`.
+    pub fn with_dropout(mut self, probability: f64) -> burn_forward::Result<Self> {
+        self.dropout = Dropout::new(probability)?;
+        Ok(self)
     }
 }
 

@@ -108,18 +108,18 @@ pub(super) fn layers(
                 if let Some(pool) = pool {
                     layer = layer.with_pool(pool)?;
                 }
-                finish(AnyLayer::new(layer.with_dropout(step.dropout)))
+                finish(AnyLayer::new(layer.with_dropout(step.dropout)?))
             }
             StepKind::Residual { branch, shortcut, activation } => {
                 finish(AnyLayer::new(Residual::new(branch, shortcut, activation, site, shape, &mut draw)?))
             }
             StepKind::GlobalPool { readout } => {
-                finish(AnyLayer::new(GlobalPool::new(shape, step.stage, readout).with_dropout(step.dropout)))
+                finish(AnyLayer::new(GlobalPool::new(shape, step.stage, readout).with_dropout(step.dropout)?))
             }
             StepKind::Dense { width, norm, activation, names } => {
                 let features = shape.iter().product();
                 let layer = DenseLayer::new(features, width, norm, activation, site, names, &mut draw)?;
-                finish(AnyLayer::new(layer.with_dropout(step.dropout)))
+                finish(AnyLayer::new(layer.with_dropout(step.dropout)?))
             }
         };
         layers.push(layer);

@@ -1,7 +1,7 @@
 //! Multi-layer perceptrons: dense layers `h = f(N(x) W + b)`, with dropout behind the activation.
 
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Linear};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use crate::activation::{Activation, AnyActivation, RowShape};
 use crate::block::{Trace, Units};
 use crate::init::{self, InitScheme};
 use crate::pieces::activation_fn::ActivationFn;
+use crate::pieces::dropout::Dropout;
 use crate::pieces::normalisation::Normalisation;
 use crate::random::Seed;
 use crate::{Error, Result, require};
@@ -71,7 +72,7 @@ impl MlpConfig {
             let (weight, bias) = self.init.of(d_in, d_out);
             layers.push(AnyLayer::new(Dense {
                 linear: init::linear(d_in, d_out, weight, Some(bias), &mut rng, device)?,
-                dropout: DropoutConfig::new(if scores.is_some() { 0.0 } else { self.dropout }).init(),
+                dropout: Dropout::new(if scores.is_some() { 0.0 } else { self.dropout })?,
                 activation: if scores.is_some() { ActivationFn::None } else { self.activation },
                 normalisation: self.normalisation,
             }));

@@ -1,6 +1,7 @@
 //! The pieces that rules are made of. None of them knows a rule or an architecture.
 
 pub mod activation_fn;
+pub mod dropout;
 pub mod feedback;
 pub mod goodness;
 pub mod label;
