@@ -137,7 +137,19 @@ impl ConvUnit {
             let [rows, ..] = x.dims();
             shape::check("convolutional unit", "bias", bias.dims(), [Some(rows), Some(self.spec.shape.output)]);
         }
-        let mut z = conv2d(&self.conv, x);
+        self.finish(self.convolve(x), bias)
+    }
+
+    /// The convolution alone, without what follows it.
+    ///
+    /// # Shapes
+    /// As those of [`forward`](Self::forward).
+    pub fn convolve(&self, x: Tensor<4>) -> Tensor<4> {
+        conv2d(&self.conv, x)
+    }
+
+    /// What follows the [convolution](Self::convolve), whose output `z` is `[B, C, H', W']`; `bias` as in [`forward`](Self::forward).
+    pub fn finish(&self, mut z: Tensor<4>, bias: Option<Tensor<2>>) -> Units<Tensor<4>> {
         if let Some(norm) = &self.norm {
             z = Nonlinearity::Identity.of_normalised(norm, z);
         }

@@ -192,19 +192,23 @@ impl<S> Tape<S> {
     /// Runs `loss` backwards and adds the gradients of `module`'s parameters to those that are here; the graph behind `loss`
     /// is gone afterwards. One backward per graph: Burn keeps none for a second.
     ///
+    /// Returns all other gradients, those of activations with `require_grad` among them: a signal for the block below.
+    ///
     /// # Panics
     /// If the loss is not one number with an autodiff graph behind it.
-    pub fn backward<M: Module>(&mut self, loss: &Tensor<1>, module: &M) {
+    pub fn backward<M: Module>(&mut self, loss: &Tensor<1>, module: &M) -> Gradients {
         let mut gradients = run_backwards(loss);
         self.add(&mut gradients, module);
+        gradients
     }
 
     /// As [`backward`](Self::backward), for a loss that two modules (a block and its head) share. A parameter that is in
     /// both counts once.
-    pub fn backward_pair<M: Module, N: Module>(&mut self, loss: &Tensor<1>, first: &M, second: &N) {
+    pub fn backward_pair<M: Module, N: Module>(&mut self, loss: &Tensor<1>, first: &M, second: &N) -> Gradients {
         let mut gradients = run_backwards(loss);
         self.add(&mut gradients, first);
         self.add(&mut gradients, second);
+        gradients
     }
 
     /// Adds `update` to the gradient of a parameter, as the pseudo-gradient of a rule whose update is a formula and not the

@@ -6,8 +6,8 @@ use burn::nn::interpolate::{Interpolate2d, Interpolate2dConfig, InterpolateMode}
 use burn::nn::pool::{AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
 use burn::tensor::{Device, Tensor};
 use burn_forward::Result;
-use burn_forward::activation::{AnyActivation, RowShape};
-use burn_forward::block::Trace;
+use burn_forward::activation::{Activation, AnyActivation, RowShape};
+use burn_forward::block::{Trace, Units};
 use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
 use burn_forward::pieces::dropout::Dropout;
 use burn_forward::random::Seed;
@@ -162,6 +162,10 @@ impl ConvLayer {
         AnyActivation::Maps(self.dropout.forward(h))
     }
 
+    fn traced(&self, units: Units<Tensor<4>>) -> Trace<AnyActivation> {
+        Trace { output: self.leave(units.activity.clone()), units: Some(units.map(AnyActivation::Maps)) }
+    }
+
     fn shape(&self) -> [usize; 3] {
         let [channels, height, width] = self.unit.output();
         self.pooling.map_or([channels, height, width], |p| [channels, p.side(height), p.side(width)])
@@ -220,8 +224,21 @@ impl Layer for ConvLayer {
     }
 
     fn trace(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let units = self.unit.trace(self.enter(input), bias);
-        Trace { output: self.leave(units.activity.clone()), units: Some(units.map(AnyActivation::Maps)) }
+        self.traced(self.unit.trace(self.enter(input), bias))
+    }
+
+    fn affine(&self, input: AnyActivation) -> Option<AnyActivation> {
+        Some(AnyActivation::Maps(self.unit.convolve(self.enter(input))))
+    }
+
+    fn activate(&self, z: AnyActivation) -> Trace<AnyActivation> {
+        match z {
+            AnyActivation::Maps(z) => self.traced(self.unit.finish(z, None)),
+            other => {
+                let ([channels, height, width], rows) = (self.unit.output(), other.rows());
+                self.traced(self.unit.finish(other.features().reshape([rows, channels, height, width]), None))
+            }
+        }
     }
 
     fn forward(&self, input: AnyActivation) -> AnyActivation {

@@ -62,8 +62,12 @@ impl DenseLayer {
         Ok(self)
     }
 
-    fn pre_activation(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Tensor<2> {
-        let mut z = self.linear.forward(self.site.normalisation.forward(input.features()));
+    fn linear_map(&self, input: AnyActivation) -> Tensor<2> {
+        self.linear.forward(self.site.normalisation.forward(input.features()))
+    }
+
+    /// What stands in front of the activation, from the output of the linear map.
+    fn pre_activation(&self, mut z: Tensor<2>, bias: Option<Tensor<2>>) -> Tensor<2> {
         if let Some(norm) = &self.norm {
             z = norm.forward(z);
         }
@@ -71,6 +75,12 @@ impl DenseLayer {
             Some(bias) => z + bias,
             None => z,
         }
+    }
+
+    fn finish(&self, z: Tensor<2>) -> Trace<AnyActivation> {
+        let units = Units { activity: self.activation.forward(z.clone()), pre_activation: z };
+        let output = AnyActivation::Features(self.dropout.forward(units.activity.clone()));
+        Trace { output, units: Some(units.map(AnyActivation::Features)) }
     }
 
     fn sizes(&self) -> [usize; 2] {
@@ -121,14 +131,19 @@ impl Layer for DenseLayer {
     }
 
     fn trace(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
-        let z = self.pre_activation(input, bias);
-        let units = Units { activity: self.activation.forward(z.clone()), pre_activation: z };
-        let output = AnyActivation::Features(self.dropout.forward(units.activity.clone()));
-        Trace { output, units: Some(units.map(AnyActivation::Features)) }
+        self.finish(self.pre_activation(self.linear_map(input), bias))
+    }
+
+    fn affine(&self, input: AnyActivation) -> Option<AnyActivation> {
+        Some(AnyActivation::Features(self.linear_map(input)))
+    }
+
+    fn activate(&self, z: AnyActivation) -> Trace<AnyActivation> {
+        self.finish(self.pre_activation(z.features(), None))
     }
 
     fn forward(&self, input: AnyActivation) -> AnyActivation {
-        let h = self.activation.forward(self.pre_activation(input, None));
+        let h = self.activation.forward(self.pre_activation(self.linear_map(input), None));
         AnyActivation::Features(self.dropout.forward(h))
     }
 

@@ -116,3 +116,35 @@ fn a_pass_that_shows_its_units_is_the_pass_that_does_not() {
         }
     }
 }
+
+/// The linear map and what follows it, one after the other, are the layer: with and without batch normalisation and pool,
+/// behind maps and behind features.
+#[test]
+fn the_two_halves_of_a_layer_are_its_pass() {
+    let stacks = [
+        json!({"channels": [4, 6], "normalisation": "rms"}),
+        json!({"channels": [4, 6], "batch-norm": false, "pool": 2, "activation": "tanh"}),
+        json!({"channels": [4], "pool-kind": "average", "pool": 2, "global-pool": false}),
+    ];
+    let mut halves = 0;
+    for stack in stacks {
+        for case in on_stack("mono-forward", json!({}), stack.clone(), Partition::LAYER) {
+            let model = case.model(seed()).unwrap();
+            let mut x = batch(24, 0, case.device()).inputs;
+            for layer in model.network.blocks().iter().flat_map(|block| block.layers()) {
+                let whole = layer.trace(x.clone(), None);
+                if let Some(z) = layer.affine(x) {
+                    let second = layer.activate(z);
+                    let what = format!("{stack}, {}", layer.describe());
+                    assert_close(&numbers(second.output.features()), &numbers(whole.output.features()), 1e-6, &what);
+                    let [ours, theirs] =
+                        [second, whole.clone()].map(|trace| numbers(trace.units.unwrap().activity.features()));
+                    assert_close(&ours, &theirs, 1e-6, &what);
+                    halves += 1;
+                }
+                x = whole.output;
+            }
+        }
+    }
+    assert!(halves >= 5, "{halves} layers have halves");
+}

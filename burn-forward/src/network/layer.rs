@@ -79,6 +79,19 @@ pub trait Layer: ErasedModule {
         self.trace(input, None).output
     }
 
+    /// The layer's linear map, `z = N(x) W + b`: the first of its two halves, for rules whose signal enters at `z`. `None` for a
+    /// layer that is no linear map followed by a function: a composite, a pool.
+    fn affine(&self, input: AnyActivation) -> Option<AnyActivation> {
+        let _ = input;
+        None
+    }
+
+    /// What the layer makes of the output `z` of its [linear map](Self::affine): the second half. The two halves one after
+    /// the other are [`trace`](Self::trace).
+    fn activate(&self, z: AnyActivation) -> Trace<AnyActivation> {
+        z.into()
+    }
+
     /// The forward passes of all variants of every row: `B C` rows, row `b C + c` is variant `c` of row `b`.
     ///
     /// This default does it literally. A layer that can share work between the variants of a row overrides it and must

@@ -169,6 +169,14 @@ impl Layer for Dense {
         AnyActivation::Features(self.dropout.forward(self.activation.forward(z)))
     }
 
+    fn affine(&self, input: AnyActivation) -> Option<AnyActivation> {
+        Some(AnyActivation::Features(self.linear.forward(self.normalisation.forward(self.enter(&input)))))
+    }
+
+    fn activate(&self, z: AnyActivation) -> Trace<AnyActivation> {
+        self.finish(z.features())
+    }
+
     /// One product for the shared part and one for the variants, instead of one per variant: for a normaliser that
     /// only divides, `N(x + v_c) W = (x W + v_c W) / rho_c` with `rho_c` from the squared length
     /// `|x|^2 + 2 <x, v_c> + |v_c|^2`.
