@@ -35,7 +35,7 @@ fn losses(rule: &str, device: &str) -> Result<Losses, Box<dyn std::error::Error>
         let output = TrainStep::step(&model, batch?);
         model = optimizer.step(run.config.optimizer.lr, model, output.grads);
         let item = output.item.sync().map_err(|e| format!("{device}: {e:?}"))?;
-        losses.push(item.numbers().blocks.iter().filter_map(|(_, numbers)| numbers.loss).collect());
+        losses.push(item.metrics().blocks.iter().filter_map(|(_, numbers)| numbers.loss).collect());
     }
     Ok(losses)
 }

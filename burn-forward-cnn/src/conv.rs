@@ -194,7 +194,7 @@ impl ConvUnit {
         self.output.iter().product()
     }
 
-    /// Paths inside the unit, behind `path`, with the names they have in public files.
+    /// Paths inside the unit, after `path`, with the names they have in public files.
     pub fn public_names(&self, path: &str) -> Vec<(String, String)> {
         let names = &self.spec.names;
         let mut all = vec![(format!("{path}conv"), names.conv.clone()), (format!("{path}norm"), names.norm.clone())];

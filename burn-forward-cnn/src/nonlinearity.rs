@@ -32,7 +32,7 @@ impl Nonlinearity {
         }
     }
 
-    /// The function behind a batch normalisation, in one operation where the kernels have it.
+    /// The function after a batch normalisation, in one operation where the kernels have it.
     ///
     /// # Shapes
     /// - `x`: `[B, C, H, W]`; returns the same.

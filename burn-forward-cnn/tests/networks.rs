@@ -31,7 +31,7 @@ fn network_on(name: &str, settings: &Value, partition: Partition, side: usize, d
     Network::new(layers, partition).unwrap()
 }
 
-/// Under back-propagation with ten classes, or another number of them: a linear classifier behind the network.
+/// Under back-propagation with ten classes, or another number of them: a linear classifier after the network.
 fn classifying(network: Network, classes: usize) -> LocalModel {
     let rule = BackpropConfig::default().build(&network, classes, Seed::new(0)).unwrap();
     LocalModel::new(network, rule, Seed::new(0))

@@ -3,11 +3,11 @@
 use burn::tensor::kind::Autodiff;
 use burn::tensor::{Device, Tensor};
 
-/// The values of `tensor` as a start of new graphs on a training `device`; as they are on a device without autodiff.
+/// The values of `tensor` as a leaf of a new autodiff graph on a training `device`; as they are on a device without autodiff.
 ///
 /// [`Tensor::from_inner`] alone forgets whether the device checkpoints gradients, and tensors that do and do not cannot be
 /// operands of one operation.
-pub fn start_of_graphs<const D: usize, K: Autodiff>(tensor: Tensor<D, K>, device: &Device) -> Tensor<D, K> {
+pub fn autodiff_leaf<const D: usize, K: Autodiff>(tensor: Tensor<D, K>, device: &Device) -> Tensor<D, K> {
     match device.gradient_checkpointing_strategy() {
         Some(strategy) => Tensor::from_inner(tensor).with_gradient_checkpointing_strategy(strategy),
         None => tensor,

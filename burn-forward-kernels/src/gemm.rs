@@ -30,7 +30,7 @@ impl Strides {
         last.saturating_add(1)
     }
 
-    /// Whether every entry has a place of its own: rows lie behind each other, or columns do.
+    /// Whether every entry has a place of its own: rows lie after each other, or columns do.
     fn is_distinct(self, rows: usize, columns: usize) -> bool {
         let by_row = rows <= 1 || self.row > (columns - 1).saturating_mul(self.column);
         let by_column = columns <= 1 || self.column > (rows - 1).saturating_mul(self.row);

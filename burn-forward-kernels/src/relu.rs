@@ -93,7 +93,7 @@ mod tests {
         for device in [Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing()] {
             let bits = |f: fn(Tensor<1>) -> Tensor<1>| {
                 let z = Tensor::<1>::from_data(TensorData::new(numbers.clone(), [length]), &device).require_grad();
-                // Twice, and with the input needed once more behind.
+                // Twice, and with the input needed once more afterwards.
                 let h = f(f(z.clone() * 2.0) - 0.2);
                 let gradients = (h.clone().square() * z.clone()).sum().backward();
                 let of = |t: Tensor<1>| t.into_data().iter::<f32>().map(f32::to_bits).collect::<Vec<_>>();

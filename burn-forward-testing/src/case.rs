@@ -14,7 +14,7 @@ use burn_forward::rules::{Reach, RuleEntry, RuleSpec};
 use serde_json::Value;
 
 use crate::TestData;
-use crate::verdict::Broken;
+use crate::verdict::Violation;
 
 /// Rows of a batch, where a law needs no other number.
 const ROWS: usize = 24;
@@ -169,9 +169,9 @@ impl Case {
     ///
     /// # Errors
     /// If the registry has no such rule, or its settings cannot be read.
-    pub fn spec(&self) -> Result<Box<dyn RuleSpec>, Broken> {
+    pub fn spec(&self) -> Result<Box<dyn RuleSpec>, Violation> {
         let row = self.shared.rules.iter().find(|row| row.name == self.rule);
-        let row = row.ok_or_else(|| Broken(format!("{self}: the registry has no rule of this name")))?;
+        let row = row.ok_or_else(|| Violation(format!("{self}: the registry has no rule of this name")))?;
         Ok((row.parse)(&self.settings, &self.shared.rules)?.0)
     }
 
@@ -179,7 +179,7 @@ impl Case {
     ///
     /// # Errors
     /// As [`spec`](Self::spec).
-    pub fn reach(&self) -> Result<Reach, Broken> {
+    pub fn reach(&self) -> Result<Reach, Violation> {
         Ok(self.spec()?.reach())
     }
 
@@ -187,7 +187,7 @@ impl Case {
     ///
     /// # Errors
     /// As [`spec`](Self::spec).
-    pub fn is_local(&self) -> Result<bool, Broken> {
+    pub fn is_local(&self) -> Result<bool, Violation> {
         Ok(self.reach()?.is_local())
     }
 
@@ -195,7 +195,7 @@ impl Case {
     ///
     /// # Errors
     /// As [`spec`](Self::spec).
-    pub fn accepted(&self) -> Result<bool, Broken> {
+    pub fn accepted(&self) -> Result<bool, Violation> {
         let network = self.network.spec.as_ref();
         let context = Context {
             network_name: &self.network.name,
@@ -212,7 +212,7 @@ impl Case {
     ///
     /// # Errors
     /// If the rule cannot train this network.
-    pub fn model(&self, seed: Seed) -> Result<LocalModel, Broken> {
+    pub fn model(&self, seed: Seed) -> Result<LocalModel, Violation> {
         self.model_with(self.network.partition, seed)
     }
 
@@ -220,7 +220,7 @@ impl Case {
     ///
     /// # Errors
     /// As [`model`](Self::model).
-    pub fn model_with(&self, partition: Partition, seed: Seed) -> Result<LocalModel, Broken> {
+    pub fn model_with(&self, partition: Partition, seed: Seed) -> Result<LocalModel, Violation> {
         self.build(partition, self.classes(), seed)
     }
 
@@ -228,17 +228,17 @@ impl Case {
     ///
     /// # Errors
     /// As [`model`](Self::model).
-    pub fn model_for(&self, classes: usize, seed: Seed) -> Result<LocalModel, Broken> {
+    pub fn model_for(&self, classes: usize, seed: Seed) -> Result<LocalModel, Violation> {
         self.build(self.network.partition, classes, seed)
     }
 
-    fn build(&self, partition: Partition, classes: usize, seed: Seed) -> Result<LocalModel, Broken> {
+    fn build(&self, partition: Partition, classes: usize, seed: Seed) -> Result<LocalModel, Violation> {
         let spec = self.spec()?;
         let input = self.data().input();
         let request = spec.layer_request(classes);
         let layers = self.network.spec.layers_for(spec.input(input), request, seed, &self.device)?;
         let network = Network::new(layers, spec.partition().unwrap_or(partition))?;
-        let network = network.with_input(input).built_on(&self.device);
+        let network = network.with_input(input).with_device(&self.device);
         let rule = spec.build(&network, classes, seed)?;
         Ok(LocalModel::new(network, rule, seed))
     }
@@ -261,8 +261,8 @@ impl Case {
         &self,
         mut model: LocalModel,
         batches: impl Iterator<Item = Batch>,
-        mut after: impl FnMut(&LocalModel) -> Result<(), Broken>,
-    ) -> Result<LocalModel, Broken> {
+        mut after: impl FnMut(&LocalModel) -> Result<(), Violation>,
+    ) -> Result<LocalModel, Violation> {
         const RATE: f64 = 1e-2;
         let groups = self.spec()?.parameter_groups();
         let config = OptimizerConfig::new(OptimizerName::Adam, RATE);

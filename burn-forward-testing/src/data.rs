@@ -48,13 +48,13 @@ pub struct Extreme {
     pub name: &'static str,
     /// Number of classes.
     pub classes: usize,
-    /// Makes batch `index`, from 0 in training; those of [`Extreme::UNSEEN`] and above are not trained on.
+    /// Makes batch `index`, from 0 in training; those of [`Extreme::HELD_OUT`] and above are not trained on.
     pub batch: MakeBatch,
 }
 
 impl Extreme {
     /// Index of a batch that training does not see.
-    pub const UNSEEN: u64 = 99;
+    pub const HELD_OUT: u64 = 99;
 }
 
 /// Extreme data made from a data set's own batches.

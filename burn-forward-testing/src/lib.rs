@@ -68,18 +68,18 @@ pub mod laws;
 mod list;
 pub mod panics;
 mod settings;
+pub mod step_trace;
 mod suite;
 mod trial;
 pub mod values;
 mod verdict;
-pub mod walk;
 
 pub use case::{Case, TestNetwork};
 pub use data::{Extreme, Prototypes, TestData};
 pub use list::LAWS;
 pub use suite::{Laws, devices, smooth_mlp};
 pub use trial::{Law, Over, Report};
-pub use verdict::{Broken, Kept, Verdict};
+pub use verdict::{Outcome, Verdict, Violation};
 
 use burn_forward::random::Seed;
 

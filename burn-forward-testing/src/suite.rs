@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::case::Shared;
 use crate::settings::one_at_a_time;
 use crate::trial::{Exception, Law, Over, Report, try_on};
-use crate::verdict::Broken;
+use crate::verdict::Violation;
 use crate::{Case, Prototypes, TestData, TestNetwork};
 
 /// A multilayer perceptron that no rule refuses: tanh, with the root mean square of every layer's input set to 1.
@@ -191,7 +191,7 @@ impl Laws {
     ///
     /// # Errors
     /// If a setting contradicts the defaults of others and has no [`companion`](Self::companion), or a rule accepts no network.
-    pub fn cases(&self) -> Result<Vec<Case>, Broken> {
+    pub fn cases(&self) -> Result<Vec<Case>, Violation> {
         self.on_networks(&self.networks, |laws, rule| [laws.recipes_of(rule), laws.variants_of(rule)].concat())
     }
 
@@ -199,7 +199,7 @@ impl Laws {
     ///
     /// # Errors
     /// As [`cases`](Self::cases).
-    pub fn recipes(&self) -> Result<Vec<Case>, Broken> {
+    pub fn recipes(&self) -> Result<Vec<Case>, Violation> {
         self.on_networks(&self.networks, Self::recipes_of)
     }
 
@@ -207,7 +207,7 @@ impl Laws {
     ///
     /// # Errors
     /// As [`cases`](Self::cases).
-    pub fn noisy_cases(&self) -> Result<Vec<Case>, Broken> {
+    pub fn noisy_cases(&self) -> Result<Vec<Case>, Violation> {
         self.on_networks(&self.noisy, |laws, rule| [laws.recipes_of(rule), laws.variants_of(rule)].concat())
     }
 
@@ -215,7 +215,7 @@ impl Laws {
     ///
     /// # Errors
     /// As [`cases`](Self::cases).
-    pub fn learners(&self) -> Result<Vec<Case>, Broken> {
+    pub fn learners(&self) -> Result<Vec<Case>, Violation> {
         let mut cases = Vec::new();
         for (rule, settings) in self.rules.iter().flat_map(|rule| self.recipes_of(rule)).chain(self.further_to_learn())
         {
@@ -246,7 +246,7 @@ impl Laws {
     ///
     /// # Errors
     /// As [`cases`](Self::cases); broken laws are in the report.
-    pub fn report(&self, law: &Law) -> Result<Report, Broken> {
+    pub fn report(&self, law: &Law) -> Result<Report, Violation> {
         let cases = match law.over {
             Over::Cases => self.cases(),
             Over::Recipes => self.recipes(),
@@ -271,7 +271,7 @@ impl Laws {
         &self,
         networks: &[TestNetwork],
         settings: impl Fn(&Self, &str) -> Vec<Settings>,
-    ) -> Result<Vec<Case>, Broken> {
+    ) -> Result<Vec<Case>, Violation> {
         let mut cases = Vec::new();
         for network in networks {
             for rule in &self.rules {
@@ -282,7 +282,7 @@ impl Laws {
                             cases.push(case);
                         } else if case.with_rule(&rule, self.default_of(&rule)).accepted()? {
                             let needed = "give the setting a companion (Laws::companion)";
-                            return Err(Broken(format!("{case} contradicts the rule's defaults; {needed}")));
+                            return Err(Violation(format!("{case} contradicts the rule's defaults; {needed}")));
                         }
                     }
                 }
@@ -292,10 +292,10 @@ impl Laws {
     }
 
     /// The cases, of which every rule has some.
-    fn complete(&self, cases: Vec<Case>) -> Result<Vec<Case>, Broken> {
+    fn complete(&self, cases: Vec<Case>) -> Result<Vec<Case>, Violation> {
         match self.rules.iter().find(|rule| !cases.iter().any(|case| case.rule() == rule.as_str())) {
             None => Ok(cases),
-            Some(rule) => Err(Broken(format!(
+            Some(rule) => Err(Violation(format!(
                 "{rule} accepts none of the networks; needed: one that it does, or Laws::without(&[\"{rule}\"])"
             ))),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::Case;
 use crate::panics::message;
-use crate::verdict::{Broken, Kept, Verdict};
+use crate::verdict::{Outcome, Verdict, Violation};
 
 /// Which cases a law is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(crate) struct Exception {
     pub(crate) which: Arc<dyn Fn(&Case) -> bool>,
 }
 
-/// What came of the trial of a law.
+/// The result of trying a law.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// The law's name.
@@ -77,10 +77,10 @@ impl fmt::Display for Report {
 }
 
 /// Tries a law on cases.
-pub(crate) fn try_on(cases: Vec<Case>, law: &Law, exceptions: &[Exception]) -> Result<Report, Broken> {
+pub(crate) fn try_on(cases: Vec<Case>, law: &Law, exceptions: &[Exception]) -> Result<Report, Violation> {
     let of_law: Vec<&Exception> = exceptions.iter().filter(|e| e.law == law.name).collect();
     if let Some(idle) = of_law.iter().find(|e| !cases.iter().any(|case| (e.which)(case))) {
-        return Err(Broken(format!("{}: the exception \"{}\" is none: it picks no case", law.name, idle.reason)));
+        return Err(Violation(format!("{}: the exception \"{}\" is none: it picks no case", law.name, idle.reason)));
     }
     let mut report = Report { law: law.name, kept: vec![], not_concerned: vec![], excepted: vec![], broken: vec![] };
     for case in cases {
@@ -89,8 +89,8 @@ pub(crate) fn try_on(cases: Vec<Case>, law: &Law, exceptions: &[Exception]) -> R
             continue;
         }
         match catch_unwind(AssertUnwindSafe(|| (law.check)(&case))) {
-            Ok(Ok(Kept::Tried)) => report.kept.push(case.to_string()),
-            Ok(Ok(Kept::NotConcerned)) => report.not_concerned.push(case.to_string()),
+            Ok(Ok(Outcome::Tried)) => report.kept.push(case.to_string()),
+            Ok(Ok(Outcome::NotConcerned)) => report.not_concerned.push(case.to_string()),
             Ok(Err(wrong)) => report.broken.push(format!("{case}: {wrong}")),
             Err(payload) => report.broken.push(format!("{case}: a panic: {}", message(payload.as_ref()))),
         }

@@ -9,7 +9,7 @@ use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::model::LocalModel;
 use burn_forward::parameters::Owner;
 
-use crate::verdict::{Broken, ensure};
+use crate::verdict::{Violation, ensure};
 
 /// Numbers by parameter path: `network.blocks.0.layers.0.linear.weight`.
 pub type Values = BTreeMap<String, Vec<f32>>;
@@ -59,7 +59,7 @@ impl ModuleVisitor for Collect<'_> {
     }
 }
 
-fn collect(model: &LocalModel, gradients: Option<&GradientsParams>) -> Result<Values, Broken> {
+fn collect(model: &LocalModel, gradients: Option<&GradientsParams>) -> Result<Values, Violation> {
     let mut collect = Collect { path: Vec::new(), gradients, found: Values::new(), wrong: Vec::new() };
     model.visit(&mut collect);
     ensure!(collect.wrong.is_empty(), "{}", collect.wrong.join("; "));
@@ -70,7 +70,7 @@ fn collect(model: &LocalModel, gradients: Option<&GradientsParams>) -> Result<Va
 ///
 /// # Errors
 /// If one is not finite, or two have one path.
-pub fn parameters(model: &LocalModel) -> Result<Values, Broken> {
+pub fn parameters(model: &LocalModel) -> Result<Values, Violation> {
     collect(model, None)
 }
 
@@ -78,7 +78,7 @@ pub fn parameters(model: &LocalModel) -> Result<Values, Broken> {
 ///
 /// # Errors
 /// If one is not finite, two have one path, or one belongs to no parameter of the model.
-pub fn gradients(model: &LocalModel, gradients: &GradientsParams) -> Result<Values, Broken> {
+pub fn gradients(model: &LocalModel, gradients: &GradientsParams) -> Result<Values, Violation> {
     let found = collect(model, Some(gradients))?;
     let strangers = gradients.len() - found.len();
     ensure!(strangers == 0, "{strangers} gradients belong to no parameter of the model");
@@ -89,7 +89,7 @@ pub fn gradients(model: &LocalModel, gradients: &GradientsParams) -> Result<Valu
 ///
 /// # Errors
 /// If one is not finite, or two have one path.
-pub fn gradients_among(model: &LocalModel, gradients: &GradientsParams) -> Result<Values, Broken> {
+pub fn gradients_among(model: &LocalModel, gradients: &GradientsParams) -> Result<Values, Violation> {
     collect(model, Some(gradients))
 }
 
@@ -133,7 +133,7 @@ pub fn perturb(model: LocalModel, which: impl Fn(&str) -> bool) -> LocalModel {
 
 /// The model with the rule's own parameters moved away from where they start, which for some is zero: behind a head of zeros
 /// there is no gradient.
-pub fn with_opinions(model: LocalModel) -> LocalModel {
+pub fn with_perturbed_rule(model: LocalModel) -> LocalModel {
     edit(model, |path, values| {
         if path.starts_with("rule.") && !path.contains(".running_") {
             values.iter_mut().enumerate().for_each(|(i, v)| *v += 0.3 * (1.7 * (i * i) as f32).sin());
@@ -150,7 +150,7 @@ pub fn same_bits(a: &[f32], b: &[f32]) -> bool {
 ///
 /// # Errors
 /// The first path that differs.
-pub fn same(a: &Values, b: &Values) -> Result<(), Broken> {
+pub fn same(a: &Values, b: &Values) -> Result<(), Violation> {
     let only = |a: &Values, b: &Values| a.keys().filter(|path| !b.contains_key(*path)).cloned().collect::<Vec<_>>();
     let (here, there) = (only(a, b), only(b, a));
     ensure!(here.is_empty() && there.is_empty(), "only in the first: {here:?}; only in the second: {there:?}");
@@ -164,7 +164,7 @@ pub fn same(a: &Values, b: &Values) -> Result<(), Broken> {
 ///
 /// # Errors
 /// The first entry that differs by more.
-pub fn close(a: &[f32], b: &[f32], tolerance: f32) -> Result<(), Broken> {
+pub fn close(a: &[f32], b: &[f32], tolerance: f32) -> Result<(), Violation> {
     ensure!(a.len() == b.len(), "{} numbers, expected {}", a.len(), b.len());
     for (i, (a, b)) in a.iter().zip(b).enumerate() {
         ensure!((a - b).abs() <= tolerance * b.abs().max(1.0), "[{i}] is {a}, expected {b}");
@@ -178,7 +178,7 @@ pub fn close(a: &[f32], b: &[f32], tolerance: f32) -> Result<(), Broken> {
 /// If they are not.
 pub fn assert_same(a: &Values, b: &Values, what: &str) {
     let differs = same(a, b).err();
-    assert!(differs.is_none(), "{what}: {}", differs.unwrap_or_else(|| Broken(String::new())));
+    assert!(differs.is_none(), "{what}: {}", differs.unwrap_or_else(|| Violation(String::new())));
 }
 
 /// Asserts that `a` and `b` are [`close`].
@@ -187,7 +187,7 @@ pub fn assert_same(a: &Values, b: &Values, what: &str) {
 /// If they are not.
 pub fn assert_close(a: &[f32], b: &[f32], tolerance: f32, what: &str) {
     let differs = close(a, b, tolerance).err();
-    assert!(differs.is_none(), "{what} {}", differs.unwrap_or_else(|| Broken(String::new())));
+    assert!(differs.is_none(), "{what} {}", differs.unwrap_or_else(|| Violation(String::new())));
 }
 
 /// The part of `values` that belongs to `block`.

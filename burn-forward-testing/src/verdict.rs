@@ -1,13 +1,13 @@
-//! What a law says of one case.
+//! The verdict of a law on one case.
 
 use std::fmt;
 
 /// Whether a case keeps a law. The error says what differed.
-pub type Verdict = Result<Kept, Broken>;
+pub type Verdict = Result<Outcome, Violation>;
 
-/// A law that is not broken.
+/// The outcome of a law that is not violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum Outcome {
     /// The rule was tried and keeps the law.
     Tried,
     /// The law says nothing about this rule.
@@ -16,17 +16,17 @@ pub enum Kept {
 
 /// What differed between what a law promises and what a rule does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken(pub String);
+pub struct Violation(pub String);
 
-impl fmt::Display for Broken {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for Violation {}
 
-impl Broken {
+impl Violation {
     /// The same with where it was seen.
     #[must_use]
     pub fn at(self, place: impl fmt::Display) -> Self {
@@ -34,21 +34,21 @@ impl Broken {
     }
 }
 
-impl From<burn_forward::Error> for Broken {
+impl From<burn_forward::Error> for Violation {
     fn from(error: burn_forward::Error) -> Self {
         Self(error.to_string())
     }
 }
 
-impl From<String> for Broken {
+impl From<String> for Violation {
     fn from(text: String) -> Self {
         Self(text)
     }
 }
 
-/// Kept if nothing is wrong.
+/// [`Outcome::Tried`] if nothing is wrong.
 pub(crate) fn nothing(wrong: Vec<String>) -> Verdict {
-    if wrong.is_empty() { Ok(Kept::Tried) } else { Err(Broken(wrong.join("\n    "))) }
+    if wrong.is_empty() { Ok(Outcome::Tried) } else { Err(Violation(wrong.join("\n    "))) }
 }
 
 /// Leaves the law with what is wrong unless a condition holds.
@@ -56,7 +56,7 @@ macro_rules! ensure {
     ($condition:expr, $($text:tt)+) => {
         let holds: bool = $condition;
         if !holds {
-            return Err($crate::verdict::Broken(format!($($text)+)));
+            return Err($crate::verdict::Violation(format!($($text)+)));
         }
     };
 }
@@ -65,7 +65,7 @@ macro_rules! ensure {
 macro_rules! concerns {
     ($condition:expr) => {
         if !$condition {
-            return Ok($crate::verdict::Kept::NotConcerned);
+            return Ok($crate::verdict::Outcome::NotConcerned);
         }
     };
 }

@@ -60,12 +60,12 @@ fn with_metadata(file: Vec<u8>, metadata: &Value) -> Result<Vec<u8>> {
     Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat())
 }
 
-/// Writes the inference network of `model`, [without blocks that nobody reads](LocalModel::with_read_blocks_only), to `path`, [whole](crate::files::write).
+/// Writes the inference network of `model`, [without blocks that nobody reads](LocalModel::with_readout_blocks_only), to `path`, [whole](crate::files::write).
 ///
 /// # Errors
 /// [`Error::Write`](crate::Error::Write) if the file cannot be written, [`burn_forward::Error::Burn`] if it cannot be put together.
 pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
-    let model = &model.with_read_blocks_only();
+    let model = &model.with_readout_blocks_only();
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
     let mut layers = Vec::new();
     for (i, (layer, of_layer)) in model.layers().zip(public_names::of_layers(model)).enumerate() {

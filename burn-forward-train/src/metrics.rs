@@ -8,7 +8,7 @@ use burn::train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
 
-use burn_forward::model::{BlockNumbers, StepNumbers};
+use burn_forward::model::{BlockMetrics, StepMetrics};
 
 /// What a [`BlockMetric`] measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Quantity {
     }
 
     /// Its sum over the rows of a step.
-    fn sum(self, numbers: &BlockNumbers, rows: usize) -> Option<f64> {
+    fn sum(self, numbers: &BlockMetrics, rows: usize) -> Option<f64> {
         let times_rows = |mean: Option<f64>| mean.map(|mean| mean * rows as f64);
         match self {
             Self::Loss => times_rows(numbers.loss),
@@ -171,7 +171,7 @@ pub fn parse_metric_name(name: &str) -> Option<(Option<usize>, Quantity)> {
 }
 
 impl Metric for BlockMetric {
-    type Input = StepNumbers;
+    type Input = StepMetrics;
 
     fn name(&self) -> MetricName {
         self.name.clone()
@@ -181,7 +181,7 @@ impl Metric for BlockMetric {
         NumericAttributes { unit: None, higher_is_better: self.quantity != Quantity::Loss }.into()
     }
 
-    fn update(&mut self, item: &StepNumbers, metadata: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
+    fn update(&mut self, item: &StepMetrics, metadata: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
         let Some(sum) = item.of(self.block).and_then(|n| self.quantity.sum(n, item.rows)) else {
             return Ok(SerializedEntry::not_available(None));
         };
@@ -240,8 +240,8 @@ mod tests {
         let accuracy = |batches: &[(usize, usize)]| {
             let mut metric = BlockMetric::new(None, Quantity::Accuracy);
             for &(correct, rows) in batches {
-                let numbers = BlockNumbers { correct: Some(correct), ..BlockNumbers::default() };
-                let step = StepNumbers { rows, blocks: vec![(None, numbers)], ..StepNumbers::default() };
+                let numbers = BlockMetrics { correct: Some(correct), ..BlockMetrics::default() };
+                let step = StepMetrics { rows, blocks: vec![(None, numbers)], ..StepMetrics::default() };
                 metric.update(&step, &metadata).unwrap();
             }
             assert_eq!(metric.running_value().unwrap().current(), metric.final_value().current());

@@ -5,14 +5,14 @@
 
 mod nodes;
 
-pub use nodes::{FeatureCache, Labelled, NodeFeatures, Nodes, ReadRows};
+pub use nodes::{FeatureCache, Labelled, NodeFeatures, Nodes, RequiredRows};
 
 use std::fmt;
 
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::device::start_of_graphs;
+use crate::device::autodiff_leaf;
 use crate::{Error, require};
 
 /// What flows from block to block: rows (samples, or the nodes of a graph) of features.
@@ -27,7 +27,7 @@ pub trait Activation: Clone + fmt::Debug + Send + 'static {
     /// The features of every row, flattened: `[B, d]`.
     fn features(&self) -> Tensor<2>;
 
-    /// The features of the rows that labels speak about: all rows, except on a graph, where every node flows but only
+    /// The features of the labelled rows: all rows, except on a graph, where every node flows through the network but only
     /// some are labelled. A loss that compares with labels uses these.
     fn labelled(&self) -> Tensor<2> {
         self.features()
@@ -201,7 +201,7 @@ impl AnyActivation {
         }
     }
 
-    /// The nodes that labels speak about, where this is a graph and they speak about some of its nodes `[B]`.
+    /// The labelled nodes, where this is a graph whose nodes are labelled `[B]`.
     pub fn labelled_rows(&self) -> Option<&Tensor<1, Int>> {
         match &self.nodes()?.labelled {
             Labelled::Rows(rows) => Some(rows),
@@ -223,14 +223,14 @@ impl AnyActivation {
         }
     }
 
-    /// The same values as a start of new graphs on a training `device`.
+    /// The same values as leaves of new autodiff graphs on a training `device`.
     pub fn with_autodiff(self, device: &Device) -> Self {
         match self {
-            Self::Features(x) => Self::Features(start_of_graphs(x, device)),
-            Self::Maps(x) => Self::Maps(start_of_graphs(x, device)),
+            Self::Features(x) => Self::Features(autodiff_leaf(x, device)),
+            Self::Maps(x) => Self::Maps(autodiff_leaf(x, device)),
             Self::Nodes(n) => Self::Nodes(Nodes {
                 features: n.features.with_autodiff(device),
-                labelled: n.labelled.map(|rows| start_of_graphs(rows, device)),
+                labelled: n.labelled.map(|rows| autodiff_leaf(rows, device)),
                 ..n
             }),
         }

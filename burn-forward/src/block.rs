@@ -11,7 +11,7 @@ use crate::activation::Activation;
 pub struct Trace<A> {
     /// The block's output `h`.
     pub output: A,
-    /// The units of the block's last layer that has any, for losses that [read them](crate::local::LocalLoss::reads_units)
+    /// The units of the block's last layer that has any, for losses that [read them](crate::local::LocalLoss::needs_units)
     /// (peer normalisation does). `None` where nobody asked, or the block has none to show.
     pub units: Option<Units<A>>,
 }

@@ -1,7 +1,7 @@
 //! Devices by name, among the backends that were compiled in.
 
 use burn::tensor::Device;
-pub use burn_forward_kernels::device::start_of_graphs;
+pub use burn_forward_kernels::device::autodiff_leaf;
 
 use crate::{Error, Result};
 

@@ -1,7 +1,7 @@
 //! # burn-forward
 //!
-//! Local learning for the [Burn](https://burn.dev) deep-learning framework: networks whose blocks each carry their own
-//! loss behind a detached input, so that no gradient ever crosses a block border.
+//! Local learning for the [Burn](https://burn.dev) deep-learning framework: networks whose blocks each have a
+//! detached input and a loss of their own, so that no gradient ever crosses a block border.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod activation;

@@ -19,7 +19,7 @@ pub trait LocalLoss<S, A: Activation>: Module {
 
     /// Whether [`score`](Self::score) reads [`Trace::units`]. [`learn`] has the block show them only then, because a block
     /// may have to do without its fastest operations for it.
-    fn reads_units(&self) -> bool {
+    fn needs_units(&self) -> bool {
         false
     }
 }
@@ -43,7 +43,7 @@ where
 {
     let _in_block = InBlock::new(index);
     let input = input.detach();
-    let trace = if loss.reads_units() { block.trace(input) } else { block.forward(input).into() };
+    let trace = if loss.needs_units() { block.trace(input) } else { block.forward(input).into() };
     learn_from_trace(block, loss, index, trace, signal, tape)
 }
 

@@ -56,7 +56,7 @@ impl LocalModel {
         self.signature.as_ref()
     }
 
-    /// The model behind layers that do not learn.
+    /// The model with frozen layers before its network.
     pub fn with_frozen(self, layers: Vec<AnyLayer>) -> Self {
         Self { frozen: (!layers.is_empty()).then(|| Chain::new(layers)), ..self }
     }
@@ -74,9 +74,9 @@ impl LocalModel {
         blocks.chain(self.rule.normalised_values_per_row()).min()
     }
 
-    /// What enters the network: inputs after the layers that do not learn. Batch normalisation uses its running
+    /// The input of the network: `inputs` after the frozen layers. Batch normalisation uses its running
     /// statistics there and nothing is kept for a backward pass, whatever device the inputs are on.
-    pub fn enter(&self, inputs: AnyActivation) -> AnyActivation {
+    pub fn forward_frozen(&self, inputs: AnyActivation) -> AnyActivation {
         let Some(frozen) = &self.frozen else { return inputs };
         let device = inputs.device();
         if !device.is_autodiff() {
@@ -85,9 +85,9 @@ impl LocalModel {
         frozen.valid().forward(inputs.without_autodiff()).with_autodiff(&device)
     }
 
-    /// The batch as it enters the network.
-    pub fn enter_batch(&self, batch: &Batch) -> Batch {
-        Batch { inputs: self.enter(batch.inputs.clone()), ..batch.clone() }
+    /// The batch with the inputs after the frozen layers.
+    pub fn forward_frozen_batch(&self, batch: &Batch) -> Batch {
+        Batch { inputs: self.forward_frozen(batch.inputs.clone()), ..batch.clone() }
     }
 
     /// Where a batch is in the run. Also seeds the device for the step, so that what layers draw on the device (dropout)
@@ -114,14 +114,14 @@ impl LocalModel {
     /// One pass of the whole network in which every block learns.
     pub fn learn(&self, batch: &Batch) -> TrainOutput<StepOutput> {
         let context = self.context(batch);
-        let mut tape = Tape::new(()).keeping_numbers(&batch.targets);
-        let pass = self.rule.step(&self.network, &self.enter_batch(batch), context, &mut tape);
+        let mut tape = Tape::new(()).with_summaries(&batch.targets);
+        let pass = self.rule.step(&self.network, &self.forward_frozen_batch(batch), context, &mut tape);
         self.output(tape, pass, context.key)
     }
 
     /// One pass in which block `index` alone learns, from what blocks below it made of a batch.
     pub fn learn_block(&self, index: usize, mut pass: Pass, key: BatchKey) -> TrainOutput<StepOutput> {
-        let mut tape = Tape::new(()).keeping_numbers(&pass.labels);
+        let mut tape = Tape::new(()).with_summaries(&pass.labels);
         self.rule.learn_block(index, &self.network.blocks()[index], &mut pass, &mut tape);
         self.output(tape, pass, key)
     }
@@ -133,7 +133,7 @@ impl LocalModel {
 
     /// Class scores of a batch of inputs, without autodiff.
     pub fn scores(&self, inputs: AnyActivation) -> Scores {
-        self.rule.scores(&self.network, self.enter(inputs))
+        self.rule.scores(&self.network, self.forward_frozen(inputs))
     }
 
     /// The model with its first `blocks` blocks.
@@ -141,8 +141,8 @@ impl LocalModel {
         Self { network: self.network.prefix(blocks), ..self.clone() }
     }
 
-    /// The model without the blocks above those that its readout was found to read best from.
-    pub fn with_read_blocks_only(&self) -> Self {
+    /// The model without the blocks above those that its readout uses.
+    pub fn with_readout_blocks_only(&self) -> Self {
         self.prefix(self.rule.readout_blocks().map_or(self.network.len(), |blocks| blocks.last + 1))
     }
 }
@@ -165,9 +165,9 @@ impl InferenceStep for LocalModel {
     }
 }
 
-/// Numbers about one block, or the whole network, in one step.
+/// Metrics of one block, or of the whole network, in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct BlockNumbers {
+pub struct BlockMetrics {
     /// Mean loss over the rows: a block's own in training; cross-entropy of the scores for the whole network and in
     /// evaluation.
     pub loss: Option<f64>,
@@ -179,20 +179,20 @@ pub struct BlockNumbers {
     pub negative: Option<f64>,
 }
 
-/// What a step says, by block; [`None`] is the whole network.
+/// Metrics of a step, by block; [`None`] is the whole network.
 #[derive(Debug, Clone, Default)]
-pub struct StepNumbers {
+pub struct StepMetrics {
     /// Rows in the batch.
     pub rows: usize,
     /// Address of the batch.
     pub key: BatchKey,
     /// Block index and numbers.
-    pub blocks: Vec<(Option<usize>, BlockNumbers)>,
+    pub blocks: Vec<(Option<usize>, BlockMetrics)>,
 }
 
-impl StepNumbers {
-    /// The numbers of a block; `None` asks for the whole network.
-    pub fn of(&self, block: Option<usize>) -> Option<&BlockNumbers> {
+impl StepMetrics {
+    /// The metrics of a block; `None`: of the whole network.
+    pub fn of(&self, block: Option<usize>) -> Option<&BlockMetrics> {
         self.blocks.iter().find(|(b, _)| *b == block).map(|(_, n)| n)
     }
 
@@ -211,7 +211,7 @@ pub struct StepOutput {
     targets: Tensor<1, Int>,
     loss: Tensor<1>,
     key: BatchKey,
-    numbers: StepNumbers,
+    metrics: StepMetrics,
 }
 
 impl StepOutput {
@@ -223,12 +223,12 @@ impl StepOutput {
         });
         let loss = Tensor::cat(losses, 0).mean();
         let logits = logits.map(Tensor::without_autodiff);
-        Self { blocks, logits, targets: targets.without_autodiff(), loss, key, numbers: StepNumbers::default() }
+        Self { blocks, logits, targets: targets.without_autodiff(), loss, key, metrics: StepMetrics::default() }
     }
 
     /// Numbers of the step, once [synced](ItemLazy::sync).
-    pub fn numbers(&self) -> &StepNumbers {
-        &self.numbers
+    pub fn metrics(&self) -> &StepMetrics {
+        &self.metrics
     }
 }
 
@@ -274,7 +274,7 @@ impl PendingNumbers {
     }
 
     /// The numbers by block, in the order in which they were added.
-    fn read(self) -> Result<Vec<(Option<usize>, BlockNumbers)>, ExecutionError> {
+    fn read(self) -> Result<Vec<(Option<usize>, BlockMetrics)>, ExecutionError> {
         let mut transaction = Transaction::default();
         if !self.means.is_empty() {
             transaction = transaction.register(Tensor::cat(self.means, 0));
@@ -289,7 +289,7 @@ impl PendingNumbers {
         let numbers = |slot: Slot| {
             let [loss, positive, negative] = slot.means.map(|place| means.get(place?).copied());
             let correct = slot.correct.and_then(|place| counts.get(place)).map(|count| *count as usize);
-            BlockNumbers { loss, correct, positive, negative }
+            BlockMetrics { loss, correct, positive, negative }
         };
         Ok(self.slots.into_iter().map(|(block, slot)| (block, numbers(slot))).collect())
     }
@@ -299,11 +299,11 @@ impl ItemLazy for StepOutput {
     fn sync(mut self) -> Result<Self, ExecutionError> {
         let mut pending = PendingNumbers::default();
         for record in &self.blocks {
-            pending.add_block(record.block, record.numbers(&self.targets));
+            pending.add_block(record.block, record.summary(&self.targets));
         }
         let prediction = self.logits.as_ref().map(|l| (l, cross_entropy(l.clone(), self.targets.clone())));
         pending.add_network(prediction, &self.targets);
-        self.numbers = StepNumbers { rows: self.targets.dims()[0], key: self.key, blocks: pending.read()? };
+        self.metrics = StepMetrics { rows: self.targets.dims()[0], key: self.key, blocks: pending.read()? };
         // Activations are of no more use; only the loss stays for burn-train's own metric.
         self.blocks.clear();
         Ok(self)
@@ -316,9 +316,9 @@ impl Adaptor<LossInput> for StepOutput {
     }
 }
 
-impl Adaptor<StepNumbers> for StepOutput {
-    fn adapt(&self) -> StepNumbers {
-        self.numbers.clone()
+impl Adaptor<StepMetrics> for StepOutput {
+    fn adapt(&self) -> StepMetrics {
+        self.metrics.clone()
     }
 }
 
@@ -331,19 +331,19 @@ pub struct EvalOutput {
     pub scores: Scores,
     /// Class indices `[B]`.
     pub targets: Tensor<1, Int>,
-    numbers: StepNumbers,
+    metrics: StepMetrics,
 }
 
 impl EvalOutput {
     /// What a network with these `scores` does on samples of the classes `targets` `[B]`.
     pub fn new(scores: Scores, targets: Tensor<1, Int>) -> Self {
         let loss = cross_entropy(scores.primary(), targets.clone());
-        Self { loss, scores, targets, numbers: StepNumbers::default() }
+        Self { loss, scores, targets, metrics: StepMetrics::default() }
     }
 
     /// Numbers of the step, once [synced](ItemLazy::sync).
-    pub fn numbers(&self) -> &StepNumbers {
-        &self.numbers
+    pub fn metrics(&self) -> &StepMetrics {
+        &self.metrics
     }
 }
 
@@ -354,12 +354,12 @@ impl ItemLazy for EvalOutput {
             if let Some(logits) = logits {
                 let loss = cross_entropy(logits.clone(), self.targets.clone());
                 let score = Score { logits: Some(logits.clone()), ..Score::from(loss) };
-                pending.add_block(i, score.numbers(&self.targets));
+                pending.add_block(i, score.summary(&self.targets));
             }
         }
         pending.add_network(Some((&self.scores.primary(), self.loss.clone())), &self.targets);
         let rows = self.targets.dims()[0];
-        self.numbers = StepNumbers { rows, key: BatchKey::default(), blocks: pending.read()? };
+        self.metrics = StepMetrics { rows, key: BatchKey::default(), blocks: pending.read()? };
         Ok(self)
     }
 }
@@ -376,8 +376,8 @@ impl Adaptor<AccuracyInput> for EvalOutput {
     }
 }
 
-impl Adaptor<StepNumbers> for EvalOutput {
-    fn adapt(&self) -> StepNumbers {
-        self.numbers.clone()
+impl Adaptor<StepMetrics> for EvalOutput {
+    fn adapt(&self) -> StepMetrics {
+        self.metrics.clone()
     }
 }

@@ -66,7 +66,7 @@ impl Score {
     }
 }
 
-/// What a [`Score`] comes to over all rows, `[1]` each.
+/// A [`Score`] summarised over all rows, `[1]` each.
 #[derive(Debug, Clone)]
 pub struct ScoreSummary {
     /// The loss.
@@ -87,13 +87,13 @@ impl Score {
     ///
     /// # Panics
     /// If the class scores are of another number of rows, or targets name classes that they do not have.
-    pub fn numbers(&self, targets: &Tensor<1, Int>) -> ScoreSummary {
+    pub fn summary(&self, targets: &Tensor<1, Int>) -> ScoreSummary {
         if let Some(logits) = &self.logits {
-            label::check("Score::numbers", targets, logits.dims());
+            label::check("Score::summary", targets, logits.dims());
         }
         let goodness = match (&self.goodness_positive, &self.goodness_negative, &self.logits) {
             (Some(positive), Some(negative), _) => Some((positive.clone(), negative.clone())),
-            (_, _, Some(logits)) => Some(own_and_others(logits, targets)),
+            (_, _, Some(logits)) => Some(true_and_wrong_scores(logits, targets)),
             _ => None,
         };
         let (positive, negative) = goodness.unzip();
@@ -113,7 +113,7 @@ pub(crate) fn correct(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<1,
 }
 
 /// Mean score of the true class, and mean over the wrong classes, per row `[B]` each.
-pub fn own_and_others(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> (Tensor<1>, Tensor<1>) {
+pub fn true_and_wrong_scores(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> (Tensor<1>, Tensor<1>) {
     let [rows, classes] = logits.dims();
     let own = logits.clone().gather(1, targets.clone().reshape([rows, 1])).reshape([rows]);
     let others = (logits.clone().sum_dim(1).reshape([rows]) - own.clone()) / (classes.max(2) - 1) as f64;
@@ -127,23 +127,23 @@ pub struct BlockRecord {
     pub block: usize,
     /// What its loss said, without graph.
     pub score: Score,
-    /// What that comes to, once it is [summarised](Self::summarise).
-    numbers: Option<ScoreSummary>,
+    /// The summary, once the score is [summarised](Self::summarise).
+    summary: Option<ScoreSummary>,
 }
 
 impl BlockRecord {
-    /// What the score comes to over all rows.
+    /// The score, summarised over all rows.
     ///
     /// # Shapes
     /// - `targets`: `[B]`, the classes of the rows.
-    pub fn numbers(&self, targets: &Tensor<1, Int>) -> ScoreSummary {
-        self.numbers.clone().unwrap_or_else(|| self.score.numbers(targets))
+    pub fn summary(&self, targets: &Tensor<1, Int>) -> ScoreSummary {
+        self.summary.clone().unwrap_or_else(|| self.score.summary(targets))
     }
 
-    /// Keeps of the score what it comes to, and lets go of its rows.
+    /// Keeps the summary of the score and frees its rows.
     fn summarise(&mut self, targets: &Tensor<1, Int>) {
-        if self.numbers.is_none() {
-            self.numbers = Some(self.score.numbers(targets));
+        if self.summary.is_none() {
+            self.summary = Some(self.score.summary(targets));
             self.score = Score::from(self.score.loss.clone());
         }
     }
@@ -174,7 +174,7 @@ impl<S> Tape<S> {
     /// # Shapes
     /// - `targets`: `[B]`, the classes of the rows.
     #[must_use]
-    pub fn keeping_numbers(mut self, targets: &Tensor<1, Int>) -> Self {
+    pub fn with_summaries(mut self, targets: &Tensor<1, Int>) -> Self {
         self.targets = Some(targets.clone().without_autodiff());
         self
     }
@@ -233,7 +233,7 @@ impl<S> Tape<S> {
         if let (Some(targets), Some(before)) = (&self.targets, self.records.last_mut()) {
             before.summarise(targets);
         }
-        self.records.push(BlockRecord { block, score: score.without_graph(), numbers: None });
+        self.records.push(BlockRecord { block, score: score.without_graph(), summary: None });
     }
 
     /// Index that the next block in order gets.
@@ -355,7 +355,7 @@ mod tests {
             goodness_negative: Some(Tensor::from_data([2.0, 0.0], &device)),
             ..Score::from(Tensor::from_data([0.25], &device))
         };
-        let mut tape = Tape::new(()).keeping_numbers(&targets);
+        let mut tape = Tape::new(()).with_summaries(&targets);
         [classes.clone(), goodness, classes].into_iter().enumerate().for_each(|(i, score)| tape.record(i, score));
 
         let rows = |i: usize| {
@@ -364,14 +364,14 @@ mod tests {
         };
         assert_eq!([rows(0), rows(1), rows(2)], [[false; 3], [false; 3], [true, false, false]]);
         for i in [0, 2] {
-            let n = tape.records()[i].numbers(&targets);
+            let n = tape.records()[i].summary(&targets);
             assert_eq!(number(Some(n.loss)), Some(0.5));
             // Two of three are right; true classes have 6, 5 and 2, the others 3, 1 and 4 in sum.
             assert_eq!(number(n.correct.map(|count| count.float())), Some(2.0));
             assert!((number(n.positive).unwrap() - 13.0 / 3.0).abs() < 1e-6);
             assert!((number(n.negative).unwrap() - 8.0 / 6.0).abs() < 1e-6);
         }
-        let n = tape.records()[1].numbers(&targets);
+        let n = tape.records()[1].summary(&targets);
         assert!(n.correct.is_none());
         assert_eq!([number(n.positive), number(n.negative)], [Some(2.0), Some(1.0)]);
     }

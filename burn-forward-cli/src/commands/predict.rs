@@ -14,7 +14,7 @@ use crate::output::print;
 
 pub(crate) fn run(args: &PredictArgs, registry: &Registry) -> Result<()> {
     let (saved, model) = SavedRun::open(&args.run, Some(&args.device), args.data.as_deref(), registry)?.model()?;
-    let model = model.with_read_blocks_only();
+    let model = model.with_readout_blocks_only();
     let signature = model.signature().context("the model does not say what it takes")?;
     let layout = serde_json::from_value(saved.config.resolved()["data"]["layout"].clone()).unwrap_or_default();
     let images = idx::read_images(&args.images, layout)?;

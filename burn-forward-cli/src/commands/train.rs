@@ -148,7 +148,7 @@ fn dry_run(run: &Run) -> Result<()> {
         let output = TrainStep::step(&model, batch);
         let output = output.item.sync().map_err(|e| RunFailed(format!("batch {}: {e:?}", i + 1)))?;
         let losses: Vec<String> = output
-            .numbers()
+            .metrics()
             .blocks
             .iter()
             .filter_map(|(block, n)| Some(format!("block {} {:.7}", block.as_ref()?, n.loss?)))

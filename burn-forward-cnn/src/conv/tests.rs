@@ -1,4 +1,4 @@
-//! Units of every wrong shape, and every activation behind a normalisation against Burn's modules.
+//! Units of every wrong shape, and every activation after a normalisation against Burn's modules.
 
 use burn::module::Param;
 use burn::nn::BatchNormConfig;

@@ -36,12 +36,12 @@ pub struct AuxiliaryNetwork {
     convolutions: Vec<ConvUnit>,
     dense: Vec<DenseUnit>,
     classifier: Linear,
-    /// Side that maps are pooled to in front of the convolutions.
+    /// Side that maps are pooled to before the convolutions.
     #[module(skip)]
-    before: Option<usize>,
-    /// Side that maps are pooled to behind them.
+    pool_before: Option<usize>,
+    /// Side that maps are pooled to after the convolutions.
     #[module(skip)]
-    behind: usize,
+    pool_after: usize,
 }
 
 /// Linear, batch normalisation, rectifier.
@@ -66,26 +66,26 @@ impl AuxiliaryNetwork {
             let features = shape.len();
             let dense = Self::dense(if kind == AuxiliaryKind::Cnn { 0 } else { DENSE_LAYERS }, features, draw)?;
             let classifier = draw.linear(features, classes, true)?;
-            return Ok(Self { convolutions: Vec::new(), dense, classifier, before: None, behind: 1 });
+            return Ok(Self { convolutions: Vec::new(), dense, classifier, pool_before: None, pool_after: 1 });
         };
         let side = height.max(width);
         let quarter = side.div_ceil(4);
-        let (kernel, count, before) = match kind {
+        let (kernel, count, pool_before) = match kind {
             AuxiliaryKind::Mlp => (1, 0, Some(quarter)),
             AuxiliaryKind::MlpSr => (1, POINTWISE, Some(quarter)),
             AuxiliaryKind::Cnn => (3, CONVOLUTIONS, None),
         };
-        let at = before.unwrap_or(side);
+        let at = pool_before.unwrap_or(side);
         let unit =
             UnitSpec::new(ConvShape::same(channels, channels, kernel, 1), Nonlinearity::RELU, UnitNames::default());
         let convolutions = (0..count)
             .map(|_| ConvUnit::new(unit.clone(), [channels, height.min(at), width.min(at)], draw))
             .collect::<Result<Vec<_>>>()?;
-        let behind = at.min(2);
-        let features = channels * height.min(behind) * width.min(behind);
+        let pool_after = at.min(2);
+        let features = channels * height.min(pool_after) * width.min(pool_after);
         let dense = Self::dense(if kind == AuxiliaryKind::Cnn { 0 } else { DENSE_LAYERS }, features, draw)?;
         let classifier = draw.linear(features, classes, true)?;
-        Ok(Self { convolutions, dense, classifier, before, behind })
+        Ok(Self { convolutions, dense, classifier, pool_before, pool_after })
     }
 
     fn dense(count: usize, width: usize, draw: &mut ModuleInit<'_>) -> Result<Vec<DenseUnit>> {
@@ -111,13 +111,13 @@ impl Head for AuxiliaryNetwork {
         let mut x = match h {
             AnyActivation::Maps(maps) => {
                 let mut maps = maps.clone();
-                if let Some(side) = self.before {
+                if let Some(side) = self.pool_before {
                     maps = pool(maps, side);
                 }
                 for unit in &self.convolutions {
                     maps = unit.forward(maps, None);
                 }
-                pool(maps, self.behind).features()
+                pool(maps, self.pool_after).features()
             }
             other => other.labelled(),
         };

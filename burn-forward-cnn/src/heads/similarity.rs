@@ -50,7 +50,7 @@ pub struct LocalErrors {
     beta: f64,
 }
 
-/// The map `F` that similarity is measured behind.
+/// The map `F` of activities whose similarities are measured.
 #[derive(Module, Debug)]
 enum Similarity {
     Maps(Conv2d),

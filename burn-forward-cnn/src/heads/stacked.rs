@@ -15,7 +15,7 @@ pub struct StackedHead {
     head: AnyHead,
 }
 
-/// `head` behind `layers`; where there are none, `head` itself.
+/// `head` after `layers`; where there are none, `head` itself.
 pub fn stacked_head(layers: Vec<AnyLayer>, head: AnyHead) -> AnyHead {
     if layers.is_empty() { head } else { AnyHead::new(StackedHead { layers: Chain::new(layers), head }) }
 }

@@ -1,4 +1,4 @@
-//! A convolution with what belongs to it: resizing before, normalisation, activation, pooling and dropout behind.
+//! A convolution with what belongs to it: resizing before; normalisation, activation, pooling and dropout after.
 
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
@@ -30,7 +30,7 @@ pub enum PoolKind {
     Average,
 }
 
-/// A pool behind a convolution.
+/// A pool after a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
     /// Largest value or mean.
@@ -105,7 +105,7 @@ impl ConvLayer {
         Ok(Self { unit, resize: None, pool: None, dropout: Dropout::none(), pooling: None, site, input })
     }
 
-    /// With a pool behind the activation.
+    /// With a pool after the activation.
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if the maps are smaller than its window.

@@ -1,4 +1,4 @@
-//! A dense layer behind convolutions: `dropout(f(BN(x W + b)))`.
+//! A dense layer after convolutions: `dropout(f(BN(x W + b)))`.
 
 use burn::module::Module;
 use burn::nn::{BatchNorm, Linear};
@@ -30,7 +30,7 @@ pub struct DenseLayer {
 
 impl DenseLayer {
     /// A layer from `input` features to `width`; `public_name` is its prefix in public files, and that of the classifier
-    /// behind it where it has one.
+    /// after it where it has one.
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if a width is 0.

@@ -23,12 +23,12 @@ pub struct GlobalPool {
 }
 
 impl GlobalPool {
-    /// A pool of `[C, H, W]` in the given stage; `readout` is the public name of the classifier behind it.
+    /// A pool of `[C, H, W]` in the given stage; `readout` is the public name of the classifier after it.
     pub fn new(input: [usize; 3], stage: usize, readout: Option<String>) -> Self {
         Self { dropout: Dropout::none(), input, stage, readout }
     }
 
-    /// With dropout behind it.
+    /// With dropout after it.
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] for a probability outside `[0, 1)`.

@@ -1,4 +1,4 @@
-//! Layers of convolutional networks: the parts between which a block border may be drawn.
+//! Layers of convolutional networks: the smallest parts between which a block border may be drawn.
 
 mod conv_layer;
 mod dense;

@@ -35,7 +35,7 @@ pub enum Shortcut {
     Projection(UnitSpec),
 }
 
-/// A residual block; its branch is a list of units, so that one type is the plain block of ResNet-18, the bottleneck of
+/// A residual block; its branch is a list of units, so that one type is the basic block of ResNet-18, the bottleneck of
 /// ResNet-50 and the inverted bottleneck of MobileNet.
 #[derive(Module, Debug)]
 pub struct Residual {

@@ -17,7 +17,7 @@ use crate::nonlinearity::Nonlinearity;
 pub(super) struct Step {
     /// Stage, from 0.
     pub(super) stage: usize,
-    /// Probability of zeroing an activity behind the layer.
+    /// Probability of zeroing an activity after the layer.
     pub(super) dropout: f64,
     pub(super) kind: StepKind,
 }
@@ -34,11 +34,11 @@ pub(super) enum StepKind {
         shortcut: Shortcut,
         activation: Nonlinearity,
     },
-    /// `readout` is the public name of the classifier behind it.
+    /// `readout` is the public name of the classifier after it.
     GlobalPool {
         readout: Option<String>,
     },
-    /// `names`: public names of the layer and of the classifier behind it.
+    /// `names`: public names of the layer and of the classifier after it.
     Dense {
         width: usize,
         norm: Option<NormSetting>,

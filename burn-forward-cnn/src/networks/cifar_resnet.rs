@@ -1,6 +1,6 @@
 //! The CIFAR ResNets of He, Zhang, Ren and Sun 2015, arXiv 1512.03385, section 4.2: depth `6n + 2`.
 //!
-//! A 3x3 convolution, three stages of `n` plain blocks with 16, 32 and 64 channels, global average pooling. Shortcuts
+//! A 3x3 convolution, three stages of `n` basic residual blocks with 16, 32 and 64 channels, global average pooling. Shortcuts
 //! have no parameters (option A: every second pixel, zeros for the missing channels). Names of tensors are those of the
 //! widely used PyTorch versions (`layer1.0.conv1`, `linear`).
 

@@ -23,11 +23,11 @@ use crate::nonlinearity::Nonlinearity;
 /// |---|---|---|---|
 /// | `channels` | required | 1 to 100 of >= 1 | channels of every convolution |
 /// | `kernel` | 3 | odd, 1 to 15 | side of the kernels; padding keeps the size |
-/// | `pool` | 2 | 1 to 8 | side of the pool behind every convolution, while the maps are large enough; 1 is none |
+/// | `pool` | 2 | 1 to 8 | side of the pool after every convolution, while the maps are large enough; 1 is none |
 /// | `pool-kind` | max | max, average | |
 /// | `batch-norm` | true | | between convolution and activation; convolutions have a bias where it is off |
 /// | `activation` | relu | relu, leaky-relu, gelu, tanh | of every layer |
-/// | `dropout` | 0 | [0, 1) | behind every layer |
+/// | `dropout` | 0 | [0, 1) | after every layer |
 /// | `global-pool` | true | | average the last maps; off leaves the maps to the rule's head |
 /// | `width` | 1 | 0.01 to 16 | factor on every number of channels |
 /// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input |
@@ -42,7 +42,7 @@ pub struct ConvStackConfig {
     #[serde(default = "kernel")]
     #[schemars(range(min = 1, max = 15))]
     pub kernel: usize,
-    /// Side of the pool behind every convolution.
+    /// Side of the pool after every convolution.
     #[serde(default = "pool")]
     #[schemars(range(min = 1, max = 8))]
     pub pool: usize,

@@ -1,6 +1,6 @@
 //! ResNet-18, -34 and -50 (He, Zhang, Ren and Sun 2015, arXiv 1512.03385).
 //!
-//! Four stages of residual blocks behind a stem, global average pooling, and a classifier that belongs to the rule. In
+//! Four stages of residual blocks after a stem, global average pooling, and a classifier that belongs to the rule. In
 //! the bottleneck of ResNet-50 the 3x3 convolution has the stride, as in torchvision, and not the first 1x1 as in the
 //! paper. Names of tensors are torchvision's.
 
@@ -25,9 +25,9 @@ use crate::nonlinearity::Nonlinearity;
 #[serde(try_from = "usize", into = "usize")]
 #[schemars(transform = depths)]
 pub enum ResNetDepth {
-    /// Two plain blocks in every stage.
+    /// Two basic residual blocks in every stage.
     D18,
-    /// 3, 4, 6 and 3 plain blocks.
+    /// 3, 4, 6 and 3 basic residual blocks.
     D34,
     /// 3, 4, 6 and 3 bottlenecks.
     D50,

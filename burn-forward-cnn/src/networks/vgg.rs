@@ -52,7 +52,7 @@ const DENSE: usize = 1024;
 /// |---|---|---|---|
 /// | `variant` | required | 8b, 11b | which of the two |
 /// | `width` | 1 | 0.01 to 16 | factor on the channels of the convolutions (the paper's 2x, 3x) |
-/// | `dropout` | 0 | [0, 1) | behind every layer |
+/// | `dropout` | 0 | [0, 1) | after every layer |
 /// | `activation` | leaky-relu | relu, leaky-relu, gelu, tanh | of every layer |
 /// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

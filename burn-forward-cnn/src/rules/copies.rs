@@ -1,4 +1,4 @@
-//! Fresh copies of the layers that follow a block, for a head to stand behind.
+//! Fresh copies of the layers that follow a block, for a head to stand after.
 //!
 //! Ma, Wu, Si and Tan 2024, arXiv 2402.17318. What stands between block `l` (its last layer has index `l` of `N`) and its head
 //! is a copy, with weights of its own, of `D_l` of the following layers, chosen evenly: `round(l + (N - l - 1)/D_l i)` for
@@ -17,10 +17,10 @@ use burn_forward::random::Seed;
 
 use crate::layers::GridPool;
 
-/// How many layers are copied behind which block.
+/// How many layers are copied after which block.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Copying {
-    /// `D`: layers behind the first block; with 0 no block has any.
+    /// `D`: layers after the first block; with 0 no block has any.
     pub(super) depth: usize,
     /// `rho`: how much depths fall along the network.
     pub(super) pyramid: f64,
@@ -73,13 +73,13 @@ impl<'a> Following<'a> {
     }
 }
 
-/// Layers that are copied behind block `l` of `blocks`.
+/// Layers that are copied after block `l` of `blocks`.
 fn depth_of(l: usize, blocks: usize, depth: usize, pyramid: f64) -> usize {
     let along = if blocks > 2 { pyramid * l as f64 / (blocks - 2) as f64 } else { 0.0 };
     (((depth as f64) * (1.0 - along) + along).round() as usize).max(1)
 }
 
-/// Which layers are copied behind layer `l` of `n`.
+/// Which layers are copied after layer `l` of `n`.
 fn chosen(l: usize, n: usize, depth: usize) -> Vec<usize> {
     let left = n - 1 - l;
     if depth >= left {

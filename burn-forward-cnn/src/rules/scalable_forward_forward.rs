@@ -11,7 +11,7 @@
 //!
 //! What we do differently: `between` is `none` by default and not the paper's normalisation, so that the trained network
 //! is the ordinary one; a `temperature` divides `G`, which has no bound; `M` may be more than 1 (a class may then be known by
-//! any of several patterns), the `head` may be a public reimplementation's, which has a hidden layer, and it may stand behind
+//! any of several patterns), the `head` may be a public reimplementation's, which has a hidden layer, and it may stand after
 //! copies of layers that follow, as AugLocal's does ([`copies`](super::copies)).
 
 use burn_forward::Result;

@@ -8,7 +8,7 @@
 //!
 //! The prediction is the label with the most goodness in the last block, after a pass for every label.
 //!
-//! What we do differently: batch normalisation stands where the network has it (behind the convolution for ours); wrong
+//! What we do differently: batch normalisation stands where the network has it (after the convolution for ours); wrong
 //! labels are uniform over the wrong classes.
 
 use burn::module::{Module, Param};
@@ -65,7 +65,7 @@ impl RuleSpec for TrifectaConfig {
     }
 
     fn cacheable(&self) -> Result<(), String> {
-        Err(negatives::DRAWN_ANEW.into())
+        Err(negatives::NEGATIVES_DRAWN_ANEW.into())
     }
 
     fn input(&self, images: RowShape) -> RowShape {

@@ -42,7 +42,7 @@ fn resnet() -> TestNetwork {
     network("cifar-resnet", &settings, Partition::RESIDUAL)
 }
 
-/// A small stack: tanh behind rms, the one kind of layer that no rule refuses, and smooth, as finite differences need it.
+/// A small stack: tanh after rms, the one kind of layer that no rule refuses, and smooth, as finite differences need it.
 fn smooth_stack(batch_norm: bool, dropout: f64) -> TestNetwork {
     stack(&json!({
         "channels": [4, 6, 5], "pool-kind": "average", "activation": "tanh", "normalisation": "rms",

@@ -118,7 +118,7 @@ fn a_pass_that_shows_its_units_is_the_pass_that_does_not() {
 }
 
 /// The linear map and what follows it, one after the other, are the layer: with and without batch normalisation and pool,
-/// behind maps and behind features.
+/// after maps and after features.
 #[test]
 fn the_two_halves_of_a_layer_are_its_pass() {
     let stacks = [

@@ -55,7 +55,7 @@ impl GraphData {
     ) -> Result<Self> {
         let labelled = |nodes: &[u32]| -> Result<Vec<(u32, u32)>> {
             let class = |n: &u32| set.labels.get(*n as usize).copied().flatten().map(|c| (*n, c));
-            let missing = |n: &u32| Error::argument("GraphData", "a node of a part", n, "one with a label");
+            let missing = |n: &u32| Error::argument("GraphData", "a node of a split", n, "one with a label");
             nodes.iter().map(|n| class(n).ok_or_else(|| missing(n))).collect()
         };
         let training: Arc<[_]> = labelled(&split.train)?.into();

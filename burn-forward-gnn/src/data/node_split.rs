@@ -7,7 +7,7 @@ use burn_forward::{Error, Result};
 use super::graph_dataset::GraphDataset;
 use super::text::{Column, Text};
 
-const PART: Column = Column {
+const SPLIT: Column = Column {
     names: &["split", "part", "set"],
     holds: "train, val, test or none",
     words: &["train", "val", "validation", "test", "none"],
@@ -37,23 +37,23 @@ impl NodeSplit {
         })?;
         let mut split = Self::default();
         let mut seen = vec![false; set.labels.len()];
-        text.rows(b',', &[Column::NODE, PART], |row| {
+        text.rows(b',', &[Column::NODE, SPLIT], |row| {
             let node: u32 = row.value(0)?;
             match seen.get_mut(node as usize) {
                 Some(seen) if !*seen => *seen = true,
                 _ => return Err(row.wrong(format!("node {node}"), format!("nodes below {} once", seen.len()))),
             }
-            let part = match row.text(1) {
+            let nodes = match row.text(1) {
                 "train" => &mut split.train,
                 "val" | "validation" => &mut split.validation,
                 "test" => &mut split.test,
                 "none" | "" => return Ok(()),
-                other => return Err(row.wrong(format!("part {other:?}"), PART.holds)),
+                other => return Err(row.wrong(format!("split {other:?}"), SPLIT.holds)),
             };
             if set.labels[node as usize].is_none() {
                 return Err(row.wrong(format!("node {node}, which has no label,"), "nodes with a label"));
             }
-            part.push(node);
+            nodes.push(node);
             Ok(())
         })?;
         if split.train.is_empty() || split.test.is_empty() {
@@ -97,7 +97,7 @@ mod tests {
         assert!(read("").unwrap_err().to_string().ends_with("s.csv: found no line; needed rows of node, split"));
         let one = read("node,split\n0,train\n").unwrap_err().to_string();
         assert!(one.ends_with("s.csv: found 1 training and 0 test nodes; needed at least one of both"), "{one}");
-        assert!(read("node,split\n0,dev\n").unwrap_err().to_string().contains("part \"dev\" in line 2"));
+        assert!(read("node,split\n0,dev\n").unwrap_err().to_string().contains("split \"dev\" in line 2"));
         assert!(read("node,split\n0,val\n0,test\n").unwrap_err().to_string().contains("node 0 in line 3"));
     }
 }

@@ -129,12 +129,12 @@ impl SplitConfig {
                 }
             }
         };
-        for part in [&mut split.train, &mut split.validation, &mut split.test] {
-            part.sort_unstable();
+        for nodes in [&mut split.train, &mut split.validation, &mut split.test] {
+            nodes.sort_unstable();
         }
         if split.train.is_empty() || split.test.is_empty() {
             let given = format!("{} training and {} test nodes", split.train.len(), split.test.len());
-            return Err(Error::argument("split", "a part", given, "at least one node in both"));
+            return Err(Error::argument("split", "the split", given, "at least one node in both"));
         }
         Ok(split)
     }

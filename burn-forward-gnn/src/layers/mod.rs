@@ -20,7 +20,7 @@ use std::sync::Arc;
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, Linear};
 use burn::tensor::Tensor;
-use burn_forward::activation::{Activation, AnyActivation, FeatureCache, NodeFeatures, ReadRows};
+use burn_forward::activation::{Activation, AnyActivation, FeatureCache, NodeFeatures, RequiredRows};
 use burn_forward::block::Trace;
 use burn_forward::network::LayerExport;
 use burn_forward::pieces::activation_fn::ActivationFn;
@@ -54,7 +54,7 @@ pub(crate) struct Messages<'a> {
 pub(crate) struct Update<'a> {
     /// The input without its features, so that they are freed once the messages are aggregated.
     input: AnyActivation,
-    read: Option<Arc<ReadRows>>,
+    read: Option<Arc<RequiredRows>>,
     message_passing: &'a MessagePassing,
 }
 
@@ -73,7 +73,7 @@ impl MessagePassing {
             None => Arc::new(Edges::none(input.rows(), &device)),
         };
         let feature_cache = input.nodes().and_then(|nodes| nodes.feature_cache.clone());
-        let read = feature_cache.as_ref().and_then(|feature_cache| feature_cache.read_rows().cloned());
+        let read = feature_cache.as_ref().and_then(|feature_cache| feature_cache.required_rows().cloned());
         let rest = input.with_features(Tensor::empty([0, 0], &device));
         let features = match input {
             AnyActivation::Nodes(nodes) => nodes.features,
@@ -179,8 +179,8 @@ impl Messages<'_> {
         self.message_passing.counts_as_sparse(&self.features)
     }
 
-    fn read(&self) -> Option<&Arc<ReadRows>> {
-        self.feature_cache.as_ref().and_then(FeatureCache::read_rows)
+    fn read(&self) -> Option<&Arc<RequiredRows>> {
+        self.feature_cache.as_ref().and_then(FeatureCache::required_rows)
     }
 
     /// The rows that are read.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::module::Param;
 use burn::nn::{DropoutConfig, LinearConfig};
 use burn::tensor::{Device, Distribution, Int, TensorData, activation};
-use burn_forward::activation::{FeatureCache, Labelled, NodeFeatures, Nodes, ReadRows};
+use burn_forward::activation::{FeatureCache, Labelled, NodeFeatures, Nodes, RequiredRows};
 use burn_forward::network::Layer;
 use burn_forward_kernels::sparse::Sparse;
 
@@ -320,7 +320,7 @@ fn what_is_kept_of_an_input_is_of_that_input_and_that_graph() {
     assert!(close(run(&layer, first.with_features(y.clone())), plain(&y, false)));
     assert!(!close(plain(&x, true), plain(&x, false)));
     assert!(first.with_features(y).nodes().is_some_and(|n| n.feature_cache.is_none()));
-    // An optimiser's step reaches what is behind the feature cache.
+    // An optimiser's step reaches what is after the feature cache.
     let mut moved = layer.clone();
     moved.linear.weight = moved.linear.weight.map(|w| w * 2.0);
     assert!(close(run(&moved, first.clone()), run(&moved, nodes(&x, graph(false), None))));
@@ -328,7 +328,7 @@ fn what_is_kept_of_an_input_is_of_that_input_and_that_graph() {
 
 #[test]
 fn rows_that_are_read_are_those_of_the_whole_output() {
-    // The labelled nodes are not in order, and what else is read comes behind them.
+    // The labelled nodes are not in order, and what else is read comes after them.
     let (labelled, negatives, read) = ([4i32, 0, 5], [6u32], [4i64, 0, 5, 6]);
     for device in devices() {
         let entries: Vec<u32> = (0..NODES as u32).map(|node| node * 8 % 60).collect();
@@ -372,7 +372,7 @@ fn rows_that_are_read_are_those_of_the_whole_output() {
             };
             for (name, layer, leaves) in layers {
                 let labelled = Tensor::<1, Int>::from_data(labelled, &device);
-                let feature_cache = FeatureCache::reading(ReadRows::new(&labelled, negatives));
+                let feature_cache = FeatureCache::for_rows(RequiredRows::new(&labelled, negatives));
                 let index = Tensor::<1, Int>::from_data(read, &device);
                 let theirs = || layer.trace(input(None), None).output.features().select(0, index.clone());
                 // A second step finds what the first one kept.

@@ -21,7 +21,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn_forward::activation::{Activation, AnyActivation, Nodes, ReadRows};
+use burn_forward::activation::{Activation, AnyActivation, Nodes, RequiredRows};
 use burn_forward::block::Block;
 use burn_forward::data::Batch;
 use burn_forward::network::{Chain, ExtraInputs, LayerRequest, Network};
@@ -304,15 +304,15 @@ impl Rule for GraphForwardForward {
         pass.streams = self.next_inputs(&inputs, outputs);
     }
 
-    fn read_rows(&self, stream: &AnyActivation) -> Option<ReadRows> {
-        Some(ReadRows::new(stream.labelled_rows()?, []))
+    fn required_rows(&self, stream: &AnyActivation) -> Option<RequiredRows> {
+        Some(RequiredRows::new(stream.labelled_rows()?, []))
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
-        self.scores_by(network, inputs, &|input| network.forward_all(input))
+        self.scores_with(network, inputs, &|input| network.forward_all(input))
     }
 
-    fn scores_by(
+    fn scores_with(
         &self,
         network: &Network,
         inputs: AnyActivation,

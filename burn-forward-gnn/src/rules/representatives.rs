@@ -38,7 +38,7 @@ pub struct RepresentativeCrossEntropy {
 }
 
 impl RepresentativeCrossEntropy {
-    /// Number of virtual nodes that the loss finds behind the nodes of a graph.
+    /// Number of virtual nodes that the loss finds after the nodes of a graph.
     pub(super) fn virtual_nodes(&self) -> usize {
         match self.representatives {
             Representatives::VirtualNodes => self.classes,

@@ -28,7 +28,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::Module;
-use burn_forward::activation::{Activation, AnyActivation, ReadRows};
+use burn_forward::activation::{Activation, AnyActivation, RequiredRows};
 use burn_forward::block::Block;
 use burn_forward::data::Batch;
 use burn_forward::local::learn;
@@ -228,17 +228,17 @@ impl Rule for SingleForward {
         }
     }
 
-    fn read_rows(&self, stream: &AnyActivation) -> Option<ReadRows> {
+    fn required_rows(&self, stream: &AnyActivation) -> Option<RequiredRows> {
         let (nodes, top_down) = (stream.rows(), self.top_down());
         let labelled = stream.labelled_rows().filter(|_| top_down == TopDown::None)?;
-        Some(ReadRows::new(labelled, nodes.saturating_sub(self.loss.virtual_nodes()) as u32..nodes as u32))
+        Some(RequiredRows::new(labelled, nodes.saturating_sub(self.loss.virtual_nodes()) as u32..nodes as u32))
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
-        self.scores_by(network, inputs, &|input| network.forward_all(input))
+        self.scores_with(network, inputs, &|input| network.forward_all(input))
     }
 
-    fn scores_by(
+    fn scores_with(
         &self,
         network: &Network,
         inputs: AnyActivation,

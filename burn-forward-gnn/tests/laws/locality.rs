@@ -52,10 +52,10 @@ fn a_block_that_makes_only_the_rows_that_are_read_learns_the_same() {
                 |pass| of_block(&gradients(&model, &model.learn_block(index, pass, batch.key).grads).unwrap(), index);
             let mut reading = pass.clone();
             for stream in &mut reading.streams {
-                let read = model.rule.read_rows(stream);
+                let read = model.rule.required_rows(stream);
                 if let (Some(read), AnyActivation::Nodes(nodes)) = (read, stream) {
                     assert!(read.rows().len() < nodes.features.rows(), "{case}");
-                    nodes.feature_cache = Some(FeatureCache::reading(read));
+                    nodes.feature_cache = Some(FeatureCache::for_rows(read));
                     tried.push(case.rule.clone());
                 }
             }

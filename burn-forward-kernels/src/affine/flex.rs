@@ -64,7 +64,7 @@ impl<C: CheckpointStrategy> AffineMap for Autodiff<Flex, C> {
         let h = map(&x, &w, &b, rectify);
         match Affine.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                // What no gradient asks for is not held: the input of the first layer behind a border, the weights of
+                // What no gradient asks for is not held: the input of the first layer after a border, the weights of
                 // frozen ones.
                 let sizes = dims(&w);
                 let kept = Kept { sizes, h: rectify.then(|| h.clone()), w: of_x.then_some(w), x: of_w.then_some(x) };
@@ -120,7 +120,7 @@ fn shift_rows(z: &mut [f32], b: &[f32], rectify: bool) {
     }
 }
 
-/// The gradient behind a rectifier: `dh` where `h` is above 0.
+/// The gradient with respect to the input of a rectifier: `dh` where `h` is above 0.
 fn rectified(dh: &[f32], h: Option<&[f32]>, dz: &mut [f32]) {
     match h {
         Some(h) => dz.iter_mut().zip(dh).zip(h).for_each(|((dz, dh), h)| *dz = if *h > 0.0 { *dh } else { 0.0 }),
@@ -134,7 +134,7 @@ fn add_rows(dz: &[f32], sums: &mut [f32]) {
     }
 }
 
-/// With `dz` the gradient behind the rectifier: `dx = dz W^T`, `dW = x^T dz`, `db` the sum of the rows of `dz`.
+/// With `dz` the gradient with respect to the input of the rectifier: `dx = dz W^T`, `dW = x^T dz`, `db` the sum of the rows of `dz`.
 #[derive(Debug)]
 struct Affine;
 
@@ -202,7 +202,7 @@ fn shifted(z: FlexTensor, b: &FlexTensor, rectify: bool) -> FlexTensor {
     z
 }
 
-/// `dz` the gradient behind the rectifier, `db` the sum of its rows.
+/// `dz` the gradient with respect to the input of the rectifier, `db` the sum of its rows.
 #[derive(Debug)]
 struct Shift;
 

@@ -1,4 +1,4 @@
-//! Affine maps of many rows, with a rectifier behind them or not: `x W + b` and `relu(x W + b)` of `x` `[N, k]`, `W` `[k, m]`,
+//! Affine maps of many rows, with a rectifier after them or not: `x W + b` and `relu(x W + b)` of `x` `[N, k]`, `W` `[k, m]`,
 //! `b` `[m]`; and `z + b` and `relu(z + b)` of `z` `[N, m]` where the product is made elsewhere.
 //!
 //! On flex, Burn's operations make and fill a tensor for the product, add the bias in a second pass and rectify in a third,

@@ -20,7 +20,7 @@ impl Planes {
     fn new(sizes: &Sizes) -> Self {
         let [height, width] = sizes.input.map(|side| side + 2 * sizes.padding);
         let rows = (height + 1).saturating_sub(sizes.kernel[0]);
-        // A tap reads up to `k_w - 1` numbers behind the last row.
+        // A tap reads up to `k_w - 1` numbers after the last row.
         let input = vec![0.0; height * width + sizes.kernel[1]];
         Self { width, rows, input, output: vec![0.0; rows * width] }
     }
@@ -44,7 +44,7 @@ impl Planes {
         }
     }
 
-    /// Positions that the stride skips, and those behind the end of a row, are 0.
+    /// Positions that the stride skips, and those after the end of a row, are 0.
     fn load_output(&mut self, sizes: &Sizes, y: &[f32]) {
         self.output.fill(0.0);
         for (i, row) in y.chunks(sizes.output[1]).enumerate() {

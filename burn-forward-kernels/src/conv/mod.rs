@@ -87,7 +87,7 @@ fn check_convolution(conv: &Conv2d, x: &Tensor<4>) {
 }
 
 /// The forward pass of a Burn batch normalisation of maps, with its update of the running statistics, and an activation
-/// function `f` behind it, equal to [`BatchNorm::forward`] and [`FusedActivation::forward`] up to rounding:
+/// function `f` after it, equal to [`BatchNorm::forward`] and [`FusedActivation::forward`] up to rounding:
 /// `y = f(gamma (x - m) / sqrt(v + eps) + beta)` with mean `m` and biased variance `v` of every channel (Ioffe and Szegedy
 /// 2015, arXiv 1502.03167).
 ///

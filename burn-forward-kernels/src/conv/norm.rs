@@ -1,4 +1,4 @@
-//! Batch normalisation of maps with the activation behind it, channel by channel: every sum in one pass, and no more
+//! Batch normalisation of maps with the activation after it, channel by channel: every sum in one pass, and no more
 //! temporary maps than the result.
 //!
 //! `y = f(z)`, `z = gamma u + beta`, `u = (x - m) / sqrt(v + eps)` with the batch's mean `m` and biased variance `v` of every
@@ -108,7 +108,7 @@ impl Channels<'_> {
     }
 }
 
-/// The normalised maps behind their activation.
+/// The normalised maps after their activation.
 pub(super) fn forward(sizes: MapSizes, x: &[f32], channels: Channels<'_>, then: FusedActivation) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
     let maps = y.par_chunks_mut(sizes.positions.max(1)).zip(x.par_chunks(sizes.positions.max(1))).enumerate();

@@ -158,7 +158,7 @@ impl Attention {
         self.sources.len() / self.heads
     }
 
-    /// The score of an entry before the rectifier, and behind it.
+    /// The score of an entry before the rectifier, and after it.
     fn score(&self, source: usize, target: usize, head: usize) -> (f32, f32) {
         let sum = self.sources[source * self.heads + head] + self.targets[target * self.heads + head];
         (sum, if sum >= 0.0 { sum } else { self.slope * sum })
@@ -167,7 +167,7 @@ impl Attention {
     /// Nodes that send to `target`, but for itself.
     fn senders(&self, target: usize) -> &[u32] {
         let rows = &self.matrix.rows;
-        &rows.places[rows.offsets[target]..rows.offsets[target + 1]]
+        &rows.indices[rows.offsets[target]..rows.offsets[target + 1]]
     }
 
     /// `h` `[N, h d]`, and the logarithms of the sums of exponentials `[N, h]`.
@@ -336,7 +336,7 @@ impl Attention {
         for (s, g) in (first..).zip(rows.chunks_exact_mut(width)) {
             dg.fill(0.0);
             of_node.fill(0.0);
-            let receivers = &columns.places[columns.offsets[s]..columns.offsets[s + 1]];
+            let receivers = &columns.indices[columns.offsets[s]..columns.offsets[s + 1]];
             for (i, t) in receivers.iter().chain([&(s as u32)]).enumerate() {
                 if let Some(later) = receivers.get(i + AHEAD) {
                     ask_for(at.dh, *later as usize * width, width);

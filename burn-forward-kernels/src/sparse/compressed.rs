@@ -6,7 +6,7 @@ pub(crate) struct Compressed {
     /// Entries of row `i` are `offsets[i]..offsets[i + 1]`.
     pub(super) offsets: Vec<usize>,
     /// Column of every entry.
-    pub(super) places: Vec<u32>,
+    pub(super) indices: Vec<u32>,
     /// Value of every entry.
     pub(super) values: Vec<f32>,
 }
@@ -16,25 +16,25 @@ pub(crate) struct Compressed {
 ///
 /// # Panics
 /// Like a slice, for offsets beyond the entries and a place that is not below `columns`.
-pub fn sum_repeated(columns: usize, offsets: &mut [usize], places: &mut Vec<u32>, values: &mut Vec<f32>) {
+pub fn sum_repeated(columns: usize, offsets: &mut [usize], indices: &mut Vec<u32>, values: &mut Vec<f32>) {
     // Where the last entry of each column went; what lies before the row's own entries is of a row before.
     let mut latest = vec![usize::MAX; columns];
     let (mut start, mut kept) = (0, 0);
     for end in offsets.iter_mut().skip(1) {
         let first = kept;
         for k in start..*end {
-            let place = &mut latest[places[k] as usize];
+            let place = &mut latest[indices[k] as usize];
             if (first..kept).contains(place) {
                 values[*place] += values[k];
             } else {
                 *place = kept;
-                (places[kept], values[kept]) = (places[k], values[k]);
+                (indices[kept], values[kept]) = (indices[k], values[k]);
                 kept += 1;
             }
         }
         start = std::mem::replace(end, kept);
     }
-    places.truncate(kept);
+    indices.truncate(kept);
     values.truncate(kept);
 }
 
@@ -42,19 +42,19 @@ impl Compressed {
     /// The same entries by column, in the order of their rows.
     #[cfg(feature = "flex")]
     pub(super) fn transposed(&self, columns: usize) -> Self {
-        let entries = self.places.len();
+        let entries = self.indices.len();
         let mut offsets = vec![0; columns + 1];
-        self.places.iter().for_each(|p| offsets[*p as usize + 1] += 1);
+        self.indices.iter().for_each(|p| offsets[*p as usize + 1] += 1);
         (0..columns).for_each(|c| offsets[c + 1] += offsets[c]);
         let mut next = offsets.clone();
-        let (mut places, mut values) = (vec![0; entries], vec![0.0; entries]);
+        let (mut indices, mut values) = (vec![0; entries], vec![0.0; entries]);
         for (row, ends) in self.offsets.windows(2).enumerate() {
             for k in ends[0]..ends[1] {
-                let at = &mut next[self.places[k] as usize];
-                (places[*at], values[*at]) = (row as u32, self.values[k]);
+                let at = &mut next[self.indices[k] as usize];
+                (indices[*at], values[*at]) = (row as u32, self.values[k]);
                 *at += 1;
             }
         }
-        Self { offsets, places, values }
+        Self { offsets, indices, values }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::device::{is_flex, start_of_graphs};
+use crate::device::{autodiff_leaf, is_flex};
 use crate::{Error, Result};
 
 use super::compressed::{Compressed, sum_repeated};
@@ -40,8 +40,8 @@ impl Sparse {
     /// # Errors
     /// [`Error`] for offsets that do not rise from 0 to the number of entries, and an entry in a column that there
     /// is not.
-    pub fn new(columns: usize, offsets: Vec<usize>, places: Vec<u32>, values: Vec<f32>) -> Result<Self> {
-        let entries = places.len();
+    pub fn new(columns: usize, offsets: Vec<usize>, indices: Vec<u32>, values: Vec<f32>) -> Result<Self> {
+        let entries = indices.len();
         let rises = offsets.first() == Some(&0) && offsets.last() == Some(&entries) && offsets.is_sorted();
         if !rises {
             let needed = format!("rising from 0 to {entries}, the number of entries");
@@ -50,11 +50,11 @@ impl Sparse {
         if values.len() != entries {
             return Err(Error::new("Sparse", "number of values", values.len(), format!("{entries}, one per entry")));
         }
-        if let Some(place) = places.iter().find(|p| **p as usize >= columns) {
+        if let Some(place) = indices.iter().find(|p| **p as usize >= columns) {
             return Err(Error::new("Sparse", "column of an entry", place, format!("less than {columns}")));
         }
-        let mut rows = Compressed { offsets, places, values };
-        sum_repeated(columns, &mut rows.offsets, &mut rows.places, &mut rows.values);
+        let mut rows = Compressed { offsets, indices, values };
+        sum_repeated(columns, &mut rows.offsets, &mut rows.indices, &mut rows.values);
         Ok(Self::of(columns, rows))
     }
 
@@ -78,7 +78,7 @@ impl Sparse {
 
     /// Entries that are there.
     pub fn entries(&self) -> usize {
-        self.rows.places.len()
+        self.rows.indices.len()
     }
 
     /// Whether products with tensors of this device are done here.
@@ -103,13 +103,13 @@ impl Sparse {
             made.push((plain, tensor.clone()));
             tensor
         });
-        start_of_graphs(tensor, device)
+        autodiff_leaf(tensor, device)
     }
 
     /// Entries of a row: column and value.
     pub(super) fn row(&self, row: usize) -> impl Iterator<Item = (u32, f32)> + '_ {
         let range = self.rows.offsets[row]..self.rows.offsets[row + 1];
-        self.rows.places[range.clone()].iter().copied().zip(self.rows.values[range].iter().copied())
+        self.rows.indices[range.clone()].iter().copied().zip(self.rows.values[range].iter().copied())
     }
 
     /// `|S_i|^2` of every row `[N]`.
@@ -142,8 +142,8 @@ impl Sparse {
         Ok(Self::of(self.columns, rows))
     }
 
-    /// What `make` makes of this matrix, kept under a name: made once, and again after a `None`.
-    pub fn kept(&self, name: &'static str, make: impl FnOnce(&Self) -> Option<Self>) -> Option<Arc<Self>> {
+    /// The result of `make` on this matrix, cached under a name: computed once, and again after a `None`.
+    pub fn cached(&self, name: &'static str, make: impl FnOnce(&Self) -> Option<Self>) -> Option<Arc<Self>> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, found)) = made.iter().find(|(n, _)| *n == name) {
             return Some(found.clone());
@@ -159,15 +159,15 @@ impl Sparse {
     /// [`Error`] for a row that there is not.
     pub fn select_rows(&self, rows: &[u32]) -> Result<Self> {
         let [count, _] = self.shape();
-        let mut selected = Compressed { offsets: vec![0], places: Vec::new(), values: Vec::new() };
+        let mut selected = Compressed { offsets: vec![0], indices: Vec::new(), values: Vec::new() };
         for &row in rows {
             if row as usize >= count {
                 return Err(Error::new("Sparse", "row", row, format!("less than {count}")));
             }
             let range = self.rows.offsets[row as usize]..self.rows.offsets[row as usize + 1];
-            selected.places.extend(&self.rows.places[range.clone()]);
+            selected.indices.extend(&self.rows.indices[range.clone()]);
             selected.values.extend(&self.rows.values[range]);
-            selected.offsets.push(selected.places.len());
+            selected.offsets.push(selected.indices.len());
         }
         Ok(Self::of(self.columns, selected))
     }
@@ -184,22 +184,22 @@ impl Sparse {
         let mut rows = self.rows.clone();
         // Room for no more than comes.
         let more = below.len();
-        rows.places.reserve_exact(more);
+        rows.indices.reserve_exact(more);
         rows.values.reserve_exact(more);
         for row in below.chunks_exact(self.columns.max(1)) {
-            rows.places.extend(0..self.columns as u32);
+            rows.indices.extend(0..self.columns as u32);
             rows.values.extend(row);
-            rows.offsets.push(rows.places.len());
+            rows.offsets.push(rows.indices.len());
         }
         Ok(Self::of(self.columns, rows))
     }
 
-    /// As [`with_rows`](Self::with_rows), made once for the same rows one call after the other: what is made of it in turn (its
-    /// columns, what is [kept](Self::kept)) is then there in the next step, too.
+    /// As [`with_rows`](Self::with_rows), cached while calls give the same rows: what is derived from it (its
+    /// columns, what is [cached](Self::cached)) is then there in the next step, too.
     ///
     /// # Errors
     /// As `with_rows`.
-    pub fn with_rows_once(&self, below: Vec<f32>) -> Result<Arc<Self>> {
+    pub fn with_rows_cached(&self, below: Vec<f32>) -> Result<Arc<Self>> {
         let mut made = self.extended.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((rows, extended)) = &*made
             && *rows == below

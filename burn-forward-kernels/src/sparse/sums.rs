@@ -115,11 +115,11 @@ impl RowSum<'_> {
     #[inline(always)]
     fn add_entries(&self, i: usize, h: usize, start: usize, sums: &mut [f32], add: impl Fn(f32, f32, f32) -> f32) {
         for k in self.s.offsets[i]..self.s.offsets[i + 1] {
-            if let Some(place) = self.s.places.get(k + AHEAD) {
+            if let Some(place) = self.s.indices.get(k + AHEAD) {
                 ask_for(self.x, *place as usize * self.width + start, sums.len());
             }
             let factor = self.factors[(k - self.first_entry) * self.heads + h];
-            let x = &self.x[self.s.places[k] as usize * self.width + start..][..sums.len()];
+            let x = &self.x[self.s.indices[k] as usize * self.width + start..][..sums.len()];
             sums.iter_mut().zip(x).for_each(|(sum, x)| *sum = add(factor, *x, *sum));
         }
     }

@@ -16,14 +16,14 @@ fn close(a: Tensor<2>, b: Tensor<2>) {
     }
 }
 
-/// Distinct places with values.
+/// Distinct entries.
 fn matrix(rows: usize, columns: usize) -> impl Strategy<Value = Arc<Sparse>> {
     prop::collection::btree_map((0..rows, 0..columns as u32), -2.0f32..2.0, 0..30).prop_map(move |entries| {
         let mut offsets = vec![0; rows + 1];
         entries.keys().for_each(|(row, _)| offsets[row + 1] += 1);
         (0..rows).for_each(|i| offsets[i + 1] += offsets[i]);
-        let places = entries.keys().map(|(_, column)| *column).collect();
-        Arc::new(Sparse::new(columns, offsets, places, entries.into_values().collect()).unwrap())
+        let indices = entries.keys().map(|(_, column)| *column).collect();
+        Arc::new(Sparse::new(columns, offsets, indices, entries.into_values().collect()).unwrap())
     })
 }
 
@@ -52,22 +52,22 @@ proptest! {
     fn attention_is_a_softmax_of_dense_scores(matrix in matrix(6, 6), transposed: bool) {
         let (nodes, heads, width) = (6, 2, 11);
         // A node is its own neighbour once more where the matrix has it already.
-        let mut places = vec![0.0f32; nodes * nodes];
-        (0..nodes).for_each(|t| places[t * nodes + t] = 1.0);
+        let mut indices = vec![0.0f32; nodes * nodes];
+        (0..nodes).for_each(|t| indices[t * nodes + t] = 1.0);
         for target in 0..nodes {
-            matrix.row(target).for_each(|(source, _)| places[target * nodes + source as usize] += 1.0);
+            matrix.row(target).for_each(|(source, _)| indices[target * nodes + source as usize] += 1.0);
         }
         for device in devices() {
             let random = |shape| Tensor::<2>::random(shape, Distribution::Default, &device).require_grad();
             let leaf = random(if transposed { [heads * width, nodes] } else { [nodes, heads * width] });
             let g = || if transposed { leaf.clone().transpose() } else { leaf.clone() };
             let [source, target] = [(); 2].map(|()| random([heads, width]));
-            let places = Tensor::<2>::from_data(TensorData::new(places.clone(), [nodes, nodes]), &device);
+            let indices = Tensor::<2>::from_data(TensorData::new(indices.clone(), [nodes, nodes]), &device);
             let dense = |head: usize| {
                 let g = g().narrow(1, head * width, width);
                 let part = |v: &Tensor<2>| g.clone().matmul((v.clone() - 0.5).narrow(0, head, 1).transpose());
                 let scores = activation::leaky_relu(part(&target) + part(&source).transpose(), 0.2);
-                let weights = places.clone() * scores.exp();
+                let weights = indices.clone() * scores.exp();
                 (weights.clone() / weights.sum_dim(1)).matmul(g)
             };
             let expected = Tensor::cat((0..heads).map(dense).collect(), 1);
@@ -102,16 +102,16 @@ proptest! {
         rows in prop::collection::vec(prop::collection::vec((0u32..4, -2.0f32..2.0), 0..9), 1..6),
     ) {
         let mut dense = vec![0.0f32; rows.len() * 4];
-        let (mut offsets, mut places, mut values) = (vec![0], Vec::new(), Vec::new());
+        let (mut offsets, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
         for (i, row) in rows.iter().enumerate() {
             for (place, value) in row {
                 dense[i * 4 + *place as usize] += value;
-                places.push(*place);
+                indices.push(*place);
                 values.push(*value);
             }
-            offsets.push(places.len());
+            offsets.push(indices.len());
         }
-        let matrix = Arc::new(Sparse::new(4, offsets, places, values).unwrap());
+        let matrix = Arc::new(Sparse::new(4, offsets, indices, values).unwrap());
         let device = Device::flex();
         let expected = Tensor::<2>::from_data(TensorData::new(dense, [rows.len(), 4]), &device);
         close(matrix.dense(&device), expected.clone());
@@ -128,7 +128,7 @@ fn rows_come_below() {
     assert_eq!(more.shape(), [3, 3]);
     let dense: Vec<f32> = more.dense(&Device::flex()).into_data().iter::<f32>().collect();
     assert_eq!(dense, [0.0, 0.0, 5.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0]);
-    let once = |rows: [f32; 3]| matrix.with_rows_once(rows.to_vec()).unwrap();
+    let once = |rows: [f32; 3]| matrix.with_rows_cached(rows.to_vec()).unwrap();
     let (first, again, other) = (once([1.0, 2.0, 3.0]), once([1.0, 2.0, 3.0]), once([1.0, 2.0, 4.0]));
     assert!(Arc::ptr_eq(&first, &again));
     let last = |m: &Sparse| m.row(2).map(|(_, value)| value).collect::<Vec<_>>();
@@ -139,12 +139,12 @@ fn rows_come_below() {
 #[test]
 fn what_is_made_of_a_matrix_is_kept_by_name() {
     let matrix = Sparse::new(1, vec![0, 1], vec![0], vec![6.0]).unwrap();
-    let divided = |name, divisor: f32| matrix.kept(name, |matrix| matrix.divide_rows(&[divisor]).ok()).unwrap();
+    let divided = |name, divisor: f32| matrix.cached(name, |matrix| matrix.divide_rows(&[divisor]).ok()).unwrap();
     let (half, again, third) = (divided("half", 2.0), divided("half", 7.0), divided("third", 3.0));
     assert!(Arc::ptr_eq(&half, &again));
     let value = |m: &Sparse| m.row(0).map(|(_, value)| value).collect::<Vec<_>>();
     assert_eq!((value(&half), value(&third)), (vec![3.0], vec![2.0]));
-    assert!(matrix.kept("nothing", |_| None).is_none());
+    assert!(matrix.cached("nothing", |_| None).is_none());
     let refusal = matrix.divide_rows(&[1.0, 2.0]).unwrap_err().to_string();
     assert_eq!(refusal, "Sparse: number of divisors is 2, but needs to be 1, one per row");
 }
@@ -160,8 +160,8 @@ fn rows_are_selected() {
 
 #[test]
 fn mistakes_are_named() {
-    let error = |offsets: &[usize], places: &[u32]| {
-        Sparse::new(2, offsets.to_vec(), places.to_vec(), vec![1.0; places.len()]).unwrap_err().to_string()
+    let error = |offsets: &[usize], indices: &[u32]| {
+        Sparse::new(2, offsets.to_vec(), indices.to_vec(), vec![1.0; indices.len()]).unwrap_err().to_string()
     };
     assert!(error(&[0, 1], &[0, 1]).contains("rising from 0 to 2"));
     assert!(error(&[1, 2], &[0, 1]).contains("rising from 0 to 2"));

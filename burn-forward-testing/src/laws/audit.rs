@@ -3,8 +3,8 @@
 use burn_forward_train::measure::{Alignment, audit};
 use serde_json::json;
 
-use crate::values::with_opinions;
-use crate::verdict::{Kept, Verdict, concerns, ensure};
+use crate::values::with_perturbed_rule;
+use crate::verdict::{Outcome, Verdict, concerns, ensure};
 use crate::{Case, seed};
 
 /// Whether a block has an angle and a length.
@@ -19,10 +19,10 @@ pub fn is_exact(block: &Alignment) -> bool {
 
 /// Every block of every rule has an angle to the gradient and a length beside it, in finite numbers.
 pub fn every_rule_is_audited_in_finite_numbers(case: &Case) -> Verdict {
-    let model = with_opinions(case.model(seed())?);
+    let model = with_perturbed_rule(case.model(seed())?);
     let blocks = audit(&model, &case.batch(0), seed())?;
     ensure!(blocks.len() == model.network.len() && blocks.iter().all(is_finite), "{blocks:?}");
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// The updates of `backprop` are the gradients.
@@ -30,7 +30,7 @@ pub fn back_propagation_is_its_own_gradient(case: &Case) -> Verdict {
     concerns!(case.rule() == "backprop");
     let blocks = audit(&case.model(seed())?, &case.batch(0), seed())?;
     ensure!(blocks.iter().all(is_exact), "{blocks:?}");
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// The last block of `mono-forward` is a network with its output layer: it learns from the gradient.
@@ -38,5 +38,5 @@ pub fn the_last_block_of_mono_forward_learns_from_the_gradient(case: &Case) -> V
     concerns!(case.rule() == "mono-forward" && case.settings() == &json!({}));
     let blocks = audit(&case.model(seed())?, &case.batch(0), seed())?;
     ensure!(blocks.last().is_some_and(is_exact), "{blocks:?}");
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }

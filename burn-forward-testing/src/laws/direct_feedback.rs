@@ -8,17 +8,17 @@ use burn_forward::tape::Tape;
 use serde_json::json;
 
 use super::finite_difference::wrong_slopes;
+use crate::step_trace::{copy, trace_step_with};
 use crate::values::{edit, gradients, of_block, parameters};
-use crate::verdict::{Broken, Kept, Verdict, concerns, ensure, nothing};
-use crate::walk::{copy, walk_with};
+use crate::verdict::{Outcome, Verdict, Violation, concerns, ensure, nothing};
 use crate::{Case, seed};
 
 /// A block of `dfa` learns from `<h, sg(E B)>/B`, with the error `E` and the feedback `B` of the pass taken as given.
 pub fn the_signal_is_taken_as_given(case: &Case) -> Verdict {
     concerns!(case.rule() == "dfa" && case.settings() == &json!({}));
     let mut wrong = Vec::new();
-    walk_with(&case.model(seed())?, &case.batch(0), |model, index, pass| {
-        let missing = || Broken(format!("block {index} has no feedback, or the pass no error"));
+    trace_step_with(&case.model(seed())?, &case.batch(0), |model, index, pass| {
+        let missing = || Violation(format!("block {index} has no feedback, or the pass no error"));
         let feedback = parameters(model)?.remove(&format!("rule.feedback.{index}.feedback")).ok_or_else(missing)?;
         let error = pass.signals.rows("output error").cloned().ok_or_else(missing)?;
         let [rows, classes] = error.dims();
@@ -50,5 +50,5 @@ pub fn zero_feedback_teaches_hidden_blocks_nothing(case: &Case) -> Verdict {
         let zero = gradient.iter().all(|g| *g == 0.0);
         ensure!(zero == path.starts_with("network."), "the gradient of {path} is {gradient:?}");
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }

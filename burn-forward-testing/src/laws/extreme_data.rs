@@ -5,7 +5,7 @@ use burn_forward::activation::AnyActivation;
 
 use crate::data::Extreme;
 use crate::values::{numbers, parameters};
-use crate::verdict::{Broken, Verdict, ensure, nothing};
+use crate::verdict::{Verdict, Violation, ensure, nothing};
 use crate::{Case, seed};
 
 /// One class, two, a class without samples, one sample, samples that are all the same: a rule trains with finite numbers. Of one
@@ -23,12 +23,12 @@ pub fn every_rule_trains_on_extreme_data_or_refuses_it(case: &Case) -> Verdict {
     nothing(wrong)
 }
 
-fn trains(case: &Case, extreme: &Extreme) -> Result<(), Broken> {
+fn trains(case: &Case, extreme: &Extreme) -> Result<(), Violation> {
     let batch = |index| (extreme.batch)(case.data(), index, case.device());
     let model = case.model_for(extreme.classes, seed())?;
     // Every gradient and every parameter on the way has to be finite.
     let model = case.train(model, (0..3).map(batch), |model| parameters(model).map(|_| ()))?;
-    let unseen = batch(Extreme::UNSEEN);
+    let unseen = batch(Extreme::HELD_OUT);
     let rows = unseen.targets.dims()[0];
     let inputs: AnyActivation = unseen.inputs.without_autodiff();
     let scores = numbers(model.valid().scores(inputs).primary());

@@ -8,7 +8,7 @@ use burn_forward::tape::Tape;
 use burn_forward_train::schedule::Finished;
 
 use crate::values::{close, features, gradients, parameters, same};
-use crate::verdict::{Kept, Verdict, concerns, ensure};
+use crate::verdict::{Outcome, Verdict, concerns, ensure};
 use crate::{Case, seed};
 
 /// What the first `blocks` blocks make of a batch at inference.
@@ -42,7 +42,7 @@ pub fn a_block_is_given_what_the_blocks_below_it_make_at_inference(case: &Case) 
         }
     }
     same(&before, &parameters(&model.valid())?).map_err(|e| e.at("a finished block moved"))?;
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// Steps on batches of one unknown address do not all draw the same dropout masks. (Two may, in a program whose other threads
@@ -54,5 +54,5 @@ pub fn steps_on_batches_of_unknown_address_do_not_share_their_randomness(case: &
     let first = step()?;
     let others = [step()?, step()?, step()?];
     ensure!(others.iter().any(|other| *other != first), "four steps with one dropout mask");
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }

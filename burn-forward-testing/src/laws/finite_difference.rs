@@ -6,9 +6,9 @@ use burn_forward::model::LocalModel;
 use burn_forward::rules::Pass;
 use burn_forward::tape::{BlockRecord, Tape};
 
+use crate::step_trace::{copy, trace_step_with};
 use crate::values::{Values, edit, gradients, of_block, parameters};
-use crate::verdict::{Broken, Verdict, concerns, nothing};
-use crate::walk::{copy, walk_with};
+use crate::verdict::{Verdict, Violation, concerns, nothing};
 use crate::{Case, seed};
 
 const TOLERANCE: f64 = 2e-2;
@@ -19,9 +19,9 @@ fn total(records: &[BlockRecord]) -> f64 {
 
 /// Whether a step changes something that no gradient changes and that a loss reads. The running statistics of batch
 /// normalisation are read in inference alone.
-fn has_running_state(case: &Case) -> Result<bool, Broken> {
+fn has_running_state(case: &Case) -> Result<bool, Violation> {
     let model = case.model(seed())?;
-    let read = |model: &LocalModel| -> Result<Values, Broken> {
+    let read = |model: &LocalModel| -> Result<Values, Violation> {
         Ok(parameters(model)?.into_iter().filter(|(path, _)| !path.contains(".running_")).collect())
     };
     let before = read(&model)?;
@@ -80,7 +80,7 @@ pub fn wrong_slopes(
 pub fn a_local_gradient_is_the_slope_of_the_blocks_own_loss(case: &Case) -> Verdict {
     concerns!(case.is_local()? && !has_running_state(case)?);
     let mut wrong = Vec::new();
-    walk_with(&case.model(seed())?, &case.batch(0), |model, index, pass| {
+    trace_step_with(&case.model(seed())?, &case.batch(0), |model, index, pass| {
         let learn = |model: &LocalModel| {
             let (block, mut pass) = (&model.network.blocks()[index], copy(pass, model, index));
             let mut tape = Tape::new(());

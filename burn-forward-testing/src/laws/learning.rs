@@ -11,12 +11,12 @@ use burn_forward::tape::Tape;
 
 use super::state::reloaded;
 use crate::values::edit;
-use crate::verdict::{Broken, Kept, Verdict, ensure};
+use crate::verdict::{Outcome, Verdict, Violation, ensure};
 use crate::{Case, seed};
 
 /// The batch's mean block loss; where blocks have neither a readout nor a goodness, their loss is an inner product that
 /// means nothing by itself, and it is the cross-entropy of the output that has to fall.
-fn loss(case: &Case, model: &LocalModel, batch: &Batch) -> Result<f64, Broken> {
+fn loss(case: &Case, model: &LocalModel, batch: &Batch) -> Result<f64, Violation> {
     // A copy by way of the record: a clone would share running statistics.
     let model = reloaded(case.model(seed())?, model)?;
     let mut tape = Tape::new(());
@@ -48,7 +48,7 @@ pub fn the_loss_falls_and_the_accuracy_rises(case: &Case) -> Verdict {
     // Not "too high": a loss that is no number is neither too high nor low enough.
     let learned = after <= 0.9 * before && accuracy >= 0.6;
     ensure!(learned, "loss {before:.3} before, {after:.3} after {steps} steps, accuracy {accuracy:.3}");
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// Weights that are no numbers show in a loss, and stop nothing before: a run sees that it has diverged.
@@ -60,11 +60,11 @@ pub fn what_is_no_number_shows_in_a_loss_and_stops_nothing_before(case: &Case) -
             }
         });
         let output = model.learn(&case.batch_of(16, 0));
-        let item = output.item.sync().map_err(|e| Broken(format!("with weights of {broken}: {e:?}")))?;
-        let losses: Vec<f64> = item.numbers().blocks.iter().filter_map(|(_, numbers)| numbers.loss).collect();
+        let item = output.item.sync().map_err(|e| Violation(format!("with weights of {broken}: {e:?}")))?;
+        let losses: Vec<f64> = item.metrics().blocks.iter().filter_map(|(_, numbers)| numbers.loss).collect();
         // Of infinite weights tanh makes finite activities, and rightly so.
         let shows = losses.iter().any(|loss| !loss.is_finite());
         ensure!(shows || broken.is_infinite(), "with weights of {broken}: losses {losses:?}");
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }

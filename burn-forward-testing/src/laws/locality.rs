@@ -9,9 +9,9 @@ use burn_forward::model::LocalModel;
 use burn_forward::rules::{Pass, Signal};
 use burn_forward::tape::Tape;
 
+use crate::step_trace::{copy, trace_step, trace_step_with};
 use crate::values::{Values, block_of, features, gradients, of_block, parameters, perturb, same, same_bits};
-use crate::verdict::{Broken, Kept, Verdict, concerns, ensure};
-use crate::walk::{copy, walk, walk_with};
+use crate::verdict::{Outcome, Verdict, Violation, concerns, ensure};
 use crate::{Case, seed};
 
 /// Whether a path is of a block's own loss: its head, its feedback matrix.
@@ -20,7 +20,7 @@ fn is_loss_of(path: &str, block: usize) -> bool {
 }
 
 /// The gradients of a step.
-fn step(model: &LocalModel, case: &Case) -> Result<Values, Broken> {
+fn step(model: &LocalModel, case: &Case) -> Result<Values, Violation> {
     gradients(model, &model.learn(&case.batch(0)).grads)
 }
 
@@ -28,8 +28,8 @@ fn step(model: &LocalModel, case: &Case) -> Result<Values, Broken> {
 pub fn a_step_of_a_local_rule_is_its_blocks_one_after_the_other(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let whole = step(&case.model(seed())?, case)?;
-    same(&whole, &walk(&case.model(seed())?, &case.batch(0))?.gradients())?;
-    Ok(Kept::Tried)
+    same(&whole, &trace_step(&case.model(seed())?, &case.batch(0))?.gradients())?;
+    Ok(Outcome::Tried)
 }
 
 /// The step that burn-train takes leaves the gradients that the rule put on its tape.
@@ -40,16 +40,16 @@ pub fn burn_train_sees_the_step_that_the_tape_recorded(case: &Case) -> Verdict {
     let mut tape = Tape::new(());
     model.rule.step(&model.network, &batch, model.context(&batch), &mut tape);
     same(&trained, &gradients(&model, tape.gradients())?)?;
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// While a block learns, gradients come of that block and of what the rule has for it, and of nothing else. What belongs to
 /// the rule as a whole (an output layer) learns with the last block, or where the rule runs the whole network.
 pub fn a_block_puts_gradients_of_itself_and_its_head_on_the_tape_and_no_others(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
-    let walk = walk(&case.model(seed())?, &case.batch(0))?;
-    let last = walk.blocks() - 1;
-    for (index, taped) in walk.taped.iter().enumerate() {
+    let trace = trace_step(&case.model(seed())?, &case.batch(0))?;
+    let last = trace.blocks() - 1;
+    for (index, taped) in trace.taped.iter().enumerate() {
         for path in taped.keys() {
             let allowed = match block_of(path) {
                 Some(block) => block == index,
@@ -60,7 +60,7 @@ pub fn a_block_puts_gradients_of_itself_and_its_head_on_the_tape_and_no_others(c
         let learns = taped.keys().any(|path| path.starts_with("network."));
         ensure!(index > last || learns, "block {index} has no gradient");
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// Another head of one block changes what no other block learns. A head may take part in the forward pass (a label added to a
@@ -69,9 +69,9 @@ pub fn a_block_puts_gradients_of_itself_and_its_head_on_the_tape_and_no_others(c
 pub fn another_head_of_one_block_changes_no_other_blocks_gradients(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let batch = case.batch(0);
-    let base = walk(&case.model(seed())?, &batch)?;
+    let base = trace_step(&case.model(seed())?, &batch)?;
     for k in 0..base.blocks() {
-        let moved = walk(&perturb(case.model(seed())?, |path| is_loss_of(path, k)), &batch)?;
+        let moved = trace_step(&perturb(case.model(seed())?, |path| is_loss_of(path, k)), &batch)?;
         for j in (0..base.blocks()).filter(|j| *j != k) {
             let same_input = same_bits(&base.entering[j], &moved.entering[j]);
             ensure!(same_input || j > k || case.reach()?.reads_network(), "head {k} reaches down to block {j}");
@@ -81,14 +81,14 @@ pub fn another_head_of_one_block_changes_no_other_blocks_gradients(case: &Case) 
             }
         }
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// A block that is taught something false learns something false, and no other block does.
 pub fn another_teaching_signal_to_one_block_changes_no_other_blocks_gradients(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let batch = case.batch(0);
-    let base = walk(&case.model(seed())?, &batch)?;
+    let base = trace_step(&case.model(seed())?, &batch)?;
     for k in 0..base.blocks() {
         let model = case.model(seed())?;
         let mut tape = Tape::new(());
@@ -113,7 +113,7 @@ pub fn another_teaching_signal_to_one_block_changes_no_other_blocks_gradients(ca
             }
         }
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 fn next_class(labels: Tensor<1, Int>, classes: usize) -> Tensor<1, Int> {
@@ -143,10 +143,10 @@ fn falsified(mut pass: Pass, classes: usize) -> Pass {
 pub fn blocks_above_have_no_say(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let batch = case.batch(0);
-    let base = walk(&case.model(seed())?, &batch)?;
+    let base = trace_step(&case.model(seed())?, &batch)?;
     for k in 0..base.blocks() {
         let above = |path: &str| path.starts_with("network.") && block_of(path).is_some_and(|j| j > k);
-        let moved = walk(&perturb(case.model(seed())?, above), &batch)?;
+        let moved = trace_step(&perturb(case.model(seed())?, above), &batch)?;
         for j in 0..=k {
             let same_input = same_bits(&base.entering[j], &moved.entering[j]);
             ensure!(same_input || case.reach()?.reads_network(), "blocks above {k} reach down to block {j}");
@@ -156,14 +156,14 @@ pub fn blocks_above_have_no_say(case: &Case) -> Verdict {
             }
         }
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
-/// A block that learns hands on what a block that only runs hands on.
+/// A block that learns passes on the same output as a block that only runs.
 pub fn learning_moves_a_pass_on_as_advancing_does(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let mut expected: Option<Vec<f32>> = None;
-    walk_with(&case.model(seed())?, &case.batch(0), |model, index, pass| {
+    trace_step_with(&case.model(seed())?, &case.batch(0), |model, index, pass| {
         let streams: Vec<f32> = pass.streams.iter().flat_map(features).collect();
         let as_expected = expected.as_ref().is_none_or(|expected| same_bits(expected, &streams));
         ensure!(as_expected, "block {} hands on something else when it learns", index.saturating_sub(1));
@@ -172,7 +172,7 @@ pub fn learning_moves_a_pass_on_as_advancing_does(case: &Case) -> Verdict {
         expected = Some(pass.streams.iter().flat_map(features).collect());
         Ok(())
     })?;
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// A rule that says that it is not local has losses that reach the blocks below.
@@ -187,7 +187,7 @@ pub fn a_rule_that_says_it_is_not_local_is_not(case: &Case) -> Verdict {
             ensure!(of_block(&base, j) != of_block(&moved, j), "head {k} does not reach block {j}");
         }
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// The first block of a greedy schedule, which learns alone, begins as it does when all blocks learn.
@@ -201,5 +201,5 @@ pub fn greedy_and_simultaneous_learning_start_alike(case: &Case) -> Verdict {
     let pass = model.rule.begin(&model.network, &batch, model.context(&batch), &mut Tape::new(()));
     let first = gradients(&model, &model.learn_block(0, pass, batch.key).grads)?;
     same(&of_block(&all, 0), &of_block(&first, 0))?;
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }

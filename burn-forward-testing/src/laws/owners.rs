@@ -7,19 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn_forward::parameters::Owner;
 
+use crate::step_trace::trace_step;
 use crate::values::{of_block, perturb, same_bits};
-use crate::verdict::{Kept, Verdict, concerns, ensure};
-use crate::walk::walk;
+use crate::verdict::{Outcome, Verdict, concerns, ensure};
 use crate::{Case, seed};
 
 /// A parameter that learns with one block alone, and is read by no other, belongs to that block. With the last block an output
 /// layer learns too, which belongs to the rule.
 pub fn what_learns_with_one_block_belongs_to_it(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
-    let walk = walk(&case.model(seed())?, &case.batch(0))?;
-    let last = walk.blocks() - 1;
+    let trace = trace_step(&case.model(seed())?, &case.batch(0))?;
+    let last = trace.blocks() - 1;
     let mut learned_with: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
-    for (index, taped) in walk.taped.iter().enumerate() {
+    for (index, taped) in trace.taped.iter().enumerate() {
         taped.keys().for_each(|path| {
             learned_with.entry(path).or_default().insert(index);
         });
@@ -37,7 +37,7 @@ pub fn what_learns_with_one_block_belongs_to_it(case: &Case) -> Verdict {
             ensure!(owner == Some(Owner::Rule), "{path} learns with blocks {blocks:?} and belongs to {owner:?}");
         }
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// A parameter of the rule as a whole that has no gradient (a fixed matrix) and that one block below the last alone learns by
@@ -45,7 +45,7 @@ pub fn what_learns_with_one_block_belongs_to_it(case: &Case) -> Verdict {
 pub fn what_teaches_one_block_belongs_to_it(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let batch = case.batch(0);
-    let base = walk(&case.model(seed())?, &batch)?;
+    let base = trace_step(&case.model(seed())?, &batch)?;
     let shared = |path: &str| Owner::of(path) == Some(Owner::Rule) && !path.contains(".running_");
     let learned = base.gradients();
     let fixed: Vec<String> = crate::values::parameters(&case.model(seed())?)?
@@ -53,7 +53,7 @@ pub fn what_teaches_one_block_belongs_to_it(case: &Case) -> Verdict {
         .filter(|path| shared(path) && !learned.contains_key(path))
         .collect();
     for path in fixed {
-        let moved = walk(&perturb(case.model(seed())?, |p| p == path), &batch)?;
+        let moved = trace_step(&perturb(case.model(seed())?, |p| p == path), &batch)?;
         let taught: Vec<usize> = (0..base.blocks())
             .filter(|k| same_bits(&base.entering[*k], &moved.entering[*k]))
             .filter(|k| of_block(&base.taped[*k], *k) != of_block(&moved.taped[*k], *k))
@@ -64,7 +64,7 @@ pub fn what_teaches_one_block_belongs_to_it(case: &Case) -> Verdict {
             "{path} teaches block {taught:?} alone and belongs to the rule; needed: an entry of a list in the rule"
         );
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// A list of a rule has no entry beyond the blocks: such a list is not one of blocks, and its entries would be counted for
@@ -77,5 +77,5 @@ pub fn nothing_belongs_to_a_block_that_is_not_there(case: &Case) -> Verdict {
         let there = owner.is_some_and(|owner| owner.block().is_none_or(|block| block < blocks));
         ensure!(there, "{path} belongs to {owner:?} of a model of {blocks} blocks");
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }

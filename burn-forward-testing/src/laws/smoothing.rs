@@ -6,19 +6,19 @@ use burn_forward::data::Batch;
 use burn_forward::model::LocalModel;
 use burn_forward::tape::Tape;
 
-use crate::values::{numbers, with_opinions};
-use crate::verdict::{Broken, Kept, Verdict, nothing};
+use crate::values::{numbers, with_perturbed_rule};
+use crate::verdict::{Outcome, Verdict, Violation, nothing};
 use crate::{Case, seed};
 
 /// The smoothing that is tried.
 pub const SMOOTHING: f64 = 0.3;
 
-/// A model whose labels are smoothed, and whose heads have opinions; `None` where the rule takes no smoothing.
+/// A model whose labels are smoothed, and whose heads are perturbed; `None` where the rule takes no smoothing.
 ///
 /// # Errors
 /// If the rule cannot train the network.
-pub fn smoothed(case: &Case, smoothing: f64) -> Result<Option<LocalModel>, Broken> {
-    let mut model = with_opinions(case.model(seed())?);
+pub fn smoothed(case: &Case, smoothing: f64) -> Result<Option<LocalModel>, Violation> {
+    let mut model = with_perturbed_rule(case.model(seed())?);
     Ok(model.rule.set_label_smoothing(smoothing).then_some(model))
 }
 
@@ -45,9 +45,9 @@ pub fn wrong_loss(block: usize, got: f64, expected: f64, without: f64) -> Option
 /// Under a rule that takes label smoothing, every block with a head minimises the expected loss, which is the mean of its
 /// losses for every class as the label.
 pub fn every_head_that_takes_smoothing_minimises_the_expected_loss(case: &Case) -> Verdict {
-    let Some(smooth) = smoothed(case, SMOOTHING)? else { return Ok(Kept::NotConcerned) };
+    let Some(smooth) = smoothed(case, SMOOTHING)? else { return Ok(Outcome::NotConcerned) };
     let batch = case.batch(0);
-    let sharp = |batch: &Batch| -> Result<_, Broken> {
+    let sharp = |batch: &Batch| -> Result<_, Violation> {
         Ok(smoothed(case, 0.0)?.map(|model| losses_and_scores(&model, batch)).unwrap_or_default())
     };
     let (got, own) = (losses_and_scores(&smooth, &batch), sharp(&batch)?);

@@ -6,7 +6,7 @@ use burn_forward::model::LocalModel;
 use burn_forward::random::Seed;
 
 use crate::values::{Values, close, gradients, numbers, parameters, same, same_bits};
-use crate::verdict::{Broken, Kept, Verdict, ensure};
+use crate::verdict::{Outcome, Verdict, Violation, ensure};
 use crate::{Case, seed};
 
 const OTHER_SEED: u64 = 8;
@@ -15,14 +15,14 @@ const OTHER_SEED: u64 = 8;
 ///
 /// # Errors
 /// If the record cannot be written or read.
-pub fn reloaded(fresh: LocalModel, model: &LocalModel) -> Result<LocalModel, Broken> {
-    let burn = |error: String| Broken(format!("the record: {error}"));
+pub fn reloaded(fresh: LocalModel, model: &LocalModel) -> Result<LocalModel, Violation> {
+    let burn = |error: String| Violation(format!("the record: {error}"));
     let bytes = model.clone().into_record().into_bytes().map_err(|e| burn(e.to_string()))?;
     Ok(fresh.load_record(ModuleRecord::from_bytes(bytes).map_err(|e| burn(e.to_string()))?))
 }
 
 /// The model after `steps` steps from `seed`, always on the same batches.
-fn stepped(case: &Case, seed: Seed, steps: u64) -> Result<LocalModel, Broken> {
+fn stepped(case: &Case, seed: Seed, steps: u64) -> Result<LocalModel, Violation> {
     case.train(case.model(seed)?, (0..steps).map(|index| case.batch(index)), |_| Ok(()))
 }
 
@@ -38,7 +38,7 @@ pub fn gradient_checkpointing_changes_no_gradient(case: &Case) -> Verdict {
     for (path, values) in &plain {
         close(values, &checkpointed[path], 1e-5).map_err(|e| e.at(path))?;
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// A model that is read back from its record has the same parameters and gives the same scores, bit for bit, whatever seed the
@@ -53,7 +53,7 @@ pub fn a_record_holds_all_that_a_model_knows(case: &Case) -> Verdict {
     for ((name, a), (_, b)) in a.readouts.into_iter().zip(b.readouts) {
         ensure!(same_bits(&numbers(a), &numbers(b)), "readout {name} is another after reading the record");
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 fn weights(values: Values) -> Values {
@@ -68,5 +68,5 @@ pub fn the_seed_decides_everything(case: &Case) -> Verdict {
     for (path, values) in weights(a) {
         ensure!(other.get(&path).is_some_and(|other| values != *other), "{path} does not depend on the seed");
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }

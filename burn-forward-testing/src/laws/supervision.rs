@@ -6,8 +6,8 @@ use burn_forward::network::Partition;
 use burn_forward::tape::Tape;
 use serde_json::json;
 
-use crate::values::{Values, gradients, of_block, perturb, same, with_opinions};
-use crate::verdict::{Broken, Kept, Verdict, concerns, ensure};
+use crate::values::{Values, gradients, of_block, perturb, same, with_perturbed_rule};
+use crate::verdict::{Outcome, Verdict, Violation, concerns, ensure};
 use crate::{Case, seed};
 
 /// Deep supervision with the heads of a case.
@@ -19,7 +19,7 @@ fn deep(case: &Case) -> Case {
     case.with_rule("deep-supervision", json!({"heads": heads}))
 }
 
-fn step(model: &LocalModel, case: &Case) -> Result<(Values, Vec<f64>), Broken> {
+fn step(model: &LocalModel, case: &Case) -> Result<(Values, Vec<f64>), Violation> {
     let (mut tape, batch) = (Tape::new(()), case.batch(0));
     model.rule.step(&model.network, &batch, model.context(&batch), &mut tape);
     let losses = tape.records().iter().map(|r| r.score.loss.clone().into_scalar::<f64>()).collect();
@@ -33,7 +33,7 @@ pub fn with_one_block_it_is_the_rule(case: &Case) -> Verdict {
     let b = step(&deep(case).model_with(Partition::WHOLE, seed())?, case)?;
     ensure!(a.1 == b.1, "losses {:?}, with deep supervision {:?}", a.1, b.1);
     same(&a.0, &b.0)?;
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// The forward pass is the same, so are all losses; the last head and its block see no other loss, and every head learns from
@@ -47,13 +47,13 @@ pub fn losses_and_the_last_block_are_those_of_the_rule(case: &Case) -> Verdict {
     same(&of_block(&a.0, last), &of_block(&b.0, last))?;
     let heads = |all: Values| all.into_iter().filter(|(path, _)| path.starts_with("rule.")).collect::<Values>();
     same(&heads(a.0), &heads(b.0))?;
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// Under deep supervision the losses of blocks above reach every block.
 pub fn every_loss_reaches_every_block_below(case: &Case) -> Verdict {
     concerns!(case.spec()?.classifiers().is_some());
-    let fresh = || Ok::<_, Broken>(with_opinions(deep(case).model(seed())?));
+    let fresh = || Ok::<_, Violation>(with_perturbed_rule(deep(case).model(seed())?));
     let model = fresh()?;
     let blocks = model.network.len();
     let (base, _) = step(&model, case)?;
@@ -66,7 +66,7 @@ pub fn every_loss_reaches_every_block_below(case: &Case) -> Verdict {
         };
         ensure!(of_network(&base) != of_network(&moved), "the last block has no say in block {block}");
     }
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }
 
 /// A rule that has no local classifiers cannot lend heads, and deep supervision says so where its settings name it.
@@ -78,5 +78,5 @@ pub fn a_rule_without_classifiers_has_no_heads_to_give(case: &Case) -> Verdict {
     };
     let expected = format!("$.rule.heads.name: \"{}\" has no local classifiers; needed: one of", case.rule());
     ensure!(said.contains(&expected), "deep supervision with its heads says {said:?}, not {expected:?}");
-    Ok(Kept::Tried)
+    Ok(Outcome::Tried)
 }

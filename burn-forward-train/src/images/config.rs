@@ -185,7 +185,7 @@ impl DataConfig {
     /// Looks for all files of the set, without reading them.
     ///
     /// # Errors
-    /// [`Error::Data`] if the folder or one of the files is missing, [`Error::Io`] if the folder cannot be read.
+    /// [`Error::Data`](burn_forward::Error::Data) if the folder or one of the files is missing, [`Error::Io`](burn_forward::Error::Io) if the folder cannot be read.
     pub fn find_files(&self, folders: &DataFolders) -> Result<()> {
         let origin = self.name.origin();
         let cifar = |which| cifar::find_files(&self.folder(folders)?, which, origin).map(drop);

@@ -22,7 +22,7 @@ fn needed(name: DataName) -> String {
     match name {
         DataName::Idx => "the folder with the files of \"idx\"".into(),
         _ => {
-            format!("the folder with the files of \"{}\"; {}; {}", name.name(), name.origin(), DataFolders::elsewhere())
+            format!("the folder with the files of \"{}\"; {}; {}", name.name(), name.origin(), DataFolders::advice())
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct Alignment {
 /// [`burn_forward::Error::Argument`] if no output layer fits the network.
 pub fn audit(model: &LocalModel, batch: &Batch, seed: burn_forward::random::Seed) -> Result<Vec<Alignment>> {
     let context = model.context(batch);
-    let entered = model.enter_batch(batch);
+    let entered = model.forward_frozen_batch(batch);
     let mut local = Tape::new(());
     model.rule.step(&model.network, &entered, context, &mut local);
     let (local, _) = local.into_parts();

@@ -101,7 +101,7 @@ impl BlockSums {
     fn add_scores(&mut self, scores: &Tensor<2>, classes: &Classes) {
         self.scored = true;
         self.correct += classes.hits(&predicted(scores));
-        let (own, others) = burn_forward::tape::own_and_others(scores, &classes.tensor);
+        let (own, others) = burn_forward::tape::true_and_wrong_scores(scores, &classes.tensor);
         self.positive.extend(host(own));
         self.negative.extend(host(others));
     }
@@ -237,7 +237,7 @@ pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str)
         let batch = batch.map_err(|e| Error::burn("loading a batch", e))?;
         let classes = Classes::of(&batch);
         // Once, for scores and activities alike: layers that do not learn may be most of the work.
-        let entered = model.enter_batch(&batch);
+        let entered = model.forward_frozen_batch(&batch);
         let scores = model.rule.scores(&model.network, entered.inputs.clone());
         let logits = scores.primary();
         let prediction = predicted(&logits);

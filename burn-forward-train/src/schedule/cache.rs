@@ -80,9 +80,9 @@ impl Cache {
 fn remembering(mut pass: Pass, rule: &AnyRule, block: &Chain) -> Pass {
     for stream in &mut pass.streams {
         // Of several layers all but the last need every row of their input.
-        let read = if block.layers().len() == 1 { rule.read_rows(stream) } else { None };
+        let read = if block.layers().len() == 1 { rule.required_rows(stream) } else { None };
         if let AnyActivation::Nodes(nodes) = stream {
-            nodes.feature_cache = Some(read.map_or_else(FeatureCache::default, FeatureCache::reading));
+            nodes.feature_cache = Some(read.map_or_else(FeatureCache::default, FeatureCache::for_rows));
         }
     }
     pass

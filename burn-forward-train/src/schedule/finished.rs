@@ -29,7 +29,7 @@ impl Finished {
     /// What enters the block above them, of a batch on the training device that `model` is about to learn from.
     pub fn entering(&self, model: &LocalModel, batch: &Batch) -> Pass {
         let context = model.context(batch);
-        let pass = model.rule.begin(&model.network, &model.enter_batch(batch), context, &mut Tape::new(()));
+        let pass = model.rule.begin(&model.network, &model.forward_frozen_batch(batch), context, &mut Tape::new(()));
         if self.blocks.is_empty() {
             return pass;
         }

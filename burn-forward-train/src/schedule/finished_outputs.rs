@@ -56,7 +56,7 @@ impl FinishedOutputs {
     /// As the validation step of `model`, with the outputs of the finished blocks as they were kept.
     pub(super) fn validate(&self, model: &LocalModel, batch: Batch) -> EvalOutput {
         let forward_all = |input| self.forward_all(&model.network, input);
-        let scores = model.rule.scores_by(&model.network, model.enter(batch.inputs), &forward_all);
+        let scores = model.rule.scores_with(&model.network, model.forward_frozen(batch.inputs), &forward_all);
         EvalOutput::new(scores, batch.targets)
     }
 

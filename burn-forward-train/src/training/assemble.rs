@@ -15,7 +15,7 @@ use burn_forward::{ConfigError, Result};
 /// A model from a config, with initial weights.
 ///
 /// # Errors
-/// [`Error::Config`], with its place, if network, rule and data do not fit each other, or the weights do not fit this
+/// [`Error::Config`](burn_forward::Error::Config), with its place, if network, rule and data do not fit each other, or the weights do not fit this
 /// machine's memory.
 pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
     check_fit(config, input, classes, device)?;
@@ -61,7 +61,7 @@ fn assemble(config: &RunConfig, input: RowShape, classes: usize, device: &Device
     let learning = layers.split_off(freeze);
     let entering = layers.last().map_or(input, |layer| layer.output());
     let network = Network::new(learning, config.partition).map_err(at("$.network.partition"))?;
-    let network = network.with_input(entering).built_on(device);
+    let network = network.with_input(entering).with_device(device);
     let mut rule = config.rule.build(&network, classes, seed).map_err(at("$.rule"))?;
     let smoothing = config.training.label_smoothing;
     if smoothing > 0.0 && !rule.set_label_smoothing(smoothing) {

@@ -23,7 +23,7 @@ pub enum Checked {
 /// Everything about a config that can be wrong before the first step: what `train` would refuse, this refuses.
 ///
 /// # Errors
-/// [`Error::Config`] with all mistakes, and what reading the data gives.
+/// [`Error::Config`](burn_forward::Error::Config) with all mistakes, and what reading the data gives.
 pub fn check(config: RunConfig, options: RunOptions) -> Result<Checked> {
     let device = Device::default();
     if !config.data.is_there(&options.folders) {

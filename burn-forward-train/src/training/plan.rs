@@ -77,7 +77,7 @@ fn head_parameters(model: &LocalModel) -> Vec<usize> {
 /// Parameters that inference needs (network and readout), and those that only teach.
 pub fn parameter_counts(model: &LocalModel) -> (usize, usize) {
     let all = parameters(model);
-    let model = model.with_read_blocks_only();
+    let model = model.with_readout_blocks_only();
     let export = model.rule.export(&model.network);
     let elements = |d: &burn::tensor::TensorData| d.num_elements();
     let readout: usize = export

@@ -76,7 +76,7 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
         }
         model = optimizer.step(run.config.optimizer.lr, model, output.grads);
         let item = output.item.sync().map_err(|e| Error::burn(place, format!("{e:?}")))?;
-        last_loss = item.numbers().objective();
+        last_loss = item.metrics().objective();
         seconds.push(begun.elapsed().as_secs_f64());
     }
     let peak = if reset { peak_memory_bytes() } else { None };

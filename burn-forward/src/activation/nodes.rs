@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_forward_kernels::shape;
 use burn_forward_kernels::sparse::Sparse;
 
-use crate::device::start_of_graphs;
+use crate::device::autodiff_leaf;
 use crate::pieces::normalisation::Normalisation;
 
 /// Node features with the graph they live on.
@@ -18,7 +18,7 @@ use crate::pieces::normalisation::Normalisation;
 pub struct Nodes {
     /// Node features `[N, d]`.
     pub features: NodeFeatures,
-    /// What the labels of the batch speak about, in their order.
+    /// What the labels of the batch belong to, in their order.
     pub labelled: Labelled,
     /// The graph.
     pub graph: Arc<dyn Any + Send + Sync>,
@@ -27,7 +27,7 @@ pub struct Nodes {
     pub feature_cache: Option<FeatureCache>,
 }
 
-/// What labels speak about on a graph.
+/// What labels on a graph belong to.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "one of these per activation; a box would only add an allocation")]
 pub enum Labelled {
@@ -40,7 +40,7 @@ pub enum Labelled {
 }
 
 impl Labelled {
-    /// Features that labels speak about: rows of `features` `[N, d]`, or products of two rows.
+    /// Features of what is labelled: rows of `features` `[N, d]`, or products of two rows.
     pub fn of(&self, features: Tensor<2>) -> Tensor<2> {
         match self {
             Self::All => features,
@@ -64,20 +64,20 @@ impl Labelled {
 #[derive(Clone, Default)]
 pub struct FeatureCache {
     made: Arc<Mutex<Made>>,
-    read: Option<Arc<ReadRows>>,
+    read: Option<Arc<RequiredRows>>,
 }
 
 /// Values of any type, by name.
 type Made = Vec<(String, Arc<dyn Any + Send + Sync>)>;
 
 impl FeatureCache {
-    /// A feature cache of features that enter a layer of whose output only these rows are ever read: the layer then makes no others.
-    pub fn reading(rows: ReadRows) -> Self {
+    /// A cache for the input of a layer of whose output only these rows are required: the layer then computes no others.
+    pub fn for_rows(rows: RequiredRows) -> Self {
         Self { read: Some(Arc::new(rows)), ..Self::default() }
     }
 
-    /// The rows of the layer's output that are read; `None`: all.
-    pub fn read_rows(&self) -> Option<&Arc<ReadRows>> {
+    /// The rows of the layer's output that are required; `None`: all.
+    pub fn required_rows(&self) -> Option<&Arc<RequiredRows>> {
         self.read.as_ref()
     }
 
@@ -99,16 +99,16 @@ impl FeatureCache {
     }
 }
 
-/// Rows of a layer's output that a rule reads while only this layer learns: the labelled nodes in the order of their labels,
+/// Rows of a layer's output that a rule requires while only this layer learns: the labelled nodes in the order of their labels,
 /// then others that the rule needs.
 #[derive(Debug, Clone)]
-pub struct ReadRows {
+pub struct RequiredRows {
     rows: Vec<u32>,
     index: Tensor<1, Int>,
     labelled: usize,
 }
 
-impl ReadRows {
+impl RequiredRows {
     /// The labelled rows `[B]`, then `others`.
     pub fn new(labelled: &Tensor<1, Int>, others: impl IntoIterator<Item = u32>) -> Self {
         let device = labelled.device();
@@ -133,7 +133,7 @@ impl ReadRows {
         x.select(0, self.index.clone())
     }
 
-    /// What the labels speak about, among these rows.
+    /// The labelled rows among these.
     pub fn labelled(&self) -> Labelled {
         Labelled::Rows(Tensor::arange(0..self.labelled as i64, &self.index.device()))
     }
@@ -145,20 +145,20 @@ impl fmt::Debug for Nodes {
     }
 }
 
-/// Features of nodes `[N, d]`: a dense tensor, or sparse columns that never change with dense ones behind them.
+/// Features of nodes `[N, d]`: a dense tensor, or sparse columns that never change, followed by dense ones.
 ///
-/// What knows nothing of sparse features gets a dense copy.
+/// Code that does not handle sparse features gets a dense copy.
 #[derive(Debug, Clone)]
 pub enum NodeFeatures {
     /// A tensor.
     Dense(Tensor<2>),
-    /// A sparse matrix in front, where the backend [has products of such](Sparse::works_on).
+    /// The sparse columns, which come first, where the backend [has products of such](Sparse::works_on).
     Sparse {
         /// The columns in front.
-        front: Arc<Sparse>,
-        /// Columns behind them.
-        behind: Option<Tensor<2>>,
-        /// The device on which the front takes part in products.
+        sparse: Arc<Sparse>,
+        /// Dense columns that follow.
+        appended: Option<Tensor<2>>,
+        /// The device on which the sparse columns take part in products.
         device: Device,
     },
 }
@@ -175,7 +175,7 @@ impl NodeFeatures {
         let [rows, columns] = matrix.shape();
         let pays = (matrix.entries() as f64) < DENSITY * (rows * columns) as f64;
         if pays && Sparse::works_on(device) {
-            return Self::Sparse { front: matrix.clone(), behind: None, device: device.clone() };
+            return Self::Sparse { sparse: matrix.clone(), appended: None, device: device.clone() };
         }
         Self::Dense(matrix.dense(device))
     }
@@ -184,7 +184,7 @@ impl NodeFeatures {
     pub fn rows(&self) -> usize {
         match self {
             Self::Dense(x) => x.dims()[0],
-            Self::Sparse { front, .. } => front.shape()[0],
+            Self::Sparse { sparse, .. } => sparse.shape()[0],
         }
     }
 
@@ -192,7 +192,7 @@ impl NodeFeatures {
     pub fn width(&self) -> usize {
         match self {
             Self::Dense(x) => x.dims()[1],
-            Self::Sparse { front, behind, .. } => front.shape()[1] + behind.as_ref().map_or(0, |b| b.dims()[1]),
+            Self::Sparse { sparse, appended, .. } => sparse.shape()[1] + appended.as_ref().map_or(0, |b| b.dims()[1]),
         }
     }
 
@@ -208,9 +208,9 @@ impl NodeFeatures {
     pub fn dense(&self) -> Tensor<2> {
         match self {
             Self::Dense(x) => x.clone(),
-            Self::Sparse { front, behind: None, device } => front.dense(device),
-            Self::Sparse { front, behind: Some(behind), device } => {
-                Tensor::cat(vec![front.dense(device), behind.clone()], 1)
+            Self::Sparse { sparse, appended: None, device } => sparse.dense(device),
+            Self::Sparse { sparse, appended: Some(appended), device } => {
+                Tensor::cat(vec![sparse.dense(device), appended.clone()], 1)
             }
         }
     }
@@ -225,52 +225,52 @@ impl NodeFeatures {
     pub fn normalised_product(&self, normaliser: Normalisation, weight: Tensor<2>) -> Tensor<2> {
         shape::check("product of features", "weights", weight.dims(), [Some(self.width()), None]);
         let dense = || normaliser.forward(self.dense()).matmul(weight.clone());
-        let Self::Sparse { front, behind, device } = self else { return dense() };
-        if behind.is_none()
-            && let Some(front) = normalised_once(front, normaliser)
+        let Self::Sparse { sparse, appended, device } = self else { return dense() };
+        if appended.is_none()
+            && let Some(sparse) = normalised_once(sparse, normaliser)
         {
             // A row is divided by one number, before the product or after it: before it there are fewer, and once is enough.
-            return front.product(&weight).unwrap_or_else(dense);
+            return sparse.product(&weight).unwrap_or_else(dense);
         }
-        let [_, columns] = front.shape();
+        let [_, columns] = sparse.shape();
         let [width, _] = weight.dims();
-        let in_front = if behind.is_some() { weight.clone().narrow(0, 0, columns) } else { weight.clone() };
-        let Some(mut sum) = front.product(&in_front) else { return dense() };
-        if let Some(behind) = behind {
-            sum = sum + behind.clone().matmul(weight.clone().narrow(0, columns, width - columns));
+        let in_front = if appended.is_some() { weight.clone().narrow(0, 0, columns) } else { weight.clone() };
+        let Some(mut sum) = sparse.product(&in_front) else { return dense() };
+        if let Some(appended) = appended {
+            sum = sum + appended.clone().matmul(weight.clone().narrow(0, columns, width - columns));
         }
         if normaliser == Normalisation::None {
             return sum;
         }
-        let mut squares = front.squared_lengths_on(device);
-        if let Some(behind) = behind {
-            squares = squares + behind.clone().square().sum_dim(1);
+        let mut squares = sparse.squared_lengths_on(device);
+        if let Some(appended) = appended {
+            squares = squares + appended.clone().square().sum_dim(1);
         }
         normaliser.divisor(squares, width).map_or_else(dense, |divisor| sum / divisor)
     }
 
     /// With rows normalised.
     pub fn normalised(&self, normaliser: Normalisation) -> Self {
-        if let Self::Sparse { front, behind: None, device } = self
-            && let Some(front) = normalised(front, normaliser)
+        if let Self::Sparse { sparse, appended: None, device } = self
+            && let Some(sparse) = normalised(sparse, normaliser)
         {
-            return Self::Sparse { front: Arc::new(front), behind: None, device: device.clone() };
+            return Self::Sparse { sparse: Arc::new(sparse), appended: None, device: device.clone() };
         }
         Self::Dense(normaliser.forward(self.dense()))
     }
 
     /// Only these rows.
-    pub fn read(&self, rows: &ReadRows) -> Self {
-        if let Self::Sparse { front, behind, device } = self
-            && let Ok(front) = front.select_rows(rows.rows())
+    pub fn read(&self, rows: &RequiredRows) -> Self {
+        if let Self::Sparse { sparse, appended, device } = self
+            && let Ok(sparse) = sparse.select_rows(rows.rows())
         {
-            let behind = behind.as_ref().map(|columns| rows.of(columns.clone()));
-            return Self::Sparse { front: Arc::new(front), behind, device: device.clone() };
+            let appended = appended.as_ref().map(|columns| rows.of(columns.clone()));
+            return Self::Sparse { sparse: Arc::new(sparse), appended, device: device.clone() };
         }
         Self::Dense(rows.of(self.dense()))
     }
 
-    /// With more columns behind.
+    /// With more columns appended.
     ///
     /// # Shapes
     /// - `columns`: `[N, w]`.
@@ -281,12 +281,12 @@ impl NodeFeatures {
         shape::check("columns behind features", "columns", columns.dims(), [Some(self.rows()), None]);
         match self {
             Self::Dense(x) => Self::Dense(Tensor::cat(vec![x.clone(), columns], 1)),
-            Self::Sparse { front, behind, device } => {
-                let behind = match behind {
-                    Some(behind) => Tensor::cat(vec![behind.clone(), columns], 1),
+            Self::Sparse { sparse, appended, device } => {
+                let appended = match appended {
+                    Some(appended) => Tensor::cat(vec![appended.clone(), columns], 1),
                     None => columns,
                 };
-                Self::Sparse { front: front.clone(), behind: Some(behind), device: device.clone() }
+                Self::Sparse { sparse: sparse.clone(), appended: Some(appended), device: device.clone() }
             }
         }
     }
@@ -300,10 +300,10 @@ impl NodeFeatures {
     /// With another number of features.
     pub fn with_rows(&self, rows: Tensor<2>) -> Self {
         shape::check("rows below features", "rows", rows.dims(), [None, Some(self.width())]);
-        if let Self::Sparse { front, behind: None, device } = self {
+        if let Self::Sparse { sparse, appended: None, device } = self {
             let values: Vec<f32> = rows.to_data().iter::<f32>().collect();
-            if let Ok(front) = front.with_rows_once(values) {
-                return Self::Sparse { front, behind: None, device: device.clone() };
+            if let Ok(sparse) = sparse.with_rows_cached(values) {
+                return Self::Sparse { sparse, appended: None, device: device.clone() };
             }
         }
         Self::Dense(Tensor::cat(vec![self.dense(), rows], 0))
@@ -313,8 +313,8 @@ impl NodeFeatures {
     fn map(self, device: impl FnOnce(Device) -> Device, f: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Self {
         match self {
             Self::Dense(x) => Self::Dense(f(x)),
-            Self::Sparse { front, behind, device: own } => {
-                Self::Sparse { front, behind: behind.map(f), device: device(own) }
+            Self::Sparse { sparse, appended, device: own } => {
+                Self::Sparse { sparse, appended: appended.map(f), device: device(own) }
             }
         }
     }
@@ -331,13 +331,13 @@ impl NodeFeatures {
 
     /// See [`AnyActivation::with_autodiff`](super::AnyActivation::with_autodiff).
     pub fn with_autodiff(self, device: &Device) -> Self {
-        self.map(|_| device.clone(), |columns| start_of_graphs(columns, device))
+        self.map(|_| device.clone(), |columns| autodiff_leaf(columns, device))
     }
 
     /// See [`AnyActivation::to_device`](super::AnyActivation::to_device).
     pub fn to_device(self, device: &Device) -> Self {
         match self {
-            Self::Sparse { front, behind: None, .. } => Self::of(&front, device),
+            Self::Sparse { sparse, appended: None, .. } => Self::of(&sparse, device),
             other => Self::Dense(other.dense().to_device(device)),
         }
     }
@@ -356,7 +356,7 @@ fn normalised_once(matrix: &Arc<Sparse>, normaliser: Normalisation) -> Option<Ar
     if normaliser == Normalisation::None {
         return Some(matrix.clone());
     }
-    matrix.kept(normaliser.name(), |matrix| normalised(matrix, normaliser))
+    matrix.cached(normaliser.name(), |matrix| normalised(matrix, normaliser))
 }
 
 /// Fraction of entries below which a sparse product takes less time than a dense one.

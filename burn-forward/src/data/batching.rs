@@ -59,7 +59,7 @@ impl Batching {
         samples.min(self.count(samples).saturating_mul(self.size.max(1)))
     }
 
-    /// Places of batch `i` among `samples`; empty behind the last batch.
+    /// Places of batch `i` among `samples`; empty after the last batch.
     pub fn range(self, i: usize, samples: usize) -> Range<usize> {
         let (size, used) = (self.size.max(1), self.used(samples));
         let start = i.saturating_mul(size).min(used);

@@ -81,11 +81,11 @@ impl DataFolders {
         let mut candidates = self.places(path);
         candidates.extend(self.root().ok().map(|root| root.join(path)));
         candidates.dedup();
-        first(&candidates, Path::exists, "file or folder", || format!("{needed}; {}", Self::elsewhere()))
+        first(&candidates, Path::exists, "file or folder", || format!("{needed}; {}", Self::advice()))
     }
 
-    /// How a user says where data is, for errors.
-    pub fn elsewhere() -> String {
+    /// Advice in errors on how to say where data is.
+    pub fn advice() -> String {
         format!("another place can be given with --data FOLDER, {VARIABLE} or $.data.path")
     }
 

@@ -9,7 +9,7 @@ use crate::Error;
 
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The reader itself, or what its gzip stream holds: all its members, with zeros behind the last one left out, as `gzip`
+/// The reader itself, or what its gzip stream holds: all its members, with zeros after the last one left out, as `gzip`
 /// reads it. Writers of whole blocks pad with zeros.
 ///
 /// # Errors
@@ -21,7 +21,7 @@ pub fn decompressed<'a>(mut reader: impl BufRead + 'a) -> io::Result<Box<dyn Rea
 
 /// The members of a gzip stream one after the other.
 struct Members<R> {
-    /// The one that is being read; `None` behind the last, or behind an error.
+    /// The one that is being read; `None` after the last, or after an error.
     member: Option<GzDecoder<R>>,
 }
 
@@ -38,7 +38,7 @@ impl<R: BufRead> Read for Members<R> {
     }
 }
 
-/// What follows a member: another one, or the end behind any number of zeros.
+/// What follows a member: another one, or the end after any number of zeros.
 fn next_member<R: BufRead>(mut reader: R) -> io::Result<Option<GzDecoder<R>>> {
     let mut padded = false;
     loop {

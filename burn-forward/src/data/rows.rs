@@ -13,7 +13,7 @@ use crate::activation::{AnyActivation, RowShape};
 use crate::random::Seed;
 use crate::{Error, Result};
 
-/// Rows of features, or images, in memory, each with a class: what a data set of your own comes to when it has been read.
+/// Rows of features, or images, in memory, each with a class: for data sets of your own.
 ///
 /// ```
 /// use burn_forward::activation::RowShape;

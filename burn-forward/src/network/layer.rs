@@ -27,7 +27,7 @@ pub struct Candidates {
 
 /// A layer: what a block is made of. Implement it (and Burn's `Module`) to bring an architecture.
 pub trait Layer: ErasedModule {
-    /// A copy of the pointer kind.
+    /// A boxed copy.
     fn clone_layer(&self) -> Box<dyn Layer>;
 
     /// One line for tables: kind, sizes, activation.
@@ -114,7 +114,7 @@ pub trait Layer: ErasedModule {
         Vec::new()
     }
 
-    /// Name of the classifier behind this layer in public files, if this is the architecture's last layer and it has one.
+    /// Name of the classifier after this layer in public files, if this is the architecture's last layer and it has one.
     fn readout_name(&self) -> Option<String> {
         None
     }

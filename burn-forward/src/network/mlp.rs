@@ -1,4 +1,4 @@
-//! Multi-layer perceptrons: dense layers `h = f(N(x) W + b)`, with dropout behind the activation.
+//! Multi-layer perceptrons: dense layers `h = f(N(x) W + b)`, with dropout after the activation.
 
 use burn::module::Module;
 use burn::nn::Linear;

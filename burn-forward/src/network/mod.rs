@@ -159,7 +159,7 @@ impl Network {
     }
 
     /// With the device it was built on, which a network without parameters (all of its layers are frozen) cannot tell by them.
-    pub fn built_on(self, device: &Device) -> Self {
+    pub fn with_device(self, device: &Device) -> Self {
         Self { device: Some(device.clone()), ..self }
     }
 

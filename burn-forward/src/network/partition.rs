@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// Where a layer stands in its architecture: what a partition is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LayerOutline {
-    /// Stage, from 0: layers of one resolution, where the architecture speaks of stages.
+    /// Stage, from 0: layers of one resolution, where the architecture has stages.
     pub stage: usize,
     /// Whether the layer is a residual (or inverted-residual) block, whose shortcut no border may cut.
     pub residual: bool,
@@ -46,7 +46,7 @@ pub enum PartitionName {
     /// Every layer is a block.
     #[default]
     Layer,
-    /// Every residual block is a block, and so is what comes before the first (a stem); what is between or behind joins the
+    /// Every residual block is a block, and so is what comes before the first (a stem); what comes between or after joins the
     /// one before.
     Residual,
     /// Every stage is a block.
@@ -97,7 +97,7 @@ impl Partition {
     /// does not have.
     pub fn sizes(self, layers: &[LayerOutline], bytes: &[usize]) -> Result<Vec<usize>> {
         let place = "Partition::sizes";
-        // Units: a layer with the joined ones behind it. Borders are between units only.
+        // Units: a layer with the joined ones after it. Borders are between units only.
         let units: Vec<usize> = (0..layers.len()).filter(|&i| i == 0 || !layers[i].joined).collect();
         let end = |unit: usize| units.get(unit + 1).copied().unwrap_or(layers.len());
         let borders: Vec<usize> = match self {

@@ -10,7 +10,7 @@ use crate::pieces::normalisation::Normalisation;
 use crate::random::Seed;
 use crate::{Error, Result};
 
-/// What a rule wants of a network's layers beside what the config says.
+/// What a rule requires of a network's layers in addition to the config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerRequest {
     /// Number of classes `C`.

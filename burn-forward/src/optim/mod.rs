@@ -279,7 +279,7 @@ impl OptimizerConfig {
         errors
     }
 
-    /// The optimiser of a block's parameter, by its path behind `network.blocks.<k>`.
+    /// The optimiser of a block's parameter, by its path after `network.blocks.<k>`.
     pub fn of_network(&self, path: &[String]) -> OptimizerName {
         match self.name {
             OptimizerName::Muon if path.last().is_none_or(|name| name != "weight") => OptimizerName::AdamW,

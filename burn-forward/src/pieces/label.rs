@@ -89,7 +89,7 @@ pub fn one_hot(labels: &Tensor<1, Int>, classes: usize) -> Tensor<2> {
     }
 }
 
-/// Checks that something is left of `features` behind an overlay of `classes`.
+/// Checks that something is left of `features` after an overlay of `classes`.
 fn check_width(place: &'static str, features: usize, classes: usize) {
     require(features > classes, || {
         let needed = format!("more than {classes}, the classes whose labels overwrite the first of them");

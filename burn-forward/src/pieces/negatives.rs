@@ -11,7 +11,7 @@ use crate::random::Rng;
 use crate::{Error, require};
 
 /// Why a rule with such labels [cannot keep](crate::rules::RuleSpec::cacheable) what blocks make of its samples.
-pub const DRAWN_ANEW: &str = "the rule draws other negatives in every step";
+pub const NEGATIVES_DRAWN_ANEW: &str = "the rule draws other negatives in every step";
 
 /// How wrong labels are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -27,7 +27,7 @@ const RMS_EPSILON: f64 = 1e-8;
 const L2_EPSILON: f64 = 1e-4;
 const LAYER_NORM_EPSILON: f64 = 1e-5;
 
-/// `sqrt(squared) + epsilon` to divide by, and infinity for 0: what has no direction stays 0 and hears no gradient. The root's
+/// `sqrt(squared) + epsilon` to divide by, and infinity for 0: what has no direction stays 0 and gets no gradient. The root's
 /// own gradient at 0 is infinite, and times 0 it would be NaN.
 fn length<const D: usize>(squared: Tensor<D>, epsilon: f64) -> Tensor<D> {
     let nothing = squared.clone().equal_elem(0.0);

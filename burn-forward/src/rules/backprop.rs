@@ -26,7 +26,7 @@ use crate::{Error, Result};
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OutputLayer {
-    /// A linear layer behind the network.
+    /// A linear layer after the network.
     #[default]
     Linear,
     /// The network's own last layer.
@@ -37,7 +37,7 @@ pub enum OutputLayer {
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `output` | linear | linear, network | a linear layer behind the network, or its own last layer |
+/// | `output` | linear | linear, network | a linear layer after the network, or its own last layer |
 /// | `bias` | true | | whether the linear output layer has a bias |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]

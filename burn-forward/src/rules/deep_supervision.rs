@@ -152,6 +152,6 @@ impl RuleSpec for DeepSupervision {
         let spec: &dyn ClassifierSpec = self.local.classifiers().ok_or_else(|| {
             Error::argument("deep-supervision", "rule of the heads", "one without local classifiers", "one with them")
         })?;
-        Ok(AnyRule::new(spec.build_classifiers(network, classes, seed)?.undetached()))
+        Ok(AnyRule::new(spec.build_classifiers(network, classes, seed)?.without_detach()))
     }
 }

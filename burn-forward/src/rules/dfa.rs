@@ -6,7 +6,7 @@
 //! - hidden block `l`: `E B_l` `[B, d_l]`, `B_l` `[C, d_l]` fixed, takes the place of the gradient with respect to its
 //!   output; everything inside the block is differentiated locally.
 //!
-//! What we do differently: the signal is injected behind the activation of a block and not before it, which is the same
+//! What we do differently: the signal is injected after the activation of a block and not before it, which is the same
 //! for a dense layer and carries over to any block (Launay et al. 2020). The output error exists only after a forward
 //! pass of the whole network, so every block's graph lives until then: unlike the other local rules, this one's
 //! activation memory grows with depth, as back-propagation's does.

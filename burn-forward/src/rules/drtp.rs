@@ -1,13 +1,13 @@
 //! Direct random target projection: hidden blocks learn from the projected targets, before any output exists.
 //!
 //! Frenkel, Lefebvre and Bol 2021, arXiv 1909.01311. As [direct feedback alignment](super::Dfa) with the targets `T` in the
-//! place of the error: block `l` receives `-T B_l` `[B, d_l]` as the gradient with respect to its activities, behind the
+//! place of the error: block `l` receives `-T B_l` `[B, d_l]` as the gradient with respect to its activities, after the
 //! activation function and in front of pooling and dropout (of maps, `d_l = C H W`). The output layer gets its true
 //! gradient. The teaching signal never vanishes, so the activation has to saturate: tanh. With relu the rule loses about 20
 //! points on MNIST, and the config is refused.
 //!
-//! On feature maps the signal is injected behind the activation and in front of the pool, as in the authors' program. A random
-//! signal for every position is a weak teacher: small convolutional networks learn less from it than from one behind the
+//! On feature maps the signal is injected after the activation and in front of the pool, as in the authors' program. A random
+//! signal for every position is a weak teacher: small convolutional networks learn less from it than from one after the
 //! pool.
 //!
 //! What we do differently: softmax cross-entropy at the output, where the paper has sigmoids and binary cross-entropy.

@@ -64,7 +64,7 @@ impl HeadTargets {
 
 /// A classifier on a block, trained with the block by its own loss.
 pub trait Head: ErasedModule {
-    /// A copy of the pointer kind.
+    /// A boxed copy.
     fn clone_head(&self) -> Box<dyn Head>;
 
     /// Loss of a pass, with the head's class scores. The loss is the expected one under smoothed labels, see

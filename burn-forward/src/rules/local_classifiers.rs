@@ -11,7 +11,7 @@ use burn::tensor::module::adaptive_avg_pool2d;
 use super::head::head_of;
 use super::{AnyHead, BlockRange, HeadReadout, HeadTargets, Pass, ReadoutExport, Rule, Scores, StepContext};
 use crate::Result;
-use crate::activation::{Activation, AnyActivation, ReadRows};
+use crate::activation::{Activation, AnyActivation, RequiredRows};
 use crate::block::{Block, Trace};
 use crate::data::Batch;
 use crate::error::InBlock;
@@ -61,11 +61,11 @@ pub struct ClassifierSettings {
     /// Whether heads are given the images.
     pub image: bool,
     /// Whether nothing is detached between blocks: every head's loss then reaches all blocks below it (deep supervision).
-    pub undetached: bool,
+    pub without_detach: bool,
 }
 
 impl ClassifierSettings {
-    /// What the next block reads, from what a block read and what it made of it.
+    /// The input of the next block, from the input and the output of a block.
     fn next(self, input: Option<AnyActivation>, output: AnyActivation) -> AnyActivation {
         let output = self.between.forward(output);
         match input {
@@ -74,7 +74,7 @@ impl ClassifierSettings {
         }
     }
 
-    /// What a block read, if it is still needed behind the block.
+    /// The input of a block, if it is still needed after the block.
     fn kept(self, input: &AnyActivation) -> Option<AnyActivation> {
         self.shortcut.then(|| input.clone())
     }
@@ -139,8 +139,8 @@ impl LocalClassifiers {
 
     /// The same heads with nothing detached between blocks.
     #[must_use]
-    pub fn undetached(mut self) -> Self {
-        self.settings.undetached = true;
+    pub fn without_detach(mut self) -> Self {
+        self.settings.without_detach = true;
         self
     }
 
@@ -234,7 +234,7 @@ impl Rule for LocalClassifiers {
     }
 
     fn learn(&self, network: &Network, pass: &mut Pass, _: StepContext, tape: &mut Tape) {
-        if self.settings.undetached {
+        if self.settings.without_detach {
             return self.learn_together(network, pass, tape);
         }
         for (index, block) in network.blocks().iter().enumerate() {
@@ -249,8 +249,8 @@ impl Rule for LocalClassifiers {
         }
     }
 
-    fn read_rows(&self, stream: &AnyActivation) -> Option<ReadRows> {
-        stream.labelled_rows().map(|rows| ReadRows::new(rows, []))
+    fn required_rows(&self, stream: &AnyActivation) -> Option<RequiredRows> {
+        stream.labelled_rows().map(|rows| RequiredRows::new(rows, []))
     }
 
     /// Block by block, so that no more than one block's output is held.

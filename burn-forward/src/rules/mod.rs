@@ -50,10 +50,10 @@ use std::ops::Deref;
 
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::activation::{Activation, AnyActivation, ReadRows};
+use crate::activation::{Activation, AnyActivation, RequiredRows};
 use crate::block::Block;
 use crate::data::{Batch, BatchKey};
-use crate::device::start_of_graphs;
+use crate::device::autodiff_leaf;
 use crate::erased::ErasedModule;
 use crate::erased_module;
 use crate::network::{Chain, Network};
@@ -104,12 +104,12 @@ impl Pass {
         }
     }
 
-    /// The same values as a start of new graphs on a training `device`.
+    /// The same values as leaves of new autodiff graphs on a training `device`.
     #[must_use]
     pub fn with_autodiff(self, device: &Device) -> Self {
         Self {
             streams: self.streams.into_iter().map(|stream| stream.with_autodiff(device)).collect(),
-            labels: start_of_graphs(self.labels, device),
+            labels: autodiff_leaf(self.labels, device),
             signals: self.signals.with_autodiff(device),
             logits: self.logits,
         }
@@ -118,7 +118,7 @@ impl Pass {
 
 /// A learning rule with the parameters that only teach: heads, feedback matrices, label embeddings.
 pub trait Rule: ErasedModule {
-    /// A copy of the pointer kind.
+    /// A boxed copy.
     fn clone_rule(&self) -> Box<dyn Rule>;
 
     /// What happens before the first block learns: choosing negatives, a pass of the whole network, an output error.
@@ -162,7 +162,7 @@ pub trait Rule: ErasedModule {
 
     /// Rows of a block's output that a step of this block reads, where those are not all: so much a layer of a graph
     /// network need not make while it alone learns. `stream` is what enters the block.
-    fn read_rows(&self, stream: &AnyActivation) -> Option<ReadRows> {
+    fn required_rows(&self, stream: &AnyActivation) -> Option<RequiredRows> {
         let _ = stream;
         None
     }
@@ -174,7 +174,7 @@ pub trait Rule: ErasedModule {
 
     /// As [`scores`](Self::scores), with `forward_all` in the place of [`Network::forward_all`]: for a caller who has kept what
     /// the first blocks make of some inputs. Rules that have no need of it run the blocks themselves.
-    fn scores_by(
+    fn scores_with(
         &self,
         network: &Network,
         inputs: AnyActivation,

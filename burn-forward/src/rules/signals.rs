@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::activation::{Activation, AnyActivation};
 use crate::block::Trace;
-use crate::device::start_of_graphs;
+use crate::device::autodiff_leaf;
 
 /// A teaching signal.
 #[derive(Debug, Clone)]
@@ -159,13 +159,13 @@ impl Signals {
         })
     }
 
-    /// The same values as a start of new graphs on a training `device`.
+    /// The same values as leaves of new autodiff graphs on a training `device`.
     #[must_use]
     pub fn with_autodiff(self, device: &Device) -> Self {
         self.map(|_, signal| {
             signal.map(
-                |classes| start_of_graphs(classes, device),
-                |rows| start_of_graphs(rows, device),
+                |classes| autodiff_leaf(classes, device),
+                |rows| autodiff_leaf(rows, device),
                 |activation| activation.with_autodiff(device),
             )
         })

@@ -60,7 +60,7 @@ pub trait RuleSpec: Debug + Send + Sync {
         images
     }
 
-    /// What the rule wants of the network's layers beside what the config says, for data of `classes` classes.
+    /// What the rule requires of the network's layers in addition to the config, for data of `classes` classes.
     fn layer_request(&self, classes: usize) -> LayerRequest {
         LayerRequest::plain(classes)
     }

@@ -167,8 +167,8 @@ fn pieces() -> Vec<Operation> {
         ),
         case(
             "numbers",
-            |d| Score { logits: Some(matrix([3, 2], d)), ..Score::from(vector(1, d)) }.numbers(&ints([0], d)),
-            &["Score::numbers", "is 1", "3"],
+            |d| Score { logits: Some(matrix([3, 2], d)), ..Score::from(vector(1, d)) }.summary(&ints([0], d)),
+            &["Score::summary", "is 1", "3"],
         ),
         case("with_features", |d| Tensor::<3>::ones([2, 3, 4], d).with_features(matrix([2, 11], d)), &["is 11", "12"]),
         case(
@@ -309,7 +309,7 @@ fn few_heads(device: &Device) -> AnyRule {
 }
 
 fn few_deep_heads(device: &Device) -> AnyRule {
-    AnyRule::new(LocalClassifiers::of(heads(device), ClassifierSettings::default()).undetached())
+    AnyRule::new(LocalClassifiers::of(heads(device), ClassifierSettings::default()).without_detach())
 }
 
 fn model(rule: AnyRule, device: &Device) -> LocalModel {

@@ -13,7 +13,7 @@ use crate::optim::ParameterGroup;
 use crate::optim::{OptimizerConfig, OptimizerName};
 use crate::pieces::goodness::Goodness;
 use crate::pieces::label::LabelInput;
-use crate::pieces::negatives::{DRAWN_ANEW, Negatives};
+use crate::pieces::negatives::{NEGATIVES_DRAWN_ANEW, Negatives};
 use crate::pieces::normalisation::Normalisation;
 use crate::pieces::pair_loss::{PairLoss, Threshold};
 use crate::pieces::peer_norm::{PeerConfig, PeerNormalisation};
@@ -251,7 +251,7 @@ impl RuleSpec for ForwardForwardConfig {
     }
 
     fn cacheable(&self) -> Result<(), String> {
-        Err(DRAWN_ANEW.into())
+        Err(NEGATIVES_DRAWN_ANEW.into())
     }
 
     fn parameter_groups(&self) -> Vec<ParameterGroup> {

@@ -52,7 +52,7 @@ impl<A: Activation> LocalLoss<Polarity, A> for GoodnessHead {
         Score { goodness_positive: Some(positive), goodness_negative: Some(negative), ..Score::from(loss) }
     }
 
-    fn reads_units(&self) -> bool {
+    fn needs_units(&self) -> bool {
         self.peer.is_some()
     }
 }

@@ -36,7 +36,7 @@ use self::settings::{Settings, head_start};
 use super::{Pass, ReadoutExport, Rule, Scores, StepContext};
 use crate::activation::{Activation, AnyActivation};
 use crate::data::Batch;
-use crate::device::start_of_graphs;
+use crate::device::autodiff_leaf;
 use crate::local::{LocalLoss, learn_from_trace};
 use crate::network::{Candidates, Chain, Network};
 use crate::pieces::label::{self, LabelInput, one_hot};
@@ -150,7 +150,7 @@ impl Rule for ForwardForward {
         // The neutral pass only reads the blocks, so it runs on copies without autodiff; the head alone learns from it.
         let plain = batch.inputs.clone().without_autodiff();
         if let (Some(features), Some(softmax)) = (self.neutral_features(&network.valid(), &plain), &self.softmax) {
-            let logits = softmax.forward(start_of_graphs(features, &batch.inputs.device()));
+            let logits = softmax.forward(autodiff_leaf(features, &batch.inputs.device()));
             tape.backward(&cross_entropy(logits.clone(), batch.targets.clone()), softmax);
             pass.logits = Some(logits.without_autodiff());
         }
@@ -175,7 +175,7 @@ impl Rule for ForwardForward {
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
         let (both, bias, positives) = self.both(index, pass);
         let (both, head) = (both.detach(), &self.heads[index]);
-        let trace = match LocalLoss::<_, AnyActivation>::reads_units(head) {
+        let trace = match LocalLoss::<_, AnyActivation>::needs_units(head) {
             true => block.trace_with_bias(both, bias),
             false => block.forward_with_bias(both, bias).into(),
         };

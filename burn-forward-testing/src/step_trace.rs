@@ -8,11 +8,11 @@ use burn_forward::rules::{Pass, Signal};
 use burn_forward::tape::Tape;
 
 use crate::values::{Values, features, gradients, numbers};
-use crate::verdict::Broken;
+use crate::verdict::Violation;
 
-/// A step in slow motion.
+/// A step, block by block.
 #[derive(Debug, Clone)]
-pub struct Walk {
+pub struct StepTrace {
     /// All that block `k` is given: activations and teaching signal.
     pub entering: Vec<Vec<f32>>,
     /// What block `k` alone put on a tape; the last entry is what [`begin`](burn_forward::rules::Rule::begin) and
@@ -20,7 +20,7 @@ pub struct Walk {
     pub taped: Vec<Values>,
 }
 
-impl Walk {
+impl StepTrace {
     /// The gradients of the whole step.
     pub fn gradients(&self) -> Values {
         self.taped.iter().flatten().map(|(path, value)| (path.clone(), value.clone())).collect()
@@ -65,35 +65,35 @@ fn visible(pass: &Pass, index: usize) -> Vec<f32> {
     seen
 }
 
-/// Walks through one step; every block has a tape of its own.
+/// Runs one step in which every block has a tape of its own.
 ///
 /// # Errors
 /// If a gradient is not finite, or belongs to no parameter of the model.
-pub fn walk(model: &LocalModel, batch: &Batch) -> Result<Walk, Broken> {
-    walk_with(model, batch, |_, _, _| Ok(()))
+pub fn trace_step(model: &LocalModel, batch: &Batch) -> Result<StepTrace, Violation> {
+    trace_step_with(model, batch, |_, _, _| Ok(()))
 }
 
-/// As [`walk`], where `visit` may look at the model and the pass before a block learns.
+/// As [`trace_step`], where `visit` may look at the model and the pass before a block learns.
 ///
 /// # Errors
-/// As [`walk`], and what `visit` finds.
-pub fn walk_with(
+/// As [`trace_step`], and what `visit` finds.
+pub fn trace_step_with(
     model: &LocalModel,
     batch: &Batch,
-    mut visit: impl FnMut(&LocalModel, usize, &Pass) -> Result<(), Broken>,
-) -> Result<Walk, Broken> {
+    mut visit: impl FnMut(&LocalModel, usize, &Pass) -> Result<(), Violation>,
+) -> Result<StepTrace, Violation> {
     let mut beginning = Tape::new(());
     let mut pass = model.rule.begin(&model.network, batch, model.context(batch), &mut beginning);
     let blocks = model.network.len();
-    let mut walk = Walk { entering: vec![Vec::new(); blocks], taped: vec![Values::default(); blocks] };
+    let mut trace = StepTrace { entering: vec![Vec::new(); blocks], taped: vec![Values::default(); blocks] };
     for index in model.rule.order(blocks) {
         visit(model, index, &pass)?;
-        walk.entering[index] = visible(&pass, index);
+        trace.entering[index] = visible(&pass, index);
         let mut tape = Tape::new(());
         model.rule.learn_block(index, &model.network.blocks()[index], &mut pass, &mut tape);
-        walk.taped[index] = gradients(model, tape.gradients())?;
+        trace.taped[index] = gradients(model, tape.gradients())?;
     }
     model.rule.end(&model.network, &mut pass, &mut beginning);
-    walk.taped.push(gradients(model, beginning.gradients())?);
-    Ok(walk)
+    trace.taped.push(gradients(model, beginning.gradients())?);
+    Ok(trace)
 }
