@@ -1,7 +1,70 @@
-//! # burn-forward
+//! Local learning for the [Burn](https://burn.dev) deep-learning framework: every block of a network learns from a loss of its
+//! own, behind a detached input, and no gradient crosses a block border.
 //!
-//! Local learning for the [Burn](https://burn.dev) deep-learning framework: networks whose blocks each have a
-//! detached input and a loss of their own, so that no gradient ever crosses a block border.
+//! Use it to train networks without keeping the activations of all layers for one backward pass through them, to try a local
+//! rule in a model of your own, or to compare rules:
+//!
+//! - [`Local`]: a [`Block`] (any Burn module from activations to activations) with a [`LocalLoss`]. [`Local::learn`] runs
+//!   forward and backward in this block alone and gives its detached output to the next;
+//! - [`Tape`]: what a step collects: gradients by parameter, for any of Burn's optimisers, and a score per block;
+//! - [`Rule`](rules::Rule): how all blocks of a [`Network`](network::Network) learn from a batch, and how the network then
+//!   predicts. [`rules`] has Forward-Forward, Mono-Forward, direct feedback alignment and others, each with a
+//!   [`RuleSpec`](rules::RuleSpec) for its settings, and [`pieces`] has what they are made of.
+//!
+//! Convolutional and graph networks, experiments from config files and a program are crates of their own on top of this one.
+//!
+//! One step in which both layers of a model learn, each from its own loss:
+//!
+//! ```
+//! use burn::module::Module;
+//! use burn::nn::{Linear, LinearConfig};
+//! use burn::optim::SgdConfig;
+//! use burn::tensor::{Device, Tensor, activation::relu};
+//! use burn_forward::random::Seed;
+//! use burn_forward::{Block, CrossEntropy, Labels, Local, ProjectedCrossEntropy, Tape};
+//!
+//! #[derive(Module, Debug)]
+//! struct Dense {
+//!     linear: Linear,
+//! }
+//!
+//! impl Block for Dense {
+//!     type Input = Tensor<2>;
+//!     type Output = Tensor<2>;
+//!     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+//!         relu(self.linear.forward(x))
+//!     }
+//! }
+//!
+//! #[derive(Module, Debug)]
+//! struct Net {
+//!     hidden: Local<Dense, ProjectedCrossEntropy>, // learns to classify through a projection
+//!     output: Local<Linear, CrossEntropy>,         // its output is the class scores
+//! }
+//!
+//! impl Net {
+//!     fn learn(&self, x: Tensor<2>, tape: &mut Tape<Labels>) -> Tensor<2> {
+//!         self.output.learn(self.hidden.learn(x, tape), tape)
+//!     }
+//! }
+//!
+//! let device = Device::default().autodiff();
+//! let projection = ProjectedCrossEntropy::new(8, 3, false, &mut Seed::new(1).stream("projection", &[]), &device)?;
+//! let net = Net {
+//!     hidden: Local::new(Dense { linear: LinearConfig::new(4, 8).init(&device) }, projection),
+//!     output: Local::new(LinearConfig::new(8, 3).init(&device), CrossEntropy),
+//! };
+//! let x = Tensor::from_data([[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0]], &device);
+//! let mut tape = Tape::new(Labels(Tensor::from_data([0, 2], &device)));
+//! net.learn(x, &mut tape);
+//!
+//! assert_eq!(tape.records().len(), 2); // a loss per layer
+//! assert_eq!(tape.gradients().len(), 5); // two weights, two biases, a projection
+//! let (gradients, _) = tape.into_parts();
+//! let net = SgdConfig::new().init().step(0.1.into(), net, gradients);
+//! # drop(net);
+//! # Ok::<(), burn_forward::Error>(())
+//! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod activation;
