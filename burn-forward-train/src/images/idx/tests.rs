@@ -164,46 +164,61 @@ fn the_layout_says_what_sizes_do_not() {
     );
 }
 
+type Files = [(&'static str, Vec<u8>); 4];
+
+fn named(files: &mut Files, names: [&'static str; 4]) {
+    files.iter_mut().zip(names).for_each(|(file, name)| file.0 = name);
+}
+
+fn under_names_of_emnist(files: &mut Files) {
+    named(
+        files,
+        [
+            "emnist-letters-train-images-idx3-ubyte.gz",
+            "emnist-letters-train-labels-idx1-ubyte",
+            "emnist-letters-test-images-idx3-ubyte",
+            "emnist-letters-test-labels-idx1-ubyte.gz",
+        ],
+    );
+}
+
+/// Labels in rows of eight integers.
+fn qmnist(labels: &[u32]) -> Vec<u8> {
+    let rows = labels.iter().flat_map(|l| [*l, 4, 7, 1000, 3, u32::MAX, 0, 9]);
+    file(0xc02, &[labels.len() as u32, 8], &rows.flat_map(u32::to_be_bytes).collect::<Vec<u8>>())
+}
+
+fn under_names_of_qmnist(files: &mut Files) {
+    named(
+        files,
+        [
+            "qmnist-train-images-idx3-ubyte",
+            "qmnist-train-labels-idx2-int.gz",
+            "qmnist-test-images-idx3-ubyte.gz",
+            "qmnist-test-labels-idx2-int",
+        ],
+    );
+    (files[1].1, files[3].1) = (gz(&qmnist(&[0, 1, 2])), qmnist(&[4, 0]));
+}
+
 /// The same set under its plain names and under those of EMNIST's and QMNIST's public files.
 #[test]
 fn public_sets_have_their_own_names() {
-    let (train, test) = {
-        let folder = folder(|_| {});
+    let parts = |change: fn(&mut Files)| {
+        let folder = folder(change);
         read_folder(folder.path(), IdxSettings::default(), "").unwrap()
     };
-    let qmnist = |labels: &[u32]| {
-        let rows = labels.iter().flat_map(|l| [*l, 4, 7, 1000, 3, u32::MAX, 0, 9]);
-        file(0xc02, &[labels.len() as u32, 8], &rows.flat_map(u32::to_be_bytes).collect::<Vec<u8>>())
-    };
-    type Change<'a> = &'a dyn Fn(&mut [(&'static str, Vec<u8>); 4]);
-    let named = |names: [&'static str; 4]| {
-        move |files: &mut [(&'static str, Vec<u8>); 4]| files.iter_mut().zip(names).for_each(|(f, name)| f.0 = name)
-    };
-    let emnist = named([
-        "emnist-letters-train-images-idx3-ubyte.gz",
-        "emnist-letters-train-labels-idx1-ubyte",
-        "emnist-letters-test-images-idx3-ubyte",
-        "emnist-letters-test-labels-idx1-ubyte.gz",
-    ]);
-    let qmnist_files = named([
-        "qmnist-train-images-idx3-ubyte",
-        "qmnist-train-labels-idx2-int.gz",
-        "qmnist-test-images-idx3-ubyte.gz",
-        "qmnist-test-labels-idx2-int",
-    ]);
-    let with_integers = |files: &mut [(&'static str, Vec<u8>); 4]| {
-        qmnist_files(files);
-        (files[1].1, files[3].1) = (gz(&qmnist(&[0, 1, 2])), qmnist(&[4, 0]));
-    };
-    let changes: [Change<'_>; 2] = [&emnist, &with_integers];
-    for change in changes {
-        let folder = folder(change);
-        let (a, b) = read_folder(folder.path(), IdxSettings::default(), "").unwrap();
-        assert!(a == train && b == test, "{a:?} {b:?}");
+    let plain = parts(|_| {});
+    for change in [under_names_of_emnist, under_names_of_qmnist] {
+        assert_eq!(parts(change), plain);
     }
+}
 
-    // EMNIST's own archive has six sets in one folder.
-    let several = folder(emnist);
+/// EMNIST's own archive has six sets in one folder.
+#[test]
+fn a_prefix_chooses_among_several_sets() {
+    let (train, _) = read_folder(folder(|_| {}).path(), IdxSettings::default(), "").unwrap();
+    let several = folder(under_names_of_emnist);
     std::fs::write(several.path().join("emnist-digits-train-images-idx3-ubyte.gz"), "").unwrap();
     let read = |prefix| {
         let settings = IdxSettings { prefix, ..IdxSettings::default() };
@@ -224,7 +239,10 @@ fn public_sets_have_their_own_names() {
         "F: found no file of train labels; needed emnist-digits-train-labels-idx1-ubyte, with or without .gz; public files: \
          here"
     );
+}
 
+#[test]
+fn damaged_rows_of_integers_are_named() {
     let error = |bytes: &[u8]| decode_labels(bytes, Path::new("x")).unwrap_err().to_string();
     assert_eq!(error(&qmnist(&[0, 256])), "x: found class 256 of image 1; needed 0 to 255");
     assert_eq!(error(&qmnist(&[u32::MAX])), "x: found class -1 of image 0; needed 0 to 255");
