@@ -15,7 +15,7 @@ pub enum LabelInput {
     /// `strength/C` in each of them.
     Overlay {
         /// On the scale of the data: 1 for inputs in `[0, 1]`; default 1.
-        #[serde(default = "one")]
+        #[serde(default = "overlay_strength")]
         #[cfg_attr(feature = "config", schemars(range(min = 1e-6, max = 1e6)))]
         strength: f64,
     },
@@ -24,13 +24,13 @@ pub enum LabelInput {
     PerLayer,
 }
 
-fn one() -> f64 {
+fn overlay_strength() -> f64 {
     1.0
 }
 
 impl Default for LabelInput {
     fn default() -> Self {
-        Self::Overlay { strength: 1.0 }
+        Self::Overlay { strength: overlay_strength() }
     }
 }
 

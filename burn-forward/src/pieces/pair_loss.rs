@@ -62,30 +62,30 @@ pub enum PairLoss {
         #[serde(default)]
         threshold: Threshold,
         /// The scale `s` of the logit; default 1.
-        #[serde(default = "one")]
+        #[serde(default = "logistic_scale")]
         #[cfg_attr(feature = "config", schemars(range(min = 1e-6, max = 1e6)))]
         scale: f64,
     },
     /// `softplus(-alpha (g+ - g-))`: pairs of the same image, no threshold (Lee and Song 2023, arXiv 2303.08418).
     Symba {
         /// Scale `alpha` of the difference; default 4.
-        #[serde(default = "four")]
+        #[serde(default = "symba_alpha")]
         #[cfg_attr(feature = "config", schemars(range(min = 1e-6, max = 1e6)))]
         alpha: f64,
     },
 }
 
-fn one() -> f64 {
+fn logistic_scale() -> f64 {
     1.0
 }
 
-fn four() -> f64 {
+fn symba_alpha() -> f64 {
     4.0
 }
 
 impl Default for PairLoss {
     fn default() -> Self {
-        Self::Logistic { threshold: Threshold::default(), scale: 1.0 }
+        Self::Logistic { threshold: Threshold::default(), scale: logistic_scale() }
     }
 }
 

@@ -41,18 +41,12 @@ pub enum OutputLayer {
 /// | `bias` | true | | whether the linear output layer has a bias |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct BackpropConfig {
     /// What gives the class scores.
-    #[serde(default)]
     pub output: OutputLayer,
     /// Whether the linear output layer has a bias.
-    #[serde(default = "yes")]
     pub bias: bool,
-}
-
-pub(super) fn yes() -> bool {
-    true
 }
 
 impl Default for BackpropConfig {

@@ -15,7 +15,6 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
-use super::backprop::yes;
 use super::local_classifiers::export_heads;
 use super::{
     AnyHead, AnyRule, BlockRange, HeadReadout, Pass, Reach, ReadoutExport, Rule, RuleSpec, Scores, StepContext,
@@ -40,13 +39,11 @@ use crate::tape::{Labels, Tape};
 /// | `sign` | false | | send only the sign of the error (sDFA) |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct DfaConfig {
     /// Whether the output layer has a bias.
-    #[serde(default = "yes")]
     pub bias: bool,
     /// Send only the sign of the error.
-    #[serde(default)]
     pub sign: bool,
 }
 

@@ -15,7 +15,6 @@
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::backprop::yes;
 use super::dfa::{feedback, output_layer, output_scores};
 use super::local_classifiers::export_heads;
 use super::{AnyHead, AnyRule, BlockRange, HeadReadout, Pass, ReadoutExport, Rule, RuleSpec, Scores, StepContext};
@@ -40,10 +39,9 @@ use crate::{ConfigError, Result};
 /// | `bias` | true | | whether the output layer has a bias |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct DrtpConfig {
     /// Whether the output layer has a bias.
-    #[serde(default = "yes")]
     pub bias: bool,
 }
 
