@@ -69,11 +69,11 @@ pub enum LrSchedule {
     /// Times `gamma` every `fraction` of the run.
     Step {
         /// Fraction of the run between two changes; default 1/3.
-        #[serde(default = "third")]
+        #[serde(default = "step_fraction")]
         #[cfg_attr(feature = "config", schemars(range(min = 0.001, max = 1.0)))]
         fraction: f64,
         /// Factor of a change; default 0.1.
-        #[serde(default = "tenth")]
+        #[serde(default = "step_gamma")]
         #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 1.0)))]
         gamma: f64,
     },
@@ -81,11 +81,11 @@ pub enum LrSchedule {
     ConstantThenLinear,
 }
 
-fn third() -> f64 {
+fn step_fraction() -> f64 {
     1.0 / 3.0
 }
 
-fn tenth() -> f64 {
+fn step_gamma() -> f64 {
     0.1
 }
 
