@@ -61,7 +61,7 @@
 //! assert_eq!(tape.records().len(), 2); // a loss per layer
 //! assert_eq!(tape.gradients().len(), 5); // two weights, two biases, a projection
 //! let (gradients, _) = tape.into_parts();
-//! let net = SgdConfig::new().init().step(0.1.into(), net, gradients);
+//! let net = SgdConfig::new().init().step(0.1, net, gradients);
 //! # drop(net);
 //! # Ok::<(), burn_forward::Error>(())
 //! ```
