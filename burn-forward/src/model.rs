@@ -112,23 +112,69 @@ impl LocalModel {
     }
 
     /// One pass of the whole network in which every block learns.
+    ///
+    /// # Panics
+    /// Under a rule that takes [several optimiser steps](crate::rules::Rule::rounds) on a pass: [`learn_with`](Self::learn_with)
+    /// takes them.
     pub fn learn(&self, batch: &Batch) -> TrainOutput<StepOutput> {
+        let rounds = self.rule.rounds();
+        require(rounds == 1, || {
+            let needed = "1 where a batch is learned in one call; LocalModel::learn_with takes more";
+            Error::argument("LocalModel", "number of optimiser steps of the rule on a batch", rounds, needed)
+        });
+        self.learn_round(&mut self.begin(batch))
+    }
+
+    /// What a batch is learned from: the rule has begun, and no block has learned yet.
+    pub fn begin(&self, batch: &Batch) -> Begun {
         let context = self.context(batch);
         let mut tape = Tape::new(()).with_summaries(&batch.targets);
-        let pass = self.rule.step(&self.network, &self.forward_frozen_batch(batch), context, &mut tape);
-        self.output(tape, pass, context.key)
+        let pass = self.rule.begin(&self.network, &self.forward_frozen_batch(batch), context, &mut tape);
+        Begun { tape: Some(tape), pass, context }
+    }
+
+    /// Every block learns from what was [begun](Self::begin): the gradients of one optimiser step. A rule of several steps on a
+    /// pass is called so many times, each time with the model that the step before left.
+    pub fn learn_round(&self, begun: &mut Begun) -> TrainOutput<StepOutput> {
+        let Begun { tape, pass, context } = begun;
+        let mut tape = tape.take().unwrap_or_else(|| Tape::new(()).with_summaries(&pass.labels));
+        self.rule.learn(&self.network, pass, *context, &mut tape);
+        let (logits, labels) = (pass.logits.clone(), pass.labels.clone());
+        self.output(tape, logits, labels, context.key)
+    }
+
+    /// Learns a batch in as many optimiser steps as the rule takes; `step` applies gradients to the model. Returns what the last
+    /// step says, for any loop that has an optimiser.
+    pub fn learn_with(self, batch: &Batch, mut step: impl FnMut(Self, GradientsParams) -> Self) -> (Self, StepOutput) {
+        let rounds = self.rule.rounds().max(1);
+        let mut begun = self.begin(batch);
+        let mut model = self;
+        for _ in 1..rounds {
+            let output = model.learn_round(&mut begun);
+            model = step(model, output.grads);
+        }
+        let output = model.learn_round(&mut begun);
+        // Nobody asks for the pass any more, and the optimiser needs memory of its own.
+        drop(begun);
+        (step(model, output.grads), output.item)
     }
 
     /// One pass in which block `index` alone learns, from what blocks below it made of a batch.
     pub fn learn_block(&self, index: usize, mut pass: Pass, key: BatchKey) -> TrainOutput<StepOutput> {
         let mut tape = Tape::new(()).with_summaries(&pass.labels);
         self.rule.learn_block(index, &self.network.blocks()[index], &mut pass, &mut tape);
-        self.output(tape, pass, key)
+        self.output(tape, pass.logits, pass.labels, key)
     }
 
-    fn output(&self, tape: Tape, pass: Pass, key: BatchKey) -> TrainOutput<StepOutput> {
+    fn output(
+        &self,
+        tape: Tape,
+        logits: Option<Tensor<2>>,
+        labels: Tensor<1, Int>,
+        key: BatchKey,
+    ) -> TrainOutput<StepOutput> {
         let (grads, blocks): (GradientsParams, _) = tape.into_parts();
-        TrainOutput { grads, item: StepOutput::new(blocks, pass.logits, pass.labels, key) }
+        TrainOutput { grads, item: StepOutput::new(blocks, logits, labels, key) }
     }
 
     /// Class scores of a batch of inputs, without autodiff.
@@ -145,6 +191,15 @@ impl LocalModel {
     pub fn with_readout_blocks_only(&self) -> Self {
         self.prefix(self.rule.readout_blocks().map_or(self.network.len(), |blocks| blocks.last + 1))
     }
+}
+
+/// A batch that a rule has begun with.
+#[derive(Debug)]
+pub struct Begun {
+    /// What the beginning left, for the first round.
+    tape: Option<Tape>,
+    pass: Pass,
+    context: StepContext,
 }
 
 impl TrainStep for LocalModel {

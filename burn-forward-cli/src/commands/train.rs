@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
 use burn::train::renderer::MetricsRenderer;
-use burn::train::{Interrupter, ItemLazy, TrainStep};
+use burn::train::{Interrupter, ItemLazy};
 use burn_forward::registry::Registry;
 use burn_forward_train::report::{self, RunRecord};
 use burn_forward_train::run_folder::RunFolder;
@@ -145,7 +145,7 @@ fn dry_run(run: &Run) -> Result<()> {
     // A graph is one batch per epoch.
     for (i, batch) in (0..2).flat_map(|_| loader.iter()).take(2).enumerate() {
         let batch = batch.map_err(|e| RunFailed(format!("batch {}: {e}", i + 1)))?;
-        let output = TrainStep::step(&model, batch);
+        let output = model.learn_round(&mut model.begin(&batch));
         let output = output.item.sync().map_err(|e| RunFailed(format!("batch {}: {e:?}", i + 1)))?;
         let losses: Vec<String> = output
             .metrics()

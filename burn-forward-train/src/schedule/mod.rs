@@ -4,9 +4,11 @@ mod cache;
 mod finished;
 mod finished_outputs;
 mod greedy;
+mod simultaneous;
 
 pub use finished::Finished;
 pub use greedy::{GreedyStrategy, History, Phase, SharedHistory, best_of_block, next_phase};
+pub use simultaneous::SimultaneousStrategy;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -15,7 +15,7 @@ use super::watch::Watch;
 use crate::config::FinalWeights;
 use crate::metrics::{BlockMetric, NonFiniteGuard, Quantity};
 use crate::run_folder::{Manifests, MetricRow, RunFolder};
-use crate::schedule::{GreedyStrategy, SharedHistory};
+use crate::schedule::{GreedyStrategy, SharedHistory, SimultaneousStrategy};
 use crate::{Error, Result};
 use burn_forward::data::DataSplit;
 use burn_forward::model::LocalModel;
@@ -59,8 +59,16 @@ pub(super) fn fit(
                 .num_epochs(settings.epochs * blocks)
                 .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)))
         }
-        (None, Some(patience)) => training.num_epochs(settings.epochs).early_stopping(Patience { patience }),
-        (None, None) => training.num_epochs(settings.epochs),
+        (None, patience) => {
+            let strategy = SimultaneousStrategy { device: run.training_device() };
+            let training = training
+                .num_epochs(settings.epochs)
+                .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
+            match patience {
+                Some(patience) => training.early_stopping(Patience { patience }),
+                None => training,
+            }
+        }
     };
     let result = training.launch(Learner::new(model, optimizer, scheduler));
     watch.judge(folder, result.error, result.interrupted)

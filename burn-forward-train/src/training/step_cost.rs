@@ -7,7 +7,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::store::burn_pack;
 use burn::tensor::Tensor;
-use burn::train::{ItemLazy, TrainStep};
+use burn::train::ItemLazy;
 use serde::{Deserialize, Serialize};
 
 use super::memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
@@ -69,13 +69,15 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
     for batch in batches {
         let batch = batch.map_err(|e| Error::burn(place, e))?;
         let begun = Instant::now();
-        let output = TrainStep::step(&model, batch);
-        // In the first step, whose time does not count.
-        if seconds.is_empty() {
-            model.visit(&mut ParameterBytes { gradients: &output.grads, sum: &mut parameters });
-        }
-        model = optimizer.step(run.config.optimizer.lr, model, output.grads);
-        let item = output.item.sync().map_err(|e| Error::burn(place, format!("{e:?}")))?;
+        let (learned, said) = model.learn_with(&batch, |model, gradients| {
+            // In the first step, whose time does not count.
+            if parameters == (0, 0) {
+                model.visit(&mut ParameterBytes { gradients: &gradients, sum: &mut parameters });
+            }
+            optimizer.step(run.config.optimizer.lr, model, gradients)
+        });
+        model = learned;
+        let item = said.sync().map_err(|e| Error::burn(place, format!("{e:?}")))?;
         last_loss = item.metrics().objective();
         seconds.push(begun.elapsed().as_secs_f64());
     }

@@ -144,6 +144,12 @@ pub trait Rule: ErasedModule {
     /// What happens after the last block has learned.
     fn end(&self, _network: &Network, _pass: &mut Pass, _tape: &mut Tape) {}
 
+    /// Optimiser steps that are taken on one pass: the rule begins it once, and [learns](Self::learn) from it so many times, with
+    /// the weights of the step before. Above 1 only where the training loop is ours: Burn's own takes one step on a batch.
+    fn rounds(&self) -> usize {
+        1
+    }
+
     /// All blocks learn from `pass`, and the rule [ends](Self::end). Override it only for a rule that is not local.
     fn learn(&self, network: &Network, pass: &mut Pass, context: StepContext, tape: &mut Tape) {
         let _ = context;
