@@ -1,7 +1,7 @@
 //! The same five training steps on every backend that was compiled in, of which there have to be two: the losses of every
 //! block must agree.
 //!
-//! `cargo run --release --example backends --features flex,ndarray,wgpu,tch`
+//! `cargo run --release -p burn-forward-examples --example backends --features flex,ndarray,wgpu,tch`
 
 use burn::train::{ItemLazy, TrainStep};
 use burn_forward_train::config::RunConfig;

@@ -20,7 +20,7 @@
 /// - that no `unsafe` code of the program relies on whether a number is denormal or 0: no index, length or address follows from
 ///   such a number but through a checked access.
 #[allow(unsafe_code, reason = "what it does to the compiler's assumptions is the caller's to argue")]
-pub(crate) unsafe fn flush_denormals() {
+pub unsafe fn flush_denormals() {
     #[cfg(target_arch = "x86_64")]
     {
         /// Flush to zero (results) and denormals are zero (operands) in MXCSR.

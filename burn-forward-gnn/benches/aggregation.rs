@@ -1,6 +1,6 @@
 //! Time of an aggregation, and of a training step of a graph convolution, against the number of edges.
 //!
-//! `cargo bench --bench aggregation` prints times from 10^4 to 10^6 edges; linear cost means a factor of 10 per line. Behind
+//! `cargo bench -p burn-forward-gnn --bench aggregation` prints times from 10^4 to 10^6 edges; linear cost means a factor of 10 per line. Behind
 //! each group comes the peak of the process's memory so far.
 #![allow(missing_docs, clippy::unwrap_used)]
 

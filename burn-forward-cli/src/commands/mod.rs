@@ -25,7 +25,7 @@ use burn_forward::registry::Registry;
 use burn_forward_train::config::RunConfig;
 use burn_forward_train::run_folder::RunFolder;
 use burn_forward_train::training::{
-    RecordedPlaces, Run, RunOptions, check_config, check_data, load_model, load_without_data,
+    RecordedPlaces, Run, RunOptions, check_data, load_model, load_without_data, read_config,
 };
 use serde_json::json;
 
@@ -133,15 +133,12 @@ impl SavedRun {
     /// The run in a folder; on the device it was started on where `device` is `None`.
     pub(crate) fn open(path: &Path, device: Option<&str>, data: Option<&Path>, registry: &Registry) -> Result<Self> {
         let folder = RunFolder::open(path)?;
-        let resolved = folder.read_json("config.json")?;
         // Without it a run can still be used, though not gone on with; a damaged one may say anything.
         let info = if folder.file("run.json").exists() { folder.read_json("run.json")? } else { json!({}) };
         let device = device.or(info["device"].as_str()).unwrap_or(DEFAULT_DEVICE);
         let recorded = RecordedPlaces::of(&info, &folder);
-        let origin = folder.file("config.json");
-        let config = RunConfig::from_value(&origin.display().to_string(), resolved, &[], registry)?;
-        check_config(&folder, &config)?;
-        let mut options = options(device, Some(&origin), data.or(recorded.data_folder.as_deref()));
+        let config = read_config(&folder, registry)?;
+        let mut options = options(device, Some(&folder.file("config.json")), data.or(recorded.data_folder.as_deref()));
         options.folders.recorded = recorded.data_path;
         Ok(Self { config, folder, options })
     }

@@ -108,6 +108,52 @@ fn another_config_is_refused() {
     assert_eq!(read_json(&run.join("summary.json"))["epochs"], 5);
 }
 
+/// What keys and names are called, and what they were called once.
+const RENAMED: [(&str, &str); 4] = [
+    ("pixel-normalisation", "normalise"),
+    ("final-weights", "keep"),
+    ("lr-schedule", "schedule"),
+    ("constant-then-linear", "hinton"),
+];
+
+#[test]
+fn a_run_begun_under_older_names_goes_on_under_the_new_ones() {
+    let place = Place::new();
+    let run = place.train("run", &small(json!({"optimizer": {"lr-schedule": {"name": "constant-then-linear"}}})));
+    let config = run.join("config.json");
+    let new = fs::read_to_string(&config).unwrap();
+    for file in ["config.json", "run.json"] {
+        let text = fs::read_to_string(run.join(file)).unwrap();
+        let old = RENAMED.iter().fold(text, |text, (new, old)| {
+            assert!(text.contains(&format!("{new:?}")), "{file}: {new}");
+            text.replace(&format!("{new:?}"), &format!("{old:?}"))
+        });
+        fs::write(run.join(file), old).unwrap();
+    }
+    let resume = ["train", "--resume", "run", "--quiet"];
+    for command in [&resume[..], &["eval", "run"], &["export", "run"]] {
+        let said = place.run(command);
+        let message = said.failed(2);
+        let advice = "run/config.json, whose keys and names may be changed to what they are called now (run.json stays";
+        assert!(message.starts_with(advice), "{command:?}: {message}");
+        assert!(message.contains("$.training.keep: unknown key; it is called \"final-weights\" now"), "{message}");
+    }
+
+    fs::write(&config, &new).unwrap();
+    for command in [&["eval", "run"][..], &["export", "run"], &resume] {
+        place.run(command).done();
+    }
+    // What differs is still found, under the new names.
+    fs::write(&config, new.replace("constant-then-linear", "cosine")).unwrap();
+    let said = place.run(&resume);
+    let expected = "$.optimizer.lr-schedule.name: \"cosine\", but the run was begun with \"constant-then-linear\"";
+    assert!(said.failed(2).contains(expected), "{}", said.err);
+    fs::write(&config, new).unwrap();
+    extend(&run, 5);
+    place.run(&resume).done();
+    assert_eq!(read_json(&run.join("summary.json"))["epochs"], 5);
+}
+
 #[test]
 fn a_greedy_run_has_more_epochs_in_its_first_block_only() {
     let place = Place::new();

@@ -19,6 +19,7 @@ use super::document::{index_path, key_path};
 use burn_forward::ConfigError;
 
 pub use self::fields::{FieldDoc, describe_fields};
+pub(crate) use self::renamed::{in_words_of, is_renaming};
 pub(super) use self::view::{Tagged, View, is_object};
 pub use self::words::schema_type_name;
 pub(super) use self::words::{show, unknown_key};

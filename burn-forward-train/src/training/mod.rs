@@ -25,7 +25,7 @@ pub use load::{load_model, load_without_data};
 pub use logger::{JsonlLogger, SplitClock, WriteProblem};
 pub use memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
 pub use plan::{BlockPlan, parameter_counts, plan, weight_bytes};
-pub use record::{RecordedPlaces, check_config, check_data};
+pub use record::{RecordedPlaces, check_config, check_data, read_config};
 pub use renderer::{ProgressRenderer, Verbosity};
 pub use run::{InterrupterHandle, Run, RunOptions};
 pub use start::Start;

@@ -8,10 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::run::Run;
+use crate::config::schema::{in_words_of, is_renaming};
 use crate::config::{RunConfig, paths};
 use crate::files::sum_of_file;
 use crate::run_folder::RunFolder;
 use crate::{Error, Result};
+use burn_forward::registry::Registry;
 use burn_forward::{ConfigError, ConfigErrors};
 
 /// The file's name.
@@ -183,19 +185,42 @@ pub(super) fn changed_files(folder: &RunFolder, record: &Value) -> Vec<String> {
     sums.into_iter().filter(is_changed).map(|(name, _)| name).collect()
 }
 
+/// The config of the run in `folder`, the one it was begun with as far as [`check_config`] asks for that.
+///
+/// # Errors
+/// [`burn_forward::Error::Config`] with all mistakes: keys and names that are called otherwise since the run was begun may be
+/// replaced in its `config.json`. [`Error::RunFolder`] if a file is damaged.
+pub fn read_config(folder: &RunFolder, registry: &Registry) -> Result<RunConfig> {
+    let mut origin = folder.file("config.json").display().to_string();
+    let document = folder.read_json("config.json")?;
+    let config = RunConfig::from_value(&origin, document, &[], registry).map_err(|error| match error {
+        burn_forward::Error::Config(ConfigErrors { errors, .. }) => {
+            if errors.iter().any(is_renaming) {
+                let stays = format!("({RECORD} stays as it is)");
+                origin += &format!(", whose keys and names may be changed to what they are called now {stays}");
+            }
+            burn_forward::Error::Config(ConfigErrors { origin, errors })
+        }
+        other => other,
+    })?;
+    check_config(folder, &config)?;
+    Ok(config)
+}
+
 /// Refuses a config that is not the one the run in `folder` was begun with: only more epochs are welcome, under a greedy
-/// schedule as long as the first block learns. Runs from before configs were recorded are not compared.
+/// schedule as long as the first block learns. Runs from before configs were recorded are not compared; keys and names that were recorded and are
+/// called otherwise by now are compared under their new names.
 ///
 /// # Errors
 /// [`burn_forward::Error::Config`] with every setting that differs, [`Error::RunFolder`] if `run.json` or `metrics.jsonl` is damaged.
 pub fn check_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
     let Some(record) = read(folder)? else { return Ok(()) };
-    let begun = &record["config"];
-    if begun.is_null() {
+    if record["config"].is_null() {
         return Ok(());
     }
+    let begun = in_words_of(config.resolved(), record["config"].clone());
     let mut errors = Vec::new();
-    compare("$", begun, config.resolved(), &mut errors);
+    compare("$", &begun, config.resolved(), &mut errors);
     if let (Some(was), Some(is)) =
         (begun["training"]["epochs"].as_u64(), config.resolved()["training"]["epochs"].as_u64())
     {

@@ -1,7 +1,11 @@
-//! Keys and names that configs used to have, so that a message can say what they are called now.
+//! Keys and names that configs used to have: a message can say what they are called now, and a run that was begun with them
+//! can be gone on with.
+
+use burn_forward::ConfigError;
+use serde_json::Value;
 
 /// Path of the object that has the key, or of the key whose value is the name (a `*` stands for any one step); the old word;
-/// the new one. What stands in for nothing any more does not belong here.
+/// the new one. What stands in for nothing any more does not belong here. Paths are in the new words of the rows above.
 const RENAMED: &[(&str, &str, &str)] = &[
     ("$.data", "rows", "feature-scaling"),
     ("$.data", "normalise", "pixel-normalisation"),
@@ -25,9 +29,83 @@ fn matches(pattern: &str, path: &str) -> bool {
     pattern.clone().count() == path.clone().count() && pattern.zip(path).all(|(p, step)| p == "*" || p == step)
 }
 
+/// What a message says of a word that has another one now.
+pub(super) fn is_called(new: &str) -> String {
+    format!("{CALLED}{new:?} now")
+}
+
+const CALLED: &str = "it is called ";
+
+/// Whether a mistake is no more than an old word.
+pub(crate) fn is_renaming(mistake: &ConfigError) -> bool {
+    mistake.message.contains(&format!("; {CALLED}"))
+}
+
+/// The config `was` in the words of `is`, which is valid today: what is called otherwise there has its new name. A word that
+/// `is` has as well is a valid one, a part of somebody's own perhaps.
+pub(crate) fn in_words_of(is: &Value, mut was: Value) -> Value {
+    for &(pattern, old, new) in RENAMED {
+        let steps: Vec<&str> = pattern.split('.').skip(1).collect();
+        rename(&mut was, is, &steps, (old, new));
+    }
+    was
+}
+
+fn rename(was: &mut Value, is: &Value, steps: &[&str], (old, new): (&str, &str)) {
+    match (steps, was) {
+        ([], Value::Object(map)) if is.get(old).is_none() && is.get(new).is_some() && !map.contains_key(new) => {
+            let moved = map.shift_remove(old).map(|value| (new.to_owned(), value));
+            map.extend(moved);
+        }
+        ([], Value::String(name)) if name == old && is != old => *name = new.to_owned(),
+        ([step, rest @ ..], Value::Object(map)) => {
+            for (key, value) in map.iter_mut().filter(|(key, _)| step == key || *step == "*") {
+                rename(value, &is[key], rest, (old, new));
+            }
+        }
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    /// The `value` at `path` of a document that has nothing else.
+    fn at(path: &str, value: Value) -> Value {
+        path.split('.').skip(1).collect::<Vec<_>>().into_iter().rev().fold(value, |inner, key| json!({key: inner}))
+    }
+
+    #[test]
+    fn every_old_word_of_a_recorded_config_is_replaced() {
+        for &(path, old, new) in RENAMED {
+            let key = |word: &str| at(path, json!({word: {"name": "x"}, "other": 1}));
+            let name = |word: &str| at(path, json!(word));
+            assert_eq!(in_words_of(&key(new), key(old)), key(new), "{path}: {old}");
+            assert_eq!(in_words_of(&name(new), name(old)), name(new), "{path}: {old}");
+            assert_eq!(in_words_of(&name("another"), name(old)), name(new), "{path}: {old}");
+            // Valid where it is still used, and not taken for another key where the new one is none.
+            for same in [key(old), name(old), key(new), name(new)] {
+                assert_eq!(in_words_of(&same, same.clone()), same, "{path}: {old}");
+            }
+            assert_eq!(in_words_of(&key("other"), key(old)), key(old), "{path}: {old}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_replaced_under_a_key_that_was_renamed_too() {
+        let was = json!({"optimizer": {"schedule": {"name": "hinton"}}});
+        let is = json!({"optimizer": {"lr-schedule": {"name": "constant-then-linear"}}});
+        assert_eq!(in_words_of(&is, was), is);
+    }
+
+    #[test]
+    fn a_message_of_a_new_word_is_known_as_such() {
+        let of = |message: String| is_renaming(&ConfigError::new("$.a", message));
+        assert!(of(format!("unknown key; {}", is_called("new"))));
+        assert!(!of("unknown key; valid: \"called\"".into()));
+    }
 
     #[test]
     fn a_word_is_looked_up_where_it_was_valid() {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::bounds::Bounds;
-use super::renamed::renamed;
+use super::renamed::{is_called, renamed};
 use super::view::{Tagged, View, is_object, kind};
 use crate::config::suggest::nearest;
 
@@ -52,7 +52,7 @@ pub(super) fn needed_number(view: &View<'_>, bounds: &Bounds) -> String {
 /// `path` is that of the object without the key, or of the unknown name.
 pub(super) fn unknown(path: &str, what: &str, given: &str, valid: &[&str], better: &[&str], listed: &str) -> String {
     if let Some(name) = renamed(path, given, valid) {
-        return format!("{what}; it is called {name:?} now");
+        return format!("{what}; {}", is_called(name));
     }
     let suggestion = nearest(given, better.iter().copied()).or_else(|| nearest(given, valid.iter().copied()));
     match suggestion {
