@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 /// Trains, compares and reports networks with local learning rules.
 #[derive(Debug, Parser)]
 #[command(
-    name = "burn-forward",
+    name = OURS,
     version,
     about,
     after_help = "Examples:\n  burn-forward train configs/mlp/digits-mono-forward.json\n  burn-forward train configs/mlp/mnist-mono-forward.json --set optimizer.lr=0.001 --seed 1\n  burn-forward compare configs/mlp/digits-mono-forward.json configs/mlp/digits-forward-forward.json --seeds 3\n  burn-forward report runs/digits-mono-forward-1\n\nExit codes: 0 done, 1 the run failed, 2 the input was wrong."
@@ -81,6 +81,27 @@ pub(crate) struct ChangeArgs {
 
 /// The device where none is asked for.
 pub(crate) const DEFAULT_DEVICE: &str = "flex";
+
+/// The name that the texts of this file have for the program.
+const OURS: &str = "burn-forward";
+
+/// What another program says of its version: it has none that is known here.
+const LIBRARY: &str = concat!("(burn-forward ", env!("CARGO_PKG_VERSION"), ")");
+
+impl Cli {
+    /// The command line of a program that is called `program`: its name is in the version and in the examples.
+    pub(crate) fn called(program: &'static str) -> clap::Command {
+        let renamed = |command: clap::Command| {
+            let help = command.get_after_help().map(|help| help.to_string());
+            match help {
+                Some(help) => command.after_help(help.replace("  burn-forward ", &format!("  {program} "))),
+                None => command,
+            }
+        };
+        let command = renamed(Self::command().name(program)).mut_subcommands(renamed);
+        if program == OURS { command } else { command.version(LIBRARY) }
+    }
+}
 
 impl ChangeArgs {
     /// The device asked for, or the default.

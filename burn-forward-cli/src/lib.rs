@@ -34,7 +34,7 @@ mod tables;
 use std::process::ExitCode;
 
 use burn_forward::registry::Registry;
-use clap::Parser;
+use clap::FromArgMatches;
 
 use args::{Cli, Command};
 
@@ -51,7 +51,8 @@ pub fn registry() -> Registry {
 /// Runs the program with the arguments of this process: every command, over what `registry` names. Call it first in `main`.
 pub fn run(registry: &Registry) -> ExitCode {
     allocator::keep_small_return_large();
-    let cli = match Cli::try_parse() {
+    let parsed = Cli::called(burn_forward_train::program_name()).try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(said) => {
             // Help and version are answers; if they cannot be written, that is a failure.

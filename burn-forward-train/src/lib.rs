@@ -40,6 +40,7 @@ pub mod files;
 pub mod images;
 pub mod measure;
 pub mod metrics;
+mod program;
 mod public_names;
 pub mod report;
 pub mod run_folder;
@@ -48,6 +49,7 @@ pub mod training;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use program::program_name;
 
 use burn_forward::registry::Registry;
 

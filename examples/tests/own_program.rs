@@ -22,6 +22,9 @@ fn parts_of_ones_own_are_listed_checked_trained_compared_reported_and_exported()
     let config = config().display().to_string();
     let run = |arguments: &[&str]| done(place.path(), arguments);
 
+    assert!(run(&["--version"]).starts_with("own-program (burn-forward "));
+    let help = run(&["train", "--help"]);
+    assert!(help.contains("  own-program train configs/") && !help.contains("burn-forward train"), "{help}");
     for part in ["brier", "residual-mlp", "rings"] {
         assert!(run(&["list"]).contains(part) && run(&["list", part]).contains("default"), "{part}");
     }

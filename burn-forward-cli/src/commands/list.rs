@@ -6,7 +6,7 @@ use burn_forward::registry::Registry;
 use burn_forward_train::config::schema::{FieldDoc, describe_fields};
 use burn_forward_train::config::schema_of;
 use burn_forward_train::config::suggest::nearest;
-use clap::CommandFactory;
+use burn_forward_train::program_name;
 use clap_complete::Shell;
 
 use crate::args::{Cli, ListArgs};
@@ -172,7 +172,8 @@ pub(crate) fn schema(registry: &Registry) -> Result<()> {
 pub(crate) fn completions(shell: Shell) -> Result<()> {
     // Into memory first: the generator panics where it cannot write.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "burn-forward", &mut script);
+    let program = program_name();
+    clap_complete::generate(shell, &mut Cli::called(program), program, &mut script);
     print(String::from_utf8_lossy(&script))
 }
 

@@ -7,6 +7,7 @@ use anyhow::Result;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::{Interrupter, ItemLazy};
 use burn_forward::registry::Registry;
+use burn_forward_train::program_name;
 use burn_forward_train::report::{self, RunRecord};
 use burn_forward_train::run_folder::RunFolder;
 use burn_forward_train::training::{Outcome, ProgressRenderer, Run, Start, Summary, Verbosity};
@@ -88,7 +89,10 @@ fn write_report(folder: &RunFolder, finished_before: bool) -> Result<()> {
             return Ok(());
         }
         let whole = there.trim_end().ends_with("</html>");
-        let done = if whole { "`burn-forward report` writes it anew" } else { "written anew" };
+        let done = match whole {
+            true => format!("`{} report` writes it anew", program_name()),
+            false => "written anew".into(),
+        };
         note(format_args!("warning: {} is not the report of this run as it is; {done}", out.display()));
         if whole {
             return Ok(());

@@ -64,7 +64,8 @@ fn interrupted(folder: &RunFolder, interruption: Interruption) -> Result<Error> 
     let last = folder.last_checkpoint();
     let saved = match last {
         Some(epoch) => format!(
-            "epochs up to {epoch} are saved; go on with `burn-forward train --resume {}`",
+            "epochs up to {epoch} are saved; go on with `{} train --resume {}`",
+            crate::program_name(),
             folder.path().display()
         ),
         None => "no epoch was finished, so nothing is saved".into(),
