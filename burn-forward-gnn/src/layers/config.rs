@@ -1,7 +1,6 @@
 //! The networks of the registry: stacks of one kind of layer.
 
 use burn::module::Param;
-use burn::nn::DropoutConfig;
 use burn::tensor::Device;
 use burn_forward::activation::RowShape;
 use burn_forward::init::InitScheme;
@@ -10,6 +9,7 @@ use burn_forward::network::{
     AnyLayer, ExtraInputs, LayerOutline, LayerRequest, NetworkEntry, NetworkSpec, network_entry,
 };
 use burn_forward::pieces::activation_fn::ActivationFn;
+use burn_forward::pieces::dropout::Dropout;
 use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward::random::{Rng, Seed};
 use burn_forward::{Error, Result};
@@ -90,7 +90,7 @@ macro_rules! graph_network {
                     .enumerate()
                     .map(|(i, size)| {
                         let message_passing = MessagePassing {
-                            dropout: DropoutConfig::new(self.dropout).init(),
+                            dropout: Dropout::new(self.dropout)?,
                             activation: if size.scores { ActivationFn::None } else { self.activation },
                             normalisation: self.normalisation,
                         };

@@ -18,12 +18,13 @@ pub use sage::{Aggregator, Sage};
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
-use burn::nn::{Dropout, Linear};
+use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn_forward::activation::{Activation, AnyActivation, FeatureCache, NodeFeatures, RequiredRows};
 use burn_forward::block::Trace;
 use burn_forward::network::LayerExport;
 use burn_forward::pieces::activation_fn::ActivationFn;
+use burn_forward::pieces::dropout::Dropout;
 use burn_forward::pieces::normalisation::Normalisation;
 use burn_forward_kernels::affine::{affine, affine_relu, shift, shift_relu};
 use burn_forward_kernels::shape;

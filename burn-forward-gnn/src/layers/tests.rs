@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use burn::module::Param;
-use burn::nn::{DropoutConfig, LinearConfig};
+use burn::nn::LinearConfig;
 use burn::tensor::{Device, Distribution, Int, TensorData, activation};
 use burn_forward::activation::{FeatureCache, Labelled, NodeFeatures, Nodes, RequiredRows};
 use burn_forward::network::Layer;
+use burn_forward::pieces::dropout::Dropout;
 use burn_forward_kernels::sparse::Sparse;
 
 use super::*;
@@ -52,7 +53,7 @@ fn nodes(x: &Tensor<2>, graph: Graph, feature_cache: Option<FeatureCache>) -> An
 }
 
 fn message_passing(activation: ActivationFn, normalisation: Normalisation) -> MessagePassing {
-    MessagePassing { dropout: DropoutConfig::new(0.0).init(), activation, normalisation }
+    MessagePassing { dropout: Dropout::none(), activation, normalisation }
 }
 
 fn random(shape: [usize; 2], device: &Device) -> Tensor<2> {
