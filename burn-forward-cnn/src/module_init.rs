@@ -106,7 +106,7 @@ impl<'a> ModuleInit<'a> {
         let sound = input > 0 && output > 0 && kernel > 0 && stride > 0 && groups > 0;
         if !sound || !input.is_multiple_of(groups) || !output.is_multiple_of(groups) {
             return Err(burn_forward::Error::argument(
-                "Draw::conv",
+                "ModuleInit::conv",
                 "convolution",
                 format!("{input}->{output} channels, kernel {kernel}, stride {stride}, {groups} groups"),
                 "sizes >= 1 and channels that are multiples of the groups",

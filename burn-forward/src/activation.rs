@@ -54,7 +54,7 @@ pub trait Activation: Clone + fmt::Debug + Send + 'static {
     /// The device the values are on.
     fn device(&self) -> Device;
 
-    /// The same activation (same rank, same companions) with other features.
+    /// The same activation (same rank, same graph) with other features.
     ///
     /// # Shapes
     /// - `features`: `[B', d]`, `d` as in [`features`](Self::features); `B'` may differ from `B`.

@@ -273,7 +273,7 @@ impl StepOutput {
     fn new(blocks: Vec<BlockRecord>, logits: Option<Tensor<2>>, targets: Tensor<1, Int>, key: BatchKey) -> Self {
         let losses: Vec<Tensor<1>> = blocks.iter().map(|b| b.score.loss.clone()).collect();
         require(!losses.is_empty(), || {
-            let needed = ">= 1: a rule leaves one for every block by learn, absorb or Tape::record";
+            let needed = ">= 1: a rule leaves one for every block by learn, learn_from_trace or Tape::record";
             Error::argument("LocalModel", "number of scores after a step", losses.len(), needed)
         });
         let loss = Tensor::cat(losses, 0).mean();

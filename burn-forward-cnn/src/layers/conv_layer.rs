@@ -90,7 +90,7 @@ pub struct ConvLayer {
     #[module(skip)]
     pooling: Option<Pool>,
     #[module(skip)]
-    site: LayerSettings,
+    settings: LayerSettings,
     #[module(skip)]
     input: [usize; 3],
 }
@@ -100,9 +100,9 @@ impl ConvLayer {
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if the sizes do not fit.
-    pub fn new(spec: UnitSpec, site: LayerSettings, input: [usize; 3], draw: &mut ModuleInit<'_>) -> Result<Self> {
+    pub fn new(spec: UnitSpec, settings: LayerSettings, input: [usize; 3], draw: &mut ModuleInit<'_>) -> Result<Self> {
         let unit = ConvUnit::new(spec, input, draw)?;
-        Ok(Self { unit, resize: None, pool: None, dropout: Dropout::none(), pooling: None, site, input })
+        Ok(Self { unit, resize: None, pool: None, dropout: Dropout::none(), pooling: None, settings, input })
     }
 
     /// With a pool after the activation.
@@ -146,7 +146,7 @@ impl ConvLayer {
 
     /// What the unit reads of an input.
     fn enter(&self, input: AnyActivation) -> Tensor<4> {
-        let x = self.site.enter(input, self.input);
+        let x = self.settings.enter(input, self.input);
         match &self.resize {
             Some(resize) => resize.forward(x),
             None => x,
@@ -192,7 +192,7 @@ impl Layer for ConvLayer {
     }
 
     fn outline(&self) -> LayerOutline {
-        self.site.outline
+        self.settings.outline
     }
 
     fn macs_per_row(&self) -> usize {
@@ -208,7 +208,7 @@ impl Layer for ConvLayer {
             None => 0,
         };
         let dropped = if self.dropout.prob > 0.0 { 2 * out } else { 0 };
-        (self.site.kept(self.input) + self.unit.kept() + pooled + dropped) * size_of::<f32>()
+        (self.settings.kept(self.input) + self.unit.kept() + pooled + dropped) * size_of::<f32>()
     }
 
     fn normalised_values_per_row(&self) -> Option<usize> {
@@ -254,7 +254,7 @@ impl Layer for ConvLayer {
         let mut spec = self.unit.spec().clone();
         spec.shape.input = channels;
         let mut draw = ModuleInit::from(seed, "auxiliary", draws, device);
-        let mut fresh = Self::new(spec, self.site, [channels, height, width], &mut draw)?;
+        let mut fresh = Self::new(spec, self.settings, [channels, height, width], &mut draw)?;
         if let Some(pool) = self.pooling
             && height.min(width) >= pool.size.max(2)
         {
@@ -267,7 +267,7 @@ impl Layer for ConvLayer {
         LayerExport {
             name: String::new(),
             kind: "conv".into(),
-            normalisation: normaliser_name(self.site.normalisation),
+            normalisation: normaliser_name(self.settings.normalisation),
             activation: self.unit.spec().activation.name().into(),
         }
     }

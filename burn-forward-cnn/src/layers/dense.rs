@@ -23,7 +23,7 @@ pub struct DenseLayer {
     #[module(skip)]
     activation: Nonlinearity,
     #[module(skip)]
-    site: LayerSettings,
+    settings: LayerSettings,
     #[module(skip)]
     names: (String, Option<String>),
 }
@@ -39,7 +39,7 @@ impl DenseLayer {
         width: usize,
         norm: Option<NormSetting>,
         activation: Nonlinearity,
-        site: LayerSettings,
+        settings: LayerSettings,
         names: (String, Option<String>),
         draw: &mut ModuleInit<'_>,
     ) -> Result<Self> {
@@ -48,7 +48,7 @@ impl DenseLayer {
             norm: norm.map(|setting| draw.norm(width, setting)),
             dropout: Dropout::none(),
             activation,
-            site,
+            settings,
             names,
         })
     }
@@ -63,7 +63,7 @@ impl DenseLayer {
     }
 
     fn linear_map(&self, input: AnyActivation) -> Tensor<2> {
-        self.linear.forward(self.site.normalisation.forward(input.features()))
+        self.linear.forward(self.settings.normalisation.forward(input.features()))
     }
 
     /// What stands in front of the activation, from the output of the linear map.
@@ -103,7 +103,7 @@ impl Layer for DenseLayer {
     }
 
     fn outline(&self) -> LayerOutline {
-        self.site.outline
+        self.settings.outline
     }
 
     fn macs_per_row(&self) -> usize {
@@ -114,7 +114,7 @@ impl Layer for DenseLayer {
         let [input, output] = self.sizes();
         let normalised = usize::from(self.norm.is_some());
         let dropped = if self.dropout.prob > 0.0 { 2 } else { 0 };
-        (self.site.kept([input, 1, 1]) + output * (1 + normalised + self.activation.kept() + dropped))
+        (self.settings.kept([input, 1, 1]) + output * (1 + normalised + self.activation.kept() + dropped))
             * size_of::<f32>()
     }
 
@@ -164,7 +164,7 @@ impl Layer for DenseLayer {
             width,
             norm,
             self.activation,
-            self.site,
+            self.settings,
             self.names.clone(),
             &mut draw,
         )?))
@@ -174,7 +174,7 @@ impl Layer for DenseLayer {
         LayerExport {
             name: String::new(),
             kind: "linear".into(),
-            normalisation: normaliser_name(self.site.normalisation),
+            normalisation: normaliser_name(self.settings.normalisation),
             activation: self.activation.name().into(),
         }
     }

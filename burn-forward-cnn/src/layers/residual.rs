@@ -46,7 +46,7 @@ pub struct Residual {
     #[module(skip)]
     activation: Nonlinearity,
     #[module(skip)]
-    site: LayerSettings,
+    settings: LayerSettings,
     #[module(skip)]
     input: [usize; 3],
     #[module(skip)]
@@ -62,7 +62,7 @@ impl Residual {
         branch: Vec<UnitSpec>,
         shortcut: Shortcut,
         activation: Nonlinearity,
-        site: LayerSettings,
+        settings: LayerSettings,
         input: [usize; 3],
         draw: &mut ModuleInit<'_>,
     ) -> Result<Self> {
@@ -93,12 +93,12 @@ impl Residual {
                 format!("{}, the shape of the branch", maps(output)),
             ));
         }
-        Ok(Self { branch: units, projection, shortcut, activation, site, input, output })
+        Ok(Self { branch: units, projection, shortcut, activation, settings, input, output })
     }
 
     /// The sum of the branch and the way around it, in front of the activation; a bias enters the branch's first unit.
     fn sum(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Tensor<4> {
-        let x = self.site.enter(input, self.input);
+        let x = self.settings.enter(input, self.input);
         let mut h = x.clone();
         let mut bias = bias;
         for unit in &self.branch {
@@ -168,7 +168,7 @@ impl Layer for Residual {
     }
 
     fn outline(&self) -> LayerOutline {
-        self.site.outline
+        self.settings.outline
     }
 
     fn macs_per_row(&self) -> usize {
@@ -181,7 +181,7 @@ impl Layer for Residual {
         // The sum where the activation keeps it, and the output.
         let sum = if self.activation == Nonlinearity::Identity { 0 } else { out * self.activation.kept() };
         let padded = if matches!(self.shortcut, Shortcut::PadChannels { .. }) { out } else { 0 };
-        (self.site.kept(self.input) + units + sum + padded + out) * size_of::<f32>()
+        (self.settings.kept(self.input) + units + sum + padded + out) * size_of::<f32>()
     }
 
     fn normalised_values_per_row(&self) -> Option<usize> {
@@ -243,14 +243,14 @@ impl Layer for Residual {
             }
         };
         let mut draw = ModuleInit::from(seed, "auxiliary", draws, device);
-        Ok(AnyLayer::new(Self::new(specs, shortcut, self.activation, self.site, input, &mut draw)?))
+        Ok(AnyLayer::new(Self::new(specs, shortcut, self.activation, self.settings, input, &mut draw)?))
     }
 
     fn export(&self) -> LayerExport {
         LayerExport {
             name: String::new(),
             kind: "residual".into(),
-            normalisation: normaliser_name(self.site.normalisation),
+            normalisation: normaliser_name(self.settings.normalisation),
             activation: self.activation.name().into(),
         }
     }

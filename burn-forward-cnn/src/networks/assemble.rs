@@ -95,13 +95,13 @@ pub(super) fn layers(
     let mut shape = common.resize.map_or(given, |side| [given[0], side, side]);
     let mut layers = Vec::with_capacity(steps.len());
     for (i, step) in steps.into_iter().enumerate() {
-        let site = LayerSettings { outline: step.outline(), normalisation: common.normalisation };
+        let settings = LayerSettings { outline: step.outline(), normalisation: common.normalisation };
         let (layer, output) = match step.kind {
             StepKind::Conv { mut unit, pool } => {
                 if i == 0 {
                     unit.shape.input = shape[0];
                 }
-                let mut layer = ConvLayer::new(unit, site, shape, &mut draw)?;
+                let mut layer = ConvLayer::new(unit, settings, shape, &mut draw)?;
                 if i == 0 {
                     layer = layer.with_resize(given);
                 }
@@ -111,14 +111,14 @@ pub(super) fn layers(
                 finish(AnyLayer::new(layer.with_dropout(step.dropout)?))
             }
             StepKind::Residual { branch, shortcut, activation } => {
-                finish(AnyLayer::new(Residual::new(branch, shortcut, activation, site, shape, &mut draw)?))
+                finish(AnyLayer::new(Residual::new(branch, shortcut, activation, settings, shape, &mut draw)?))
             }
             StepKind::GlobalPool { readout } => {
                 finish(AnyLayer::new(GlobalPool::new(shape, step.stage, readout).with_dropout(step.dropout)?))
             }
             StepKind::Dense { width, norm, activation, names } => {
                 let features = shape.iter().product();
-                let layer = DenseLayer::new(features, width, norm, activation, site, names, &mut draw)?;
+                let layer = DenseLayer::new(features, width, norm, activation, settings, names, &mut draw)?;
                 finish(AnyLayer::new(layer.with_dropout(step.dropout)?))
             }
         };

@@ -44,7 +44,7 @@ impl HeadTargets {
     /// # Panics
     /// With another number of labels than of rows, or a label that is no class (looked at on the CPU only).
     pub fn expected_loss(&self, losses: Tensor<2>) -> Tensor<1> {
-        label::check("Teaching", &self.labels.0, losses.dims());
+        label::check("HeadTargets", &self.labels.0, losses.dims());
         let [rows, _] = losses.dims();
         let sharp = losses.clone().gather(1, self.labels.0.clone().reshape([rows, 1])).mean();
         if self.smoothing == 0.0 {
