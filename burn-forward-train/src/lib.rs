@@ -1,12 +1,12 @@
 //! Experiments with [`burn_forward`]: from a config file to a trained network, its measurements and a report.
 //!
 //! A [`RunConfig`](config::RunConfig) is what a JSON file says, checked as a whole: every mistake of the file is found before
-//! anything runs. With its data it becomes a [`Run`](training::Run), which [`train`](training::train) trains on Burn's own
-//! training loop in a [`RunFolder`](run_folder::RunFolder): config, metrics, checkpoints and weights, each file whole or not
+//! anything runs. With its data it becomes a [`Run`](training::Run), which [`train`](training::train) trains on
+//! burn-train in a [`RunFolder`](run_folder::RunFolder): config, metrics, checkpoints and weights, each file whole or not
 //! there, so that a run that was stopped goes on to the same numbers. A [`RunRecord`](report::RunRecord) reads such a folder
 //! for a page of HTML. What a config may name is a [`Registry`]; rules, networks and data sets of your own are rows you add.
 //!
-//! Around that: [`images`] (data sets in their public formats), [`schedule`] (one block after the other), [`measure`] (test,
+//! Around that: [`images`] (data sets in their public formats), [`schedule`] (all blocks at once, or one after the other), [`measure`] (test,
 //! alignment with back-propagation), [`weights`] and [`export`] (PyTorch's and safetensors' files, in and out).
 //!
 //! ```no_run

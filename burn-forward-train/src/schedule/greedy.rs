@@ -10,11 +10,12 @@ use burn::store::ModuleRecord;
 use burn::tensor::Device;
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use burn::train::{
-    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
+    EventProcessorTraining, InferenceStep, Learner, LearnerEvent, SupervisedLearningStrategy,
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingError, TrainingItem, ValidLoader,
 };
 
 use super::cache::Cache;
+use super::epoch_loop::EpochLoop;
 use super::finished::Finished;
 use super::finished_outputs::FinishedOutputs;
 use crate::metrics::{Quantity, metric_name};
@@ -116,16 +117,8 @@ pub fn best_of_block(history: &[(usize, Option<f64>)], block: usize) -> Option<u
 /// What ends a run.
 type Outcome<T> = Result<T, TrainingError>;
 
-/// The parts of burn-train that an epoch needs.
-struct Stage {
-    events: SupervisedTrainingEventProcessor<LocalModel>,
-    interrupter: Interrupter,
-    train: TrainLoader<LocalModel>,
-    valid: ValidLoader<LocalModel>,
-}
-
 /// What is the same in all epochs of a block.
-struct Ground {
+struct BlockContext {
     block: usize,
     finished: Finished,
     cache: Option<Cache>,
@@ -149,7 +142,7 @@ impl GreedyStrategy {
     }
 
     /// Makes ready for the epochs of `block`.
-    fn ground(&self, model: &LocalModel, block: usize) -> Outcome<Ground> {
+    fn context(&self, model: &LocalModel, block: usize) -> Outcome<BlockContext> {
         let finished = Finished::below(model, block);
         let cache = if self.cache {
             let ordered = self.ordered.to_device(&self.device);
@@ -158,21 +151,21 @@ impl GreedyStrategy {
         } else {
             None
         };
-        Ok(Ground { block, finished, cache, validation: FinishedOutputs::new(block) })
+        Ok(BlockContext { block, finished, cache, validation: FinishedOutputs::new(block) })
     }
 
     /// The block learns for an epoch, or until the run is interrupted.
     fn train(
         &self,
         learner: &mut Learner<LocalModel>,
-        ground: &Ground,
-        stage: &mut Stage,
+        context: &BlockContext,
+        epochs: &mut EpochLoop,
         epoch: usize,
     ) -> Outcome<()> {
-        let items = stage.train.num_items();
-        stage.events.process_train(LearnerEvent::StartSplit { epoch_number: epoch, total_items: items })?;
-        let train = stage.train.clone();
-        let steps: Box<dyn Iterator<Item = Result<Step, DatasetError>> + '_> = match &ground.cache {
+        let items = epochs.train.num_items();
+        epochs.events.process_train(LearnerEvent::StartSplit { epoch_number: epoch, total_items: items })?;
+        let train = epochs.train.clone();
+        let steps: Box<dyn Iterator<Item = Result<Step, DatasetError>> + '_> = match &context.cache {
             Some(cache) => Box::new(
                 cache.batches(items, self.batching, epoch, self.seed).map(|(pass, key)| Ok(Step::Cached(pass, key))),
             ),
@@ -181,79 +174,71 @@ impl GreedyStrategy {
         for (step, iteration) in steps.zip(1..) {
             let model = learner.model();
             let (pass, key) = match step? {
-                Step::Loaded(batch) => (ground.finished.entering(&model, &batch), batch.key),
+                Step::Loaded(batch) => (context.finished.entering(&model, &batch), batch.key),
                 Step::Cached(pass, key) => {
                     model.seed_step(&self.device, key);
                     (pass, key)
                 }
             };
-            let output = model.learn_block(ground.block, pass, key);
+            let output = model.learn_block(context.block, pass, key);
             learner.lr_step();
             learner.optimizer_step(output.grads);
             let done = (iteration * self.batching.size).min(items);
             let progress = Progress::new(done, items, Some("items".into()));
             let item = TrainingItem::new(output.item, progress, Some(iteration), Some(learner.lr_current()));
-            stage.events.process_train(LearnerEvent::ProcessedItem(item))?;
-            if stage.interrupter.should_stop() {
+            epochs.events.process_train(LearnerEvent::ProcessedItem(item))?;
+            if epochs.interrupter.should_stop() {
                 break;
             }
         }
-        Ok(stage.events.process_train(LearnerEvent::EndSplit(epoch))?)
+        Ok(epochs.events.process_train(LearnerEvent::EndSplit(epoch))?)
     }
 
     /// The blocks up to the one that learns are tested on the validation set.
-    fn validate(&self, model: &LocalModel, ground: &Ground, stage: &mut Stage, epoch: usize) -> Outcome<()> {
-        let items = stage.valid.num_items();
-        stage.events.process_valid(LearnerEvent::StartSplit { epoch_number: epoch, total_items: items })?;
-        let model = model.prefix(ground.block + 1).valid();
-        let kept = self.cache.then(|| ground.validation.rewound());
-        let valid = stage.valid.clone();
-        let mut batches = valid.iter();
-        let mut iteration = 0;
-        while let Some(batch) = batches.next() {
-            iteration += 1;
-            let output = match &kept {
-                Some(kept) => kept.validate(&model, batch?),
-                None => InferenceStep::step(&model, batch?),
-            };
-            let item = TrainingItem::new(output, batches.progress(), Some(iteration), None);
-            stage.events.process_valid(LearnerEvent::ProcessedItem(item))?;
-            if stage.interrupter.should_stop() {
-                break;
-            }
-        }
-        Ok(stage.events.process_valid(LearnerEvent::EndSplit(epoch))?)
+    fn validate(
+        &self,
+        model: &LocalModel,
+        context: &BlockContext,
+        epochs: &mut EpochLoop,
+        epoch: usize,
+    ) -> Outcome<()> {
+        let model = model.prefix(context.block + 1).valid();
+        let kept = self.cache.then(|| context.validation.rewound());
+        epochs.validate(epoch, |batch| match &kept {
+            Some(kept) => kept.validate(&model, batch),
+            None => InferenceStep::step(&model, batch),
+        })
     }
 
     /// All blocks, from where `history` ends. Returns early where the run is interrupted.
     fn blocks(
         &self,
         learner: &mut Learner<LocalModel>,
-        stage: &mut Stage,
+        epochs: &mut EpochLoop,
         store: &EventStoreClient,
         starting_epoch: usize,
         mut save: impl FnMut(&Learner<LocalModel>, usize),
     ) -> Outcome<()> {
         let blocks = learner.model().network.len();
         let mut epoch = starting_epoch;
-        let mut ground: Option<Ground> = None;
+        let mut context: Option<BlockContext> = None;
         while let Some(phase) = next_phase(&self.history.get(), blocks, self.epochs_per_block, self.patience) {
             if phase.epochs == 0 && phase.block > 0 {
                 learner.load_scheduler(self.fresh_schedule.clone());
                 self.restore_best(learner, phase.block - 1)?;
             }
-            let ground = match ground.take().filter(|ground| ground.block == phase.block) {
-                Some(same) => ground.insert(same),
-                None => ground.insert(self.ground(&learner.model(), phase.block)?),
+            let context = match context.take().filter(|context| context.block == phase.block) {
+                Some(same) => context.insert(same),
+                None => context.insert(self.context(&learner.model(), phase.block)?),
             };
-            self.train(learner, ground, stage, epoch)?;
-            if stage.interrupter.should_stop() {
+            self.train(learner, context, epochs, epoch)?;
+            if epochs.interrupter.should_stop() {
                 break;
             }
-            self.validate(&learner.model(), ground, stage, epoch)?;
-            stage.events.process_train(LearnerEvent::EndEpoch(epoch))?;
-            stage.events.flush()?;
-            if stage.interrupter.should_stop() {
+            self.validate(&learner.model(), context, epochs, epoch)?;
+            epochs.events.process_train(LearnerEvent::EndEpoch(epoch))?;
+            epochs.events.flush()?;
+            if epochs.interrupter.should_stop() {
                 break;
             }
             let accuracy = metric_name(Some(phase.block), Quantity::Accuracy);
@@ -285,19 +270,14 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
     ) -> (LocalModel, SupervisedTrainingEventProcessor<LocalModel>) {
         learner.fork(&self.device);
         let TrainingComponents { event_processor, mut checkpointer, interrupter, event_store, .. } = components;
-        let mut stage = Stage {
-            events: event_processor,
-            interrupter: interrupter.clone(),
-            train: train.to_device(&self.device),
-            valid: valid.to_device(&self.device.clone().inner()),
-        };
+        let mut epochs = EpochLoop::new(event_processor, &interrupter, (&train, &valid), &self.device);
         let save = |learner: &Learner<LocalModel>, epoch| {
             if let Some(checkpointer) = &mut checkpointer {
                 checkpointer.checkpoint(learner, epoch, &event_store);
             }
         };
-        interrupter.fail_on_error(self.blocks(&mut learner, &mut stage, &event_store, starting_epoch, save));
-        (learner.model(), stage.events)
+        interrupter.fail_on_error(self.blocks(&mut learner, &mut epochs, &event_store, starting_epoch, save));
+        (learner.model(), epochs.events)
     }
 }
 

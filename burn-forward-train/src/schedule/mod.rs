@@ -1,6 +1,7 @@
 //! Schedules: in which order blocks learn.
 
 mod cache;
+mod epoch_loop;
 mod finished;
 mod finished_outputs;
 mod greedy;

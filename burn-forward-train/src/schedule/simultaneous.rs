@@ -7,11 +7,13 @@ use burn::data::dataloader::Progress;
 use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::{
-    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
+    EventProcessorTraining, InferenceStep, Learner, LearnerEvent, SupervisedLearningStrategy,
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingError, TrainingItem, ValidLoader,
 };
 use burn_forward::data::Batch;
 use burn_forward::model::{LocalModel, StepOutput};
+
+use super::epoch_loop::EpochLoop;
 
 /// Trains all blocks on every batch.
 pub struct SimultaneousStrategy {
@@ -19,15 +21,7 @@ pub struct SimultaneousStrategy {
     pub device: Device,
 }
 
-/// The parts of burn-train that an epoch needs.
-struct Stage {
-    events: SupervisedTrainingEventProcessor<LocalModel>,
-    interrupter: Interrupter,
-    train: TrainLoader<LocalModel>,
-    valid: ValidLoader<LocalModel>,
-}
-
-impl Stage {
+impl EpochLoop {
     /// All blocks learn for an epoch, or until the run is interrupted.
     fn train(&mut self, learner: &mut Learner<LocalModel>, epoch: usize) -> Result<(), TrainingError> {
         let total_items = self.train.num_items();
@@ -46,26 +40,6 @@ impl Stage {
             }
         }
         Ok(self.events.process_train(LearnerEvent::EndSplit(epoch))?)
-    }
-
-    /// The model is tested on the validation set.
-    fn validate(&mut self, model: &LocalModel, epoch: usize) -> Result<(), TrainingError> {
-        let total_items = self.valid.num_items();
-        self.events.process_valid(LearnerEvent::StartSplit { epoch_number: epoch, total_items })?;
-        let model = model.valid();
-        let valid = self.valid.clone();
-        let mut batches = valid.iter();
-        let mut iteration = 0;
-        while let Some(batch) = batches.next() {
-            iteration += 1;
-            let progress = batches.progress();
-            let item = TrainingItem::new(InferenceStep::step(&model, batch?), progress, Some(iteration), None);
-            self.events.process_valid(LearnerEvent::ProcessedItem(item))?;
-            if self.interrupter.should_stop() {
-                break;
-            }
-        }
-        Ok(self.events.process_valid(LearnerEvent::EndSplit(epoch))?)
     }
 }
 
@@ -100,20 +74,16 @@ impl SupervisedLearningStrategy<LocalModel> for SimultaneousStrategy {
             num_epochs,
             ..
         } = components;
-        let mut stage = Stage {
-            events: event_processor,
-            interrupter: interrupter.clone(),
-            train: train.to_device(&self.device),
-            valid: valid.to_device(&self.device.clone().inner()),
-        };
+        let mut epochs = EpochLoop::new(event_processor, &interrupter, (&train, &valid), &self.device);
         let mut epoch = |learner: &mut Learner<LocalModel>, epoch: usize| -> Result<(), TrainingError> {
-            stage.train(learner, epoch)?;
-            if stage.interrupter.should_stop() {
+            epochs.train(learner, epoch)?;
+            if epochs.interrupter.should_stop() {
                 return Ok(());
             }
-            stage.validate(&learner.model(), epoch)?;
-            stage.events.process_train(LearnerEvent::EndEpoch(epoch))?;
-            Ok(stage.events.flush()?)
+            let model = learner.model().valid();
+            epochs.validate(epoch, |batch| InferenceStep::step(&model, batch))?;
+            epochs.events.process_train(LearnerEvent::EndEpoch(epoch))?;
+            Ok(epochs.events.flush()?)
         };
         for number in starting_epoch..=num_epochs {
             interrupter.fail_on_error(epoch(&mut learner, number));
@@ -127,6 +97,6 @@ impl SupervisedLearningStrategy<LocalModel> for SimultaneousStrategy {
                 break;
             }
         }
-        (learner.model(), stage.events)
+        (learner.model(), epochs.events)
     }
 }
