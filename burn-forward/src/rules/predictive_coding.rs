@@ -13,7 +13,8 @@
 //!
 //! The prediction is that of a forward pass.
 //!
-//! What we do differently: nothing. A block's energy has its input detached, so each learns by itself; what reaches it is the
+//! What we do differently: every pass over a batch, of which there are `steps + 2`, counts in the running statistics of batch
+//! normalisation, which the papers' networks do not have. A block's energy has its input detached, so each learns by itself; what reaches it is the
 //! state that the others' energies have moved.
 
 use burn::module::Module;
@@ -31,6 +32,7 @@ use crate::block::Block;
 use crate::data::Batch;
 use crate::error::InBlock;
 use crate::network::{Chain, Network};
+use crate::pieces::dropout;
 use crate::pieces::label::one_hot;
 use crate::pieces::projection::ProjectedCrossEntropy;
 use crate::random::Seed;
@@ -122,6 +124,8 @@ impl PredictiveCoding {
     /// One step of the states `pass.streams[1..]`.
     fn relax(&self, network: &Network, pass: &mut Pass) {
         let Some(targets) = pass.signals.rows(TARGETS).cloned() else { return };
+        // All passes over a batch have the same dropout masks.
+        dropout::repeat();
         // Weights learn from the energy at the states of a step, and not from this.
         let (blocks, output) = (network.clone().no_grad(), self.output.clone().no_grad());
         let leaves: Vec<Tensor<2>> =
@@ -175,6 +179,9 @@ impl Rule for PredictiveCoding {
 
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
         let _in_block = InBlock::new(index);
+        if index == 0 {
+            dropout::repeat();
+        }
         let prediction = block.forward(pass.streams[index].clone().detach()).features();
         let rows = prediction.dims()[0] as f64;
         let score = Score::from(energy(pass.streams[index + 1].features().detach(), prediction) / rows);
