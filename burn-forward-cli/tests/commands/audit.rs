@@ -25,7 +25,10 @@ fn audit() {
         assert!((0.0..=180.0).contains(&block["angle_degrees"].as_f64().unwrap()), "{trained}");
     }
     let text = place.run(&["audit", "run.json"]);
-    assert!(text.done().starts_with("angle between the update of 'mono-forward' and the back-propagation gradient"));
+    let said = text.done();
+    assert!(said.starts_with("what crosses the borders of blocks under 'mono-forward': nothing\n"), "{said}");
+    assert!(said.contains("\nangle between the update of 'mono-forward' and the back-propagation gradient"), "{said}");
+    assert_eq!(trained["reach"], "nothing");
 }
 
 /// The gradient of back-propagation is its own, on every network, whatever is drawn at random in it; so is that of the last

@@ -19,7 +19,6 @@ mod forward_forward;
 mod head;
 mod local_classifiers;
 mod mono_forward;
-mod predictive_coding;
 mod reach;
 mod readout;
 #[cfg(feature = "config")]
@@ -39,7 +38,6 @@ pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, F
 pub use head::{AnyHead, Head, HeadTargets};
 pub use local_classifiers::{ClassifierSettings, InterBlockNorm, LocalClassifiers, linear_head};
 pub use mono_forward::MonoForwardConfig;
-pub use predictive_coding::{PredictiveCoding, PredictiveCodingConfig};
 pub use reach::Reach;
 pub use readout::{BlockRange, HeadReadout, Scores};
 #[cfg(feature = "config")]

@@ -1,8 +1,8 @@
 //! The rules of this crate, one row each.
 
 use super::{
-    BackpropConfig, DeepSupervisionConfig, DfaConfig, DrtpConfig, ForwardForwardConfig, MonoForwardConfig,
-    PredictiveCodingConfig, RuleEntry, rule_entry_of,
+    BackpropConfig, DeepSupervisionConfig, DfaConfig, DrtpConfig, ForwardForwardConfig, MonoForwardConfig, RuleEntry,
+    rule_entry_of,
 };
 use crate::settings::schema_of;
 
@@ -40,11 +40,6 @@ pub fn rule_entries() -> Vec<RuleEntry> {
             "mono-forward",
             "every block learns from the error of its own projection to the classes",
             "Gong et al. 2025, arXiv 2501.09238",
-        ),
-        rule_entry_of::<PredictiveCodingConfig>(
-            "predictive-coding",
-            "states of all blocks relax to agree; every block learns to predict its own; incremental, too",
-            "Salvatori et al. 2024, arXiv 2212.00720",
         ),
     ]
 }

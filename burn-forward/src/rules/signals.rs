@@ -121,20 +121,6 @@ impl Signals {
         blocks.get_mut(index)?.take()
     }
 
-    /// Puts into the signal called `name` what it has for block `index`.
-    pub fn put_block(&mut self, name: &'static str, index: usize, trace: Trace<AnyActivation>) {
-        let signal = self.0.entry(name).or_insert_with(|| Signal::Blocks(Vec::new()));
-        if !matches!(signal, Signal::Blocks(_)) {
-            *signal = Signal::Blocks(Vec::new());
-        }
-        if let Signal::Blocks(blocks) = signal {
-            if blocks.len() <= index {
-                blocks.resize(index + 1, None);
-            }
-            blocks[index] = Some(trace);
-        }
-    }
-
     /// All of them, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Signal)> {
         self.0.iter().map(|(name, signal)| (*name, signal))
