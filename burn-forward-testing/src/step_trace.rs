@@ -32,14 +32,17 @@ impl StepTrace {
     }
 }
 
-/// The pass again, for block `index` of `model` to learn from once more. What an earlier pass left in the block is made
-/// anew, since Burn runs a graph backwards once; what it left in other blocks is not there.
+/// The pass again, for block `index` of `model` to learn from once more. A graph that an earlier pass left in the block is made
+/// anew, since Burn runs a graph backwards once; graphs that it left in other blocks are not there. Values that it left stay.
 pub fn copy(pass: &Pass, model: &LocalModel, index: usize) -> Pass {
     let anew = |signal: Signal| match signal {
         Signal::Blocks(blocks) => {
             let again = |(i, made): (usize, Option<Trace<AnyActivation>>)| {
-                made.filter(|_| i == index)
-                    .map(|_| model.network.blocks()[index].trace(pass.streams[0].clone().detach()))
+                let made = made?;
+                if !made.output.features().is_tracked() {
+                    return Some(made);
+                }
+                (i == index).then(|| model.network.blocks()[index].trace(pass.streams[0].clone().detach()))
             };
             Signal::Blocks(blocks.into_iter().enumerate().map(again).collect())
         }

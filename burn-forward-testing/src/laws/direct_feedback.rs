@@ -1,4 +1,4 @@
-//! Direct feedback, under the rules `dfa` and `drtp` of burn-forward.
+//! Direct feedback, under the rules `dfa`, `drtp` and `pepita` of burn-forward.
 
 use burn::tensor::Tensor;
 use burn_forward::activation::Activation;
@@ -40,9 +40,9 @@ pub fn the_signal_is_taken_as_given(case: &Case) -> Verdict {
 
 /// Where the feedback is zero, the network learns nothing and the output layer goes on learning.
 pub fn zero_feedback_teaches_hidden_blocks_nothing(case: &Case) -> Verdict {
-    concerns!(["dfa", "drtp"].contains(&case.rule()));
+    concerns!(["dfa", "drtp", "pepita"].contains(&case.rule()));
     let model = edit(case.model(seed())?, |path, values| {
-        if path.starts_with("rule.feedback.") {
+        if path.starts_with("rule.feedback") {
             values.fill(0.0);
         }
     });

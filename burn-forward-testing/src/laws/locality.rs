@@ -5,6 +5,7 @@
 
 use burn::tensor::{Int, Tensor};
 use burn_forward::activation::{Activation, AnyActivation};
+use burn_forward::block::Trace;
 use burn_forward::model::LocalModel;
 use burn_forward::rules::{Pass, Signal};
 use burn_forward::tape::Tape;
@@ -120,13 +121,19 @@ fn next_class(labels: Tensor<1, Int>, classes: usize) -> Tensor<1, Int> {
     (labels + 1).remainder_scalar(classes as i32)
 }
 
+/// Other values where a trace has values; a graph of the block is what the block itself made.
+fn falsified_values(made: Trace<AnyActivation>) -> Trace<AnyActivation> {
+    let values = made.output.features();
+    if values.is_tracked() { made } else { made.output.with_features(values * 0.5 + 0.1).into() }
+}
+
 /// The pass with everything that teaches turned round.
 fn falsified(mut pass: Pass, classes: usize) -> Pass {
     pass.labels = next_class(pass.labels, classes);
     pass.signals = pass.signals.map(|_, signal| match signal {
         Signal::Classes(labels) => Signal::Classes(next_class(labels, classes)),
         Signal::Rows(rows) => Signal::Rows(rows.neg()),
-        made => made,
+        Signal::Blocks(blocks) => Signal::Blocks(blocks.into_iter().map(|made| made.map(falsified_values)).collect()),
     });
     // Streams of one shape are samples of two kinds; others are not each other's counterpart.
     let shape = |stream: &AnyActivation| match stream {

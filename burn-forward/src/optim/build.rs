@@ -119,7 +119,7 @@ impl OptimizerConfig {
     /// # Errors
     /// [`Error::Burn`] if Burn refuses a parameter group.
     pub fn scheduler(&self, groups: &[ParameterGroup], total: usize) -> Result<ModuleLrScheduler> {
-        let plan = |lr: f64| LrPlan { lr, schedule: self.lr_schedule, total, step: 0 };
+        let plan = |lr: f64| LrPlan { lr, schedule: self.lr_schedule.clone(), total, step: 0 };
         let mut scheduler = ModuleLrScheduler::new(plan(self.lr));
         for (block, lr) in self.block_lr.iter().flatten().enumerate() {
             scheduler = scheduler.with_group(group(&paths_of_block(block))?, plan(*lr));

@@ -19,6 +19,7 @@ mod forward_forward;
 mod head;
 mod local_classifiers;
 mod mono_forward;
+mod pepita;
 mod reach;
 mod readout;
 #[cfg(feature = "config")]
@@ -38,6 +39,7 @@ pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, F
 pub use head::{AnyHead, Head, HeadTargets};
 pub use local_classifiers::{ClassifierSettings, InterBlockNorm, LocalClassifiers, linear_head};
 pub use mono_forward::MonoForwardConfig;
+pub use pepita::{Pepita, PepitaConfig, PepitaOutput, PepitaUpdate};
 pub use reach::Reach;
 pub use readout::{BlockRange, HeadReadout, Scores};
 #[cfg(feature = "config")]

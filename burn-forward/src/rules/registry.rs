@@ -1,8 +1,8 @@
 //! The rules of this crate, one row each.
 
 use super::{
-    BackpropConfig, DeepSupervisionConfig, DfaConfig, DrtpConfig, ForwardForwardConfig, MonoForwardConfig, RuleEntry,
-    rule_entry_of,
+    BackpropConfig, DeepSupervisionConfig, DfaConfig, DrtpConfig, ForwardForwardConfig, MonoForwardConfig,
+    PepitaConfig, RuleEntry, rule_entry_of,
 };
 use crate::settings::schema_of;
 
@@ -40,6 +40,11 @@ pub fn rule_entries() -> Vec<RuleEntry> {
             "mono-forward",
             "every block learns from the error of its own projection to the classes",
             "Gong et al. 2025, arXiv 2501.09238",
+        ),
+        rule_entry_of::<PepitaConfig>(
+            "pepita",
+            "the output error changes the input, and blocks learn from the change of their activities in a second pass",
+            "Dellaferrera and Kreiman 2022, arXiv 2201.11665",
         ),
     ]
 }

@@ -31,7 +31,11 @@ pub(crate) fn laws() -> Laws {
     for goodness in ["mean-squares", "negative-sum-squares", "length", "mean", "top-k", "entmax", "burst"] {
         laws = laws.learns("forward-forward", json!({"goodness": goodness}));
     }
-    laws
+    laws.except(
+        "finite_difference::a_local_gradient_is_the_slope_of_the_blocks_own_loss",
+        "the activities of the second pass are taken as given, and move with the weights: closed_form tries the gradient",
+        |case| case.rule() == "pepita",
+    )
 }
 
 /// Every row with every setting that has a name, on every device.
