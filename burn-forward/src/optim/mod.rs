@@ -92,7 +92,7 @@ pub enum LrSchedule {
         #[cfg_attr(feature = "config", schemars(length(min = 1, max = 1000), inner(range(min = 0.0, max = 1.0))))]
         at: Vec<f64>,
         /// Factor of a change; default 0.1.
-        #[serde(default = "tenth")]
+        #[serde(default = "step_gamma")]
         #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 1.0)))]
         gamma: f64,
     },
