@@ -4,6 +4,7 @@
 mod laws {
     mod batches;
     mod coverage;
+    mod feedback_alignment;
     mod greedy;
     mod overlap;
     mod smoothing;

@@ -8,6 +8,7 @@ mod laws {
     mod adding;
     mod closed_form;
     mod equivalence;
+    mod feedback_alignment;
     mod labels;
     mod learning;
     mod outside;

@@ -192,7 +192,7 @@ impl Layer for ConvLayer {
     }
 
     fn outline(&self) -> LayerOutline {
-        self.settings.outline
+        LayerOutline { affine: true, ..self.settings.outline }
     }
 
     fn macs_per_row(&self) -> usize {

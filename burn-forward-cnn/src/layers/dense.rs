@@ -103,7 +103,7 @@ impl Layer for DenseLayer {
     }
 
     fn outline(&self) -> LayerOutline {
-        self.settings.outline
+        LayerOutline { affine: true, ..self.settings.outline }
     }
 
     fn macs_per_row(&self) -> usize {

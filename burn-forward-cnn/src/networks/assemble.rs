@@ -61,6 +61,7 @@ impl Step {
             stage: self.stage,
             residual: matches!(self.kind, StepKind::Residual { .. }),
             joined: matches!(self.kind, StepKind::GlobalPool { .. }),
+            affine: matches!(self.kind, StepKind::Conv { .. } | StepKind::Dense { .. }),
         }
     }
 }

@@ -133,6 +133,7 @@ fn the_two_halves_of_a_layer_are_its_pass() {
             let mut x = batch(24, 0, case.device()).inputs;
             for layer in model.network.blocks().iter().flat_map(|block| block.layers()) {
                 let whole = layer.trace(x.clone(), None);
+                assert_eq!(layer.outline().affine, layer.affine(x.clone()).is_some(), "{}", layer.describe());
                 if let Some(z) = layer.affine(x) {
                     let second = layer.activate(z);
                     let what = format!("{stack}, {}", layer.describe());

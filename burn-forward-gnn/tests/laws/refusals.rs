@@ -10,7 +10,7 @@ use super::toy::{Case, all_cases, cases};
 fn forward_forward_is_refused_with_the_place() {
     let refused: Vec<(String, String)> =
         all_cases().iter().filter_map(|c| Some((c.rule.clone(), c.refusals().first()?.clone()))).collect();
-    let expected = ["forward-forward", "drtp", "pepita"];
+    let expected = ["forward-forward", "drtp", "feedback-alignment", "pepita"];
     assert!(refused.iter().all(|(rule, _)| expected.contains(&rule.as_str())), "{refused:?}");
     let (_, message) = refused.iter().find(|(rule, _)| rule == "forward-forward").unwrap();
     assert!(message.starts_with("$.rule.name: ") && message.contains("graph-forward-forward"), "{message}");

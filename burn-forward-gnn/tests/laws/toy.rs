@@ -217,7 +217,7 @@ pub(crate) fn laws() -> Laws {
     };
     let laws = Laws::of(&registry())
         // They refuse graphs, and say so.
-        .without(&["forward-forward", "drtp", "pepita"])
+        .without(&["forward-forward", "drtp", "feedback-alignment", "pepita"])
         .varied(&[])
         .devices(vec![("flex".into(), device())])
         .data(ToyGraph)

@@ -80,7 +80,7 @@ pub trait Layer: ErasedModule {
     }
 
     /// The layer's linear map, `z = N(x) W + b`: the first of its two halves, for rules whose signal enters at `z`. `None` for a
-    /// layer that is no linear map followed by a function: a composite, a pool.
+    /// layer that is no linear map followed by a function (a composite, a pool), and whose [outline](Self::outline) says so.
     fn affine(&self, input: AnyActivation) -> Option<AnyActivation> {
         let _ = input;
         None

@@ -5,6 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::LayerOutline;
 use super::layer::{AnyLayer, Candidates, Layer, LayerExport, repeat_rows};
 use crate::activation::{Activation, AnyActivation, RowShape};
 use crate::block::{Trace, Units};
@@ -128,6 +129,10 @@ impl Layer for Dense {
 
     fn output(&self) -> RowShape {
         RowShape::Features(self.sizes()[1])
+    }
+
+    fn outline(&self) -> LayerOutline {
+        LayerOutline { affine: true, ..LayerOutline::default() }
     }
 
     fn activation_bytes_per_row(&self) -> usize {

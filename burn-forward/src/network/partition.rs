@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Where a layer stands in its architecture: what a partition is computed from.
+/// Where a layer stands in its architecture, which a partition is computed from, and what kind of layer it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LayerOutline {
     /// Stage, from 0: layers of one resolution, where the architecture has stages.
@@ -15,6 +15,8 @@ pub struct LayerOutline {
     pub residual: bool,
     /// Whether the layer has nothing to learn (a pool, say) and therefore is always in the block of the layer before it.
     pub joined: bool,
+    /// Whether the layer is a linear map followed by a function: whether it has an [affine](super::Layer::affine) half.
+    pub affine: bool,
 }
 
 /// Which consecutive layers form a block.
@@ -218,8 +220,8 @@ mod tests {
 
     /// Stem, two stages of two residual blocks, a last convolution, a pool.
     fn residual_network() -> Vec<LayerOutline> {
-        let at = |stage, residual| LayerOutline { stage, residual, joined: false };
-        let pool = LayerOutline { stage: 1, residual: false, joined: true };
+        let at = |stage, residual| LayerOutline { stage, residual, ..LayerOutline::default() };
+        let pool = LayerOutline { stage: 1, joined: true, ..LayerOutline::default() };
         vec![at(0, false), at(0, true), at(0, true), at(1, true), at(1, true), at(1, false), pool]
     }
 

@@ -87,7 +87,7 @@ pub trait NetworkSpec: Debug + Send + Sync {
 
 impl NetworkSpec for MlpConfig {
     fn outline(&self) -> Vec<LayerOutline> {
-        vec![LayerOutline::default(); self.widths.len()]
+        vec![LayerOutline { affine: true, ..LayerOutline::default() }; self.widths.len()]
     }
 
     fn normalisation(&self) -> Option<Normalisation> {

@@ -15,6 +15,7 @@ mod dfa;
 mod drtp;
 #[cfg(feature = "config")]
 mod entry;
+mod feedback_alignment;
 mod forward_forward;
 mod head;
 mod local_classifiers;
@@ -35,6 +36,7 @@ pub use dfa::{Dfa, DfaConfig};
 pub use drtp::{Drtp, DrtpConfig};
 #[cfg(feature = "config")]
 pub use entry::{ParseRule, ParsedRule, RuleEntry, rule_entry_of};
+pub use feedback_alignment::{FeedbackAlignment, FeedbackAlignmentConfig, FeedbackKind};
 pub use forward_forward::{EnergyReadout, ForwardForward, ForwardForwardConfig, ForwardForwardPreset};
 pub use head::{AnyHead, Head, HeadTargets};
 pub use local_classifiers::{ClassifierSettings, InterBlockNorm, LocalClassifiers, linear_head};

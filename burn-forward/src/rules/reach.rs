@@ -21,9 +21,9 @@ impl Reach {
         self != Self::Gradients
     }
 
-    /// Whether what every block learns from depends on all of the network.
-    pub fn reads_network(self) -> bool {
-        matches!(self, Self::Network(_) | Self::Gradients)
+    /// Whether what a block learns from depends on the blocks above it.
+    pub fn reads_above(self) -> bool {
+        self != Self::Nothing
     }
 }
 

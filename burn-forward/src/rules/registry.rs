@@ -1,8 +1,8 @@
 //! The rules of this crate, one row each.
 
 use super::{
-    BackpropConfig, DeepSupervisionConfig, DfaConfig, DrtpConfig, ForwardForwardConfig, MonoForwardConfig,
-    PepitaConfig, RuleEntry, rule_entry_of,
+    BackpropConfig, DeepSupervisionConfig, DfaConfig, DrtpConfig, FeedbackAlignmentConfig, ForwardForwardConfig,
+    MonoForwardConfig, PepitaConfig, RuleEntry, rule_entry_of,
 };
 use crate::settings::schema_of;
 
@@ -30,6 +30,11 @@ pub fn rule_entries() -> Vec<RuleEntry> {
             "drtp",
             "fixed random projection of the targets to every hidden block; tanh only",
             "Frenkel et al. 2021, arXiv 1909.01311",
+        ),
+        rule_entry_of::<FeedbackAlignmentConfig>(
+            "feedback-alignment",
+            "the error comes down layer by layer through weights of its own",
+            "Lillicrap et al. 2016, arXiv 1411.0247",
         ),
         rule_entry_of::<ForwardForwardConfig>(
             "forward-forward",

@@ -60,7 +60,7 @@ struct Foreign {
 
 impl NetworkSpec for Foreign {
     fn outline(&self) -> Vec<LayerOutline> {
-        vec![LayerOutline::default(); 2]
+        vec![LayerOutline { affine: true, ..LayerOutline::default() }; 2]
     }
 
     fn layers(&self, input: RowShape, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {

@@ -1,0 +1,387 @@
+//! Feedback alignment: the error comes down layer by layer through weights of its own.
+//!
+//! Lillicrap, Cownden, Tweed and Akerman 2016, arXiv 1411.0247. Layer `l` makes `z_l = N(x_{l-1}) W_l + b_l` and from it
+//! `x_l = f_l(z_l)` `[B, d_l]`; `f_l` is all that follows the linear map: batch normalisation, activation, pool. With the class
+//! scores `O = x_L M + c` `[B, C]`, targets `T` and `E = (softmax(O) - T) / B`, from the top down:
+//!
+//! - output layer: its true gradient, `dM = x_L^T E`, and `delta_L = E B_{L+1}^T`, `B_{L+1}` `[d_L, C]` like `M`;
+//! - layer `l`: `dz_l`, the gradient of `<f_l(z_l), delta_l>` with respect to `z_l`, and by it the true gradient of `W_l` and
+//!   `b_l`; parameters inside `f_l` have the gradient of `<f_l(z_l), delta_l>` as well;
+//! - `delta_{l-1}`, the gradient with respect to `x_{l-1}` of `<N(x_{l-1}) B_l, dz_l>`: that of back-propagation, with the
+//!   feedback weights `B_l`, of the shape of `W_l`, in the place of `W_l`. Of a convolution it is the transposed convolution.
+//!
+//! | `feedback` | `B_l` | |
+//! |---|---|---|
+//! | `random` | fixed | Lillicrap et al. 2016 |
+//! | `usf` | `s sign(W_l)` | Liao, Leibo and Poggio 2016, arXiv 1510.05067 |
+//! | `brsf` | `abs(R) sign(W_l)`, `R` drawn anew for every batch | the same |
+//! | `frsf` | `abs(R) sign(W_l)`, `R` fixed | the same |
+//! | `kolen-pollack` | learns: its gradient is that of `W_l` | Kolen and Pollack 1994; Akrout et al. 2019, arXiv 1904.05391 |
+//!
+//! Random values are uniform on `+-sqrt(6/(fan_in + fan_out))`, and `s` is their standard deviation (Glorot and Bengio 2010). With
+//! `kolen-pollack` the optimiser makes one update of two, so `B_l - W_l` shrinks by what it takes off both of them: it needs a
+//! weight decay, by `sgd` (without it the difference stays as it is) or `adamw` (`adam` has the decay pass through moments that
+//! are different).
+//!
+//! What we do differently: the error enters behind the activation function, as in [direct feedback alignment](super::Dfa), so
+//! that it passes a pool or a batch normalisation in front of the next layer by the true local gradient. Every block's graph
+//! lives until the error comes, as under back-propagation, and beside it the outputs of the linear maps with feedback weights.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::activation::softmax;
+use burn::tensor::{Gradients, Tensor, TensorData};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use super::dfa::{output_layer, output_scores};
+use super::local_classifiers::export_heads;
+use super::{
+    AnyHead, AnyRule, BlockRange, HeadReadout, Pass, Reach, ReadoutExport, Rule, RuleSpec, Scores, Signal, StepContext,
+};
+use crate::activation::{Activation, AnyActivation};
+use crate::block::Trace;
+use crate::data::Batch;
+use crate::device::autodiff_leaf;
+use crate::error::InBlock;
+use crate::init::{Init, fixed};
+use crate::local::LocalLoss;
+use crate::network::{AnyLayer, Chain, Network, Partition};
+use crate::pieces::label::one_hot;
+use crate::pieces::projection::ProjectedCrossEntropy;
+use crate::random::{Rng, Seed};
+use crate::rules::Context;
+use crate::tape::{Labels, Score, Tape};
+use crate::{ConfigError, Error, Result, require};
+
+/// What the feedback weights are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum FeedbackKind {
+    /// Random and fixed.
+    #[default]
+    Random,
+    /// The signs of the weights, all of one magnitude.
+    Usf,
+    /// The signs of the weights, with magnitudes drawn for every batch.
+    Brsf,
+    /// The signs of the weights, with random magnitudes that stay.
+    Frsf,
+    /// Random, and learning by the gradients of the weights.
+    KolenPollack,
+}
+
+impl FeedbackKind {
+    /// Whether values are drawn once, and are parameters.
+    fn is_stored(self) -> bool {
+        matches!(self, Self::Random | Self::Frsf | Self::KolenPollack)
+    }
+}
+
+/// Settings of `feedback-alignment`.
+///
+/// | name | default | range | meaning |
+/// |---|---|---|---|
+/// | `bias` | true | | whether the output layer has a bias |
+/// | `feedback` | random | random, usf, brsf, frsf, kolen-pollack | what the error comes down through; `kolen-pollack` needs `optimizer.weight-decay` with sgd or adamw |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct FeedbackAlignmentConfig {
+    /// Whether the output layer has a bias.
+    pub bias: bool,
+    /// What the error comes down through.
+    pub feedback: FeedbackKind,
+}
+
+impl Default for FeedbackAlignmentConfig {
+    fn default() -> Self {
+        Self { bias: true, feedback: FeedbackKind::default() }
+    }
+}
+
+const HALVES: &str = "layers that are a linear map followed by a function (mlp, conv-stack, vgg), each a block";
+
+impl RuleSpec for FeedbackAlignmentConfig {
+    fn check(&self, context: &Context) -> Vec<ConfigError> {
+        let layers = context.network.outline();
+        let Some(place) = layers.iter().position(|layer| !layer.affine && !layer.joined) else { return Vec::new() };
+        let given = format!("'{}' has a layer of another kind at place {}", context.network_name, place + 1);
+        vec![ConfigError::new("$.network", format!("{given}; needed under 'feedback-alignment': {HALVES}"))]
+    }
+
+    fn partition(&self) -> Option<Partition> {
+        Some(Partition::LAYER)
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Above("an error through feedback weights")
+    }
+
+    fn greedy(&self) -> Result<(), String> {
+        Err("under 'feedback-alignment' the error comes down to a block through all blocks above it".into())
+    }
+
+    fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
+        for (index, block) in network.blocks().iter().enumerate() {
+            if halves(block).is_none() {
+                let what = format!("block {index}");
+                return Err(Error::argument("feedback-alignment", what, block.describe(), HALVES));
+            }
+        }
+        let output = output_layer(network, classes, self.bias, seed)?;
+        let device = network.device();
+        let draw = |place: usize, shapes: Shapes| -> Result<Vec<Param<Tensor<2>>>> {
+            let mut rng = seed.stream("feedback", &[place as u64]);
+            let matrix = |(shape, bound)| Ok(fixed(Init::Uniform(bound).draw(shape, &mut rng, &device)?));
+            shapes.0.into_iter().map(matrix).collect()
+        };
+        let mut feedback = vec![Vec::new(); network.len()];
+        let mut output_feedback = None;
+        if self.feedback.is_stored() {
+            // Nothing is below the first block that an error could go to.
+            for (index, block) in network.blocks().iter().enumerate().skip(1) {
+                feedback[index] = draw(index, Shapes::of(block))?;
+            }
+            output_feedback = draw(network.len(), Shapes::of(&output))?.pop();
+        }
+        Ok(AnyRule::new(FeedbackAlignment { feedback, output_feedback, output, kind: self.feedback }))
+    }
+}
+
+/// The layer of a block that has two halves, and those without parameters behind it.
+fn halves(block: &Chain) -> Option<(&AnyLayer, &[AnyLayer])> {
+    let (first, behind) = block.layers().split_first()?;
+    let fits = first.outline().affine && behind.iter().all(|layer| layer.outline().joined);
+    fits.then_some((first, behind))
+}
+
+/// A weight as a matrix, rows by its first dimension, and the bound of its random values: `[d_in, d_out]` of a linear layer,
+/// `[C_out, C_in, k_h, k_w]` of a convolution.
+fn as_matrix<const D: usize>(dims: [usize; D]) -> ([usize; 2], f64) {
+    let positions: usize = dims[2..].iter().product();
+    let fans = (dims[0] + dims[1]) * positions;
+    ([dims[0], dims[1] * positions], (6.0 / fans.max(1) as f64).sqrt())
+}
+
+/// The weights of a module, which are its parameters of two dimensions or more, as matrices.
+#[derive(Default)]
+struct Shapes(Vec<([usize; 2], f64)>);
+
+impl Shapes {
+    fn of(module: &impl Module) -> Self {
+        let mut shapes = Self::default();
+        module.visit(&mut shapes);
+        shapes
+    }
+}
+
+impl ModuleVisitor for Shapes {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if D >= 2 {
+            self.0.push(as_matrix::<D>(param.lazy_shape().dims()));
+        }
+    }
+}
+
+/// Gives a module other weights, under other ids, that do not learn.
+struct Replace<F>(F);
+
+impl<F: FnMut(Tensor<2>, f64) -> Tensor<2>> ModuleMapper for Replace<F> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if D < 2 {
+            return param;
+        }
+        let weight = param.val().detach();
+        let dims: [usize; D] = weight.dims();
+        let (shape, bound) = as_matrix(dims);
+        fixed((self.0)(weight.reshape(shape), bound).detach().reshape(dims))
+    }
+}
+
+/// Gives feedback weights the gradients of the weights that they stand for.
+struct Teach<'a, I> {
+    feedback: I,
+    tape: &'a mut Tape,
+}
+
+impl<'a, I: Iterator<Item = &'a Param<Tensor<2>>>> ModuleVisitor for Teach<'_, I> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if D < 2 {
+            return;
+        }
+        if let (Some(feedback), Some(gradient)) = (self.feedback.next(), self.tape.gradients().get::<D>(param.id)) {
+            self.tape.register(feedback.id, gradient.reshape(feedback.lazy_shape().dims::<2>()));
+        }
+    }
+}
+
+/// Every block's graph of the forward pass, of which inputs are no part.
+const GRAPHS: &str = "forward pass";
+/// Zeros `[B, d]` that were added to the output `z` of every block's linear map: their gradient is that of `z`.
+const ENTRIES: &str = "where the error enters";
+/// The graph of every linear map with feedback weights, of which inputs are the only part that learns.
+const FEEDBACK: &str = "feedback pass";
+/// The gradient `delta_l` `[B, d_l]` of the mean loss with respect to the output of the next block, as it has come down.
+const ERROR: &str = "error";
+
+/// Feedback weights of every block but the first, and a classifier on the last with its own. While the error comes down,
+/// [`Pass::streams`] are what enters the next block and, behind it, what enters those below.
+#[derive(Module, Debug)]
+pub struct FeedbackAlignment {
+    feedback: Vec<Vec<Param<Tensor<2>>>>,
+    output_feedback: Option<Param<Tensor<2>>>,
+    output: ProjectedCrossEntropy,
+    #[module(skip)]
+    kind: FeedbackKind,
+}
+
+impl FeedbackAlignment {
+    /// Feedback weights in the place of `weight`; new ones, where they are drawn for every batch, are from `rng`.
+    fn in_place_of(
+        &self,
+        weight: Tensor<2>,
+        bound: f64,
+        stored: Option<&Param<Tensor<2>>>,
+        rng: &mut Rng,
+    ) -> Tensor<2> {
+        let stored = stored.map(|stored| stored.val().detach());
+        match (self.kind, stored) {
+            (FeedbackKind::Random | FeedbackKind::KolenPollack, Some(stored)) => stored,
+            (FeedbackKind::Frsf, Some(stored)) => stored.abs() * weight.sign(),
+            (FeedbackKind::Brsf, _) => {
+                let shape = weight.shape();
+                let magnitudes = (0..shape.num_elements()).map(|_| rng.random_range(0.0..=bound) as f32).collect();
+                Tensor::from_data(TensorData::new(magnitudes, shape), &weight.device()) * weight.sign()
+            }
+            // The standard deviation of what is uniform up to the bound.
+            _ => weight.sign() * (bound / 3f64.sqrt()),
+        }
+    }
+
+    /// The stream that weights of place `place` are drawn from for a batch.
+    fn rng(place: usize, context: StepContext) -> Rng {
+        context.seed.stream("feedback", &[place as u64, context.key.epoch, context.key.index])
+    }
+
+    /// The layer with feedback weights.
+    fn twin(&self, index: usize, layer: &AnyLayer, context: StepContext) -> AnyLayer {
+        let (mut stored, mut rng) = (self.feedback[index].iter(), Self::rng(index, context));
+        layer.clone().map(&mut Replace(|weight, bound| self.in_place_of(weight, bound, stored.next(), &mut rng)))
+    }
+
+    /// The output layer learns. Returns the class scores and the error behind the last block.
+    fn learn_output(&self, x: AnyActivation, pass: &mut Pass, context: StepContext, tape: &mut Tape) {
+        let score = self.output.score(&Trace::from(x.detach()), &Labels(pass.labels.clone()));
+        tape.backward(&score.loss, &self.output);
+        if self.kind == FeedbackKind::KolenPollack {
+            self.output.visit(&mut Teach { feedback: self.output_feedback.iter(), tape });
+        }
+        let Some(logits) = score.logits else { return };
+        let logits = logits.detach();
+        let [rows, classes] = logits.dims();
+        let error = (softmax(logits.clone(), 1) - one_hot(&pass.labels, classes)) / rows as f64;
+        let weight = self.output.projection.weight.val().detach();
+        let ((_, bound), place) = (as_matrix(weight.dims()), self.feedback.len());
+        let feedback = self.in_place_of(weight, bound, self.output_feedback.as_ref(), &mut Self::rng(place, context));
+        pass.signals.put(ERROR, error.matmul(feedback.transpose()).detach());
+        pass.logits = Some(logits.without_autodiff());
+    }
+}
+
+impl Rule for FeedbackAlignment {
+    fn clone_rule(&self) -> Box<dyn Rule> {
+        Box::new(self.clone())
+    }
+
+    fn begin(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
+        let (mut pass, mut x) = (Pass::of(batch), batch.inputs.clone());
+        let (mut inputs, mut graphs, mut entries, mut feedback) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (index, block) in network.blocks().iter().enumerate() {
+            let _in_block = InBlock::new(index);
+            let input = leaf(x.clone());
+            let halves =
+                halves(block).and_then(|(layer, rest)| Some((layer, rest, layer.affine(input.clone().detach())?)));
+            require(halves.is_some(), || Error::argument("feedback-alignment", "layers", block.describe(), HALVES));
+            let Some((layer, rest, z)) = halves else { break };
+            let entry = Tensor::zeros(z.features().shape(), &z.device()).require_grad();
+            let h = layer.activate(z.with_features(z.features() + entry.clone())).output;
+            x = rest.iter().fold(h, |x, layer| layer.forward(x));
+            graphs.push(Trace::from(x.clone()));
+            entries.push(Trace::from(AnyActivation::Features(entry)));
+            // Nothing is below the first block that an error could go to.
+            let back = (index > 0).then(|| self.twin(index, layer, context).affine(input.clone())).flatten();
+            feedback.push(back.map(Trace::from));
+            inputs.push(input);
+        }
+        pass.signals.put(GRAPHS, graphs);
+        pass.signals.put(ENTRIES, entries);
+        pass.signals.put(FEEDBACK, Signal::Blocks(feedback));
+        self.learn_output(x, &mut pass, context, tape);
+        pass.streams = inputs.into_iter().rev().collect();
+        pass
+    }
+
+    fn order(&self, blocks: usize) -> Vec<usize> {
+        (0..blocks).rev().collect()
+    }
+
+    fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
+        let _in_block = InBlock::new(index);
+        let [graph, entry, back] = [GRAPHS, ENTRIES, FEEDBACK].map(|name| pass.signals.take_block(name, index));
+        let (Some(graph), Some(error)) = (graph, pass.signals.rows(ERROR).cloned()) else { return };
+        let loss = (graph.output.features() * error).sum();
+        let gradients = tape.backward(&loss, block);
+        if self.kind == FeedbackKind::KolenPollack {
+            block.visit(&mut Teach { feedback: self.feedback[index].iter(), tape });
+        }
+        tape.record(index, Score::from(loss));
+        let input = pass.streams.remove(0);
+        let dz = entry.and_then(|entry| gradient(&entry.output, &gradients));
+        if let (Some(back), Some(dz)) = (back, dz) {
+            let gradients = (back.output.features() * dz).sum().backward();
+            if let Some(error) = gradient(&input, &gradients) {
+                pass.signals.put(ERROR, error);
+            }
+        }
+    }
+
+    /// The error goes down all the same.
+    fn advance(&self, index: usize, block: &Chain, pass: &mut Pass) {
+        self.learn_block(index, block, pass, &mut Tape::new(()));
+    }
+
+    fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
+        output_scores(network, &self.output, inputs)
+    }
+
+    fn output_head(&self) -> Option<ProjectedCrossEntropy> {
+        Some(self.output.clone())
+    }
+
+    fn export(&self, _: &Network) -> ReadoutExport {
+        export_heads(&[AnyHead::new(self.output.clone())], HeadReadout::Last, BlockRange::all(1))
+    }
+}
+
+/// The same values as a start of new graphs whose gradient is kept.
+fn leaf(x: AnyActivation) -> AnyActivation {
+    match x.detach() {
+        AnyActivation::Features(x) => AnyActivation::Features(x.require_grad()),
+        AnyActivation::Maps(x) => AnyActivation::Maps(x.require_grad()),
+        nodes @ AnyActivation::Nodes(_) => nodes,
+    }
+}
+
+/// The gradient `[B, d]` of a [`leaf`], ready for another graph.
+fn gradient(leaf: &AnyActivation, gradients: &Gradients) -> Option<Tensor<2>> {
+    let gradient = match leaf {
+        AnyActivation::Features(x) => x.grad(gradients)?,
+        AnyActivation::Maps(x) => x.grad(gradients)?.features(),
+        AnyActivation::Nodes(_) => return None,
+    };
+    Some(autodiff_leaf(gradient, &leaf.device()))
+}
+
+#[cfg(test)]
+mod tests;
