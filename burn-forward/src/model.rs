@@ -270,7 +270,9 @@ pub struct StepOutput {
 }
 
 impl StepOutput {
-    fn new(blocks: Vec<BlockRecord>, logits: Option<Tensor<2>>, targets: Tensor<1, Int>, key: BatchKey) -> Self {
+    fn new(mut blocks: Vec<BlockRecord>, logits: Option<Tensor<2>>, targets: Tensor<1, Int>, key: BatchKey) -> Self {
+        // They may have learned from the top down.
+        blocks.sort_by_key(|record| record.block);
         let losses: Vec<Tensor<1>> = blocks.iter().map(|b| b.score.loss.clone()).collect();
         require(!losses.is_empty(), || {
             let needed = ">= 1: a rule leaves one for every block by learn, learn_from_trace or Tape::record";
