@@ -70,8 +70,9 @@ fn model_of(
     let spec = (row.parse)(settings, &rule_entries()).unwrap().0;
     let net =
         MlpConfig { widths: vec![WIDTH; depth], activation, dropout: 0.0, normalisation, init: Default::default() };
-    let layers = net.layers(RowShape::Features(WIDTH), Seed::new(0), device).unwrap();
-    let network = Network::new(layers, spec.partition().unwrap_or(Partition::LAYER)).unwrap();
+    let input = RowShape::Features(WIDTH);
+    let layers = net.layers(input, Seed::new(0), device).unwrap();
+    let network = Network::new(layers, spec.partition().unwrap_or(Partition::LAYER)).unwrap().with_input(input);
     let rule = spec.build(&network, CLASSES, Seed::new(0)).unwrap();
     LocalModel::new(network, rule, Seed::new(0))
 }
