@@ -75,7 +75,7 @@ impl ConvUnit {
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if the channels do not fit or the maps are smaller than the kernel.
-    pub fn new(spec: UnitSpec, input: [usize; 3], draw: &mut ModuleInit<'_>) -> Result<Self> {
+    pub fn new(spec: UnitSpec, input: [usize; 3], init: &mut ModuleInit<'_>) -> Result<Self> {
         let shape = spec.shape;
         let [channels, height, width] = input;
         let fits = height.min(width) + 2 * shape.padding >= shape.kernel;
@@ -91,9 +91,9 @@ impl ConvUnit {
                 ),
             ));
         }
-        let conv = draw.conv(shape, spec.init)?;
-        let norm = spec.norm.map(|setting| draw.norm(shape.output, setting));
-        let squeeze = spec.squeeze.map(|to| SqueezeExcite::new(shape.output, to, draw)).transpose()?;
+        let conv = init.conv(shape, spec.init)?;
+        let norm = spec.norm.map(|setting| init.norm(shape.output, setting));
+        let squeeze = spec.squeeze.map(|to| SqueezeExcite::new(shape.output, to, init)).transpose()?;
         let output = [shape.output, shape.side(height), shape.side(width)];
         Ok(Self { conv, norm, squeeze, activation: spec.activation, spec, output })
     }
@@ -219,11 +219,11 @@ impl SqueezeExcite {
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if a size is 0.
-    pub fn new(channels: usize, squeezed: usize, draw: &mut ModuleInit<'_>) -> Result<Self> {
+    pub fn new(channels: usize, squeezed: usize, init: &mut ModuleInit<'_>) -> Result<Self> {
         let shape = |input, output| ConvShape::same(input, output, 1, 1).with_bias();
         Ok(Self {
-            reduce: draw.conv(shape(channels, squeezed), ConvInit::HeNormal)?,
-            expand: draw.conv(shape(squeezed, channels), ConvInit::HeNormal)?,
+            reduce: init.conv(shape(channels, squeezed), ConvInit::HeNormal)?,
+            expand: init.conv(shape(squeezed, channels), ConvInit::HeNormal)?,
         })
     }
 

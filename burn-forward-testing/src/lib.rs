@@ -13,7 +13,7 @@
 //!
 //! # A rule of your own
 //!
-//! In `tests/laws.rs`, [`Laws`] says what is tried and [`laws!`] makes a test of every law. A law that is broken names the
+//! In `tests/laws.rs`, [`Laws`] says what is tried and [`laws!`] makes a test of every law. A law that is violated names the
 //! cases that break it and what differed; with `--nocapture` every test lists the cases that it tried.
 //!
 //! ```
@@ -64,10 +64,10 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-#[cfg(test)]
-mod broken;
 mod case;
 pub mod data;
+#[cfg(test)]
+mod faulty;
 pub mod laws;
 mod list;
 pub mod panics;

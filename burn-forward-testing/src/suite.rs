@@ -245,7 +245,7 @@ impl Laws {
     /// Tries a law on every case that it is for.
     ///
     /// # Errors
-    /// As [`cases`](Self::cases); broken laws are in the report.
+    /// As [`cases`](Self::cases); violated laws are in the report.
     pub fn report(&self, law: &Law) -> Result<Report, Violation> {
         let cases = match law.over {
             Over::Cases => self.cases(),

@@ -28,7 +28,7 @@ pub struct Law {
     pub name: &'static str,
     /// Which cases it is for.
     pub over: Over,
-    /// Whether a case keeps it. A panic in here is a broken law too.
+    /// Whether a case keeps it. A panic in here is a violation too.
     pub check: fn(&Case) -> Verdict,
 }
 
@@ -51,24 +51,28 @@ pub struct Report {
     pub not_concerned: Vec<String>,
     /// The cases that were left out, with the reason.
     pub excepted: Vec<String>,
-    /// The cases that break it, with what differed.
-    pub broken: Vec<String>,
+    /// The cases that violate it, with what differed.
+    pub violations: Vec<String>,
 }
 
 impl Report {
     /// Whether no case breaks the law.
     pub fn is_kept(&self) -> bool {
-        self.broken.is_empty()
+        self.violations.is_empty()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { law, kept, not_concerned, excepted, broken } = self;
-        write!(f, "{law}: tried {}, broken {}, ", kept.len() + broken.len(), broken.len())?;
+        let Self { law, kept, not_concerned, excepted, violations } = self;
+        write!(f, "{law}: tried {}, violated {}, ", kept.len() + violations.len(), violations.len())?;
         write!(f, "not concerned {}, excepted {}", not_concerned.len(), excepted.len())?;
-        let lists =
-            [("broken by", broken), ("kept by", kept), ("excepted", excepted), ("does not concern", not_concerned)];
+        let lists = [
+            ("violated by", violations),
+            ("kept by", kept),
+            ("excepted", excepted),
+            ("does not concern", not_concerned),
+        ];
         for (what, cases) in lists {
             cases.iter().try_for_each(|case| write!(f, "\n  {what} {case}"))?;
         }
@@ -82,7 +86,8 @@ pub(crate) fn try_on(cases: Vec<Case>, law: &Law, exceptions: &[Exception]) -> R
     if let Some(idle) = of_law.iter().find(|e| !cases.iter().any(|case| (e.which)(case))) {
         return Err(Violation(format!("{}: the exception \"{}\" is none: it picks no case", law.name, idle.reason)));
     }
-    let mut report = Report { law: law.name, kept: vec![], not_concerned: vec![], excepted: vec![], broken: vec![] };
+    let mut report =
+        Report { law: law.name, kept: vec![], not_concerned: vec![], excepted: vec![], violations: vec![] };
     for case in cases {
         if let Some(exception) = of_law.iter().find(|e| (e.which)(&case)) {
             report.excepted.push(format!("{case}: {}", exception.reason));
@@ -91,8 +96,8 @@ pub(crate) fn try_on(cases: Vec<Case>, law: &Law, exceptions: &[Exception]) -> R
         match catch_unwind(AssertUnwindSafe(|| (law.check)(&case))) {
             Ok(Ok(Outcome::Tried)) => report.kept.push(case.to_string()),
             Ok(Ok(Outcome::NotConcerned)) => report.not_concerned.push(case.to_string()),
-            Ok(Err(wrong)) => report.broken.push(format!("{case}: {wrong}")),
-            Err(payload) => report.broken.push(format!("{case}: a panic: {}", message(payload.as_ref()))),
+            Ok(Err(wrong)) => report.violations.push(format!("{case}: {wrong}")),
+            Err(payload) => report.violations.push(format!("{case}: a panic: {}", message(payload.as_ref()))),
         }
     }
     Ok(report)

@@ -70,7 +70,7 @@ impl WeightsConfig {
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Imported {
+pub struct ImportReport {
     /// Tensors in the file, or in the part of it that was read.
     pub tensors: usize,
     /// Numbers that are now parameters of the model (running statistics of batch normalisation are none).
@@ -195,7 +195,7 @@ fn not_finite(values: &[f32]) -> Option<String> {
 /// # Errors
 /// [`Error::Data`] if the file cannot be read, or names every tensor that is missing, unexpected, of another shape, or holds
 /// NaN or an infinity.
-pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(LocalModel, Imported)> {
+pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(LocalModel, ImportReport)> {
     let mut wanted: Vec<PublicTensor> = public_names::of_layers(&model).into_iter().flatten().collect();
     let classifier_name = public_names::classifier_name(&model);
     if classifier {
@@ -226,7 +226,7 @@ pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(Local
     if !not_finite.is_empty() {
         return Err(Error::data(path, shortened(not_finite), "finite numbers"));
     }
-    Ok((model.map(&mut Assign { values }), Imported { tensors, parameters, prefix }))
+    Ok((model.map(&mut Assign { values }), ImportReport { tensors, parameters, prefix }))
 }
 
 /// What a file has to have.

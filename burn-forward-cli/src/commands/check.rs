@@ -41,6 +41,6 @@ pub(super) fn check(path: &Path, change: &ChangeArgs, registry: &Registry) -> bu
             words
         }
         Checked::WithShape => format!("{words}; \"{data}\" is not there: checked for its shape alone"),
-        Checked::Alone => format!("{words}; \"{data}\" is not there: not checked for its shape"),
+        Checked::ConfigOnly => format!("{words}; \"{data}\" is not there: not checked for its shape"),
     })
 }

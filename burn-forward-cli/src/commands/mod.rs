@@ -25,7 +25,7 @@ use burn_forward::registry::Registry;
 use burn_forward_train::config::RunConfig;
 use burn_forward_train::run_folder::RunFolder;
 use burn_forward_train::training::{
-    RecordedPlaces, Run, RunOptions, check_data, load_model, load_without_data, read_config,
+    RecordedPaths, Run, RunOptions, check_data, load_model, load_without_data, read_config,
 };
 use serde_json::json;
 
@@ -136,7 +136,7 @@ impl SavedRun {
         // Without it a run can still be used, though not gone on with; a damaged one may say anything.
         let info = if folder.file("run.json").exists() { folder.read_json("run.json")? } else { json!({}) };
         let device = device.or(info["device"].as_str()).unwrap_or(DEFAULT_DEVICE);
-        let recorded = RecordedPlaces::of(&info, &folder);
+        let recorded = RecordedPaths::of(&info, &folder);
         let config = read_config(&folder, registry)?;
         let mut options = options(device, Some(&folder.file("config.json")), data.or(recorded.data_folder.as_deref()));
         options.folders.recorded = recorded.data_path;

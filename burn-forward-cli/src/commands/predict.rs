@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn_forward::activation::AnyActivation;
 use burn_forward::registry::Registry;
-use burn_forward_train::images::{HostBatch, ImageSet, Part, idx, normaliser_of};
+use burn_forward_train::images::{HostBatch, ImageSet, ImageSubset, idx, normaliser_of};
 use serde_json::json;
 
 use super::SavedRun;
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &PredictArgs, registry: &Registry) -> Result<()> {
     let batch_size = saved.config.training.eval_batch_size;
     let count = images.pixels.len() / shape.iter().product::<usize>().max(1);
     let set = ImageSet::new(images.pixels, vec![0; count], shape, classes, scale)?;
-    let part = Part::whole(set);
+    let part = ImageSubset::whole(set);
     for start in (0..count).step_by(batch_size) {
         let rows: Vec<u32> = (start..(start + batch_size).min(count)).map(|i| i as u32).collect();
         let batch = HostBatch::new(&part, &rows, &normaliser)?.to_device(&device);

@@ -10,7 +10,7 @@ use burn_forward::registry::Registry;
 use burn_forward_train::program_name;
 use burn_forward_train::report::{self, RunRecord};
 use burn_forward_train::run_folder::RunFolder;
-use burn_forward_train::training::{Outcome, ProgressRenderer, Run, Start, Summary, Verbosity};
+use burn_forward_train::training::{Outcome, ProgressRenderer, ReadyRun, Run, Summary, Verbosity};
 
 use super::{RunFailed, SavedRun, prepare};
 use crate::args::TrainArgs;
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
         ));
     }
     training.get_or_init(|| run.interrupter());
-    let start = Start::find(&run, &folder)?;
+    let start = ReadyRun::inspect(&run, &folder)?;
     for said in start.notes() {
         note(format_args!("warning: {}: {said}", folder.path().display()));
     }

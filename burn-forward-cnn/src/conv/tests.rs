@@ -17,9 +17,9 @@ fn kinds_of_autodiff() -> [Device; 3] {
 #[test]
 fn units_refuse_every_wrong_shape() {
     for device in kinds_of_autodiff() {
-        let mut draw = ModuleInit::new(Seed::new(0), "test", &device);
+        let mut init = ModuleInit::new(Seed::new(0), "test", &device);
         let spec = UnitSpec::new(ConvShape::same(3, 5, 3, 1), Nonlinearity::RELU, UnitNames::default());
-        let unit = ConvUnit::new(UnitSpec { squeeze: Some(2), ..spec }, [3, 8, 8], &mut draw).unwrap();
+        let unit = ConvUnit::new(UnitSpec { squeeze: Some(2), ..spec }, [3, 8, 8], &mut init).unwrap();
         let forward = |x: [usize; 4], bias: [usize; 2]| {
             drop(unit.forward(Tensor::ones(x, &device), Some(Tensor::ones(bias, &device))));
         };
@@ -30,7 +30,7 @@ fn units_refuse_every_wrong_shape() {
         for shape in wrong_shapes([2, 5], &[]) {
             assert_refused(&format!("bias {shape:?}"), || forward([2, 3, 8, 8], shape));
         }
-        let gate = SqueezeExcite::new(6, 2, &mut draw).unwrap();
+        let gate = SqueezeExcite::new(6, 2, &mut init).unwrap();
         for shape in wrong_shapes([2, 6, 8, 8], &[0, 2, 3]) {
             assert_refused(&format!("gate {shape:?}"), || drop(gate.forward(Tensor::ones(shape, &device))));
         }

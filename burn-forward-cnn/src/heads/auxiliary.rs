@@ -61,11 +61,11 @@ impl AuxiliaryNetwork {
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if a size is 0.
-    pub fn new(kind: AuxiliaryKind, shape: RowShape, classes: usize, draw: &mut ModuleInit<'_>) -> Result<Self> {
+    pub fn new(kind: AuxiliaryKind, shape: RowShape, classes: usize, init: &mut ModuleInit<'_>) -> Result<Self> {
         let RowShape::Maps { channels, height, width } = shape else {
             let features = shape.len();
-            let dense = Self::dense(if kind == AuxiliaryKind::Cnn { 0 } else { DENSE_LAYERS }, features, draw)?;
-            let classifier = draw.linear(features, classes, true)?;
+            let dense = Self::dense(if kind == AuxiliaryKind::Cnn { 0 } else { DENSE_LAYERS }, features, init)?;
+            let classifier = init.linear(features, classes, true)?;
             return Ok(Self { convolutions: Vec::new(), dense, classifier, pool_before: None, pool_after: 1 });
         };
         let side = height.max(width);
@@ -79,20 +79,20 @@ impl AuxiliaryNetwork {
         let unit =
             UnitSpec::new(ConvShape::same(channels, channels, kernel, 1), Nonlinearity::RELU, UnitNames::default());
         let convolutions = (0..count)
-            .map(|_| ConvUnit::new(unit.clone(), [channels, height.min(at), width.min(at)], draw))
+            .map(|_| ConvUnit::new(unit.clone(), [channels, height.min(at), width.min(at)], init))
             .collect::<Result<Vec<_>>>()?;
         let pool_after = at.min(2);
         let features = channels * height.min(pool_after) * width.min(pool_after);
-        let dense = Self::dense(if kind == AuxiliaryKind::Cnn { 0 } else { DENSE_LAYERS }, features, draw)?;
-        let classifier = draw.linear(features, classes, true)?;
+        let dense = Self::dense(if kind == AuxiliaryKind::Cnn { 0 } else { DENSE_LAYERS }, features, init)?;
+        let classifier = init.linear(features, classes, true)?;
         Ok(Self { convolutions, dense, classifier, pool_before, pool_after })
     }
 
-    fn dense(count: usize, width: usize, draw: &mut ModuleInit<'_>) -> Result<Vec<DenseUnit>> {
-        let unit = |draw: &mut ModuleInit<'_>| {
-            Ok(DenseUnit { linear: draw.linear(width, width, false)?, norm: draw.norm(width, NormSetting::default()) })
+    fn dense(count: usize, width: usize, init: &mut ModuleInit<'_>) -> Result<Vec<DenseUnit>> {
+        let unit = |init: &mut ModuleInit<'_>| {
+            Ok(DenseUnit { linear: init.linear(width, width, false)?, norm: init.norm(width, NormSetting::default()) })
         };
-        (0..count).map(|_| unit(draw)).collect()
+        (0..count).map(|_| unit(init)).collect()
     }
 }
 

@@ -93,10 +93,10 @@ impl ClassMaps {
         kernel: usize,
         loss: ClassLoss,
         temperature: f64,
-        draw: &mut ModuleInit<'_>,
+        init: &mut ModuleInit<'_>,
     ) -> Result<Self> {
         let [channels, _, _] = map_shape(shape, "ClassMaps")?;
-        let conv = draw.conv(ConvShape::same(channels, classes * maps, kernel, 1).with_bias(), ConvInit::Default)?;
+        let conv = init.conv(ConvShape::same(channels, classes * maps, kernel, 1).with_bias(), ConvInit::Default)?;
         Ok(Self { conv, classes, loss, temperature })
     }
 }
@@ -182,9 +182,9 @@ mod tests {
     #[test]
     fn goodness_is_the_mean_of_a_class_s_squares() {
         let device = Device::flex();
-        let mut draw = ModuleInit::new(Seed::new(3), "head", &device);
+        let mut init = ModuleInit::new(Seed::new(3), "head", &device);
         let shape = RowShape::Maps { channels: 2, height: 4, width: 3 };
-        let head = ClassMaps::new(shape, 3, 2, 3, ClassLoss::LogSumExp, 0.5, &mut draw).unwrap();
+        let head = ClassMaps::new(shape, 3, 2, 3, ClassLoss::LogSumExp, 0.5, &mut init).unwrap();
         let h = maps(5, [2, 4, 3], &device);
         let bias = numbers(head.conv.bias.as_ref().unwrap().val());
         let a: Maps = convolved(&h, &head.conv, &bias);

@@ -43,12 +43,12 @@ impl PooledMaps {
         kernel: usize,
         loss: ClassLoss,
         temperature: f64,
-        draw: &mut ModuleInit<'_>,
+        init: &mut ModuleInit<'_>,
     ) -> Result<Self> {
         let [input, _, _] = map_shape(shape, "PooledMaps")?;
-        let conv = draw.conv(ConvShape::same(input, channels, kernel, 1), ConvInit::HeNormal)?;
-        let norm = LayerNormConfig::new(channels).init(draw.device());
-        let classifier = draw.linear(channels, classes, true)?;
+        let conv = init.conv(ConvShape::same(input, channels, kernel, 1), ConvInit::HeNormal)?;
+        let norm = LayerNormConfig::new(channels).init(init.device());
+        let classifier = init.linear(channels, classes, true)?;
         Ok(Self { conv, norm, classifier, loss, temperature })
     }
 }
@@ -84,10 +84,10 @@ mod tests {
     #[test]
     fn scores_are_a_classifier_of_means_of_rectified_normalised_pixels() {
         let device = Device::flex();
-        let mut draw = ModuleInit::new(Seed::new(4), "head", &device);
+        let mut init = ModuleInit::new(Seed::new(4), "head", &device);
         let shape = RowShape::Maps { channels: 2, height: 3, width: 4 };
         let (classes, channels, pixels) = (3, 5, 12);
-        let head = PooledMaps::new(shape, classes, channels, 3, ClassLoss::LogSumExp, 2.0, &mut draw).unwrap();
+        let head = PooledMaps::new(shape, classes, channels, 3, ClassLoss::LogSumExp, 2.0, &mut init).unwrap();
         let h = maps(4, [2, 3, 4], &device);
         let a: Maps = convolved(&h, &head.conv, &[0.0; 5]);
         let weight = numbers(head.classifier.weight.val());

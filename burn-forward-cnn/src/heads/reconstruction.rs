@@ -42,7 +42,7 @@ impl Reconstruction {
         shape: RowShape,
         image: RowShape,
         weights: [f64; 2],
-        draw: &mut ModuleInit<'_>,
+        init: &mut ModuleInit<'_>,
     ) -> Result<Self> {
         let from = map_shape(shape, "Reconstruction")?;
         let [colours, height, width] = map_shape(image, "Reconstruction")?;
@@ -54,8 +54,8 @@ impl Reconstruction {
             .init();
         Ok(Self {
             classifier,
-            hidden: ConvUnit::new(unit, from, draw)?,
-            output: draw.conv(ConvShape::same(CHANNELS, colours, 3, 1).with_bias(), ConvInit::Default)?,
+            hidden: ConvUnit::new(unit, from, init)?,
+            output: init.conv(ConvShape::same(CHANNELS, colours, 3, 1).with_bias(), ConvInit::Default)?,
             upsample,
             weights,
         })

@@ -67,7 +67,7 @@ impl LocalErrors {
         classes: usize,
         kind: LocalErrorKind,
         beta: f64,
-        draw: &mut ModuleInit<'_>,
+        init: &mut ModuleInit<'_>,
     ) -> Result<Self> {
         let pool = match shape {
             RowShape::Maps { channels, height, width } => {
@@ -77,15 +77,15 @@ impl LocalErrors {
             }
             _ => HeadPool::FULL,
         };
-        let mut rng = draw.rng();
+        let mut rng = init.rng();
         let classifier =
-            init::linear(pool.width(shape), classes, Init::Zeros, Some(Init::Zeros), &mut rng, draw.device())?;
+            init::linear(pool.width(shape), classes, Init::Zeros, Some(Init::Zeros), &mut rng, init.device())?;
         let similarity = match (kind, shape) {
             (LocalErrorKind::Pred, _) => None,
             (_, RowShape::Maps { channels, .. }) => {
-                Some(Similarity::Maps(draw.conv(ConvShape::same(channels, channels, 3, 1), ConvInit::Default)?))
+                Some(Similarity::Maps(init.conv(ConvShape::same(channels, channels, 3, 1), ConvInit::Default)?))
             }
-            (_, other) => Some(Similarity::Features(draw.linear(other.len(), other.len(), false)?)),
+            (_, other) => Some(Similarity::Features(init.linear(other.len(), other.len(), false)?)),
         };
         Ok(Self { classifier, similarity, pool, kind, beta })
     }

@@ -15,7 +15,7 @@ use burn_forward_kernels::conv::average_pool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LayerSettings, normaliser_name};
+use super::{LayerSettings, normalisation_name};
 use crate::conv::{ConvUnit, UnitSpec, maps};
 use crate::module_init::ModuleInit;
 
@@ -100,8 +100,8 @@ impl ConvLayer {
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if the sizes do not fit.
-    pub fn new(spec: UnitSpec, settings: LayerSettings, input: [usize; 3], draw: &mut ModuleInit<'_>) -> Result<Self> {
-        let unit = ConvUnit::new(spec, input, draw)?;
+    pub fn new(spec: UnitSpec, settings: LayerSettings, input: [usize; 3], init: &mut ModuleInit<'_>) -> Result<Self> {
+        let unit = ConvUnit::new(spec, input, init)?;
         Ok(Self { unit, resize: None, pool: None, dropout: Dropout::none(), pooling: None, settings, input })
     }
 
@@ -253,8 +253,8 @@ impl Layer for ConvLayer {
         let [channels, height, width] = crate::conv::map_shape(input, "ConvLayer::fresh")?;
         let mut spec = self.unit.spec().clone();
         spec.shape.input = channels;
-        let mut draw = ModuleInit::from(seed, "auxiliary", draws, device);
-        let mut fresh = Self::new(spec, self.settings, [channels, height, width], &mut draw)?;
+        let mut init = ModuleInit::from(seed, "auxiliary", draws, device);
+        let mut fresh = Self::new(spec, self.settings, [channels, height, width], &mut init)?;
         if let Some(pool) = self.pooling
             && height.min(width) >= pool.size.max(2)
         {
@@ -267,7 +267,7 @@ impl Layer for ConvLayer {
         LayerExport {
             name: String::new(),
             kind: "conv".into(),
-            normalisation: normaliser_name(self.settings.normalisation),
+            normalisation: normalisation_name(self.settings.normalisation),
             activation: self.unit.spec().activation.name().into(),
         }
     }

@@ -10,7 +10,7 @@ use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
 use burn_forward::pieces::dropout::Dropout;
 use burn_forward::random::Seed;
 
-use super::{LayerSettings, normaliser_name};
+use super::{LayerSettings, normalisation_name};
 use crate::module_init::{ModuleInit, NormSetting};
 use crate::nonlinearity::Nonlinearity;
 
@@ -41,11 +41,11 @@ impl DenseLayer {
         activation: Nonlinearity,
         settings: LayerSettings,
         names: (String, Option<String>),
-        draw: &mut ModuleInit<'_>,
+        init: &mut ModuleInit<'_>,
     ) -> Result<Self> {
         Ok(Self {
-            linear: draw.linear(input, width, true)?,
-            norm: norm.map(|setting| draw.norm(width, setting)),
+            linear: init.linear(input, width, true)?,
+            norm: norm.map(|setting| init.norm(width, setting)),
             dropout: Dropout::none(),
             activation,
             settings,
@@ -156,7 +156,7 @@ impl Layer for DenseLayer {
     }
 
     fn fresh(&self, input: RowShape, draws: u64, seed: Seed, device: &Device) -> Result<AnyLayer> {
-        let mut draw = ModuleInit::from(seed, "auxiliary", draws, device);
+        let mut init = ModuleInit::from(seed, "auxiliary", draws, device);
         let norm = self.norm.as_ref().map(|n| NormSetting { epsilon: n.epsilon, momentum: n.momentum });
         let width = self.sizes()[1];
         Ok(AnyLayer::new(Self::new(
@@ -166,7 +166,7 @@ impl Layer for DenseLayer {
             self.activation,
             self.settings,
             self.names.clone(),
-            &mut draw,
+            &mut init,
         )?))
     }
 
@@ -174,7 +174,7 @@ impl Layer for DenseLayer {
         LayerExport {
             name: String::new(),
             kind: "linear".into(),
-            normalisation: normaliser_name(self.settings.normalisation),
+            normalisation: normalisation_name(self.settings.normalisation),
             activation: self.activation.name().into(),
         }
     }

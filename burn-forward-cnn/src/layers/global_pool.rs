@@ -52,7 +52,7 @@ impl Layer for GlobalPool {
     }
 
     fn outline(&self) -> LayerOutline {
-        LayerOutline { stage: self.stage, joined: true, ..LayerOutline::default() }
+        LayerOutline { stage: self.stage, with_previous: true, ..LayerOutline::default() }
     }
 
     fn macs_per_row(&self) -> usize {

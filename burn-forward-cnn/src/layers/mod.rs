@@ -49,6 +49,6 @@ impl LayerSettings {
 }
 
 /// Name of a normaliser in exported files.
-fn normaliser_name(normaliser: Normalisation) -> String {
+fn normalisation_name(normaliser: Normalisation) -> String {
     serde_json::to_value(normaliser).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default()
 }

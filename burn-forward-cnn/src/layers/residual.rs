@@ -10,7 +10,7 @@ use burn_forward::block::{Trace, Units};
 use burn_forward::network::{AnyLayer, Layer, LayerExport, LayerOutline};
 use burn_forward::random::Seed;
 
-use super::{LayerSettings, normaliser_name};
+use super::{LayerSettings, normalisation_name};
 use crate::conv::{ConvUnit, UnitSpec, maps};
 use crate::module_init::ModuleInit;
 use crate::nonlinearity::Nonlinearity;
@@ -64,17 +64,17 @@ impl Residual {
         activation: Nonlinearity,
         settings: LayerSettings,
         input: [usize; 3],
-        draw: &mut ModuleInit<'_>,
+        init: &mut ModuleInit<'_>,
     ) -> Result<Self> {
         let mut units = Vec::with_capacity(branch.len());
         let mut output = input;
         for spec in branch {
-            let unit = ConvUnit::new(spec, output, draw)?;
+            let unit = ConvUnit::new(spec, output, init)?;
             output = unit.output();
             units.push(unit);
         }
         let projection = match &shortcut {
-            Shortcut::Projection(spec) => Some(ConvUnit::new(spec.clone(), input, draw)?),
+            Shortcut::Projection(spec) => Some(ConvUnit::new(spec.clone(), input, init)?),
             _ => None,
         };
         let around = match (&shortcut, &projection) {
@@ -242,15 +242,15 @@ impl Layer for Residual {
                 Shortcut::Projection(UnitSpec::new(shape, Nonlinearity::Identity, Default::default()))
             }
         };
-        let mut draw = ModuleInit::from(seed, "auxiliary", draws, device);
-        Ok(AnyLayer::new(Self::new(specs, shortcut, self.activation, self.settings, input, &mut draw)?))
+        let mut init = ModuleInit::from(seed, "auxiliary", draws, device);
+        Ok(AnyLayer::new(Self::new(specs, shortcut, self.activation, self.settings, input, &mut init)?))
     }
 
     fn export(&self) -> LayerExport {
         LayerExport {
             name: String::new(),
             kind: "residual".into(),
-            normalisation: normaliser_name(self.settings.normalisation),
+            normalisation: normalisation_name(self.settings.normalisation),
             activation: self.activation.name().into(),
         }
     }

@@ -60,7 +60,7 @@ impl Step {
         LayerOutline {
             stage: self.stage,
             residual: matches!(self.kind, StepKind::Residual { .. }),
-            joined: matches!(self.kind, StepKind::GlobalPool { .. }),
+            with_previous: matches!(self.kind, StepKind::GlobalPool { .. }),
             affine: matches!(self.kind, StepKind::Conv { .. } | StepKind::Dense { .. }),
         }
     }
@@ -92,7 +92,7 @@ pub(super) fn layers(
     device: &Device,
 ) -> Result<Vec<AnyLayer>> {
     let given = map_shape(input, "network")?;
-    let mut draw = ModuleInit::new(seed, "init", device);
+    let mut init = ModuleInit::new(seed, "init", device);
     let mut shape = common.resize.map_or(given, |side| [given[0], side, side]);
     let mut layers = Vec::with_capacity(steps.len());
     for (i, step) in steps.into_iter().enumerate() {
@@ -102,7 +102,7 @@ pub(super) fn layers(
                 if i == 0 {
                     unit.shape.input = shape[0];
                 }
-                let mut layer = ConvLayer::new(unit, settings, shape, &mut draw)?;
+                let mut layer = ConvLayer::new(unit, settings, shape, &mut init)?;
                 if i == 0 {
                     layer = layer.with_resize(given);
                 }
@@ -112,14 +112,14 @@ pub(super) fn layers(
                 finish(AnyLayer::new(layer.with_dropout(step.dropout)?))
             }
             StepKind::Residual { branch, shortcut, activation } => {
-                finish(AnyLayer::new(Residual::new(branch, shortcut, activation, settings, shape, &mut draw)?))
+                finish(AnyLayer::new(Residual::new(branch, shortcut, activation, settings, shape, &mut init)?))
             }
             StepKind::GlobalPool { readout } => {
                 finish(AnyLayer::new(GlobalPool::new(shape, step.stage, readout).with_dropout(step.dropout)?))
             }
             StepKind::Dense { width, norm, activation, names } => {
                 let features = shape.iter().product();
-                let layer = DenseLayer::new(features, width, norm, activation, settings, names, &mut draw)?;
+                let layer = DenseLayer::new(features, width, norm, activation, settings, names, &mut init)?;
                 finish(AnyLayer::new(layer.with_dropout(step.dropout)?))
             }
         };

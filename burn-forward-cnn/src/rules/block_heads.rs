@@ -20,8 +20,8 @@ pub(super) fn heads_of(
     let device = network.device();
     let mut heads = Vec::with_capacity(network.len());
     for (index, block) in network.blocks().iter().enumerate() {
-        let mut draw = ModuleInit::from(seed, "head", index as u64, &device);
-        heads.push(match head(index, block.output(), &mut draw)? {
+        let mut init = ModuleInit::from(seed, "head", index as u64, &device);
+        heads.push(match head(index, block.output(), &mut init)? {
             Some(head) => head,
             None => AnyHead::new(linear_head(network, index, classes, true, HeadPool::default(), seed)?),
         });

@@ -42,7 +42,7 @@ impl<'a> Following<'a> {
         let mut ends = Vec::new();
         for block in network.blocks() {
             // Joined layers are pools.
-            layers.extend(block.layers().iter().filter(|l| !l.outline().joined));
+            layers.extend(block.layers().iter().filter(|l| !l.outline().with_previous));
             ends.push(layers.len().saturating_sub(1));
         }
         Self { layers, ends, copying, seed, device: network.device() }

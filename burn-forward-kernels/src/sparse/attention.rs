@@ -93,7 +93,7 @@ impl Backward<Flex, 3> for AttentionGradient {
         let mut g = alone(g);
         let shape = [attention.heads, attention.of_head];
         let (means, of_targets) = attention.of_targets(&numbers(&g), &dh, &log_sums);
-        let at = Behind { dh: &dh, log_sums: &log_sums, means: &means, of_targets: &of_targets };
+        let at = FromOutput { dh: &dh, log_sums: &log_sums, means: &means, of_targets: &of_targets };
         let [of_source, of_target] =
             attention.of_sources(g.storage_mut::<f32>(), at, [&numbers(&source), &numbers(&target)]);
         let [node_g, node_source, node_target] = ops.parents;
@@ -123,7 +123,7 @@ struct Attention {
 
 /// What is known once gradients have come down to the output.
 #[derive(Clone, Copy)]
-struct Behind<'a> {
+struct FromOutput<'a> {
     dh: &'a [f32],
     log_sums: &'a [f32],
     /// `D` `[N, h]`.
@@ -285,7 +285,7 @@ impl Attention {
     }
 
     /// Turns `g` into its gradient; returns the gradients of `source` and `target`.
-    fn of_sources(&self, g: &mut [f32], at: Behind, vectors: [&[f32]; 2]) -> [Vec<f32>; 2] {
+    fn of_sources(&self, g: &mut [f32], at: FromOutput, vectors: [&[f32]; 2]) -> [Vec<f32>; 2] {
         // Made once, before the threads ask for it.
         let columns = self.matrix.by_column();
         let rows_of_part = self.nodes().div_ceil(PARTS).max(1);
@@ -314,7 +314,7 @@ impl Attention {
         columns: &Compressed,
         first: usize,
         rows: &mut [f32],
-        at: Behind,
+        at: FromOutput,
         vectors: [&[f32]; 2],
     ) -> [Vec<f32>; 2] {
         self.sources(columns, first, rows, at, vectors, f32::mul_add)
@@ -326,7 +326,7 @@ impl Attention {
         columns: &Compressed,
         first: usize,
         rows: &mut [f32],
-        at: Behind,
+        at: FromOutput,
         [source, target]: [&[f32]; 2],
         add: impl Fn(f32, f32, f32) -> f32 + Copy,
     ) -> [Vec<f32>; 2] {

@@ -5,7 +5,7 @@ use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::data::Batch;
 use burn_forward::model::LocalModel;
 use burn_forward::tape::Tape;
-use burn_forward_train::schedule::Finished;
+use burn_forward_train::schedule::FinishedBlocks;
 
 use crate::values::{close, features, gradients, parameters, same};
 use crate::verdict::{Outcome, Verdict, concerns, ensure};
@@ -33,7 +33,7 @@ pub fn a_block_is_given_what_the_blocks_below_it_make_at_inference(case: &Case) 
     let (model, batch) = (case.model(seed())?, case.batch(0));
     let before = parameters(&model.valid())?;
     for block in 1..model.network.len() {
-        let entering = Finished::below(&model, block).entering(&model, &batch).streams;
+        let entering = FinishedBlocks::below(&model, block).forward(&model, &batch).streams;
         let expected = at_inference(&model, &batch, block);
         ensure!(entering.len() == expected.len(), "{} streams, not {}", entering.len(), expected.len());
         for (entering, expected) in entering.iter().zip(&expected) {

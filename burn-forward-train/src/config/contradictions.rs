@@ -48,7 +48,7 @@ impl Parts {
             return Some(ConfigError::new("$.schedule.name", format!("\"greedy\" is not possible: {reason}")));
         }
         let possible = rule.cacheable().and_then(|()| self.data.settings.cacheable());
-        let reason = self.fixed.schedule.settle_cache(possible).err()?;
+        let reason = self.fixed.schedule.resolve_cache(possible).err()?;
         let message = format!("true is not possible: {reason}; needed: false, or leave it out");
         Some(ConfigError::new("$.schedule.cache", message))
     }

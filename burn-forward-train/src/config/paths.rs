@@ -31,7 +31,7 @@ pub fn relative_to(config: &mut Value, folder: &Path, folders: &DataFolders) {
 }
 
 /// The way from `folder` to `path`, which is absolute or relative to the current folder; `None` if a folder is not there.
-pub fn way_to(folder: &Path, path: &Path) -> Option<PathBuf> {
+pub fn relative_path(folder: &Path, path: &Path) -> Option<PathBuf> {
     way(&folder.canonicalize().ok()?, &Path::new(".").canonicalize().ok()?, path)
 }
 

@@ -1,6 +1,6 @@
 //! The config of a run: typed, checked, resolved.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn_forward::activation::RowShape;
 use burn_forward::data::{DataFolders, DataSpec};
@@ -55,13 +55,29 @@ pub struct RunConfig {
     resolved: Value,
 }
 
+/// The file of the same name in a folder beside where `path` was looked for: shipped configs have a folder per family.
+fn in_a_folder_beside(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut folders: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
+    folders.sort();
+    folders.into_iter().map(|folder| folder.join(path.file_name().unwrap_or_default())).find(|file| file.is_file())
+}
+
 impl RunConfig {
     /// Reads, overrides, checks and resolves a config file. Every mistake of the file is in the error.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read, [`Error::Config`] with all mistakes.
     pub fn load(path: &Path, sets: &[String], registry: &Registry) -> Result<Self> {
-        let text = burn_forward::input::read_text(path, LARGEST_CONFIG, "a config")?;
+        let text = match burn_forward::input::read_text(path, LARGEST_CONFIG, "a config") {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Err(match in_a_folder_beside(path) {
+                    Some(there) => Error::data(path, "no such file", format!("a config; there is {}", there.display())),
+                    None => Error::io(path, source),
+                });
+            }
+            text => text?,
+        };
         let origin = path.display().to_string();
         let value = document::parse_document(&origin, &text).map_err(Error::Config)?;
         Self::named(&origin, value, sets, registry, path.file_stem().and_then(|s| s.to_str()))
@@ -139,12 +155,12 @@ impl RunConfig {
     }
 
     /// Mistakes that show once the shape of an input row and the number of classes are known.
-    pub fn misfits(&self, input: RowShape, classes: usize) -> Vec<ConfigError> {
+    pub fn errors_for_shape(&self, input: RowShape, classes: usize) -> Vec<ConfigError> {
         self.rule.check(&self.context(None, Some((input, classes))))
     }
 
     /// An error of this config.
-    pub fn refusal(&self, errors: Vec<ConfigError>) -> Error {
+    pub fn config_error(&self, errors: Vec<ConfigError>) -> Error {
         Error::Config(ConfigErrors { origin: self.name.clone(), errors })
     }
 
@@ -152,15 +168,15 @@ impl RunConfig {
     ///
     /// # Errors
     /// [`Error::Config`] with all of them.
-    pub fn refuse(&self, errors: Vec<ConfigError>) -> Result<()> {
-        if errors.is_empty() { Ok(()) } else { Err(self.refusal(errors)) }
+    pub fn reject_if_any(&self, errors: Vec<ConfigError>) -> Result<()> {
+        if errors.is_empty() { Ok(()) } else { Err(self.config_error(errors)) }
     }
 
     /// An argument that the part of the config at `path` led to, as a mistake there; any other error as it is.
-    pub fn located(&self, path: &str, error: Error) -> Error {
+    pub fn error_at(&self, path: &str, error: Error) -> Error {
         match error {
             Error::Argument { place, what, given, needed } => {
-                self.refusal(vec![ConfigError::new(path, format!("{place}: {what} is {given}; needed: {needed}"))])
+                self.config_error(vec![ConfigError::new(path, format!("{place}: {what} is {given}; needed: {needed}"))])
             }
             other => other,
         }

@@ -9,7 +9,7 @@ use burn_forward::random::Rng;
 use burn_forward::{Error, Result};
 
 use super::augment::Image;
-use super::{Augment, Part, PixelNormaliser};
+use super::{Augment, ImageSubset, PixelNormaliser};
 
 /// One mini-batch in host memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +33,7 @@ impl HostBatch {
     ///
     /// # Errors
     /// [`Error::Argument`] for a sample that the part does not have.
-    pub fn new(part: &Part, samples: &[u32], normaliser: &PixelNormaliser) -> Result<Self> {
+    pub fn new(part: &ImageSubset, samples: &[u32], normaliser: &PixelNormaliser) -> Result<Self> {
         if let Some(sample) = samples.iter().find(|s| **s as usize >= part.len()) {
             let needed = format!("less than {}, the images of the part", part.len());
             return Err(Error::argument("HostBatch", "a sample", sample, needed));
@@ -42,7 +42,12 @@ impl HostBatch {
     }
 
     /// As [`new`](Self::new), of samples that the part is known to have.
-    pub(super) fn assemble(part: &Part, samples: Arc<[u32]>, normaliser: &PixelNormaliser, key: BatchKey) -> Self {
+    pub(super) fn assemble(
+        part: &ImageSubset,
+        samples: Arc<[u32]>,
+        normaliser: &PixelNormaliser,
+        key: BatchKey,
+    ) -> Self {
         let [channels, height, width] = part.set().shape();
         let mut pixels = Vec::with_capacity(samples.len() * part.set().image_len());
         samples.iter().for_each(|s| normaliser.extend(&mut pixels, part.image(*s as usize)));

@@ -228,12 +228,12 @@ impl DataConfig {
         if self.samples_per_class == Some(0) {
             add("samples-per-class", "0 is out of range; needed: >= 1".into());
         }
-        errors.extend(self.misfits(self.name.shape()));
+        errors.extend(self.errors_for_shape(self.name.shape()));
         errors
     }
 
     /// Settings that do not fit images of `[C, H, W]`, or any images where that is not known.
-    pub(super) fn misfits(&self, shape: Option<[usize; 3]>) -> Vec<ConfigError> {
+    pub(super) fn errors_for_shape(&self, shape: Option<[usize; 3]>) -> Vec<ConfigError> {
         let statistics = match &self.pixel_normalisation {
             PixelNormalisation::Channels(statistics) => {
                 let channels = shape.map(|[channels, ..]| channels);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::split::stratified;
-use super::{ImageSet, Part, idx};
+use super::{ImageSet, ImageSubset, idx};
 use burn_forward::Result;
 use burn_forward::random::Seed;
 
@@ -31,11 +31,11 @@ pub fn images() -> Result<ImageSet> {
 ///
 /// # Errors
 /// As [`images`].
-pub fn parts() -> Result<(Part, Part)> {
+pub fn parts() -> Result<(ImageSubset, ImageSubset)> {
     let set = Arc::new(images()?);
     let all: Vec<u32> = (0..set.len() as u32).collect();
     let (train, test) = stratified(&set, &all, 0.2, Seed::new(0), "digits-split");
-    Ok((Part::new(set.clone(), train)?, Part::new(set, test)?))
+    Ok((ImageSubset::new(set.clone(), train)?, ImageSubset::new(set, test)?))
 }
 
 #[cfg(test)]

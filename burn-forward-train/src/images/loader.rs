@@ -10,14 +10,14 @@ use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
 use super::prefetch::Prefetch;
-use super::{Augment, HostBatch, Part, PixelNormaliser};
+use super::{Augment, HostBatch, ImageSubset, PixelNormaliser};
 use burn_forward::data::{Batch, BatchKey, Batching};
 use burn_forward::random::Seed;
 use burn_forward::{Error, Result};
 
 /// What distinguishes training from evaluation.
 #[derive(Debug, Clone)]
-pub struct Training {
+pub struct TrainingOrder {
     /// Root of the streams `order` and `augment`.
     pub seed: Seed,
     /// The epoch of the first pass, from 1.
@@ -43,7 +43,7 @@ pub struct ImageLoader {
 /// All that a worker needs to assemble a batch.
 #[derive(Debug, Clone)]
 struct Recipe {
-    part: Part,
+    part: ImageSubset,
     normaliser: Arc<PixelNormaliser>,
     batching: Batching,
     /// Images of the part that are loaded: all of them, or a slice.
@@ -57,13 +57,13 @@ impl ImageLoader {
     /// # Errors
     /// [`Error::Argument`] for a batch size or first epoch of 0, or a setting of `augment` that does not fit the images.
     pub fn training(
-        part: Part,
+        part: ImageSubset,
         normaliser: Arc<PixelNormaliser>,
         batching: impl Into<Batching>,
         device: &Device,
-        training: Training,
+        training: TrainingOrder,
     ) -> Result<Self> {
-        let Training { seed, first_epoch, augment } = training;
+        let TrainingOrder { seed, first_epoch, augment } = training;
         if first_epoch == 0 {
             return Err(Error::argument("ImageLoader", "first epoch", 0, "at least 1"));
         }
@@ -79,7 +79,7 @@ impl ImageLoader {
     /// # Errors
     /// [`Error::Argument`] for a batch size of 0.
     pub fn evaluation(
-        part: Part,
+        part: ImageSubset,
         normaliser: Arc<PixelNormaliser>,
         batch_size: usize,
         device: &Device,
@@ -88,7 +88,7 @@ impl ImageLoader {
     }
 
     fn new(
-        part: Part,
+        part: ImageSubset,
         normaliser: Arc<PixelNormaliser>,
         batching: Batching,
         device: &Device,

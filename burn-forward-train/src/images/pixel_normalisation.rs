@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Part;
+use super::ImageSubset;
 use super::misfit::Misfit;
 use burn_forward::activation::RowShape;
 use burn_forward::data::{ModelSignature, PixelScaling};
@@ -64,7 +64,7 @@ impl ChannelStatistics {
     ///
     /// # Errors
     /// [`Error::Argument`] for an empty part.
-    pub fn measure(part: &Part) -> Result<Self> {
+    pub fn measure(part: &ImageSubset) -> Result<Self> {
         let set = part.set();
         if part.is_empty() {
             return Err(Error::argument("standardise", "number of images", 0, "at least 1"));
@@ -131,7 +131,7 @@ impl PixelNormaliser {
     ///
     /// # Errors
     /// [`Error::Argument`] if given numbers do not fit the channels of the set, or there is nothing to measure.
-    pub fn new(choice: &PixelNormalisation, train: &Part) -> Result<Self> {
+    pub fn new(choice: &PixelNormalisation, train: &ImageSubset) -> Result<Self> {
         let channels = train.set().shape()[0];
         let statistics = match choice {
             PixelNormalisation::Preset(Preset::Unit) => ChannelStatistics::unit(channels),
@@ -200,13 +200,13 @@ mod tests {
     use super::*;
     use crate::images::ImageSet;
 
-    fn part() -> Part {
+    fn part() -> ImageSubset {
         // Two channels of 1x2; the second is constant.
         let pixels = vec![0, 51, 7, 7, 102, 255, 7, 7];
-        Part::whole(ImageSet::new(pixels, vec![0, 0], [2, 1, 2], 1, 255.0).unwrap())
+        ImageSubset::whole(ImageSet::new(pixels, vec![0, 0], [2, 1, 2], 1, 255.0).unwrap())
     }
 
-    fn all(normaliser: &PixelNormaliser, part: &Part) -> Vec<f32> {
+    fn all(normaliser: &PixelNormaliser, part: &ImageSubset) -> Vec<f32> {
         let mut out = Vec::new();
         (0..part.len()).for_each(|i| normaliser.extend(&mut out, part.image(i)));
         out

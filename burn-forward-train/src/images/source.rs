@@ -6,8 +6,8 @@ use burn::tensor::Device;
 
 use super::cifar::{self, Cifar};
 use super::{
-    Augment, DataConfig, DataName, ImageLoader, ImageSet, Part, PixelNormaliser, Splits, Training, digits, idx,
-    normaliser_of,
+    Augment, DataConfig, DataName, ImageLoader, ImageSet, ImageSubset, PixelNormaliser, Splits, TrainingOrder, digits,
+    idx, normaliser_of,
 };
 use burn_forward::data::{Batching, DataFolders, DataSplit, ModelSignature, empty_classes};
 use burn_forward::random::Seed;
@@ -30,7 +30,7 @@ use burn_forward::{ConfigError, ConfigErrors, Error, Result};
 /// ```
 #[derive(Debug, Clone)]
 pub struct ImageData {
-    /// Training, validation and test part.
+    /// TrainingOrder, validation and test part.
     pub splits: Splits,
     /// What normalises the pixels of all three.
     pub normaliser: Arc<PixelNormaliser>,
@@ -53,7 +53,7 @@ impl ImageData {
     pub fn load(config: &DataConfig, folders: &DataFolders, seed: Seed) -> Result<Self> {
         refuse(config.check())?;
         let (train, test) = parts(config, folders)?;
-        refuse(config.misfits(Some(train.set().shape())))?;
+        refuse(config.errors_for_shape(Some(train.set().shape())))?;
         let splits = Splits::new(train, test, config.validation, config.samples_per_class, seed).map_err(located)?;
         let normaliser = Arc::new(PixelNormaliser::new(&config.pixel_normalisation, &splits.train)?);
         let class_names = class_names(config, folders, splits.train.set().classes());
@@ -76,14 +76,14 @@ impl ImageData {
             let needed = format!("{}, as the run was trained on", size(shape));
             return Err(Error::data(place, size(test.set().shape()), needed));
         }
-        let none = || ImageSet::new(Vec::new(), Vec::new(), shape, trained.classes, scale).map(Part::whole);
+        let none = || ImageSet::new(Vec::new(), Vec::new(), shape, trained.classes, scale).map(ImageSubset::whole);
         let splits = Splits { train: none()?, validation: none()?, test };
         let class_names = trained.class_names.clone();
         Ok(Self { splits, normaliser: Arc::new(normaliser), augment: Vec::new(), class_names, seed })
     }
 
     /// One of the [`splits`](Self::splits).
-    pub fn part(&self, split: DataSplit) -> &Part {
+    pub fn part(&self, split: DataSplit) -> &ImageSubset {
         match split {
             DataSplit::Train => &self.splits.train,
             DataSplit::Validation => &self.splits.validation,
@@ -115,7 +115,7 @@ impl ImageData {
         first_epoch: u64,
         device: &Device,
     ) -> Result<ImageLoader> {
-        let training = Training { seed: self.seed, first_epoch, augment: self.augment.clone() };
+        let training = TrainingOrder { seed: self.seed, first_epoch, augment: self.augment.clone() };
         ImageLoader::training(self.splits.train.clone(), self.normaliser.clone(), batching, device, training)
     }
 
@@ -123,13 +123,13 @@ impl ImageData {
     ///
     /// # Errors
     /// [`Error::Argument`] for a batch size of 0.
-    pub fn eval_loader(&self, part: &Part, batch_size: usize, device: &Device) -> Result<ImageLoader> {
+    pub fn eval_loader(&self, part: &ImageSubset, batch_size: usize, device: &Device) -> Result<ImageLoader> {
         ImageLoader::evaluation(part.clone(), self.normaliser.clone(), batch_size, device)
     }
 }
 
 /// Training and test images of the public set.
-fn parts(config: &DataConfig, folders: &DataFolders) -> Result<(Part, Part)> {
+fn parts(config: &DataConfig, folders: &DataFolders) -> Result<(ImageSubset, ImageSubset)> {
     let origin = config.name.origin();
     let (train, test) = match config.name {
         DataName::Digits => return digits::parts(),
@@ -139,11 +139,11 @@ fn parts(config: &DataConfig, folders: &DataFolders) -> Result<(Part, Part)> {
         DataName::Cifar10 => cifar::read_folder(&config.folder(folders)?, Cifar::Ten, origin)?,
         DataName::Cifar100 => cifar::read_folder(&config.folder(folders)?, Cifar::Hundred, origin)?,
     };
-    Ok((Part::whole(train), Part::whole(test)))
+    Ok((ImageSubset::whole(train), ImageSubset::whole(test)))
 }
 
 /// Test images of the public set, for a network that knows so many classes.
-fn test_part(config: &DataConfig, folders: &DataFolders, classes: usize) -> Result<Part> {
+fn test_part(config: &DataConfig, folders: &DataFolders, classes: usize) -> Result<ImageSubset> {
     let origin = config.name.origin();
     let test = match config.name {
         DataName::Digits => return Ok(digits::parts()?.1),
@@ -153,7 +153,7 @@ fn test_part(config: &DataConfig, folders: &DataFolders, classes: usize) -> Resu
         DataName::Cifar10 => cifar::read_test(&config.folder(folders)?, Cifar::Ten, origin)?,
         DataName::Cifar100 => cifar::read_test(&config.folder(folders)?, Cifar::Hundred, origin)?,
     };
-    Ok(Part::whole(test))
+    Ok(ImageSubset::whole(test))
 }
 
 /// Names of the classes, if there is one for each.

@@ -11,12 +11,12 @@ use burn_forward::{Error, Result};
 
 /// Some images of a set, in an order. Cheap to clone: the set is shared.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct ImageSubset {
     set: Arc<ImageSet>,
     rows: Arc<[u32]>,
 }
 
-impl Part {
+impl ImageSubset {
     /// The images `rows` of `set`.
     ///
     /// # Errors
@@ -24,7 +24,7 @@ impl Part {
     pub fn new(set: Arc<ImageSet>, rows: Vec<u32>) -> Result<Self> {
         if let Some(row) = rows.iter().find(|row| **row as usize >= set.len()) {
             return Err(Error::argument(
-                "Part",
+                "ImageSubset",
                 "a row",
                 row,
                 format!("less than {}, the images of the set", set.len()),
@@ -87,11 +87,11 @@ impl Part {
 #[derive(Debug, Clone)]
 pub struct Splits {
     /// What is learned from.
-    pub train: Part,
+    pub train: ImageSubset,
     /// Held out of the training set, for choices (early stopping, the best epoch). May be empty.
-    pub validation: Part,
+    pub validation: ImageSubset,
     /// Touched once, at the end.
-    pub test: Part,
+    pub test: ImageSubset,
 }
 
 impl Splits {
@@ -100,7 +100,13 @@ impl Splits {
     ///
     /// # Errors
     /// [`Error::Argument`] for a fraction out of range, or a class with fewer images than `per_class`.
-    pub fn new(train: Part, test: Part, validation: f64, per_class: Option<usize>, seed: Seed) -> Result<Self> {
+    pub fn new(
+        train: ImageSubset,
+        test: ImageSubset,
+        validation: f64,
+        per_class: Option<usize>,
+        seed: Seed,
+    ) -> Result<Self> {
         if !(0.0..=0.9).contains(&validation) {
             return Err(Error::argument("Splits", "validation", validation, "in [0, 0.9]"));
         }
@@ -109,7 +115,7 @@ impl Splits {
         if let Some(n) = per_class {
             kept = subset(&set, &kept, n, seed)?;
         }
-        Ok(Self { train: Part::new(set.clone(), kept)?, validation: Part::new(set, held)?, test })
+        Ok(Self { train: ImageSubset::new(set.clone(), kept)?, validation: ImageSubset::new(set, held)?, test })
     }
 
     /// Sizes, for the report.
@@ -195,8 +201,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn set(labels: &[u16]) -> Part {
-        Part::whole(ImageSet::new(vec![0; labels.len()], labels.to_vec(), [1, 1, 1], 4, 255.0).unwrap())
+    fn set(labels: &[u16]) -> ImageSubset {
+        ImageSubset::whole(ImageSet::new(vec![0; labels.len()], labels.to_vec(), [1, 1, 1], 4, 255.0).unwrap())
     }
 
     fn split(labels: &[u16], validation: f64, per_class: Option<usize>, seed: u64) -> Result<Splits> {
@@ -262,8 +268,8 @@ mod tests {
         );
         let set = Arc::new(set(&[0]).set().clone());
         assert_eq!(
-            Part::new(set, vec![1]).unwrap_err().to_string(),
-            "Part: a row is 1, but needs to be less than 1, the images of the set"
+            ImageSubset::new(set, vec![1]).unwrap_err().to_string(),
+            "ImageSubset: a row is 1, but needs to be less than 1, the images of the set"
         );
     }
 }

@@ -4,11 +4,11 @@ use super::axis::Kind;
 use super::html::{Html, figure, figure_with_key, grid, legend};
 use super::palette::Ink;
 use super::plot::{self, Line, Phase};
-use super::run_files::{MetricRow, Split};
+use super::run_files::{RecordedRow, Split};
 use super::run_record::RunRecord;
 use burn_forward::Result;
 
-type Quantity = fn(&MetricRow) -> Option<f64>;
+type Quantity = fn(&RecordedRow) -> Option<f64>;
 
 /// Loss and accuracy of every block and of the network, on training and validation samples.
 pub(super) fn learning(run: &RunRecord) -> Result<Html> {

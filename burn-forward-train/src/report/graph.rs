@@ -4,7 +4,7 @@ use super::html::{Html, figure_with_key, marks};
 use super::layout;
 use super::palette::Ink;
 use super::plot::{self, Dot};
-use super::run_files::{Graph, GraphNode};
+use super::run_files::{GraphNode, RecordedGraph};
 use burn_forward::Result;
 
 /// Colour of a class.
@@ -13,7 +13,7 @@ fn ink(class: usize) -> Ink {
 }
 
 /// Nodes in the colour of the predicted class, known ones square, wrong ones in a ring of the true class's colour.
-pub(super) fn picture(graph: &Graph) -> Result<Html> {
+pub(super) fn picture(graph: &RecordedGraph) -> Result<Html> {
     let edges: Vec<(usize, usize)> = graph.edges.iter().map(|[a, b]| (*a, *b)).collect();
     let at = layout::places(graph.nodes.len(), &edges);
     let dot = |(i, (node, at)): (usize, (&GraphNode, &(f64, f64)))| Dot {

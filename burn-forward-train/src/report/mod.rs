@@ -52,8 +52,8 @@ use crate::files;
 
 pub use costs::{CostPoint, setting_label};
 pub use run_files::{
-    Audit, BlockAlignment, BlockEvaluation, BlockSummary, Evaluation, GoodnessHistogram, Graph, GraphNode, MetricRow,
-    RunInfo, Split, Summary,
+    Audit, BlockAlignment, BlockEvaluation, BlockSummary, GoodnessHistogram, GraphNode, RecordedEvaluation,
+    RecordedGraph, RecordedRow, RunInfo, Split, Summary,
 };
 pub use run_record::RunRecord;
 

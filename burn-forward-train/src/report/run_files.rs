@@ -53,7 +53,7 @@ pub enum Split {
 
 /// One row of `metrics.jsonl`: one epoch, one split, one block or the whole network.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct MetricRow {
+pub struct RecordedRow {
     /// Epoch, from 1.
     pub epoch: usize,
     /// What it was measured on.
@@ -149,7 +149,7 @@ pub struct BlockSummary {
 /// `evaluation.json`: the final test.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Evaluation {
+pub struct RecordedEvaluation {
     /// Which samples, `test`.
     pub split: Option<String>,
     /// Accuracy, a fraction.
@@ -229,7 +229,7 @@ pub struct BlockAlignment {
 /// `graph.json`: a data set that is a graph, small enough to be looked at.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Graph {
+pub struct RecordedGraph {
     /// The nodes.
     #[serde(deserialize_with = "null_as_default")]
     pub nodes: Vec<GraphNode>,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::run_files::{Audit, Evaluation, Graph, MetricRow, RunInfo, Split, Summary};
+use super::run_files::{Audit, RecordedEvaluation, RecordedGraph, RecordedRow, RunInfo, Split, Summary};
 use crate::{Error, Result};
 
 /// Everything the report knows of one run.
@@ -18,17 +18,17 @@ pub struct RunRecord {
     /// `config.json`, resolved.
     pub config: Value,
     /// `metrics.jsonl`, by epoch, split and block. Of a row that was written twice, as a resumed run does, the later.
-    pub metrics: Vec<MetricRow>,
+    pub metrics: Vec<RecordedRow>,
     /// `run.json`.
     pub info: Option<RunInfo>,
     /// `summary.json`.
     pub summary: Option<Summary>,
     /// `evaluation.json`.
-    pub evaluation: Option<Evaluation>,
+    pub evaluation: Option<RecordedEvaluation>,
     /// `audit.json`.
     pub audit: Option<Audit>,
     /// `graph.json`.
-    pub graph: Option<Graph>,
+    pub graph: Option<RecordedGraph>,
     /// What a reader should know about the folder: rows that were cut off or repeated.
     pub notes: Vec<String>,
 }
@@ -133,7 +133,7 @@ impl RunRecord {
     pub fn validation_accuracy(&self) -> Option<(f64, Option<usize>)> {
         let summed_up = self.summary.as_ref().and_then(|summary| summary.validation_accuracy);
         summed_up.map(|accuracy| (accuracy, None)).or_else(|| {
-            let of_network = |row: &&MetricRow| row.split == Split::Validation && row.block.is_none();
+            let of_network = |row: &&RecordedRow| row.split == Split::Validation && row.block.is_none();
             self.metrics.iter().rev().filter(of_network).find_map(|row| Some((row.accuracy?, Some(row.epoch))))
         })
     }
@@ -167,7 +167,7 @@ impl RunRecord {
         &self,
         split: Split,
         block: Option<usize>,
-        quantity: impl Fn(&MetricRow) -> Option<f64>,
+        quantity: impl Fn(&RecordedRow) -> Option<f64>,
     ) -> Vec<(f64, Option<f64>)> {
         let rows = self.metrics.iter().filter(|row| row.split == split && row.block == block);
         rows.map(|row| (row.epoch as f64, quantity(row).filter(|value| value.is_finite()))).collect()
@@ -201,7 +201,7 @@ fn json<T: DeserializeOwned>(folder: &Path, file: &str) -> Result<Option<T>> {
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
 
-fn metric_rows(folder: &Path, bytes: &[u8], notes: &mut Vec<String>) -> Result<Vec<MetricRow>> {
+fn metric_rows(folder: &Path, bytes: &[u8], notes: &mut Vec<String>) -> Result<Vec<RecordedRow>> {
     let mut rows = BTreeMap::new();
     let mut repeated = 0;
     let lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
@@ -209,7 +209,7 @@ fn metric_rows(folder: &Path, bytes: &[u8], notes: &mut Vec<String>) -> Result<V
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        match serde_json::from_slice::<MetricRow>(line) {
+        match serde_json::from_slice::<RecordedRow>(line) {
             Ok(row) => repeated += usize::from(rows.insert((row.epoch, row.split, row.block), row).is_some()),
             // Every row ends with a line break, so a last line without one was being written when the run was killed.
             Err(_) if i + 1 == lines.len() => {

@@ -14,7 +14,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`Error::Write`] if a file cannot be deleted.
-    pub fn delete_remains(&self, last: Option<usize>) -> Result<()> {
+    pub fn delete_interrupted(&self, last: Option<usize>) -> Result<()> {
         let mut whole = self.checkpointed_epochs();
         whole.retain(|epoch| Some(*epoch) <= last);
         let torn = |name: &str| epoch_of(name).is_some_and(|epoch| !whole.contains(&epoch));
@@ -100,7 +100,7 @@ mod tests {
         }
         run.write("summary.json", b"{}").unwrap();
         fs::write(run.file(".burn-forward-Ab12Cd"), b"{").unwrap();
-        run.delete_remains(Some(1)).unwrap();
+        run.delete_interrupted(Some(1)).unwrap();
         for name in whole.iter().chain(&["notes.txt", "best-of-block-0.bpk"]) {
             assert!(run.checkpoints().join(name).is_file(), "{name}");
         }

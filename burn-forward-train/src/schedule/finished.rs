@@ -14,12 +14,12 @@ use burn_forward::tape::Tape;
 /// They run as at inference: dropout drops nothing, batch normalisation uses its running statistics and leaves them as they
 /// are, and nothing is kept for a backward pass.
 #[derive(Debug)]
-pub struct Finished {
+pub struct FinishedBlocks {
     rule: AnyRule,
     blocks: Vec<Chain>,
 }
 
-impl Finished {
+impl FinishedBlocks {
     /// The first `blocks` blocks of `model` as they are now.
     pub fn below(model: &LocalModel, blocks: usize) -> Self {
         let blocks = &model.network.blocks()[..blocks.min(model.network.len())];
@@ -27,7 +27,7 @@ impl Finished {
     }
 
     /// What enters the block above them, of a batch on the training device that `model` is about to learn from.
-    pub fn entering(&self, model: &LocalModel, batch: &Batch) -> Pass {
+    pub fn forward(&self, model: &LocalModel, batch: &Batch) -> Pass {
         let context = model.context(batch);
         let pass = model.rule.begin(&model.network, &model.forward_frozen_batch(batch), context, &mut Tape::new(()));
         if self.blocks.is_empty() {

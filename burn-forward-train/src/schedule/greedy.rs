@@ -16,7 +16,7 @@ use burn::train::{
 
 use super::cache::Cache;
 use super::epoch_loop::EpochLoop;
-use super::finished::Finished;
+use super::finished::FinishedBlocks;
 use super::finished_outputs::FinishedOutputs;
 use crate::metrics::{Quantity, metric_name};
 use crate::run_folder::RunFolder;
@@ -120,7 +120,7 @@ type Outcome<T> = Result<T, TrainingError>;
 /// What is the same in all epochs of a block.
 struct BlockContext {
     block: usize,
-    finished: Finished,
+    finished: FinishedBlocks,
     cache: Option<Cache>,
     /// What finished blocks make of validation graphs.
     validation: FinishedOutputs,
@@ -143,10 +143,10 @@ impl GreedyStrategy {
 
     /// Makes ready for the epochs of `block`.
     fn context(&self, model: &LocalModel, block: usize) -> Outcome<BlockContext> {
-        let finished = Finished::below(model, block);
+        let finished = FinishedBlocks::below(model, block);
         let cache = if self.cache {
             let ordered = self.ordered.to_device(&self.device);
-            let passes = ordered.iter().map(|batch| Ok(finished.entering(model, &batch?)));
+            let passes = ordered.iter().map(|batch| Ok(finished.forward(model, &batch?)));
             Some(Cache::fill(passes, &model.rule, &model.network.blocks()[block])?)
         } else {
             None
@@ -174,7 +174,7 @@ impl GreedyStrategy {
         for (step, iteration) in steps.zip(1..) {
             let model = learner.model();
             let (pass, key) = match step? {
-                Step::Loaded(batch) => (context.finished.entering(&model, &batch), batch.key),
+                Step::Loaded(batch) => (context.finished.forward(&model, &batch), batch.key),
                 Step::Cached(pass, key) => {
                     model.seed_step(&self.device, key);
                     (pass, key)

@@ -7,7 +7,7 @@ mod finished_outputs;
 mod greedy;
 mod simultaneous;
 
-pub use finished::Finished;
+pub use finished::FinishedBlocks;
 pub use greedy::{GreedyStrategy, History, Phase, SharedHistory, best_of_block, next_phase};
 pub use simultaneous::SimultaneousStrategy;
 
@@ -50,7 +50,7 @@ impl ScheduleConfig {
     ///
     /// # Errors
     /// Why they cannot be kept, where that is asked for.
-    pub fn settle_cache(&mut self, possible: Result<(), String>) -> Result<(), String> {
+    pub fn resolve_cache(&mut self, possible: Result<(), String>) -> Result<(), String> {
         let Self::Greedy { cache, .. } = self else { return Ok(()) };
         match (*cache, possible) {
             (Some(true), Err(reason)) => return Err(reason),

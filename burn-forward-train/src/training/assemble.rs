@@ -34,7 +34,7 @@ pub(super) fn check_fit(config: &RunConfig, input: RowShape, classes: usize, dev
                 gib(weights),
                 gib(machine)
             );
-            Err(config.refusal(vec![ConfigError::new("$.network", message)]))
+            Err(config.config_error(vec![ConfigError::new("$.network", message)]))
         }
         _ => Ok(()),
     }
@@ -52,7 +52,7 @@ pub(super) fn outline(config: &RunConfig, input: RowShape, classes: usize, devic
 }
 
 fn assemble(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
-    let at = |path: &'static str| move |error| config.located(path, error);
+    let at = |path: &'static str| move |error| config.error_at(path, error);
     let seed = Seed::new(config.seed);
     let request = config.rule.layer_request(classes);
     let entering = config.rule.input(input);
@@ -65,7 +65,7 @@ fn assemble(config: &RunConfig, input: RowShape, classes: usize, device: &Device
     let mut rule = config.rule.build(&network, classes, seed).map_err(at("$.rule"))?;
     let smoothing = config.training.label_smoothing;
     if smoothing > 0.0 && !rule.set_label_smoothing(smoothing) {
-        return Err(config.refusal(vec![ConfigError::new(
+        return Err(config.config_error(vec![ConfigError::new(
             "$.training.label-smoothing",
             format!(
                 "{smoothing} under the rule \"{}\"; needed: 0, or a rule whose blocks have classifiers",

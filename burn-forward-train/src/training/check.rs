@@ -17,7 +17,7 @@ pub enum Checked {
     /// The data is not on this machine; the model was laid out for the shape that the data set's name says.
     WithShape,
     /// Neither is known.
-    Alone,
+    ConfigOnly,
 }
 
 /// Everything about a config that can be wrong before the first step: what `train` would refuse, this refuses.
@@ -27,8 +27,8 @@ pub enum Checked {
 pub fn check(config: RunConfig, options: RunOptions) -> Result<Checked> {
     let device = Device::default();
     if !config.data.is_there(&options.folders) {
-        let Some((input, classes)) = config.data.shape() else { return Ok(Checked::Alone) };
-        config.refuse(config.misfits(input, classes))?;
+        let Some((input, classes)) = config.data.shape() else { return Ok(Checked::ConfigOnly) };
+        config.reject_if_any(config.errors_for_shape(input, classes))?;
         check_fit(&config, input, classes, &device)?;
         return Ok(Checked::WithShape);
     }
@@ -52,7 +52,7 @@ impl Run {
             errors.extend(self.config.without_validation(&format!("it is empty: {}", self.data.describe())));
         }
         errors.extend(self.batch_mistake()?);
-        self.config.refuse(errors)
+        self.config.reject_if_any(errors)
     }
 
     /// The part of [`check_training`](Self::check_training) that a single step needs too.
@@ -60,7 +60,7 @@ impl Run {
     /// # Errors
     /// As there.
     pub(super) fn check_batches(&self) -> Result<()> {
-        self.config.refuse(self.batch_mistake()?.into_iter().collect())
+        self.config.reject_if_any(self.batch_mistake()?.into_iter().collect())
     }
 
     /// What is wrong with the batches of an epoch.

@@ -12,6 +12,11 @@ pub fn resident_memory_bytes() -> Option<u64> {
     field("VmRSS:")
 }
 
+/// Memory of this process that holds pages of files, its own program among them, in bytes; `None` where the system does not say.
+pub(super) fn file_memory_bytes() -> Option<u64> {
+    field("RssFile:")
+}
+
 /// Starts a new peak of resident memory, where the system allows it: [`peak_memory_bytes`] then speaks of what comes.
 pub fn reset_peak_memory() -> bool {
     std::fs::write("/proc/self/clear_refs", "5").is_ok()

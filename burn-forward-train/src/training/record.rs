@@ -151,7 +151,7 @@ fn write_places(info: &mut Value, folder: &RunFolder, run: &Run) {
     };
     if let Some(data) = folders.argument.as_deref() {
         record("data_folder", std::path::absolute(data).ok());
-        record("data_folder_from_run", paths::way_to(folder.path(), data));
+        record("data_folder_from_run", paths::relative_path(folder.path(), data));
     }
     let path = run.config.resolved()["data"]["path"].as_str().and_then(|path| folders.locate(path));
     record("data_path", path.and_then(|path| std::path::absolute(path).ok()));
@@ -159,14 +159,14 @@ fn write_places(info: &mut Value, folder: &RunFolder, run: &Run) {
 
 /// Where `run.json` says that data were found, for a run that is opened again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RecordedPlaces {
+pub struct RecordedPaths {
     /// The `--data` folder, where it is now.
     pub data_folder: Option<PathBuf>,
     /// The set that the config names by a path.
     pub data_path: Option<PathBuf>,
 }
 
-impl RecordedPlaces {
+impl RecordedPaths {
     /// What `info`, the run's `run.json`, says; `folder` is where the run is now.
     pub fn of(info: &Value, folder: &RunFolder) -> Self {
         let path = |key: &str| info[key].as_str().map(PathBuf::from);

@@ -6,7 +6,7 @@ use burn::train::Interrupter;
 use super::assemble::{build_model, outline};
 use crate::config::RunConfig;
 use crate::measure::{Evaluation, evaluate};
-use crate::weights::{self, Imported};
+use crate::weights::{self, ImportReport};
 use burn_forward::activation::RowShape;
 use burn_forward::data::{DataFolders, DataSplit, LoadedData, ModelSignature};
 use burn_forward::model::LocalModel;
@@ -73,7 +73,7 @@ impl Run {
         let data = config.data.load(&options.folders, Seed::new(config.seed))?;
         let run = Self { config, data, device, options };
         let (input, classes) = run.shapes();
-        run.config.refuse(run.config.misfits(input, classes))?;
+        run.config.reject_if_any(run.config.errors_for_shape(input, classes))?;
         Ok(run)
     }
 
@@ -141,7 +141,7 @@ impl Run {
         let Some(weights) = &self.config.weights else { return Ok(model) };
         let file = weights.resolve(&self.options.folders)?;
         let (model, imported) = weights::import(model, &file, weights.classifier)?;
-        let Imported { tensors, parameters, prefix } = imported;
+        let ImportReport { tensors, parameters, prefix } = imported;
         tracing::info!(file = %file.display(), tensors, parameters, prefix, "weights imported");
         Ok(model)
     }

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use burn::train::ItemLazy;
 use serde::{Deserialize, Serialize};
 
-use super::memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
+use super::memory::{file_memory_bytes, peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
 use super::run::Run;
 use burn_forward::{Error, Result};
 
@@ -62,6 +62,7 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
     let batches = (0..).flat_map(|_| loader.iter()).take(steps);
 
     let base_bytes = resident_memory_bytes();
+    let base_of_files = file_memory_bytes().unwrap_or_default();
     let reset = reset_peak_memory();
     let mut seconds = Vec::with_capacity(steps);
     let mut last_loss = None;
@@ -82,7 +83,9 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
         seconds.push(begun.elapsed().as_secs_f64());
     }
     let peak = if reset { peak_memory_bytes() } else { None };
-    let peak_above_base_bytes = peak.zip(base_bytes).map(|(peak, base)| peak.saturating_sub(base));
+    // Pages of the program that the first steps run through stay resident, and are no memory of training.
+    let of_files = file_memory_bytes().unwrap_or_default().saturating_sub(base_of_files);
+    let peak_above_base_bytes = peak.zip(base_bytes).map(|(peak, base)| peak.saturating_sub(base + of_files));
     let (weight_bytes, gradient_bytes) = parameters;
     let optimizer_bytes = state_bytes(&optimizer).map_err(|e| Error::burn(place, e))?;
     let mut timed = if seconds.len() > 1 { seconds.split_off(1) } else { seconds };

@@ -10,9 +10,9 @@ use super::load::{MODEL, READOUT, load_epoch, load_model};
 use super::memory::peak_memory_bytes;
 use super::plan::{BlockPlan, parameter_counts, plan};
 use super::progress::is_done;
+use super::ready_run::{ReadyRun, State};
 use super::record::{self, Record};
 use super::run::Run;
-use super::start::{Start, State};
 use super::summary::Summary;
 use crate::run_folder::{METRICS, MetricRow, RunFolder};
 use crate::{Error, Result};
@@ -41,12 +41,12 @@ impl Outcome {
 /// files. A run that is finished is left as it is.
 ///
 /// # Errors
-/// As [`Start::find`] and [`Start::train`].
+/// As [`ReadyRun::inspect`] and [`ReadyRun::train`].
 pub fn train(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Outcome> {
-    Start::find(run, folder)?.train(renderer)
+    ReadyRun::inspect(run, folder)?.train(renderer)
 }
 
-impl Start<'_> {
+impl ReadyRun<'_> {
     /// Trains and tests the run and writes its files; nothing of it where it is finished.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ fn train_and_test(
     renderer: Box<dyn MetricsRenderer>,
     resumed: Option<usize>,
 ) -> Result<Summary> {
-    folder.delete_remains(resumed)?;
+    folder.delete_interrupted(resumed)?;
     let rows = folder.keep_rows(resumed.unwrap_or(0))?;
 
     let model = match resumed {

@@ -94,7 +94,7 @@ impl DataFolders {
         let mut places = match &self.argument {
             Some(folder) => within(folder, Path::new(path)),
             None => {
-                let mut places = self.beside(path);
+                let mut places = self.beside_config(path);
                 // Before the current folder, which has nothing to do with a run that is opened again.
                 let last = places.len() - 1;
                 places.splice(last..last, self.recorded.clone());
@@ -106,7 +106,7 @@ impl DataFolders {
     }
 
     /// A path beside the config, and in the current folder.
-    pub fn beside(&self, path: &str) -> Vec<PathBuf> {
+    pub fn beside_config(&self, path: &str) -> Vec<PathBuf> {
         // An absolute path replaces the folder it is joined to.
         let mut candidates: Vec<_> = self.config.iter().map(|folder| folder.join(path)).collect();
         candidates.push(PathBuf::from(path));

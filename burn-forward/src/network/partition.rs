@@ -14,7 +14,7 @@ pub struct LayerOutline {
     /// Whether the layer is a residual (or inverted-residual) block, whose shortcut no border may cut.
     pub residual: bool,
     /// Whether the layer has nothing to learn (a pool, say) and therefore is always in the block of the layer before it.
-    pub joined: bool,
+    pub with_previous: bool,
     /// Whether the layer is a linear map followed by a function: whether it has an [affine](super::Layer::affine) half.
     pub affine: bool,
 }
@@ -100,7 +100,7 @@ impl Partition {
     pub fn sizes(self, layers: &[LayerOutline], bytes: &[usize]) -> Result<Vec<usize>> {
         let place = "Partition::sizes";
         // Units: a layer with the joined ones after it. Borders are between units only.
-        let units: Vec<usize> = (0..layers.len()).filter(|&i| i == 0 || !layers[i].joined).collect();
+        let units: Vec<usize> = (0..layers.len()).filter(|&i| i == 0 || !layers[i].with_previous).collect();
         let end = |unit: usize| units.get(unit + 1).copied().unwrap_or(layers.len());
         let borders: Vec<usize> = match self {
             Self::Named(PartitionName::Layer) => units.clone(),
@@ -221,7 +221,7 @@ mod tests {
     /// Stem, two stages of two residual blocks, a last convolution, a pool.
     fn residual_network() -> Vec<LayerOutline> {
         let at = |stage, residual| LayerOutline { stage, residual, ..LayerOutline::default() };
-        let pool = LayerOutline { stage: 1, joined: true, ..LayerOutline::default() };
+        let pool = LayerOutline { stage: 1, with_previous: true, ..LayerOutline::default() };
         vec![at(0, false), at(0, true), at(0, true), at(1, true), at(1, true), at(1, false), pool]
     }
 

@@ -118,7 +118,7 @@ impl Goodness {
     /// of its activities is 1: the change under a common factor of all activities, `k unit` for a goodness of degree `k`,
     /// over that of `sum-squares`, `2 d`. What was measured beside `sum-squares` and is to weigh as much beside another
     /// goodness is multiplied by it.
-    pub fn slope(self, d: usize, unit: f64) -> f64 {
+    pub fn steepness(self, d: usize, unit: f64) -> f64 {
         let degree = match self {
             Self::SumSquares | Self::MeanSquares | Self::NegativeSumSquares | Self::Entmax => 2.0,
             // A common factor does not change the kurtosis; one unit's does, as much as if the degree were 1.
@@ -267,7 +267,7 @@ mod tests {
         };
         for g in ALL.into_iter().filter(|g| *g != Goodness::Burst) {
             let (got, expected) =
-                (g.slope(d, g.at_unit_scale(d, &device).unwrap()), change(g) / change(Goodness::SumSquares));
+                (g.steepness(d, g.at_unit_scale(d, &device).unwrap()), change(g) / change(Goodness::SumSquares));
             // That of entmax changes with the factor too.
             let tolerance = if g == Goodness::Entmax { 0.5 } else { 0.05 };
             assert!((got / expected - 1.0).abs() < tolerance, "{g:?}: {got}, expected {expected}");

@@ -105,7 +105,9 @@ const HALVES: &str = "layers that are a linear map followed by a function (mlp, 
 impl RuleSpec for FeedbackAlignmentConfig {
     fn check(&self, context: &Context) -> Vec<ConfigError> {
         let layers = context.network.outline();
-        let Some(place) = layers.iter().position(|layer| !layer.affine && !layer.joined) else { return Vec::new() };
+        let Some(place) = layers.iter().position(|layer| !layer.affine && !layer.with_previous) else {
+            return Vec::new();
+        };
         let given = format!("'{}' has a layer of another kind at place {}", context.network_name, place + 1);
         vec![ConfigError::new("$.network", format!("{given}; needed under 'feedback-alignment': {HALVES}"))]
     }
@@ -152,7 +154,7 @@ impl RuleSpec for FeedbackAlignmentConfig {
 /// The layer of a block that has two halves, and those without parameters behind it.
 fn halves(block: &Chain) -> Option<(&AnyLayer, &[AnyLayer])> {
     let (first, behind) = block.layers().split_first()?;
-    let fits = first.outline().affine && behind.iter().all(|layer| layer.outline().joined);
+    let fits = first.outline().affine && behind.iter().all(|layer| layer.outline().with_previous);
     fits.then_some((first, behind))
 }
 

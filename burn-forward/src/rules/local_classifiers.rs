@@ -288,7 +288,7 @@ impl Rule for LocalClassifiers {
     }
 
     fn set_readout_blocks(&mut self, blocks: BlockRange) {
-        self.chosen = blocks.within(self.heads.len());
+        self.chosen = blocks.clamped_to(self.heads.len());
     }
 
     fn normalised_values_per_row(&self) -> Option<usize> {
@@ -308,7 +308,7 @@ impl Rule for LocalClassifiers {
 /// in an exported file.
 pub(super) fn export_heads(heads: &[AnyHead], readout: HeadReadout, chosen: BlockRange) -> ReadoutExport {
     let BlockRange { first, last } = match readout {
-        HeadReadout::Sip => chosen.within(heads.len()),
+        HeadReadout::Sip => chosen.clamped_to(heads.len()),
         _ => BlockRange::all(heads.len()),
     };
     let heads = &heads[first..=last];

@@ -152,7 +152,7 @@ impl RuleSpec for PepitaConfig {
 
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
         for (index, block) in network.blocks().iter().enumerate() {
-            let learning = block.layers().iter().filter(|layer| !layer.outline().joined).count();
+            let learning = block.layers().iter().filter(|layer| !layer.outline().with_previous).count();
             if learning != 1 {
                 let what = format!("layers that learn in block {index}");
                 return Err(Error::argument("pepita", what, learning, "1: partition \"layer\""));

@@ -44,7 +44,7 @@ impl BlockRange {
 
     /// Those of the range that a network of `blocks` blocks has; its last one if it has none of them.
     #[must_use]
-    pub fn within(self, blocks: usize) -> Self {
+    pub fn clamped_to(self, blocks: usize) -> Self {
         let last = self.last.min(blocks.saturating_sub(1));
         Self { first: self.first.min(last), last }
     }
@@ -110,7 +110,7 @@ impl Scores {
         let weighted = (weighted + 1e-12).log();
         let mut readouts = vec![("last", last), ("sum", sum), ("mean", mean), ("weighted", weighted)];
         if readout == HeadReadout::Sip {
-            let BlockRange { first, last } = chosen.within(heads.len());
+            let BlockRange { first, last } = chosen.clamped_to(heads.len());
             readouts.push(("sip", self::sum(&heads[first..=last]) / (last - first + 1) as f64));
         }
         Self {
@@ -155,8 +155,8 @@ mod tests {
     #[test]
     fn a_range_fits_a_shorter_network() {
         let range = BlockRange { first: 1, last: 3 };
-        assert_eq!(range.within(3), BlockRange { first: 1, last: 2 });
-        assert_eq!(range.within(1), BlockRange { first: 0, last: 0 });
-        assert_eq!((range.to_string(), range.within(1).to_string()), ("blocks 1 to 3".into(), "block 0".into()));
+        assert_eq!(range.clamped_to(3), BlockRange { first: 1, last: 2 });
+        assert_eq!(range.clamped_to(1), BlockRange { first: 0, last: 0 });
+        assert_eq!((range.to_string(), range.clamped_to(1).to_string()), ("blocks 1 to 3".into(), "block 0".into()));
     }
 }

@@ -4,11 +4,11 @@ use burn_forward::activation::AnyActivation;
 use burn_forward::data::LastBatch;
 use proptest::prelude::*;
 
-fn digits_part() -> Part {
+fn digits_part() -> ImageSubset {
     digits::parts().unwrap().0
 }
 
-fn unit(part: &Part) -> Arc<PixelNormaliser> {
+fn unit(part: &ImageSubset) -> Arc<PixelNormaliser> {
     Arc::new(PixelNormaliser::new(&PixelNormalisation::default(), part).unwrap())
 }
 
@@ -16,7 +16,7 @@ fn unit(part: &Part) -> Arc<PixelNormaliser> {
 fn training(first_epoch: u64, workers: usize) -> ImageLoader {
     let part = digits_part();
     let augment = vec![Augment::Shift { pixels: 1 }, Augment::Flip {}, Augment::Cutout { size: 3 }];
-    let training = Training { seed: Seed::new(5), first_epoch, augment };
+    let training = TrainingOrder { seed: Seed::new(5), first_epoch, augment };
     ImageLoader::training(part.clone(), unit(&part), 100, &Device::default(), training).unwrap().with_workers(workers)
 }
 
@@ -88,7 +88,8 @@ fn a_resumed_loader_goes_on_as_the_uninterrupted_one() {
 fn seeds_differ_in_order_and_augmentation() {
     let part = digits_part();
     let of = |seed| {
-        let training = Training { seed: Seed::new(seed), first_epoch: 1, augment: vec![Augment::Shift { pixels: 2 }] };
+        let training =
+            TrainingOrder { seed: Seed::new(seed), first_epoch: 1, augment: vec![Augment::Shift { pixels: 2 }] };
         ImageLoader::training(part.clone(), unit(&part), 1438, &Device::default(), training).unwrap()
     };
     let [a, b] = [of(1), of(2)].map(|loader| loader.host_batches(1).next().unwrap());
@@ -104,7 +105,7 @@ fn seeds_differ_in_order_and_augmentation() {
 fn steps_are_counted_over_epochs() {
     for batch_size in [1438, 800, 100] {
         let (part, first_epoch) = (digits_part(), 2);
-        let training = Training { seed: Seed::new(5), first_epoch, augment: Vec::new() };
+        let training = TrainingOrder { seed: Seed::new(5), first_epoch, augment: Vec::new() };
         let loader =
             ImageLoader::training(part.clone(), unit(&part), batch_size, &Device::default(), training).unwrap();
         let batches = loader.num_batches() as u64;
@@ -163,7 +164,7 @@ fn progress_counts_images() {
 #[test]
 fn a_dropped_last_batch_is_part_of_no_count() {
     let part = digits_part();
-    let training = Training { seed: Seed::new(5), first_epoch: 1, augment: vec![] };
+    let training = TrainingOrder { seed: Seed::new(5), first_epoch: 1, augment: vec![] };
     let batching = Batching { size: 100, last: LastBatch::Drop };
     let loader = ImageLoader::training(part.clone(), unit(&part), batching, &Device::default(), training).unwrap();
     assert_eq!((loader.num_batches(), loader.num_items()), (14, 1400));
@@ -180,7 +181,7 @@ fn a_dropped_last_batch_is_part_of_no_count() {
 
 #[test]
 fn an_empty_part_has_no_batches() {
-    let part = Part::new(Arc::new(digits_part().set().clone()), vec![]).unwrap();
+    let part = ImageSubset::new(Arc::new(digits_part().set().clone()), vec![]).unwrap();
     let loader = ImageLoader::evaluation(part.clone(), unit(&part), 10, &Device::default()).unwrap();
     assert!(loader.iter().next().is_none());
     assert_eq!((loader.num_items(), loader.num_batches()), (0, 0));
@@ -190,7 +191,7 @@ fn an_empty_part_has_no_batches() {
 fn what_cannot_be_is_refused() {
     let part = digits_part();
     let new = |batch_size, first_epoch, augment| {
-        let training = Training { seed: Seed::new(0), first_epoch, augment };
+        let training = TrainingOrder { seed: Seed::new(0), first_epoch, augment };
         let loader = ImageLoader::training(part.clone(), unit(&part), batch_size, &Device::default(), training);
         loader.err().unwrap().to_string()
     };
@@ -216,8 +217,8 @@ proptest! {
         images in 0usize..40, batch_size in 1usize..50, workers in 0usize..5, seed: u64, drop: bool,
     ) {
         let set = ImageSet::new(vec![0; images], vec![0; images], [1, 1, 1], 1, 255.0).unwrap();
-        let part = Part::whole(set);
-        let training = Training { seed: Seed::new(seed), first_epoch: 1, augment: vec![] };
+        let part = ImageSubset::whole(set);
+        let training = TrainingOrder { seed: Seed::new(seed), first_epoch: 1, augment: vec![] };
         let batching = Batching { size: batch_size, last: if drop { LastBatch::Drop } else { LastBatch::Keep } };
         let loader = ImageLoader::training(part.clone(), unit(&part), batching, &Device::default(), training).unwrap();
         let loader = loader.with_workers(workers);
@@ -244,9 +245,9 @@ proptest! {
 #[test]
 fn an_epoch_of_mnist_size_loads_fast() {
     let pixels = (0..54_000 * 784).map(|i: u32| (i % 251) as u8).collect();
-    let part = Part::whole(ImageSet::new(pixels, vec![0; 54_000], [1, 28, 28], 10, 255.0).unwrap());
+    let part = ImageSubset::whole(ImageSet::new(pixels, vec![0; 54_000], [1, 28, 28], 10, 255.0).unwrap());
     for augment in [vec![], vec![Augment::Shift { pixels: 2 }]] {
-        let training = Training { seed: Seed::new(0), first_epoch: 1, augment: augment.clone() };
+        let training = TrainingOrder { seed: Seed::new(0), first_epoch: 1, augment: augment.clone() };
         let loader = ImageLoader::training(part.clone(), unit(&part), 128, &Device::default(), training).unwrap();
         let start = std::time::Instant::now();
         let images: usize = loader.iter().map(|batch| batch.unwrap().samples.len()).sum();

@@ -295,7 +295,7 @@ impl RuleSpec for ForwardForwardConfig {
             };
             let width = block.output().len();
             let unit = settings.goodness.at_unit_scale(width, &device)?;
-            let slope = settings.goodness.slope(width, unit);
+            let slope = settings.goodness.steepness(width, unit);
             let peer = PeerConfig { strength: settings.peer.strength * slope, ..settings.peer };
             let units = || {
                 block.units().ok_or_else(|| {

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// A run that may be trained in its folder.
 #[derive(Debug)]
-pub struct Start<'a> {
+pub struct ReadyRun<'a> {
     pub(super) run: &'a Run,
     pub(super) folder: &'a RunFolder,
     pub(super) state: State,
@@ -26,14 +26,14 @@ pub(super) enum State {
     From(Option<usize>, RunLock),
 }
 
-impl<'a> Start<'a> {
+impl<'a> ReadyRun<'a> {
     /// Looks at the folder of a run: its config and data have to be those it was begun with, and of its checkpoints the newest
     /// whole one is found.
     ///
     /// # Errors
     /// [`burn_forward::Error::Config`] for another config, [`Error::RunFolder`] for other data, if another process is training in the
     /// folder, and for a file that is missing or damaged where nothing whole is left to go on from.
-    pub fn find(run: &'a Run, folder: &'a RunFolder) -> Result<Self> {
+    pub fn inspect(run: &'a Run, folder: &'a RunFolder) -> Result<Self> {
         record::check_config(folder, &run.config)?;
         record::check_data(folder, run)?;
         let record = record::read(folder)?;

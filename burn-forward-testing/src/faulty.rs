@@ -233,7 +233,7 @@ fn every_fault_breaks_its_laws() {
     for (fault, names) in TOLD_BY {
         for name in names {
             let report = laws(fault).report(law(name)).unwrap();
-            let said = report.broken.join("\n");
+            let said = report.violations.join("\n");
             assert!(!report.is_kept(), "{fault:?} is not told: {report}");
             // What a law finds out is more than that something crashed.
             assert!(!said.contains("a panic"), "{said}");
