@@ -19,7 +19,7 @@ use crate::{Error, require};
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `strength` | 0.03 | >= 0 | `lambda`; calibrated for `sum-squares`; for a flatter goodness see [`Goodness::slope`](crate::pieces::goodness::Goodness::slope) |
+/// | `strength` | 0.03 | >= 0 | `lambda`; calibrated for `sum-squares`; for a flatter goodness see [`Goodness::steepness`](crate::pieces::goodness::Goodness::steepness) |
 /// | `momentum` | 0.9 | [0, 1) | of the running mean |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]

@@ -46,7 +46,7 @@ pub enum ForwardForwardPreset {
 /// | `loss-weight` | 0.5 | 1 | 1 | weight of the pair loss against the peer term |
 /// | `label-injection` | overlay, 1 | overlay, 1 | per-layer | see [`LabelInput`] |
 /// | `negatives` | hard | permuted | hard | see [`Negatives`] |
-/// | `peer` | 0.03, 0.9 | strength 0 | strength 0 | see [`PeerConfig`]; strength 0 switches it off; on the scale of sum-squares, see [`Goodness::slope`] |
+/// | `peer` | 0.03, 0.9 | strength 0 | strength 0 | see [`PeerConfig`]; strength 0 switches it off; on the scale of sum-squares, see [`Goodness::steepness`] |
 /// | `softmax-head` | true | false | true | train a softmax head; hard negatives need it |
 /// | `first-block` | 1 | 0 | 0 | first block (from 0) whose goodness counts |
 /// | `readout` | energy | energy | energy | energy or softmax |
