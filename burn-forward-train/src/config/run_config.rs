@@ -72,7 +72,7 @@ impl RunConfig {
         let text = match burn_forward::input::read_text(path, LARGEST_CONFIG, "a config") {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return Err(match in_a_folder_beside(path) {
-                    Some(there) => Error::data(path, "no such file", format!("a config; there is {}", there.display())),
+                    Some(there) => Error::data(path, "no such file", format!("a config, such as {}", there.display())),
                     None => Error::io(path, source),
                 });
             }
