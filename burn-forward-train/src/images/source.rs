@@ -17,8 +17,9 @@ use burn_forward::{ConfigError, ConfigErrors, Error, Result};
 ///
 /// ```
 /// use burn::data::dataloader::DataLoader;
-/// use burn_forward::data::{DataConfig, DataFolders, DataName, ImageData};
+/// use burn_forward::data::DataFolders;
 /// use burn_forward::random::Seed;
+/// use burn_forward_train::images::{DataConfig, DataName, ImageData};
 ///
 /// let data = ImageData::load(&DataConfig::new(DataName::Digits), &DataFolders::default(), Seed::new(7))?;
 /// let sizes = data.splits.sizes().to_string();
