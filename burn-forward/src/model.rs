@@ -162,6 +162,7 @@ impl LocalModel {
 
     /// One pass in which block `index` alone learns, from what blocks below it made of a batch.
     pub fn learn_block(&self, index: usize, mut pass: Pass, key: BatchKey) -> TrainOutput<StepOutput> {
+        pass.key = key;
         let mut tape = Tape::new(()).with_summaries(&pass.labels);
         self.rule.learn_block(index, &self.network.blocks()[index], &mut pass, &mut tape);
         self.output(tape, pass.logits, pass.labels, key)

@@ -15,6 +15,7 @@ mod laws {
     mod supervision;
     mod toy;
     mod wrong_inputs;
+    mod zeroth_order;
 
     mod every_rule {
         use super::toy::laws;

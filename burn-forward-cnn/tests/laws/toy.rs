@@ -75,6 +75,8 @@ pub(crate) fn laws() -> Laws {
     let mut laws = Laws::of(&registry())
         .varied(&varied)
         .defaults("trifecta", json!({"overlap": false}))
+        // One direction a step is not enough to learn in so few steps.
+        .defaults("zeroth-order", json!({"queries": 32}))
         .data(Prototypes::images(CHANNELS, SIDE, CLASSES))
         .devices(vec![("flex".into(), double_precision())])
         .networks(vec![smooth_stack(false, 0.0), resnet()])
@@ -110,6 +112,11 @@ pub(crate) fn laws() -> Laws {
         "finite_difference::a_local_gradient_is_the_slope_of_the_blocks_own_loss",
         "the activities of the second pass are taken as given, and move with the weights",
         |case| case.rule() == "pepita",
+    )
+    .except(
+        "finite_difference::a_local_gradient_is_the_slope_of_the_blocks_own_loss",
+        "an estimate along a random direction is no slope: the laws of burn-forward compare the mean of many",
+        |case| case.rule() == "zeroth-order",
     )
 }
 

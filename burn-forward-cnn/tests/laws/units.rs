@@ -5,7 +5,7 @@ use burn_forward::network::Partition;
 use serde_json::{Value, json};
 
 use super::toy::{Case, INPUT, batch, network, on_all_devices, seed};
-use burn_forward_testing::values::{assert_close, edit, gradients, numbers, parameters};
+use burn_forward_testing::values::{assert_close, assert_same, edit, gradients, numbers, parameters};
 
 /// A plain stack of one or two blocks for images of 8 x 8.
 fn on_stack(rule: &str, settings: Value, stack: Value, partition: Partition) -> Vec<Case> {
@@ -148,4 +148,20 @@ fn the_two_halves_of_a_layer_are_its_pass() {
         }
     }
     assert!(halves >= 5, "{halves} layers have halves");
+}
+
+/// Weights are moved in a copy, and batch normalisation runs as at inference there.
+#[test]
+fn zeroth_order_learning_leaves_running_statistics_as_they_were() {
+    let stack = json!({"channels": [4, 6], "batch-norm": true});
+    for case in on_stack("zeroth-order", json!({"queries": 2}), stack, Partition::LAYER) {
+        let model = case.model(seed()).unwrap();
+        let before = parameters(&model).unwrap();
+        assert!(before.keys().any(|path| path.ends_with("running_mean")), "{:?}", before.keys());
+        let learned = gradients(&model, &model.learn(&batch(24, 0, case.device())).grads).unwrap();
+        assert_same(&before, &parameters(&model).unwrap(), &case.to_string());
+        // All else is estimated.
+        let all = before.keys().filter(|path| !path.contains(".running_"));
+        assert!(learned.keys().eq(all), "{:?}", learned.keys());
+    }
 }

@@ -49,6 +49,10 @@ fn nodes_of_the_test_set_are_classified() {
         if case.settings.get("negatives").is_some() {
             continue;
         }
+        // One direction a step is not enough for so few steps.
+        if case.rule == "zeroth-order" {
+            case.settings = json!({"queries": 32});
+        }
         let after = accuracy(&trained(&case, &data, seed(), steps, CLASSES), &test);
         println!("{case}: {after:.3}");
         if after < 0.6 {

@@ -16,8 +16,8 @@ fn learned(model: &LocalModel, batch: &Batch) -> Values {
 fn blocks_above_have_no_say() {
     let data = node_data(None);
     let batch = batch(&data, DataSplit::Train);
-    // Direct feedback sends the error of the whole network, and top-down signals the states of the blocks above.
-    let has_say = |c: &Case| c.rule == "dfa" || c.settings.get("top-down").is_some();
+    // Some rules read a pass of the whole network, and top-down signals are the states of the blocks above.
+    let has_say = |c: &Case| c.spec().reach().reads_network() || c.settings.get("top-down").is_some();
     for case in cases().into_iter().filter(|c| c.spec().reach().is_local() && !has_say(c)) {
         let base = learned(&case.model(seed(), CLASSES), &batch);
         let blocks = case.model(seed(), CLASSES).network.len();
@@ -80,9 +80,9 @@ fn a_local_gradient_is_the_slope_of_the_blocks_own_loss() {
     let data = node_data(None);
     let batch = batch(&data, DataSplit::Train);
     let (mut wrong, mut compared, mut bent) = (Vec::new(), 0, 0);
-    for case in
-        cases().into_iter().filter(|c| c.spec().reach().is_local() && !["dfa", "drtp"].contains(&c.rule.as_str()))
-    {
+    // The loss of direct feedback is that of all nodes, and an estimate along random directions is no slope.
+    let others = ["dfa", "drtp", "zeroth-order"];
+    for case in cases().into_iter().filter(|c| c.spec().reach().is_local() && !others.contains(&c.rule.as_str())) {
         let model = case.model(seed(), CLASSES);
         for index in 0..model.network.len() {
             let learn = |model: &LocalModel| {

@@ -119,6 +119,8 @@ impl Rows {
     fn pass(&self, rows: &[i64]) -> Pass {
         let index = Tensor::<1, Int>::from_data(TensorData::new(rows.to_vec(), [rows.len()]), &self.labels.device());
         Pass {
+            // Whoever learns from it says which batch it is.
+            key: BatchKey::UNKNOWN,
             streams: self.streams.iter().map(|s| s.with_features(s.features().select(0, index.clone()))).collect(),
             labels: self.labels.clone().select(0, index.clone()),
             signals: self.signals.select(&index),

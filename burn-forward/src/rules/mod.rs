@@ -27,6 +27,7 @@ mod readout;
 mod registry;
 mod signals;
 mod spec;
+mod zeroth_order;
 
 pub use backprop::{BackpropConfig, OutputClassifier, OutputLayer};
 pub use context::Context;
@@ -48,6 +49,7 @@ pub use readout::{BlockRange, HeadReadout, Scores};
 pub use registry::{rule_entries, rule_entry};
 pub use signals::{Signal, Signals};
 pub use spec::{ClassifierSpec, RuleSpec};
+pub use zeroth_order::{DirectionEntries, ZerothOrder, ZerothOrderConfig};
 
 use std::fmt;
 use std::ops::Deref;
@@ -76,6 +78,8 @@ pub struct StepContext {
 /// One batch on its way through the blocks.
 #[derive(Debug, Clone)]
 pub struct Pass {
+    /// Address of the batch, for what a block draws while it learns.
+    pub key: BatchKey,
     /// What enters the next block: one activation per stream (positive and negative samples are two).
     pub streams: Vec<AnyActivation>,
     /// Class indices `[B]`.
@@ -90,6 +94,7 @@ impl Pass {
     /// A pass of one stream with labels.
     pub fn of(batch: &Batch) -> Self {
         Self {
+            key: batch.key,
             streams: vec![batch.inputs.clone()],
             labels: batch.targets.clone(),
             signals: Signals::default(),
@@ -101,6 +106,7 @@ impl Pass {
     #[must_use]
     pub fn without_autodiff(self) -> Self {
         Self {
+            key: self.key,
             streams: self.streams.into_iter().map(AnyActivation::without_autodiff).collect(),
             labels: self.labels.without_autodiff(),
             signals: self.signals.without_autodiff(),
@@ -112,6 +118,7 @@ impl Pass {
     #[must_use]
     pub fn with_autodiff(self, device: &Device) -> Self {
         Self {
+            key: self.key,
             streams: self.streams.into_iter().map(|stream| stream.with_autodiff(device)).collect(),
             labels: autodiff_leaf(self.labels, device),
             signals: self.signals.with_autodiff(device),
