@@ -76,7 +76,7 @@ pub(crate) fn laws() -> Laws {
         .varied(&varied)
         .defaults("trifecta", json!({"overlap": false}))
         // One direction a step is not enough to learn in so few steps.
-        .defaults("zeroth-order", json!({"queries": 32}))
+        .defaults("zeroth-order", json!({"queries": 12}))
         .data(Prototypes::images(CHANNELS, SIDE, CLASSES))
         .devices(vec![("flex".into(), double_precision())])
         .networks(vec![smooth_stack(false, 0.0), resnet()])
