@@ -17,7 +17,7 @@ fn blocks_above_have_no_say() {
     let data = node_data(None);
     let batch = batch(&data, DataSplit::Train);
     // Some rules read a pass of the whole network, and top-down signals are the states of the blocks above.
-    let has_say = |c: &Case| c.spec().reach().reads_network() || c.settings.get("top-down").is_some();
+    let has_say = |c: &Case| c.spec().reach().reads_above() || c.settings.get("top-down").is_some();
     for case in cases().into_iter().filter(|c| c.spec().reach().is_local() && !has_say(c)) {
         let base = learned(&case.model(seed(), CLASSES), &batch);
         let blocks = case.model(seed(), CLASSES).network.len();
