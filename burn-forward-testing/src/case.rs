@@ -203,6 +203,7 @@ impl Case {
             blocks: self.network.partition.count(&network.outline()).ok(),
             input: Some(self.data().input()),
             classes: Some(self.classes()),
+            optimizer: None,
         };
         Ok(self.spec()?.check(&context).is_empty())
     }

@@ -134,7 +134,9 @@ fn memory_does_not_grow_with_depth() {
         let growth = (peak_of_a_step(&deep, &batch) as f64 - peak_of_a_step(&shallow, &batch) as f64) / 9.0;
         let growth = growth / ACTIVATION as f64;
         println!("{}: {growth:.2} activations per layer", row.name);
-        if local && deep.network.len() > 1 && learns_on_the_way(&deep, &batch) {
+        // Losses of passes that keep nothing are all that it learns from.
+        let without_backward = row.name == "zeroth-order";
+        if local && deep.network.len() > 1 && (without_backward || learns_on_the_way(&deep, &batch)) {
             // 0.02 are the gradients; the scores of all rows would be 0.06 more.
             assert!(growth < 0.05, "{}: a step keeps {growth} activations per layer", row.name);
             flat.push(row.name);
@@ -143,7 +145,10 @@ fn memory_does_not_grow_with_depth() {
             assert!(growth > 1.0, "{}: a step keeps {growth} activations per layer", row.name);
         }
     }
-    assert!(["drtp", "forward-forward", "mono-forward"].iter().all(|name| flat.contains(name)), "{flat:?}");
+    assert!(
+        ["drtp", "forward-forward", "mono-forward", "zeroth-order"].iter().all(|name| flat.contains(name)),
+        "{flat:?}"
+    );
 
     // And block by block: what is left of a block that has learned is its output and its gradients.
     for name in flat {

@@ -29,6 +29,16 @@ fn audit() {
     assert!(said.starts_with("what crosses the borders of blocks under 'mono-forward': nothing\n"), "{said}");
     assert!(said.contains("\nangle between the update of 'mono-forward' and the back-propagation gradient"), "{said}");
     assert_eq!(trained["reach"], "nothing");
+
+    for (conserve, reach) in [(false, "two losses"), (true, "two losses of a direction and three of a step")] {
+        let rule = json!({"name": "zeroth-order", "conserve": conserve});
+        let sgd = json!({"optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.0}});
+        place.config("losses.json", &config(rule, sgd));
+        let text = place.run(&["audit", "losses.json"]);
+        let said = text.done();
+        let reach = format!("blocks under 'zeroth-order': {reach}, from a pass of the whole network\n");
+        assert!(said.contains(&reach), "{said}");
+    }
 }
 
 /// The gradient of back-propagation is its own, on every network, whatever is drawn at random in it; so is that of the last

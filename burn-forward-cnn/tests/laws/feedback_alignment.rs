@@ -83,8 +83,14 @@ fn layers_without_two_halves_are_refused_with_the_place() {
     let case = &on_all_devices("feedback-alignment", &json!({}))[0];
     let row = burn_forward_cnn_networks().into_iter().find(|row| row.name == "cifar-resnet").unwrap();
     let spec = (row.parse)(&json!({"depth": 8})).unwrap().0;
-    let context =
-        Context { network_name: "cifar-resnet", network: spec.as_ref(), blocks: None, input: None, classes: None };
+    let context = Context {
+        network_name: "cifar-resnet",
+        network: spec.as_ref(),
+        blocks: None,
+        input: None,
+        classes: None,
+        optimizer: None,
+    };
     let errors: Vec<String> = case.spec().unwrap().check(&context).iter().map(ToString::to_string).collect();
     let expected = "$.network: 'cifar-resnet' has a layer of another kind at place 2; needed under 'feedback-alignment': \
                     layers that are a linear map followed by a function (mlp, conv-stack, vgg), each a block";

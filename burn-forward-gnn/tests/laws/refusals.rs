@@ -23,7 +23,14 @@ fn graph_rules_refuse_images() {
         let case = Case { rule: rule.into(), settings: json!({}), network: "gcn", widths: vec![8, 8], dropout: 0.0 };
         let network = case.network_spec();
         let input = Some(RowShape::Maps { channels: 1, height: 8, width: 8 });
-        let context = Context { network_name: "gcn", network: network.as_ref(), blocks: None, input, classes: None };
+        let context = Context {
+            network_name: "gcn",
+            network: network.as_ref(),
+            blocks: None,
+            input,
+            classes: None,
+            optimizer: None,
+        };
         let errors = case.spec().check(&context);
         assert!(errors[0].to_string().contains("nodes of a graph") && errors[0].path == "$.rule.name");
     }

@@ -126,6 +126,7 @@ impl Case {
             blocks: Some(self.widths.len()),
             input: Some(RowShape::Nodes(FEATURES)),
             classes: Some(CLASSES),
+            optimizer: None,
         };
         self.spec().check(&context).iter().map(ToString::to_string).collect()
     }

@@ -17,6 +17,7 @@ impl Parts {
             blocks: Some(blocks),
             input: None,
             classes: None,
+            optimizer: Some(&self.fixed.optimizer),
         };
         let mut errors = self.data.settings.check();
         errors.extend(self.fixed.name.as_deref().and_then(bad_name));

@@ -204,7 +204,14 @@ impl RunConfig {
     /// What a rule's check is told; `data` is the shape of an input row and the number of classes, once they are known.
     pub(crate) fn context(&self, blocks: Option<usize>, data: Option<(RowShape, usize)>) -> Context<'_> {
         let (input, classes) = data.unzip();
-        Context { network_name: &self.network_name, network: self.network.as_ref(), blocks, input, classes }
+        Context {
+            network_name: &self.network_name,
+            network: self.network.as_ref(),
+            blocks,
+            input,
+            classes,
+            optimizer: Some(&self.optimizer),
+        }
     }
 
     /// The config with every default filled in; reading it back gives the same run.

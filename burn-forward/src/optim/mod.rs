@@ -265,6 +265,11 @@ impl OptimizerConfig {
         }
     }
 
+    /// Whether a step is the gradient times the learning rate and nothing else: `sgd` without momentum, weight decay and clipping.
+    pub fn is_plain_sgd(&self) -> bool {
+        self.name == OptimizerName::Sgd && self.momentum == Some(0.0) && self.weight_decay == 0.0 && self.clip.is_none()
+    }
+
     /// Contradictions between settings; ranges are the schema's business.
     pub fn check(&self, blocks: Option<usize>) -> Vec<ConfigError> {
         let mut errors = Vec::new();

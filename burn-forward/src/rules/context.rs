@@ -2,6 +2,7 @@
 
 use crate::activation::RowShape;
 use crate::network::NetworkSpec;
+use crate::optim::OptimizerConfig;
 
 /// What a check may want to know of the rest of the config. What is `None` is not known yet.
 #[derive(Debug, Clone)]
@@ -16,4 +17,6 @@ pub struct Context<'a> {
     pub input: Option<RowShape>,
     /// Number of classes.
     pub classes: Option<usize>,
+    /// The optimiser.
+    pub optimizer: Option<&'a OptimizerConfig>,
 }

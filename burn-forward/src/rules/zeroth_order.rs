@@ -1,69 +1,57 @@
 //! Zeroth-order learning: the gradient is estimated from losses of the network with its weights moved a little.
 //!
 //! Spall 1992, <https://doi.org/10.1109/9.119632> (SPSA); Malladi et al. 2023, arXiv 2305.17333 (seeds in the place of
-//! directions); Feng et al. 2025, arXiv 2501.01045 (the sign). With the weights of the network and of its output layer as one
+//! directions); Feng et al. 2025, arXiv 2501.01045 (sign and conserve). With the weights of the network and of its output layer as one
 //! vector `w` `[d]`, the loss `L` of a batch, `q` random directions `u_i` `[d]` and a small `e`:
 //!
 //! - `g = 1/q sum_i (L(w + e u_i) - L(w - e u_i)) / (2 e) u_i`;
 //! - the entries of `u_i` are 1 or -1 with equal probability, or normal with variance 1;
-//! - with `sign`, `sign(g)` takes the place of `g`.
+//! - with `sign`, `sign(g)` takes the place of `g`;
+//! - with `conserve`, the weights after a step are those of the least loss among `w`, `w - a g` and `w + a g`, `a` the learning
+//!   rate: the loss of a batch never rises by what is learned from it.
 //!
-//! The mean of `g` is the gradient, up to terms of order `e^2`; its variance grows with `d / q`. Both losses are of the same
+//! The mean of `g` is the gradient, up to terms of order `e^2`; its variance grows with `d / q`. All losses are of the same
 //! batch. A direction is not kept: it is drawn from its address (seed, batch, query, block, parameter) wherever it is needed,
 //! and what a block learns is two losses per query and numbers that it can draw itself. The partition changes nothing but these
 //! draws.
 //!
+//! In single precision a loss of order 1 is known to about 1e-7, and the differences of rows are taken before their mean, so that
+//! a slope has an error of about `1e-8 / e`; the curvature adds one of order `e^2 d`. The default `e` is between the two for
+//! networks of up to some 10^5 weights; below 1e-5 the estimate is mostly rounding.
+//!
 //! What we do differently: weights are not moved in place and back, which leaves rounding errors, but in a copy of one block at
-//! a time, and the estimate goes to the optimiser as a gradient. The passes run as at inference: nothing is kept for a
-//! backward pass, dropout drops nothing, and batch normalisation uses its running statistics, which stay as they are.
+//! a time, and the estimate goes to the optimiser as a gradient. With `conserve` they are moved by the optimiser: three
+//! [rounds](Rule::rounds) on a batch take it a step forth, two steps back, and from there to the best of the three places. The
+//! rule knows no learning rate for that, but it needs an optimiser of which a step back undoes a step forth: plain SGD. The
+//! passes run as at inference: nothing is kept for a backward pass, dropout drops nothing, and batch normalisation uses its
+//! running statistics, which stay as they are. In a network that has learned by nothing else these are the initial 0 and 1.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+mod directions;
+
+use burn::module::Module;
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Int, Shape, Tensor, TensorData};
-use rand::RngExt;
-use rand_distr::{Distribution, StandardNormal};
+use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
+use self::directions::{Directions, Estimate, Shift};
 use super::dfa::{output_layer, output_scores};
 use super::local_classifiers::export_heads;
 use super::{
-    AnyHead, AnyRule, BlockRange, HeadReadout, Pass, Reach, ReadoutExport, Rule, RuleSpec, Scores, StepContext,
+    AnyHead, AnyRule, BlockRange, Context, HeadReadout, Pass, Reach, ReadoutExport, Rule, RuleSpec, Scores, StepContext,
 };
 use crate::activation::{Activation, AnyActivation};
 use crate::block::Block;
 use crate::data::{Batch, BatchKey};
 use crate::error::InBlock;
 use crate::network::{Chain, Network};
+use crate::optim::OptimizerConfig;
 use crate::pieces::label;
 use crate::pieces::projection::ProjectedCrossEntropy;
 use crate::random::Seed;
 use crate::tape::{Score, Tape};
-use crate::{Error, Result};
+use crate::{ConfigError, Error, Result};
 
-/// Distribution of the entries of a direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum DirectionEntries {
-    /// 1 or -1, with equal probability.
-    #[default]
-    Rademacher,
-    /// Normal, with mean 0 and variance 1.
-    Gaussian,
-}
-
-impl DirectionEntries {
-    /// So many entries.
-    fn draw(self, count: usize, rng: &mut crate::random::Rng) -> Vec<f32> {
-        match self {
-            Self::Rademacher => {
-                let words: Vec<u64> = (0..count.div_ceil(64)).map(|_| rng.random()).collect();
-                (0..count).map(|i| if words[i / 64] >> (i % 64) & 1 == 1 { 1.0 } else { -1.0 }).collect()
-            }
-            Self::Gaussian => (0..count).map(|_| StandardNormal.sample(rng)).collect(),
-        }
-    }
-}
+pub use self::directions::DirectionEntries;
 
 /// Settings of `zeroth-order`.
 ///
@@ -73,6 +61,7 @@ impl DirectionEntries {
 /// | `queries` | 1 | 1 to 10,000 | directions `q` per step, two passes of the network each |
 /// | `epsilon` | 0.001 | 1e-6 to 1 | how far weights move along a direction, `e` |
 /// | `sign` | false | | learn from the sign of the estimate |
+/// | `conserve` | false | | keep the best of the weights, a step forth and a step back; `sgd` without momentum, decay and clipping |
 /// | `bias` | true | | whether the output layer has a bias |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
@@ -88,19 +77,40 @@ pub struct ZerothOrderConfig {
     pub epsilon: f64,
     /// Learn from the sign of the estimate.
     pub sign: bool,
+    /// Keep the best of the weights, those after a step and those after a step the other way: three more passes.
+    pub conserve: bool,
     /// Whether the output layer has a bias.
     pub bias: bool,
 }
 
 impl Default for ZerothOrderConfig {
     fn default() -> Self {
-        Self { directions: DirectionEntries::default(), queries: 1, epsilon: 1e-3, sign: false, bias: true }
+        Self {
+            directions: DirectionEntries::default(),
+            queries: 1,
+            epsilon: 1e-3,
+            sign: false,
+            conserve: false,
+            bias: true,
+        }
     }
 }
 
 impl RuleSpec for ZerothOrderConfig {
+    fn check(&self, context: &Context) -> Vec<ConfigError> {
+        let undone = context.optimizer.is_none_or(OptimizerConfig::is_plain_sgd);
+        if !self.conserve || undone {
+            return Vec::new();
+        }
+        vec![ConfigError::new(
+            "$.rule.conserve",
+            "true undoes a step that makes the loss larger by a step back, and under this $.optimizer that is no way back; \
+             needed: \"sgd\" with \"momentum\": 0, no \"weight-decay\" and no \"clip\", or false",
+        )]
+    }
+
     fn reach(&self) -> Reach {
-        Reach::Network(LOSSES)
+        Reach::Network(if self.conserve { "two losses of a direction and three of a step" } else { LOSSES })
     }
 
     fn greedy(&self) -> Result<(), String> {
@@ -120,8 +130,10 @@ impl RuleSpec for ZerothOrderConfig {
     }
 }
 
-/// The signal: losses of every row `[B, 2q]`, those at `w + e u_i` and then those at `w - e u_i`.
+/// A signal: losses of every row `[B, 2q]`, those at `w + e u_i` and then those at `w - e u_i`.
 const LOSSES: &str = "two losses";
+/// A signal with `conserve`: losses of every row at the weights of the rounds so far `[B, r]`.
+const TRIED: &str = "losses of the rounds";
 
 /// A classifier on the last block, and the estimate for it and for all blocks.
 #[derive(Module, Debug)]
@@ -140,20 +152,15 @@ impl ZerothOrder {
         Directions { entries: self.settings.directions, seed: self.seed, at: [key.epoch, key.index, part] }
     }
 
-    /// Class scores `[B, C]` of the network and its output layer, both moved by `by` along the directions of `query`.
-    fn moved_scores(
-        &self,
-        network: &Network,
-        inputs: &AnyActivation,
-        key: BatchKey,
-        query: usize,
-        by: f64,
-    ) -> Tensor<2> {
-        let mut x = inputs.clone();
+    /// Losses of the rows `[B, 1]` and class scores `[B, C]` of the network and its output layer, both moved along the
+    /// directions of a query where there is one.
+    fn losses(&self, network: &Network, rows: &Rows, key: BatchKey, shift: Option<Shift>) -> (Tensor<2>, Tensor<2>) {
+        let mut x = rows.inputs.clone();
         for (index, block) in network.blocks().iter().enumerate() {
-            x = self.directions(key, Some(index)).moved(block, query, by).forward(x);
+            x = self.directions(key, Some(index)).moved(block, shift).forward(x);
         }
-        self.directions(key, None).moved(&self.output, query, by).scores(&x)
+        let scores = self.directions(key, None).moved(&self.output, shift).scores(&x);
+        (losses_of_rows(scores.clone(), &rows.labels), scores)
     }
 
     /// Slopes of the loss along the directions `[1, q]`.
@@ -163,14 +170,74 @@ impl ZerothOrder {
         difference.mean_dim(0) / (2.0 * self.settings.epsilon)
     }
 
-    /// Puts the estimate for a block on the tape, and the mean of all losses, which is the network's and not its own.
-    fn teach(&self, index: usize, block: &Chain, pass: &Pass, tape: &mut Tape) {
+    /// Puts the estimate for a block on the tape, times `factor` where there is one, and the mean of all losses, which is the
+    /// network's and not its own.
+    fn teach(&self, index: usize, block: &Chain, pass: &Pass, factor: Option<&Tensor<2>>, tape: &mut Tape) {
         let _in_block = InBlock::new(index);
         if let Some(losses) = pass.signals.rows(LOSSES) {
-            let directions = self.directions(pass.key, Some(index));
-            directions.register(block, &self.slopes(losses), self.settings.sign, tape);
+            self.register(Some(index), block, losses, (pass.key, factor), tape);
             tape.record(index, Score::from(losses.clone().mean()));
         }
+    }
+
+    /// As [`teach`](Self::teach), for the output layer.
+    fn teach_output(&self, pass: &Pass, factor: Option<&Tensor<2>>, tape: &mut Tape) {
+        if let Some(losses) = pass.signals.rows(LOSSES) {
+            self.register(None, &self.output, losses, (pass.key, factor), tape);
+        }
+    }
+
+    fn register<M: Module>(
+        &self,
+        block: Option<usize>,
+        module: &M,
+        losses: &Tensor<2>,
+        (key, factor): (BatchKey, Option<&Tensor<2>>),
+        tape: &mut Tape,
+    ) {
+        let estimate = Estimate { slopes: &self.slopes(losses), sign: self.settings.sign, factor };
+        self.directions(key, block).register(module, estimate, tape);
+    }
+
+    /// How many times the estimate `[1, 1]` the step of this round is, with `conserve`: 1 from where the batch finds the weights,
+    /// to one step forth; -2 from there, to one step back; and from there whatever leads to the best of the three.
+    fn next_move(&self, network: &Network, pass: &mut Pass) -> Tensor<2> {
+        let (here, _) = self.losses(network, &Rows::of(pass), pass.key, None);
+        let tried = match pass.signals.rows(TRIED) {
+            Some(before) => Tensor::cat(vec![before.clone(), here], 1),
+            None => here,
+        };
+        let ([_, round], device) = (tried.dims(), tried.device());
+        pass.signals.put(TRIED, tried.clone());
+        match round {
+            1 => Tensor::ones([1, 1], &device),
+            2 => Tensor::full([1, 1], -2.0, &device),
+            _ => way_to_the_best(tried),
+        }
+    }
+}
+
+/// From one step back: 1 to the weights as they were, 2 to one step forth, 0 to stay `[1, 1]`.
+///
+/// # Shapes
+/// - `tried`: `[B, 3]`, losses of the rows at the weights as they were, a step forth and a step back.
+fn way_to_the_best(tried: Tensor<2>) -> Tensor<2> {
+    // Differences of rows first, as for slopes. Of equals the first is best; what is not a number is never.
+    let rise = (tried.clone() - tried.narrow(1, 0, 1)).mean_dim(0);
+    let not_a_number = rise.clone().is_nan();
+    let best = rise.mask_fill(not_a_number, f32::INFINITY).argmin(1);
+    Tensor::from_floats([[1.0, 2.0, 0.0]], &best.device()).gather(1, best)
+}
+
+/// What a loss is taken of, off the autodiff device.
+struct Rows {
+    inputs: AnyActivation,
+    labels: Tensor<1, Int>,
+}
+
+impl Rows {
+    fn of(pass: &Pass) -> Self {
+        Self { inputs: pass.streams[0].clone().without_autodiff(), labels: pass.labels.clone().without_autodiff() }
     }
 }
 
@@ -179,30 +246,36 @@ impl Rule for ZerothOrder {
         Box::new(self.clone())
     }
 
-    fn begin(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
-        let ZerothOrderConfig { queries, epsilon, sign, .. } = self.settings;
-        let (inputs, labels) = (batch.inputs.clone().without_autodiff(), batch.targets.clone().without_autodiff());
+    fn begin(&self, network: &Network, batch: &Batch, context: StepContext, _: &mut Tape) -> Pass {
+        let ZerothOrderConfig { queries, epsilon, .. } = self.settings;
+        let mut pass = Pass { key: context.key, ..Pass::of(batch) };
+        let rows = Rows::of(&pass);
         let mut losses = Vec::with_capacity(2 * queries);
         let mut logits: Option<Tensor<2>> = None;
         for by in [epsilon, -epsilon] {
             for query in 0..queries {
-                let scores = self.moved_scores(network, &inputs, context.key, query, by);
-                losses.push(losses_of_rows(scores.clone(), &labels));
+                let (loss, scores) = self.losses(network, &rows, context.key, Some(Shift { query, by }));
+                losses.push(loss);
                 logits = Some(logits.map_or(scores.clone(), |sum| sum + scores));
             }
         }
-        let losses = Tensor::cat(losses, 1);
-        self.directions(context.key, None).register(&self.output, &self.slopes(&losses), sign, tape);
         // The mean of what the moved networks say: that of the network itself up to terms of order `e^2`, at no extra cost.
-        let logits = logits.map(|sum| sum / (2 * queries) as f64);
-        let mut pass = Pass { key: context.key, logits, ..Pass::of(batch) };
-        pass.signals.put(LOSSES, losses);
+        pass.logits = logits.map(|sum| sum / (2 * queries) as f64);
+        pass.signals.put(LOSSES, Tensor::cat(losses, 1));
         pass
     }
 
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
-        self.teach(index, block, pass, tape);
+        self.teach(index, block, pass, None, tape);
         self.advance(index, block, pass);
+    }
+
+    fn end(&self, _: &Network, pass: &mut Pass, tape: &mut Tape) {
+        self.teach_output(pass, None, tape);
+    }
+
+    fn rounds(&self) -> usize {
+        if self.settings.conserve { 3 } else { 1 }
     }
 
     /// As at inference, as the passes that the losses come from.
@@ -214,11 +287,14 @@ impl Rule for ZerothOrder {
         }
     }
 
-    /// No block is given anything but the losses, so a step needs no pass beside those of [`begin`](Rule::begin).
+    /// No block is given anything but the losses, so a step needs no pass beside those of [`begin`](Rule::begin), and with
+    /// `conserve` one for its own loss.
     fn learn(&self, network: &Network, pass: &mut Pass, _: StepContext, tape: &mut Tape) {
+        let factor = self.settings.conserve.then(|| self.next_move(network, pass));
         for (index, block) in network.blocks().iter().enumerate() {
-            self.teach(index, block, pass, tape);
+            self.teach(index, block, pass, factor.as_ref(), tape);
         }
+        self.teach_output(pass, factor.as_ref(), tape);
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
@@ -245,96 +321,6 @@ fn losses_of_rows(scores: Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<2> {
     label::check("zeroth-order", labels, scores.dims());
     let [rows, _] = scores.dims();
     log_softmax(scores, 1).gather(1, labels.clone().reshape([rows, 1])).neg()
-}
-
-/// The directions of one module's parameters at one step.
-#[derive(Debug, Clone, Copy)]
-struct Directions {
-    entries: DirectionEntries,
-    seed: Seed,
-    /// Epoch, batch and module.
-    at: [u64; 3],
-}
-
-impl Directions {
-    /// The direction of a parameter under `query`.
-    fn draw<const D: usize>(&self, query: usize, parameter: usize, shape: Shape, device: &Device) -> Tensor<D> {
-        let [epoch, batch, module] = self.at;
-        let mut rng = self.seed.stream("directions", &[epoch, batch, query as u64, module, parameter as u64]);
-        Tensor::from_data(TensorData::new(self.entries.draw(shape.num_elements(), &mut rng), shape), device)
-    }
-
-    /// A copy of `module` as at inference, every parameter that learns moved by `by` along its direction.
-    fn moved<M: Module>(&self, module: &M, query: usize, by: f64) -> M {
-        let mut learning = Learning(Vec::new());
-        module.visit(&mut learning);
-        // Not a clone: that would share running statistics, and changing it would change the original's.
-        module.valid().map(&mut Move { directions: self, learning: learning.0, query, by })
-    }
-
-    /// Puts the estimate for `module` on the tape.
-    ///
-    /// # Shapes
-    /// - `slopes`: `[1, q]`, of the loss along every direction.
-    fn register<M: Module>(&self, module: &M, slopes: &Tensor<2>, sign: bool, tape: &mut Tape) {
-        module.visit(&mut Register { directions: self, slopes, sign, next: 0, tape });
-    }
-}
-
-/// Collects the parameters that learn, in order.
-struct Learning(Vec<ParamId>);
-
-impl ModuleVisitor for Learning {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.is_require_grad() {
-            self.0.push(param.id);
-        }
-    }
-}
-
-/// Moves parameters along their directions.
-struct Move<'a> {
-    directions: &'a Directions,
-    learning: Vec<ParamId>,
-    query: usize,
-    by: f64,
-}
-
-impl ModuleMapper for Move<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(parameter) = self.learning.iter().position(|id| *id == param.id) else { return param };
-        param.map(|value| {
-            let direction = self.directions.draw::<D>(self.query, parameter, value.shape(), &value.device());
-            value + direction * self.by
-        })
-    }
-}
-
-/// Puts estimates on the tape.
-struct Register<'a> {
-    directions: &'a Directions,
-    slopes: &'a Tensor<2>,
-    sign: bool,
-    next: usize,
-    tape: &'a mut Tape,
-}
-
-impl ModuleVisitor for Register<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !param.is_require_grad() {
-            return;
-        }
-        let parameter = self.next;
-        self.next += 1;
-        let ([_, queries], device) = (self.slopes.dims(), self.slopes.device());
-        let mut sum = Tensor::<D>::zeros(param.lazy_shape(), &device);
-        for query in 0..queries {
-            let slope = self.slopes.clone().narrow(1, query, 1).reshape([1; D]);
-            sum = sum + self.directions.draw::<D>(query, parameter, param.lazy_shape(), &device) * slope;
-        }
-        let estimate = sum / queries as f64;
-        self.tape.register(param.id, if self.sign { estimate.sign() } else { estimate });
-    }
 }
 
 #[cfg(test)]

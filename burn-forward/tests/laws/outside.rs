@@ -70,7 +70,14 @@ impl NetworkSpec for Foreign {
 
 fn refusals(rule: &str, network_name: &str, network: &dyn NetworkSpec) -> Vec<ConfigError> {
     let spec = (rule_entry(rule).unwrap().parse)(&json!({}), &rule_entries()).unwrap().0;
-    spec.check(&Context { network_name, network, blocks: Some(2), input: Some(INPUT), classes: Some(CLASSES) })
+    spec.check(&Context {
+        network_name,
+        network,
+        blocks: Some(2),
+        input: Some(INPUT),
+        classes: Some(CLASSES),
+        optimizer: None,
+    })
 }
 
 #[test]
@@ -126,7 +133,14 @@ fn an_overlay_leaves_something_of_the_input() {
     let net = mlp(&[10, 10]);
     let errors = |features: usize, classes: usize| {
         let input = Some(RowShape::Features(features));
-        spec.check(&Context { network_name: "mlp", network: &net, blocks: Some(2), input, classes: Some(classes) })
+        spec.check(&Context {
+            network_name: "mlp",
+            network: &net,
+            blocks: Some(2),
+            input,
+            classes: Some(classes),
+            optimizer: None,
+        })
     };
     assert!(errors(3, 2).is_empty());
     for (features, classes) in [(2, 2), (2, 10)] {

@@ -1,13 +1,14 @@
-//! Zeroth-order learning against back-propagation, and what it leaves as it was.
+//! Zeroth-order learning against back-propagation, what it leaves as it was, and what it keeps.
 
 use burn_forward::activation::AnyActivation;
 use burn_forward::data::{Batch, BatchKey};
 use burn_forward::model::LocalModel;
 use burn_forward::network::{MlpConfig, Network, Partition};
+use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward::pieces::pair_loss::cross_entropy;
 use burn_forward::rules::{DirectionEntries, RuleSpec, ZerothOrderConfig};
 use burn_forward::tape::Tape;
-use burn_forward_testing::values::{Values, assert_same, gradients, parameters};
+use burn_forward_testing::values::{Values, assert_same, edit, gradients, parameters};
 use serde_json::json;
 
 use super::toy::{Case, INPUT, batch, laws, mlp, on_all_devices, seed};
@@ -30,6 +31,18 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// The gradient of back-propagation.
+fn gradient(model: &LocalModel, rows: &Batch) -> Vec<f64> {
+    let mut tape = Tape::new(());
+    let scores = model.scores(rows.inputs.clone()).primary();
+    tape.backward(&cross_entropy(scores, rows.targets.clone()), model);
+    flat(&gradients(model, tape.gradients()).unwrap())
+}
+
+fn at(rows: &Batch, index: u64, steps: usize) -> Batch {
+    Batch { key: BatchKey::new(1, index, steps), ..rows.clone() }
+}
+
 /// Of `N` estimates the mean has noise of `d / N` of the gradient's square: the cosine is about 0.995 here.
 #[test]
 fn the_mean_of_many_estimates_is_the_gradient() {
@@ -38,15 +51,12 @@ fn the_mean_of_many_estimates_is_the_gradient() {
         let (steps, queries) = (50, 200);
         let model = model(&ZerothOrderConfig { directions, queries, ..Default::default() }, &device);
         let rows = batch(8, 0, &device);
-        let mut tape = Tape::new(());
-        let scores = model.scores(rows.inputs.clone()).primary();
-        tape.backward(&cross_entropy(scores, rows.targets.clone()), &model);
-        let gradient = flat(&gradients(&model, tape.gradients()).unwrap());
+        let gradient = gradient(&model, &rows);
         assert_eq!(gradient.len(), 109);
 
         let mut mean = vec![0.0; gradient.len()];
         for index in 0..steps {
-            let rows = Batch { key: BatchKey::new(1, index, steps as usize), ..rows.clone() };
+            let rows = at(&rows, index, steps as usize);
             let estimate = flat(&gradients(&model, &model.learn(&rows).grads).unwrap());
             mean.iter_mut().zip(estimate).for_each(|(mean, estimate)| *mean += estimate / steps as f64);
         }
@@ -56,6 +66,31 @@ fn the_mean_of_many_estimates_is_the_gradient() {
         let along = dot(&mean, &gradient) / dot(&gradient, &gradient);
         assert!((along - 1.0).abs() < 0.05, "{directions:?}: {along} of the gradient");
     }
+}
+
+/// With one direction of entries 1 and -1 the estimate is the slope `s` times these, so that its product with the gradient is `s`
+/// times the true slope. In single precision, of a loss of 1.4 and a gradient of about its length.
+#[test]
+fn a_slope_in_single_precision_is_that_of_the_gradient() {
+    let device = burn_forward::device::parse("flex").unwrap().autodiff();
+    let error = |epsilon: f64| {
+        let model = model(&ZerothOrderConfig { epsilon, ..Default::default() }, &device);
+        let rows = batch(128, 0, &device);
+        let gradient = gradient(&model, &rows);
+        let length = dot(&gradient, &gradient).sqrt();
+        let errors = (0..50).map(|index| {
+            let estimate = flat(&gradients(&model, &model.learn(&at(&rows, index, 50)).grads).unwrap());
+            let slope = (dot(&estimate, &estimate) / estimate.len() as f64).sqrt();
+            (slope - dot(&estimate, &gradient) / slope).abs() / length
+        });
+        errors.fold(0.0, f64::max)
+    };
+    let default = ZerothOrderConfig::default().epsilon;
+    let errors = [1e-1, 1e-2, default, 1e-4, 1e-5, 1e-6].map(error);
+    println!("largest errors of slopes: {errors:?}");
+    assert!(errors[2] < 1e-3, "{errors:?}");
+    // Far larger is curvature, far smaller is rounding.
+    assert!(errors[2] < errors[0] && errors[2] < errors[5], "{errors:?}");
 }
 
 /// Every setting, with dropout in the network: not one bit of a weight moves.
@@ -98,5 +133,60 @@ fn the_prediction_in_training_is_the_networks() {
         let expected: Vec<f32> = model.scores(inputs).primary().into_data().iter().collect();
         let got: Vec<f32> = pass.logits.unwrap().into_data().iter().collect();
         burn_forward_testing::values::assert_close(&got, &expected, 1e-4, &case.to_string());
+    }
+}
+
+fn mean_loss(model: &LocalModel, rows: &Batch) -> f32 {
+    let scores = model.scores(rows.inputs.clone()).primary();
+    cross_entropy(scores, rows.targets.clone()).into_data().iter().next().unwrap()
+}
+
+/// With steps so large that many lead upwards: the weights that are left are the best of three, which are made here of the
+/// estimate without `conserve`.
+#[test]
+fn conserve_keeps_the_best_of_the_weights_a_step_forth_and_a_step_back() {
+    let device = burn_forward::device::parse("flex").unwrap().autodiff();
+    for sign in [false, true] {
+        let rate = if sign { 0.3 } else { 1.0 };
+        let settings = ZerothOrderConfig { sign, ..Default::default() };
+        let mut rule = model(&settings, &device);
+        let mut conserving = model(&ZerothOrderConfig { conserve: true, ..settings }, &device);
+        let sgd = OptimizerConfig { momentum: Some(0.0), ..OptimizerConfig::new(OptimizerName::Sgd, rate) };
+        assert!(sgd.is_plain_sgd());
+        let mut optimizer = sgd.optimizer(&[]).unwrap();
+        let mut rates = sgd.scheduler(&[], 1).unwrap();
+        let mut chosen = [0; 3];
+        for index in 0..40 {
+            let rows = at(&batch(24, index, &device), index, 40);
+            let before = parameters(&conserving).unwrap();
+            let loss_before = mean_loss(&conserving, &rows);
+            rule = edit(rule, |path, values| values.clone_from(&before[path]));
+            let estimate = gradients(&rule, &rule.learn(&rows).grads).unwrap();
+            let rate_now = rates.step();
+            let (after, _) =
+                conserving.learn_with(&rows, |model, grads| optimizer.step(rate_now.clone(), model, grads));
+            conserving = after;
+            let (got, loss) = (parameters(&conserving).unwrap(), mean_loss(&conserving, &rows));
+            assert!(loss <= loss_before + 1e-6, "{index}: from {loss_before} to {loss}");
+            let places = [0.0, -rate as f32, rate as f32].map(|by| {
+                let mut place = before.clone();
+                for (path, values) in &mut place {
+                    values.iter_mut().zip(&estimate[path]).for_each(|(w, g)| *w += by * g);
+                }
+                place
+            });
+            let distance =
+                |place: &Values| flat(place).iter().zip(flat(&got)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            let nearest = (0..3).min_by(|a, b| distance(&places[*a]).total_cmp(&distance(&places[*b]))).unwrap();
+            chosen[nearest] += 1;
+            assert!(distance(&places[nearest]) < 1e-5, "{index}: {}", distance(&places[nearest]));
+            let losses = places.map(|place| {
+                let moved = edit(model(&settings, &device), |path, values| values.clone_from(&place[path]));
+                mean_loss(&moved, &rows)
+            });
+            let best = losses.iter().copied().fold(f32::INFINITY, f32::min);
+            assert!(losses[nearest] <= best + 1e-6, "{index}: {nearest} of {losses:?}");
+        }
+        assert!(chosen.iter().all(|n| *n > 2), "sign {sign}: {chosen:?}");
     }
 }

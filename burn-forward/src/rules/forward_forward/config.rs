@@ -351,6 +351,7 @@ mod tests {
             blocks: Some(2),
             input: Some(RowShape::Features(20)),
             classes: Some(10),
+            optimizer: None,
         })
     }
 

@@ -1,5 +1,10 @@
+use burn::tensor::Device;
+
 use super::*;
+use crate::activation::RowShape;
 use crate::init::{self, Init};
+use crate::network::{MlpConfig, Partition};
+use crate::optim::{ClipConfig, OptimizerName};
 
 const QUERIES: usize = 5;
 /// `L = w A w / 2 + b w` of three weights.
@@ -13,7 +18,7 @@ fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 fn rule(entries: DirectionEntries, epsilon: f64, sign: bool) -> ZerothOrder {
     let device = Device::flex().autodiff();
     let seed = Seed::new(5);
-    let settings = ZerothOrderConfig { directions: entries, queries: QUERIES, epsilon, sign, bias: true };
+    let settings = ZerothOrderConfig { directions: entries, queries: QUERIES, epsilon, sign, ..Default::default() };
     let output = ProjectedCrossEntropy::new(3, 2, true, &mut seed.stream("output", &[]), &device).unwrap();
     ZerothOrder { output, settings, seed }
 }
@@ -28,13 +33,14 @@ fn estimated(rule: &ZerothOrder) -> (Vec<f32>, Vec<f32>, Vec<Vec<f32>>) {
     let (mut rng, device) = (rule.seed.stream("weights", &[]), Device::flex().autodiff());
     let module = init::linear(3, 1, Init::default_uniform(3), None, &mut rng, &device).unwrap();
     let directions = rule.directions(BatchKey::new(2, 3, 10), Some(1));
-    let moved = |query, by| numbers(directions.moved(&module, query, by).weight.val());
+    let moved = |query, by| numbers(directions.moved(&module, Some(Shift { query, by })).weight.val());
     let at = |by: f64| (0..QUERIES).map(move |query| (query, by));
     let epsilon = rule.settings.epsilon;
     let losses: Vec<f32> = at(epsilon).chain(at(-epsilon)).map(|(query, by)| loss(&moved(query, by))).collect();
     let losses = Tensor::<1>::from_floats(losses.as_slice(), &Device::flex()).unsqueeze();
     let mut tape = Tape::new(());
-    directions.register(&module, &rule.slopes(&losses), rule.settings.sign, &mut tape);
+    let estimate = Estimate { slopes: &rule.slopes(&losses), sign: rule.settings.sign, factor: None };
+    directions.register(&module, estimate, &mut tape);
     let estimate = numbers(tape.gradients().get::<2>(module.weight.id).unwrap());
     let weights = numbers(module.weight.val());
     let directions = (0..QUERIES).map(|query| moved(query, 1.0).iter().zip(&weights).map(|(m, w)| m - w).collect());
@@ -76,24 +82,59 @@ fn entries_have_mean_0_and_variance_1() {
     }
 }
 
+fn mlp() -> MlpConfig {
+    MlpConfig {
+        widths: vec![2],
+        activation: Default::default(),
+        dropout: 0.0,
+        normalisation: Default::default(),
+        init: Default::default(),
+    }
+}
+
 #[test]
 fn settings_that_estimate_nothing_are_refused() {
-    let network = Network::new(
-        crate::network::MlpConfig {
-            widths: vec![2],
-            activation: Default::default(),
-            dropout: 0.0,
-            normalisation: Default::default(),
-            init: Default::default(),
-        }
-        .layers(crate::activation::RowShape::Features(3), Seed::new(0), &Device::flex().autodiff())
-        .unwrap(),
-        crate::network::Partition::LAYER,
-    )
-    .unwrap();
+    let layers = mlp().layers(RowShape::Features(3), Seed::new(0), &Device::flex().autodiff()).unwrap();
+    let network = Network::new(layers, Partition::LAYER).unwrap();
     let refused = |settings: ZerothOrderConfig| settings.build(&network, 2, Seed::new(0)).unwrap_err().to_string();
     assert!(refused(ZerothOrderConfig { queries: 0, ..Default::default() }).contains("queries"));
     for epsilon in [0.0, -1.0, f64::NAN] {
         assert!(refused(ZerothOrderConfig { epsilon, ..Default::default() }).contains("epsilon"));
+    }
+}
+
+/// Momentum by default, and whatever else makes of a step back something else than the step forth.
+#[test]
+fn conserve_asks_for_an_optimiser_that_can_go_back() {
+    let network = mlp();
+    let errors = |conserve: bool, optimizer: Option<&OptimizerConfig>| {
+        let context =
+            Context { network_name: "mlp", network: &network, blocks: None, input: None, classes: None, optimizer };
+        ZerothOrderConfig { conserve, ..Default::default() }.check(&context).len()
+    };
+    let plain = OptimizerConfig { momentum: Some(0.0), ..OptimizerConfig::new(OptimizerName::Sgd, 0.1) };
+    let others = [
+        OptimizerConfig::new(OptimizerName::Sgd, 0.1),
+        OptimizerConfig::new(OptimizerName::Adam, 0.1),
+        OptimizerConfig { weight_decay: 0.1, ..plain.clone() },
+        OptimizerConfig { clip: Some(ClipConfig { norm: Some(1.0), value: None }), ..plain.clone() },
+    ];
+    assert_eq!([errors(true, Some(&plain)), errors(true, None)], [0, 0]);
+    for other in &others {
+        assert_eq!([errors(true, Some(other)), errors(false, Some(other))], [1, 0], "{other:?}");
+    }
+}
+
+/// From a step back: once the estimate to the weights as they were, twice to a step forth.
+#[test]
+fn the_best_of_three_places_is_kept_and_of_equals_the_first() {
+    let way = |tried: [[f32; 3]; 2]| numbers(way_to_the_best(Tensor::from_floats(tried, &Device::flex())));
+    assert_eq!(way([[1.0, 1.5, 3.0], [1.0, 1.0, 0.0]]), [1.0], "neither step is better");
+    assert_eq!(way([[1.0, 0.5, 3.0], [1.0, 1.0, 0.0]]), [2.0], "a step forth");
+    assert_eq!(way([[1.0, 0.5, 3.0], [1.0, 1.0, -9.0]]), [0.0], "a step back");
+    assert_eq!(way([[1.0; 3]; 2]), [1.0]);
+    for bad in [f32::NAN, f32::INFINITY] {
+        assert_eq!(way([[1.0, bad, bad], [1.0, 0.0, 0.0]]), [1.0]);
+        assert_eq!(way([[1.0, bad, 0.5], [1.0, 0.0, 0.5]]), [0.0]);
     }
 }
