@@ -16,8 +16,8 @@
 //! draws.
 //!
 //! In single precision a loss of order 1 is known to about 1e-7, and the differences of rows are taken before their mean, so that
-//! a slope has an error of about `1e-8 / e`; the curvature adds one of order `e^2 d`. The default `e` is between the two for
-//! networks of up to some 10^5 weights; below 1e-5 the estimate is mostly rounding.
+//! a slope has an error of about `1e-8 / e`; the curvature adds one of order `e^2 d`. Measured on a network of 109 weights, in
+//! lengths of the gradient: 7e-3 with an `e` of 0.01, 8e-5 with the default, 2e-3 with 1e-5, 2e-2 with 1e-6.
 //!
 //! What we do differently: weights are not moved in place and back, which leaves rounding errors, but in a copy of one block at
 //! a time, and the estimate goes to the optimiser as a gradient. With `conserve` they are moved by the optimiser: three
