@@ -7,6 +7,7 @@ mod laws {
     mod feedback_alignment;
     mod greedy;
     mod overlap;
+    mod predictive_coding;
     mod smoothing;
     mod toy;
     mod units;

@@ -254,10 +254,10 @@ impl Case {
         self.data().batch(rows, index, &self.device)
     }
 
-    /// The model after one step of Adam (rate 0.01) on every batch, with the rule's own parameter groups.
+    /// The model after the rule's steps on every batch with Adam (rate 0.01) and the rule's own parameter groups.
     ///
     /// # Errors
-    /// If a group is not one, or what `after` finds after a step.
+    /// If a group is not one, a gradient is not finite, or what `after` finds after a batch.
     pub fn train(
         &self,
         mut model: LocalModel,
@@ -269,9 +269,12 @@ impl Case {
         let config = OptimizerConfig::new(OptimizerName::Adam, RATE);
         let (mut optimizer, mut rates) = (config.optimizer(&groups)?, config.scheduler(&groups, 1)?);
         for batch in batches {
-            let output = model.learn(&batch);
-            crate::values::gradients(&model, &output.grads)?;
-            model = optimizer.step(rates.step(), model, output.grads);
+            let (rate, mut wrong) = (rates.step(), None);
+            (model, _) = model.learn_with(&batch, |model, gradients| {
+                wrong = wrong.take().or(crate::values::gradients(&model, &gradients).err());
+                optimizer.step(rate.clone(), model, gradients)
+            });
+            wrong.map_or(Ok(()), Err)?;
             after(&model)?;
         }
         Ok(model)

@@ -1,9 +1,10 @@
-//! One step of a local rule taken block by block, with what enters every block kept.
+//! One step on a batch, and one of a local rule taken block by block, with what enters every block kept.
 
+use burn::train::TrainOutput;
 use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::block::{Block, Trace};
 use burn_forward::data::Batch;
-use burn_forward::model::LocalModel;
+use burn_forward::model::{LocalModel, StepOutput};
 use burn_forward::rules::{Pass, Signal};
 use burn_forward::tape::Tape;
 
@@ -30,6 +31,11 @@ impl StepTrace {
     pub fn blocks(&self) -> usize {
         self.entering.len()
     }
+}
+
+/// The step on a batch; of a rule that takes several, the first.
+pub fn first_step(model: &LocalModel, batch: &Batch) -> TrainOutput<StepOutput> {
+    model.learn_round(&mut model.begin(batch))
 }
 
 /// The pass again, for block `index` of `model` to learn from once more. A graph that an earlier pass left in the block is made

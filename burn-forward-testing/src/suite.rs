@@ -15,7 +15,7 @@ use crate::case::Shared;
 use crate::settings::one_at_a_time;
 use crate::trial::{Exception, Law, Over, Report, try_on};
 use crate::verdict::Violation;
-use crate::{Case, Prototypes, TestData, TestNetwork, seed};
+use crate::{Case, Prototypes, TestData, TestNetwork};
 
 /// A multilayer perceptron that no rule refuses: tanh, with the root mean square of every layer's input set to 1.
 pub fn smooth_mlp(widths: &[usize]) -> MlpConfig {
@@ -279,10 +279,7 @@ impl Laws {
                     for (on, device) in &self.devices {
                         let case = Case::new((&rule, &settings), network, (on, device), &self.shared);
                         if case.accepted()? {
-                            // The laws are about one optimiser step on a batch.
-                            if case.model(seed()).map_or(true, |model| model.rule.rounds() == 1) {
-                                cases.push(case);
-                            }
+                            cases.push(case);
                         } else if case.with_rule(&rule, self.default_of(&rule)).accepted()? {
                             let needed = "give the setting a companion (Laws::companion)";
                             return Err(Violation(format!("{case} contradicts the rule's defaults; {needed}")));

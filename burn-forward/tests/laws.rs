@@ -11,7 +11,9 @@ mod laws {
     mod feedback_alignment;
     mod labels;
     mod learning;
+    mod matrix;
     mod outside;
+    mod predictive_coding;
     mod supervision;
     mod toy;
     mod wrong_inputs;

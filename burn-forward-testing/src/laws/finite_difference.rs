@@ -6,7 +6,7 @@ use burn_forward::model::LocalModel;
 use burn_forward::rules::Pass;
 use burn_forward::tape::{BlockRecord, Tape};
 
-use crate::step_trace::{copy, trace_step_with};
+use crate::step_trace::{copy, first_step, trace_step_with};
 use crate::values::{Values, edit, gradients, of_block, parameters};
 use crate::verdict::{Verdict, Violation, concerns, nothing};
 use crate::{Case, seed};
@@ -25,7 +25,7 @@ fn has_running_state(case: &Case) -> Result<bool, Violation> {
         Ok(parameters(model)?.into_iter().filter(|(path, _)| !path.contains(".running_")).collect())
     };
     let before = read(&model)?;
-    model.learn(&case.batch(0));
+    first_step(&model, &case.batch(0));
     Ok(before != read(&model)?)
 }
 

@@ -23,7 +23,8 @@ pub struct Alignment {
     pub norm_ratio: Option<f64>,
 }
 
-/// Compares the update of every block with the back-propagation gradient of the same batch.
+/// Compares the update of every block with the back-propagation gradient of the same batch. Of a rule that takes several
+/// optimiser steps on a batch it is the update of the last one, with the weights as they are in all of them.
 ///
 /// The gradient is that of the cross-entropy behind the rule's own [pass](burn_forward::rules::Rule::activities), so whatever the
 /// rule adds to the inputs or between blocks is there, with the same dropout masks as in the rule's step where both put the
@@ -36,7 +37,13 @@ pub fn audit(model: &LocalModel, batch: &Batch, seed: burn_forward::random::Seed
     let context = model.context(batch);
     let entered = model.forward_frozen_batch(batch);
     let mut local = Tape::new(());
-    model.rule.step(&model.network, &entered, context, &mut local);
+    let mut pass = model.rule.begin(&model.network, &entered, context, &mut local);
+    model.rule.learn(&model.network, &mut pass, context, &mut local);
+    for _ in 1..model.rule.rounds() {
+        local = Tape::new(());
+        model.rule.learn(&model.network, &mut pass, context, &mut local);
+    }
+    drop(pass);
     let (local, _) = local.into_parts();
 
     // The device draws the masks of the step once more.

@@ -21,6 +21,7 @@ mod head;
 mod local_classifiers;
 mod mono_forward;
 mod pepita;
+mod predictive_coding;
 mod reach;
 mod readout;
 #[cfg(feature = "config")]
@@ -43,6 +44,7 @@ pub use head::{AnyHead, Head, HeadTargets};
 pub use local_classifiers::{ClassifierSettings, InterBlockNorm, LocalClassifiers, linear_head};
 pub use mono_forward::MonoForwardConfig;
 pub use pepita::{Pepita, PepitaConfig, PepitaOutput, PepitaUpdate};
+pub use predictive_coding::{PcOutput, PcPrediction, PredictiveCoding, PredictiveCodingConfig};
 pub use reach::Reach;
 pub use readout::{BlockRange, HeadReadout, Scores};
 #[cfg(feature = "config")]

@@ -2,7 +2,7 @@
 
 use super::{
     BackpropConfig, DeepSupervisionConfig, DfaConfig, DrtpConfig, FeedbackAlignmentConfig, ForwardForwardConfig,
-    MonoForwardConfig, PepitaConfig, RuleEntry, ZerothOrderConfig, rule_entry_of,
+    MonoForwardConfig, PepitaConfig, PredictiveCodingConfig, RuleEntry, ZerothOrderConfig, rule_entry_of,
 };
 use crate::settings::schema_of;
 
@@ -50,6 +50,11 @@ pub fn rule_entries() -> Vec<RuleEntry> {
             "pepita",
             "the output error changes the input, and blocks learn from the change of their activities in a second pass",
             "Dellaferrera and Kreiman 2022, arXiv 2201.11665",
+        ),
+        rule_entry_of::<PredictiveCodingConfig>(
+            "predictive-coding",
+            "states of all blocks relax until they agree, and every block learns to predict its own; incremental, too",
+            "Salvatori et al. 2024, arXiv 2212.00720",
         ),
         rule_entry_of::<ZerothOrderConfig>(
             "zeroth-order",

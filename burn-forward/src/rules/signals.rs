@@ -121,6 +121,18 @@ impl Signals {
         blocks.get_mut(index)?.take()
     }
 
+    /// Gives the signal called `name` what it has for block `index`; a signal of another kind is replaced.
+    pub fn put_block(&mut self, name: &'static str, index: usize, trace: Trace<AnyActivation>) {
+        let signal = self.0.entry(name).or_insert_with(|| Signal::Blocks(Vec::new()));
+        let mut blocks = match std::mem::replace(signal, Signal::Blocks(Vec::new())) {
+            Signal::Blocks(blocks) => blocks,
+            Signal::Classes(_) | Signal::Rows(_) => Vec::new(),
+        };
+        blocks.resize(blocks.len().max(index + 1), None);
+        blocks[index] = Some(trace);
+        *signal = Signal::Blocks(blocks);
+    }
+
     /// All of them, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Signal)> {
         self.0.iter().map(|(name, signal)| (*name, signal))
@@ -208,5 +220,16 @@ mod tests {
         signals.put("first", vec![Trace::from(output.clone()), Trace::from(output)]);
         assert!(signals.take_block("first", 1).is_some());
         assert!(signals.take_block("first", 1).is_none() && signals.block("first", 0).is_some());
+    }
+
+    #[test]
+    fn a_block_is_given_its_part_of_a_signal() {
+        let part = |value: f32| AnyActivation::Features(Tensor::full([1, 1], value, &Device::flex())).into();
+        let value = |signals: &Signals, index| signals.block("forces", index).map(|t| numbers(t.output.features())[0]);
+        let mut signals = Signals::default();
+        signals.put_block("forces", 1, part(1.0));
+        signals.put_block("forces", 0, part(2.0));
+        signals.put_block("forces", 1, part(3.0));
+        assert_eq!([0, 1, 2].map(|index| value(&signals, index)), [Some(2.0), Some(3.0), None]);
     }
 }

@@ -12,50 +12,9 @@ use burn_forward::rules::{PepitaConfig, PepitaOutput, PepitaUpdate, RuleSpec};
 use burn_forward::tape::Tape;
 use serde_json::json;
 
+use super::matrix::Matrix;
 use super::toy::{CLASSES, batch, devices, model_of, on_all_devices, seed};
 use burn_forward_testing::values::{Values, assert_close, edit, features, gradients, numbers, parameters};
-
-/// A matrix in row-major order.
-struct Matrix {
-    rows: usize,
-    columns: usize,
-    values: Vec<f64>,
-}
-
-impl Matrix {
-    fn new(values: &[f32], columns: usize) -> Self {
-        Self { rows: values.len() / columns, columns, values: values.iter().map(|v| *v as f64).collect() }
-    }
-
-    fn of(rows: usize, columns: usize, f: impl Fn(usize, usize) -> f64) -> Self {
-        let values = (0..rows * columns).map(|i| f(i / columns, i % columns)).collect();
-        Self { rows, columns, values }
-    }
-
-    fn at(&self, row: usize, column: usize) -> f64 {
-        self.values[row * self.columns + column]
-    }
-
-    fn transposed(&self) -> Self {
-        Self::of(self.columns, self.rows, |i, j| self.at(j, i))
-    }
-
-    fn times(&self, other: &Self) -> Self {
-        Self::of(self.rows, other.columns, |i, j| (0..self.columns).map(|k| self.at(i, k) * other.at(k, j)).sum())
-    }
-
-    fn column_sums(&self) -> Vec<f32> {
-        (0..self.columns).map(|j| (0..self.rows).map(|i| self.at(i, j)).sum::<f64>() as f32).collect()
-    }
-
-    fn minus(&self, other: &Self) -> Self {
-        Self::of(self.rows, self.columns, |i, j| self.at(i, j) - other.at(i, j))
-    }
-
-    fn single(&self) -> Vec<f32> {
-        self.values.iter().map(|v| *v as f32).collect()
-    }
-}
 
 /// `(softmax(G) - e_y) / B`.
 fn delta(scores: &Matrix, targets: &[usize]) -> Matrix {

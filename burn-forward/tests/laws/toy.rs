@@ -36,6 +36,9 @@ pub(crate) fn laws() -> Laws {
     for goodness in ["mean-squares", "negative-sum-squares", "length", "mean", "top-k", "entmax", "burst"] {
         laws = laws.learns("forward-forward", json!({"goodness": goodness}));
     }
+    for settings in [json!({"incremental": true}), json!({"prediction": "fixed"})] {
+        laws = laws.learns("predictive-coding", settings);
+    }
     laws.except(
         "finite_difference::a_local_gradient_is_the_slope_of_the_blocks_own_loss",
         "the activities of the second pass are taken as given, and move with the weights: closed_form tries the gradient",
