@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use burn_forward::Result;
 use burn_forward::data::Batch;
 use burn_forward::model::LocalModel;
+use burn_forward::network::{Chain, Network};
 use burn_forward::rules::BackpropConfig;
 use burn_forward::tape::Tape;
 
@@ -24,7 +25,7 @@ pub struct Alignment {
 }
 
 /// Compares the update of every block with the back-propagation gradient of the same batch. Of a rule that takes several
-/// optimiser steps on a batch it is the update of the last one, with the weights as they are in all of them.
+/// optimiser steps on a batch it is the update of the first one that teaches every block, with the weights as they are.
 ///
 /// The gradient is that of the cross-entropy behind the rule's own [pass](burn_forward::rules::Rule::activities), so whatever the
 /// rule adds to the inputs or between blocks is there, with the same dropout masks as in the rule's step where both put the
@@ -36,15 +37,14 @@ pub struct Alignment {
 pub fn audit(model: &LocalModel, batch: &Batch, seed: burn_forward::random::Seed) -> Result<Vec<Alignment>> {
     let context = model.context(batch);
     let entered = model.forward_frozen_batch(batch);
-    let mut local = Tape::new(());
-    let mut pass = model.rule.begin(&model.network, &entered, context, &mut local);
-    model.rule.learn(&model.network, &mut pass, context, &mut local);
-    for _ in 1..model.rule.rounds() {
-        local = Tape::new(());
-        model.rule.learn(&model.network, &mut pass, context, &mut local);
+    let mut tape = Tape::new(());
+    let mut pass = model.rule.begin(&model.network, &entered, context, &mut tape);
+    let mut steps = Vec::new();
+    for _ in 0..model.rule.rounds().max(1) {
+        model.rule.learn(&model.network, &mut pass, context, &mut tape);
+        steps.push(std::mem::replace(&mut tape, Tape::new(())).into_parts().0);
     }
     drop(pass);
-    let (local, _) = local.into_parts();
 
     // The device draws the masks of the step once more.
     model.context(batch);
@@ -53,7 +53,7 @@ pub fn audit(model: &LocalModel, batch: &Batch, seed: burn_forward::random::Seed
     let scores = match model.rule.classify(output) {
         Some(scores) => scores,
         None => {
-            let width = model.network.blocks().last().map_or(0, |b| burn_forward::network::Chain::output(b).len());
+            let width = model.network.blocks().last().map_or(0, |b| Chain::output(b).len());
             let device = batch.targets.device();
             let bias = BackpropConfig::default().bias;
             let rng = &mut seed.stream("output", &[]);
@@ -63,24 +63,23 @@ pub fn audit(model: &LocalModel, batch: &Batch, seed: burn_forward::random::Seed
     let mut gradients = burn_forward::pieces::pair_loss::cross_entropy(scores, batch.targets.clone()).backward();
     let global = GradientsParams::from_module(&mut gradients, &model.network);
 
-    Ok(model
-        .network
-        .blocks()
-        .iter()
-        .enumerate()
-        .map(|(index, block)| {
-            let mut products = Products { local: &local, global: &global, dot: 0.0, local2: 0.0, global2: 0.0 };
-            block.visit(&mut products);
-            let (l, g) = (products.local2.sqrt(), products.global2.sqrt());
-            // NaN stays NaN: a zero would be a finding.
-            let angle = || (products.dot / (l * g)).clamp(-1.0, 1.0).acos().to_degrees();
-            Alignment {
-                index,
-                angle_degrees: (l != 0.0 && g != 0.0).then(angle),
-                norm_ratio: (g != 0.0).then(|| l / g),
-            }
-        })
-        .collect())
+    let compared = steps.iter().map(|local| compare(&model.network, local, &global));
+    let mut compared: Vec<Vec<Alignment>> = compared.collect();
+    let step = compared.iter().position(|blocks| blocks.iter().all(|block| block.angle_degrees.is_some()));
+    Ok(compared.swap_remove(step.unwrap_or(0)))
+}
+
+/// The update of every block beside the gradient.
+fn compare(network: &Network, local: &GradientsParams, global: &GradientsParams) -> Vec<Alignment> {
+    let of_block = |(index, block): (usize, &Chain)| {
+        let mut products = Products { local, global, dot: 0.0, local2: 0.0, global2: 0.0 };
+        block.visit(&mut products);
+        let (l, g) = (products.local2.sqrt(), products.global2.sqrt());
+        // NaN stays NaN: a zero would be a finding.
+        let angle = || (products.dot / (l * g)).clamp(-1.0, 1.0).acos().to_degrees();
+        Alignment { index, angle_degrees: (l != 0.0 && g != 0.0).then(angle), norm_ratio: (g != 0.0).then(|| l / g) }
+    };
+    network.blocks().iter().enumerate().map(of_block).collect()
 }
 
 /// Inner products of two sets of gradients over one block.
