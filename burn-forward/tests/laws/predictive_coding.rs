@@ -1,7 +1,6 @@
 //! Predictive coding: where states come to rest, and what it is equal to.
 
 use burn::tensor::Tensor;
-use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::init::InitScheme;
 use burn_forward::model::LocalModel;
 use burn_forward::network::{MlpConfig, Partition};
