@@ -14,6 +14,9 @@ mod signals;
 mod damage;
 #[path = "resume/refusals.rs"]
 mod refusals;
+#[cfg(unix)]
+#[path = "resume/within_epoch.rs"]
+mod within_epoch;
 
 use std::fs;
 use std::path::Path;
@@ -164,8 +167,12 @@ fn greedy_in_the_first_block_and_in_a_later_one() {
 /// Takes a finished run back to the moment after the last but one epoch was saved.
 fn rewind(run: &Path) -> usize {
     let last = *saved_models(run).last().unwrap();
-    for name in ["model-N.bpk", "optim-N.bpk", "scheduler-N.bpk", "epoch-N.json"] {
-        fs::remove_file(run.join("checkpoint").join(name.replace('N', &last.to_string()))).unwrap();
+    for entry in fs::read_dir(run.join("checkpoint")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if name.ends_with(&format!("-{last}.bpk")) || name == format!("epoch-{last}.json") {
+            fs::remove_file(entry.path()).unwrap();
+        }
     }
     for name in ["summary.json", "evaluation.json", "model.safetensors", "report.html"] {
         fs::remove_file(run.join(name)).unwrap();
@@ -201,7 +208,9 @@ fn what_a_kill_leaves_half_written_does_no_harm() {
     let last = rewind(&run);
     assert_eq!(last, 4);
     // Killed while the checkpoint of the last epoch was being written, and while a line of metrics was.
-    for name in ["model-4.bpk.77-0.tmp", "optim-4.bpk.77-1.tmp", "model-4.bpk", "scheduler-2.bpk"] {
+    for name in
+        ["model-4.bpk.77-0.tmp", "optim-block-0-4.bpk.77-1.tmp", "model-4.bpk", "scheduler-2.bpk", "steps-3+2.json"]
+    {
         fs::write(run.join("checkpoint").join(name), b"half a file").unwrap();
     }
     fs::write(run.join(".burn-forward-Ab12Cd"), b"{").unwrap();
@@ -213,9 +222,9 @@ fn what_a_kill_leaves_half_written_does_no_harm() {
     let mut left: Vec<String> =
         fs::read_dir(run.join("checkpoint")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     left.sort();
-    let whole =
-        ["model-3", "model-4", "optim-3", "optim-4", "scheduler-3", "scheduler-4"].map(|name| format!("{name}.bpk"));
-    assert_eq!(left, [["epoch-3.json", "epoch-4.json"].map(String::from).to_vec(), whole.to_vec()].concat());
+    let kinds = ["model", "optim-block-0", "optim-block-1", "scheduler"];
+    let whole = kinds.iter().flat_map(|kind| [3, 4].map(|epoch| format!("{kind}-{epoch}.bpk")));
+    assert_eq!(left, ["epoch-3.json".into(), "epoch-4.json".into()].into_iter().chain(whole).collect::<Vec<_>>());
     assert!(!run.join(".burn-forward-Ab12Cd").exists());
 }
 

@@ -32,6 +32,7 @@ macro_rules! each_law {
             }
             locality {
                 a_block_puts_gradients_of_itself_and_its_head_on_the_tape_and_no_others: Cases,
+                a_rule_that_reads_what_is_above_says_what_and_does: Cases,
                 a_rule_that_says_it_is_not_local_is_not: Cases,
                 a_step_of_a_local_rule_is_its_blocks_one_after_the_other: Cases,
                 another_head_of_one_block_changes_no_other_blocks_gradients: Cases,

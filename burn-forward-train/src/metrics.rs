@@ -76,6 +76,7 @@ pub struct BlockMetric {
     step: Mean,
     epoch: Mean,
     guard: Option<NonFiniteGuard>,
+    log: Option<StepLog>,
 }
 
 /// Where a loss stopped being a number.
@@ -131,16 +132,46 @@ impl NonFiniteGuard {
     }
 }
 
+/// What the training steps of the epoch in progress measured, in their order. Clones share it: the events of a step are
+/// processed on another thread.
+#[derive(Debug, Clone, Default)]
+pub struct StepLog(Arc<Mutex<Vec<StepMetrics>>>);
+
+impl StepLog {
+    /// Adds a step.
+    fn push(&self, step: &StepMetrics) {
+        if let Ok(mut steps) = self.0.lock() {
+            steps.push(step.clone());
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        if let Ok(mut steps) = self.0.lock() {
+            steps.clear();
+        }
+    }
+
+    pub(crate) fn get(&self) -> Vec<StepMetrics> {
+        self.0.lock().map(|steps| steps.clone()).unwrap_or_default()
+    }
+}
+
 impl BlockMetric {
     /// A metric of `block`; `None` is the whole network.
     pub fn new(block: Option<usize>, quantity: Quantity) -> Self {
         let name = Arc::new(metric_name(block, quantity));
-        Self { block, quantity, name, step: Mean::default(), epoch: Mean::default(), guard: None }
+        Self { block, quantity, name, step: Mean::default(), epoch: Mean::default(), guard: None, log: None }
     }
 
     /// Stops the run where this quantity becomes NaN or infinite.
     pub fn guarded(mut self, guard: NonFiniteGuard) -> Self {
         self.guard = Some(guard);
+        self
+    }
+
+    /// Keeps what every step measures.
+    pub fn logged(mut self, log: StepLog) -> Self {
+        self.log = Some(log);
         self
     }
 
@@ -182,6 +213,9 @@ impl Metric for BlockMetric {
     }
 
     fn update(&mut self, item: &StepMetrics, metadata: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
+        if let Some(log) = &self.log {
+            log.push(item);
+        }
         let Some(sum) = item.of(self.block).and_then(|n| self.quantity.sum(n, item.rows)) else {
             return Ok(SerializedEntry::not_available(None));
         };

@@ -7,7 +7,7 @@ use burn::tensor::{Int, Tensor};
 use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::block::Trace;
 use burn_forward::model::LocalModel;
-use burn_forward::rules::{Pass, Signal};
+use burn_forward::rules::{Pass, Reach, Signal};
 use burn_forward::tape::Tape;
 
 use crate::step_trace::{copy, first_step, trace_step, trace_step_with};
@@ -167,6 +167,34 @@ pub fn blocks_above_have_no_say(case: &Case) -> Verdict {
         }
     }
     Ok(Outcome::Tried)
+}
+
+/// A rule that says that a signal from above reaches its blocks says which, and it does: with other blocks above, some block
+/// is given something else.
+pub fn a_rule_that_reads_what_is_above_says_what_and_does(case: &Case) -> Verdict {
+    let reach = case.reach()?;
+    concerns!(case.is_local()? && reach.reads_above());
+    let (Reach::Above(what) | Reach::Network(what)) = reach else {
+        return Err(Violation(format!("{reach:?} is no signal from above")));
+    };
+    ensure!(what.trim().len() > 2, "what crosses the border is called {what:?}");
+    let batch = case.batch(0);
+    let base = trace_step(&case.model(seed())?, &batch)?;
+    let reaches = |k: usize| -> Result<bool, Violation> {
+        // The output layer, too, by which alone a signal reaches a rule's last block.
+        let above = |path: &str| match block_of(path) {
+            Some(block) => path.starts_with("network.") && block > k,
+            None => path.starts_with("rule."),
+        };
+        let moved = trace_step(&perturb(case.model(seed())?, above), &batch)?;
+        Ok((0..=k).any(|j| !same_bits(&base.entering[j], &moved.entering[j])))
+    };
+    for k in 0..base.blocks() {
+        if reaches(k)? {
+            return Ok(Outcome::Tried);
+        }
+    }
+    Err(Violation(format!("nothing above a block changes what it is given, which was said to be {what}")))
 }
 
 /// A block that learns passes on the same output as a block that only runs.

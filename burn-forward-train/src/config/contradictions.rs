@@ -37,6 +37,9 @@ impl Parts {
                 "has no meaning under a greedy schedule; needed: $.schedule.patience, which counts for every block",
             ));
         }
+        if self.fixed.training.checkpoint_every.is_some_and(|every| every.steps.is_none() && every.minutes.is_none()) {
+            errors.push(ConfigError::new("$.training.checkpoint-every", "needs \"steps\", \"minutes\" or both"));
+        }
         errors
     }
 

@@ -17,4 +17,4 @@ mod training_config;
 
 pub use registry_schema::schema_of;
 pub use run_config::RunConfig;
-pub use training_config::{FinalWeights, TrainingConfig};
+pub use training_config::{CheckpointEvery, FinalWeights, TrainingConfig};

@@ -1,8 +1,15 @@
 //! How long and in what portions a run trains.
 
+use std::time::Duration;
+
 use burn_forward::data::{Batching, LastBatch};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::schedule::SaveEvery;
+
+/// Minutes between two checkpoints within an epoch, where the config says nothing.
+const DEFAULT_MINUTES: f64 = 10.0;
 
 /// Which weights a run ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -13,6 +20,20 @@ pub enum FinalWeights {
     Last,
     /// Those of the epoch with the best validation accuracy.
     Best,
+}
+
+/// How often a run is saved within an epoch, beside its end; of several whichever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CheckpointEvery {
+    /// After so many steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub steps: Option<usize>,
+    /// After so many minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.001, max = 1e6))]
+    pub minutes: Option<f64>,
 }
 
 /// How long and in what portions a run trains.
@@ -27,6 +48,7 @@ pub enum FinalWeights {
 /// | `final-weights` | last | last, best | the weights the run, or each block under a greedy schedule, ends with; best needs a validation set |
 /// | `patience` | none | >= 1 | stop after so many epochs without a better validation accuracy |
 /// | `label-smoothing` | 0 | [0, 1) | probability that a target spreads over all classes alike; for rules with classifiers |
+/// | `checkpoint-every` | 10 minutes | | `{"steps": n}`, `{"minutes": x}` or both: how often the run is saved within an epoch, from where it goes on exactly |
 /// | `gradient-checkpointing` | false | | recompute cheap activations in the backward pass (Burn's) |
 ///
 /// With `"last-batch": "keep"` every sample is learned from in every epoch, and the step of a small last batch weighs as
@@ -66,6 +88,10 @@ pub struct TrainingConfig {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 0.99))]
     pub label_smoothing: f64,
+    /// How often the run is saved within an epoch; default every 10 minutes. It is saved after every epoch, and when it is
+    /// interrupted, in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<CheckpointEvery>,
     /// Recompute cheap activations in the backward pass.
     #[serde(default)]
     pub gradient_checkpointing: bool,
@@ -75,6 +101,13 @@ impl TrainingConfig {
     /// How the samples of an epoch are cut into batches.
     pub fn batching(&self) -> Batching {
         Batching { size: self.batch_size, last: self.last_batch }
+    }
+
+    /// How often the run is saved within an epoch.
+    pub fn save_every(&self) -> SaveEvery {
+        let CheckpointEvery { steps, minutes } =
+            self.checkpoint_every.unwrap_or(CheckpointEvery { steps: None, minutes: Some(DEFAULT_MINUTES) });
+        SaveEvery { steps, time: minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes)) }
     }
 }
 

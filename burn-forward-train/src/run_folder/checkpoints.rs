@@ -4,71 +4,99 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::folder::RunFolder;
-use super::names::{CHECKPOINT_FILES, entries, epoch_of, epoch_of_manifest, file_name, manifest_name};
+use super::names::{
+    MODEL, OPTIMIZER, SCHEDULER, entries, file_name, manifest_name, position_of, position_of_manifest, record_of,
+};
+use super::position::Position;
 use crate::files::is_remains;
 use crate::{Error, Result};
 
 impl RunFolder {
-    /// Deletes what a kill left behind: files under temporary names, checkpoints that are not whole, and those after epoch
-    /// `last`, from which a run goes on.
+    /// Deletes what a kill left behind: files under temporary names, checkpoints that are not whole, those after `last`, from
+    /// which a run goes on, and those within an epoch before it.
     ///
     /// # Errors
     /// [`Error::Write`] if a file cannot be deleted.
-    pub fn delete_interrupted(&self, last: Option<usize>) -> Result<()> {
-        let mut whole = self.checkpointed_epochs();
-        whole.retain(|epoch| Some(*epoch) <= last);
-        let torn = |name: &str| epoch_of(name).is_some_and(|epoch| !whole.contains(&epoch));
+    pub fn delete_interrupted(&self, last: Option<Position>) -> Result<()> {
+        let mut whole = self.whole_checkpoints();
+        whole.retain(|at| Some(*at) == last || (Some(*at) < last && !at.is_within_epoch()));
+        let goes = |name: &str| position_of(name).is_some_and(|at| !whole.contains(&at));
         for (path, name) in entries(&self.checkpoints()).into_iter().chain(entries(self.path())) {
-            if is_remains(&name) || torn(&name) {
+            if is_remains(&name) || goes(&name) {
                 fs::remove_file(&path).map_err(|e| Error::write(&path, e))?;
             }
         }
         Ok(())
     }
 
-    /// The newest epoch that was saved, see [`checkpointed_epochs`](Self::checkpointed_epochs).
-    pub fn last_checkpoint(&self) -> Option<usize> {
-        self.checkpointed_epochs().into_iter().max()
+    /// The newest whole checkpoint. Whether the files are still as they were saved is known by their
+    /// [sums](super::Manifest).
+    pub fn newest_checkpoint(&self) -> Option<Position> {
+        self.whole_checkpoints().pop()
     }
 
-    /// Epochs whose model, optimiser and scheduler were all saved, in order. Whether the files are still as they were saved
-    /// is known by their [sums](super::Manifest).
+    /// The newest epoch that was saved at its end.
+    pub fn last_checkpoint(&self) -> Option<usize> {
+        self.checkpointed_epochs().pop()
+    }
+
+    /// Epochs that were saved at their end, in order.
     pub fn checkpointed_epochs(&self) -> Vec<usize> {
-        let folder = self.checkpoints();
+        self.whole_checkpoints().into_iter().filter(|at| !at.is_within_epoch()).map(|at| at.epochs).collect()
+    }
+
+    /// Checkpoints of which model, optimisers and scheduler were all saved, in order.
+    fn whole_checkpoints(&self) -> Vec<Position> {
         let has_manifests = self.has_manifests();
-        let is_there = |name: String| folder.join(name).is_file();
-        let mut epochs = self.epochs_with_files();
-        epochs.retain(|epoch| {
-            let files = CHECKPOINT_FILES.iter().all(|kind| is_there(file_name(kind, *epoch)));
-            files && (!has_manifests || is_there(manifest_name(*epoch)))
+        let mut positions = self.positions_with_files();
+        positions.retain(|at| match has_manifests {
+            // It is written last.
+            true => self.checkpoints().join(manifest_name(*at)).is_file(),
+            false => {
+                let kinds = self.records_at(*at);
+                let has = |wanted: &str| kinds.iter().any(|kind| kind.split('-').next() == Some(wanted));
+                [MODEL, OPTIMIZER, SCHEDULER].into_iter().all(has)
+            }
         });
-        epochs
+        positions
+    }
+
+    /// Kinds of the records that were saved at a position.
+    pub(crate) fn records_at(&self, at: Position) -> Vec<String> {
+        let names = entries(&self.checkpoints()).into_iter().map(|(_, name)| name);
+        names.filter_map(|name| record_of(&name).filter(|(_, of)| *of == at).map(|(kind, _)| kind.to_owned())).collect()
     }
 
     /// The newest epoch of which there is a row or any file of a checkpoint, 0 for none. Rows that cannot be read count for
     /// nothing.
     pub(crate) fn last_begun(&self) -> usize {
         let rows = self.rows().unwrap_or_default();
-        rows.iter().map(|row| row.epoch).chain(self.epochs_with_files()).max().unwrap_or(0)
+        let saved = self.positions_with_files().into_iter().map(|at| at.epochs);
+        rows.iter().map(|row| row.epoch).chain(saved).max().unwrap_or(0)
     }
 
-    /// Epochs of which there is any file of a checkpoint, in order.
-    pub(crate) fn epochs_with_files(&self) -> Vec<usize> {
-        let mut epochs: Vec<usize> =
-            entries(&self.checkpoints()).iter().filter_map(|(_, name)| epoch_of(name)).collect();
-        epochs.sort_unstable();
-        epochs.dedup();
-        epochs
+    /// Positions of which there is any file of a checkpoint, in order.
+    pub(crate) fn positions_with_files(&self) -> Vec<Position> {
+        let mut positions: Vec<Position> =
+            entries(&self.checkpoints()).iter().filter_map(|(_, name)| position_of(name)).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        positions
     }
 
     /// Whether any checkpoint has a manifest; those of earlier versions have none.
     pub(crate) fn has_manifests(&self) -> bool {
-        entries(&self.checkpoints()).iter().any(|(_, name)| epoch_of_manifest(name).is_some())
+        entries(&self.checkpoints()).iter().any(|(_, name)| position_of_manifest(name).is_some())
     }
 
     /// The weights after an epoch that was saved.
     pub fn model_of_epoch(&self, epoch: usize) -> PathBuf {
-        self.checkpoints().join(file_name("model", epoch))
+        self.model_at(Position::after_epoch(epoch))
+    }
+
+    /// The weights at a position that was saved.
+    pub fn model_at(&self, at: Position) -> PathBuf {
+        self.checkpoints().join(file_name(MODEL, at))
     }
 }
 
@@ -94,13 +122,14 @@ mod tests {
         let run = RunFolder::create(dir.path().join("r")).unwrap();
         fs::create_dir_all(run.checkpoints()).unwrap();
         let whole = ["model-1.bpk", "optim-1.bpk", "scheduler-1.bpk"];
-        let remains = ["model-2.bpk", "optim-3.bpk", "scheduler-3.bpk", "model-4.bpk.77-0.tmp"];
+        let remains =
+            ["model-2.bpk", "optim-block-0-3.bpk", "scheduler-3.bpk", "model-4.bpk.77-0.tmp", "steps-0+5.json"];
         for name in whole.iter().chain(&remains).chain(&["notes.txt", "best-of-block-0.bpk"]) {
             fs::write(run.checkpoints().join(name), b"x").unwrap();
         }
         run.write("summary.json", b"{}").unwrap();
         fs::write(run.file(".burn-forward-Ab12Cd"), b"{").unwrap();
-        run.delete_interrupted(Some(1)).unwrap();
+        run.delete_interrupted(Some(Position::after_epoch(1))).unwrap();
         for name in whole.iter().chain(&["notes.txt", "best-of-block-0.bpk"]) {
             assert!(run.checkpoints().join(name).is_file(), "{name}");
         }

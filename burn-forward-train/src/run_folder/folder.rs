@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::names::{LOCK, RUN_FILES, entries, epoch_of};
+use super::names::{LOCK, RUN_FILES, entries, position_of};
 use crate::files::is_remains;
 use crate::{Error, Result};
 
@@ -53,7 +53,7 @@ impl RunFolder {
             run.delete(name)?;
         }
         for (path, name) in entries(&run.checkpoints()) {
-            if epoch_of(&name).is_some() {
+            if position_of(&name).is_some() {
                 fs::remove_file(&path).map_err(|e| Error::write(&path, e))?;
             }
         }

@@ -3,11 +3,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::position::Position;
+
 /// The file that is locked while a run trains.
 pub(super) const LOCK: &str = ".lock";
 
-/// What the files of one checkpoint begin with.
-pub(super) const CHECKPOINT_FILES: [&str; 3] = ["model", "optim", "scheduler"];
+/// The kind of the file with a model's weights.
+pub(crate) const MODEL: &str = "model";
+
+/// The kind of the file with the state of the learning-rate schedule.
+pub(crate) const SCHEDULER: &str = "scheduler";
+
+/// What the kinds of files with the state of an optimiser begin with: `optim-block-0`, `optim-rule`.
+pub(crate) const OPTIMIZER: &str = "optim";
 
 /// The rows of all epochs.
 pub(crate) const METRICS: &str = "metrics.jsonl";
@@ -26,26 +34,41 @@ pub(super) const RUN_FILES: [&str; 9] = [
 ];
 
 /// Name of a checkpoint's file.
-pub(crate) fn file_name(kind: &str, epoch: usize) -> String {
-    format!("{kind}-{epoch}.bpk")
+pub(crate) fn file_name(kind: &str, at: Position) -> String {
+    format!("{kind}-{at}.bpk")
 }
 
-/// What the name of an epoch's manifest begins with.
+/// What the name of a checkpoint's manifest begins with.
 const MANIFEST: &str = "epoch-";
 
-/// Name of the manifest of an epoch's checkpoint, in the folder of checkpoints.
-pub(crate) fn manifest_name(epoch: usize) -> String {
-    format!("{MANIFEST}{epoch}.json")
+/// What the name of the file with the steps of a begun epoch begins with.
+const STEPS: &str = "steps-";
+
+/// Name of the manifest of a checkpoint, in the folder of checkpoints.
+pub(crate) fn manifest_name(at: Position) -> String {
+    format!("{MANIFEST}{at}.json")
 }
 
-/// The epoch of a checkpoint's file.
-pub(super) fn epoch_of(name: &str) -> Option<usize> {
-    let number = |kind: &&str| name.strip_prefix(*kind)?.strip_prefix('-')?.strip_suffix(".bpk")?.parse().ok();
-    CHECKPOINT_FILES.iter().find_map(number).or_else(|| epoch_of_manifest(name))
+/// Name of the file that says what the steps of a begun epoch measured.
+pub(super) fn steps_name(at: Position) -> String {
+    format!("{STEPS}{at}.json")
 }
 
-/// The epoch of a manifest.
-pub(super) fn epoch_of_manifest(name: &str) -> Option<usize> {
+/// The kind and the position of a checkpoint's record.
+pub(super) fn record_of(name: &str) -> Option<(&str, Position)> {
+    let (kind, at) = name.strip_suffix(".bpk")?.rsplit_once('-')?;
+    let is_known = [MODEL, SCHEDULER].contains(&kind) || kind.split('-').next() == Some(OPTIMIZER);
+    at.parse().ok().filter(|_| is_known).map(|at| (kind, at))
+}
+
+/// The position of a checkpoint's file.
+pub(super) fn position_of(name: &str) -> Option<Position> {
+    let of_steps = || name.strip_prefix(STEPS)?.strip_suffix(".json")?.parse().ok();
+    record_of(name).map(|(_, at)| at).or_else(|| position_of_manifest(name)).or_else(of_steps)
+}
+
+/// The position of a manifest.
+pub(super) fn position_of_manifest(name: &str) -> Option<Position> {
     name.strip_prefix(MANIFEST)?.strip_suffix(".json")?.parse().ok()
 }
 
@@ -55,4 +78,26 @@ pub(super) fn entries(folder: &Path) -> Vec<(PathBuf, String)> {
         return Vec::new();
     };
     entries.filter_map(|e| e.ok().map(|e| (e.path(), e.file_name().to_string_lossy().into_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_a_file_is_and_when_it_was_saved() {
+        let at = Position { epochs: 3, steps: 7 };
+        for kind in [MODEL, SCHEDULER, OPTIMIZER, "optim-block-12", "optim-rule"] {
+            for at in [at, Position::after_epoch(4)] {
+                let name = file_name(kind, at);
+                assert_eq!((record_of(&name), position_of(&name)), (Some((kind, at)), Some(at)));
+            }
+        }
+        for name in [manifest_name(at), steps_name(at)] {
+            assert_eq!((record_of(&name), position_of(&name)), (None, Some(at)));
+        }
+        for name in ["notes-3.bpk", "model-3.txt", "model-x.bpk", "best-of-block-0.bpk", "epoch-.json"] {
+            assert_eq!(position_of(name), None, "{name}");
+        }
+    }
 }

@@ -128,3 +128,61 @@ impl Rows {
         }
     }
 }
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use burn_forward::activation::RowShape;
+    use burn_forward::block::Trace;
+    use burn_forward::network::{MlpConfig, Network, Partition};
+    use burn_forward::rules::{MonoForwardConfig, RuleSpec};
+
+    use super::*;
+
+    /// Signals of every kind, under names that no rule has: each sample keeps its own through the cache and the shuffling.
+    #[test]
+    fn a_signal_of_any_name_and_kind_stays_with_its_sample() {
+        let device = Device::flex();
+        let mlp = MlpConfig {
+            widths: vec![2],
+            activation: Default::default(),
+            dropout: 0.0,
+            normalisation: Default::default(),
+            init: Default::default(),
+        };
+        let layers = mlp.layers(RowShape::Features(1), Seed::new(1), &device).unwrap();
+        let network = Network::new(layers, Partition::LAYER).unwrap();
+        let rule = MonoForwardConfig::default().build(&network, 2, Seed::new(1)).unwrap();
+        // Sample `i` is the number `i` in its stream and in all of its signals.
+        let pass = |range: std::ops::Range<i64>| {
+            let rows = range.clone().count();
+            let numbers = Tensor::<1, Int>::from_data(TensorData::new(range.collect(), [rows]), &device);
+            let values = numbers.clone().float().reshape([rows, 1]);
+            let mut pass = Pass {
+                streams: vec![AnyActivation::Features(values.clone())],
+                labels: numbers.clone(),
+                signals: Default::default(),
+                logits: None,
+            };
+            pass.signals.put("classes nobody knows", numbers);
+            pass.signals.put("rows nobody knows", values.clone());
+            pass.signals.put("blocks nobody knows", vec![Trace::from(AnyActivation::Features(values))]);
+            pass
+        };
+        let passes = [pass(0..3), pass(3..5), pass(5..9)].map(Ok).into_iter();
+        let cache = Cache::fill(passes, &rule, &network.blocks()[0]).unwrap();
+        let mut seen = Vec::new();
+        for (pass, _) in cache.batches(9, 4.into(), 1, Seed::new(1)) {
+            let samples: Vec<i64> = pass.labels.clone().into_data().iter().collect();
+            let of = |values: Tensor<2>| values.into_data().iter::<i64>().collect::<Vec<_>>();
+            let classes = pass.signals.classes("classes nobody knows").unwrap().clone();
+            assert_eq!(classes.into_data().iter::<i64>().collect::<Vec<_>>(), samples);
+            assert_eq!(of(pass.streams[0].features()), samples);
+            assert_eq!(of(pass.signals.rows("rows nobody knows").unwrap().clone()), samples);
+            assert_eq!(of(pass.signals.block("blocks nobody knows", 0).unwrap().output.features()), samples);
+            seen.extend(samples);
+        }
+        assert_ne!(seen, (0..9).collect::<Vec<_>>());
+        seen.sort_unstable();
+        assert_eq!(seen, (0..9).collect::<Vec<_>>());
+    }
+}

@@ -11,13 +11,15 @@ use burn::tensor::Device;
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use burn::train::{
     EventProcessorTraining, InferenceStep, Learner, LearnerEvent, SupervisedLearningStrategy,
-    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingError, TrainingItem, ValidLoader,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingError, ValidLoader,
 };
 
 use super::cache::Cache;
+use super::checkpoints::{Checkpoints, Saving};
 use super::epoch_loop::EpochLoop;
 use super::finished::FinishedBlocks;
 use super::finished_outputs::FinishedOutputs;
+use super::learner::{BlockLearner, TrainingState};
 use crate::metrics::{Quantity, metric_name};
 use crate::run_folder::RunFolder;
 use burn_forward::data::{Batch, BatchKey, Batching};
@@ -78,6 +80,10 @@ pub struct GreedyStrategy {
     /// The run, if a block is to end with the weights of its best epoch, which is one of the checkpoints, and not with its
     /// last ones.
     pub best: Option<RunFolder>,
+    /// What it trains with, and where it goes on.
+    pub start: TrainingState,
+    /// How the run is saved.
+    pub saving: Saving,
 }
 
 /// Block and validation accuracy of every epoch so far: the strategy goes by them, and so do the checkpoints that are kept.
@@ -128,7 +134,7 @@ struct BlockContext {
 
 impl GreedyStrategy {
     /// Goes back to the best weights of `block`, which has learned to its end.
-    fn restore_best(&self, learner: &mut Learner<LocalModel>, block: usize) -> Outcome<()> {
+    fn restore_best(&self, learner: &mut BlockLearner, block: usize) -> Outcome<()> {
         let Some(folder) = &self.best else { return Ok(()) };
         let history = self.history.get();
         let Some(epoch) = best_of_block(&history, block).filter(|epoch| *epoch < history.len()) else {
@@ -157,36 +163,35 @@ impl GreedyStrategy {
     /// The block learns for an epoch, or until the run is interrupted.
     fn train(
         &self,
-        learner: &mut Learner<LocalModel>,
+        learner: &mut BlockLearner,
         context: &BlockContext,
         epochs: &mut EpochLoop,
+        checkpoints: &mut Checkpoints,
         epoch: usize,
     ) -> Outcome<()> {
-        let items = epochs.train.num_items();
-        epochs.events.process_train(LearnerEvent::StartSplit { epoch_number: epoch, total_items: items })?;
-        let train = epochs.train.clone();
+        let taken = epochs.start_training(epoch, learner.lr())?;
+        let (items, train) = (epochs.train.num_items(), epochs.train.clone());
         let steps: Box<dyn Iterator<Item = Result<Step, DatasetError>> + '_> = match &context.cache {
             Some(cache) => Box::new(
                 cache.batches(items, self.batching, epoch, self.seed).map(|(pass, key)| Ok(Step::Cached(pass, key))),
             ),
             None => Box::new(train.iter().map(|batch| Ok(Step::Loaded(batch?)))),
         };
-        for (step, iteration) in steps.zip(1..) {
+        for (step, number) in steps.zip(1..).skip(taken) {
             let model = learner.model();
             let (pass, key) = match step? {
-                Step::Loaded(batch) => (context.finished.forward(&model, &batch), batch.key),
+                Step::Loaded(batch) => (context.finished.forward(model, &batch), batch.key),
                 Step::Cached(pass, key) => {
                     model.seed_step(&self.device, key);
                     (pass, key)
                 }
             };
             let output = model.learn_block(context.block, pass, key);
-            learner.lr_step();
-            learner.optimizer_step(output.grads);
-            let done = (iteration * self.batching.size).min(items);
-            let progress = Progress::new(done, items, Some("items".into()));
-            let item = TrainingItem::new(output.item, progress, Some(iteration), Some(learner.lr_current()));
-            epochs.events.process_train(LearnerEvent::ProcessedItem(item))?;
+            learner.next_lr();
+            learner.step(output.grads);
+            let done = (number * self.batching.size).min(items);
+            epochs.step_taken(output.item, Progress::new(done, items, Some("items".into())), number, learner.lr())?;
+            checkpoints.step_taken(learner, epochs, epoch, number)?;
             if epochs.interrupter.should_stop() {
                 break;
             }
@@ -213,29 +218,32 @@ impl GreedyStrategy {
     /// All blocks, from where `history` ends. Returns early where the run is interrupted.
     fn blocks(
         &self,
-        learner: &mut Learner<LocalModel>,
+        learner: &mut BlockLearner,
         epochs: &mut EpochLoop,
         store: &EventStoreClient,
         starting_epoch: usize,
-        mut save: impl FnMut(&Learner<LocalModel>, usize),
     ) -> Outcome<()> {
+        let mut checkpoints = Checkpoints::new(self.saving.clone(), self.start.position)?;
         let blocks = learner.model().network.len();
         let mut epoch = starting_epoch;
         let mut context: Option<BlockContext> = None;
+        let mut goes_on = self.start.position.is_within_epoch();
         while let Some(phase) = next_phase(&self.history.get(), blocks, self.epochs_per_block, self.patience) {
-            if phase.epochs == 0 && phase.block > 0 {
+            // A run that goes on within an epoch has this behind it.
+            if phase.epochs == 0 && phase.block > 0 && !goes_on {
                 learner.load_scheduler(self.fresh_schedule.clone());
                 self.restore_best(learner, phase.block - 1)?;
             }
+            goes_on = false;
             let context = match context.take().filter(|context| context.block == phase.block) {
                 Some(same) => context.insert(same),
-                None => context.insert(self.context(&learner.model(), phase.block)?),
+                None => context.insert(self.context(learner.model(), phase.block)?),
             };
-            self.train(learner, context, epochs, epoch)?;
+            self.train(learner, context, epochs, &mut checkpoints, epoch)?;
             if epochs.interrupter.should_stop() {
                 break;
             }
-            self.validate(&learner.model(), context, epochs, epoch)?;
+            self.validate(learner.model(), context, epochs, epoch)?;
             epochs.events.process_train(LearnerEvent::EndEpoch(epoch))?;
             epochs.events.flush()?;
             if epochs.interrupter.should_stop() {
@@ -243,7 +251,7 @@ impl GreedyStrategy {
             }
             let accuracy = metric_name(Some(phase.block), Quantity::Accuracy);
             self.history.push(phase.block, store.find_metric(&accuracy, epoch, Aggregate::Mean, &Split::Valid));
-            save(learner, epoch);
+            checkpoints.epoch_ended(learner, epoch, store)?;
             epoch += 1;
         }
         Ok(())
@@ -263,21 +271,17 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
     fn fit(
         &self,
         components: TrainingComponents<LocalModel>,
-        mut learner: Learner<LocalModel>,
+        learner: Learner<LocalModel>,
         train: TrainLoader<LocalModel>,
         valid: ValidLoader<LocalModel>,
         starting_epoch: usize,
     ) -> (LocalModel, SupervisedTrainingEventProcessor<LocalModel>) {
-        learner.fork(&self.device);
-        let TrainingComponents { event_processor, mut checkpointer, interrupter, event_store, .. } = components;
-        let mut epochs = EpochLoop::new(event_processor, &interrupter, (&train, &valid), &self.device);
-        let save = |learner: &Learner<LocalModel>, epoch| {
-            if let Some(checkpointer) = &mut checkpointer {
-                checkpointer.checkpoint(learner, epoch, &event_store);
-            }
-        };
-        interrupter.fail_on_error(self.blocks(&mut learner, &mut epochs, &event_store, starting_epoch, save));
-        (learner.model(), epochs.events)
+        let TrainingComponents { event_processor, interrupter, event_store, .. } = components;
+        let mut learner = BlockLearner::new(learner.model().fork(&self.device), &self.start);
+        let mut epochs = EpochLoop::new(event_processor, &interrupter, (&train, &valid), &self.device)
+            .after(self.start.steps.clone());
+        interrupter.fail_on_error(self.blocks(&mut learner, &mut epochs, &event_store, starting_epoch));
+        (learner.into_model(), epochs.events)
     }
 }
 

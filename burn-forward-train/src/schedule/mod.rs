@@ -1,14 +1,18 @@
 //! Schedules: in which order blocks learn.
 
 mod cache;
+mod checkpoints;
 mod epoch_loop;
 mod finished;
 mod finished_outputs;
 mod greedy;
+mod learner;
 mod simultaneous;
 
+pub use checkpoints::{Best, Patience, SaveEvery, Saving};
 pub use finished::FinishedBlocks;
 pub use greedy::{GreedyStrategy, History, Phase, SharedHistory, best_of_block, next_phase};
+pub use learner::TrainingState;
 pub use simultaneous::SimultaneousStrategy;
 
 use schemars::JsonSchema;

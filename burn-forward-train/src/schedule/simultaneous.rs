@@ -1,40 +1,53 @@
 //! The simultaneous schedule on burn-train: every batch teaches every block, in as many optimiser steps as the rule takes.
 //!
-//! It is Burn's own loop on one device, with one difference: Burn takes one optimiser step on a batch, and this one as many as the
-//! [rule](burn_forward::rules::Rule::rounds) asks for. The learning-rate schedule goes on once a batch.
+//! It is Burn's own loop on one device, with three differences: it takes as many optimiser steps on a batch as the
+//! [rule](burn_forward::rules::Rule::rounds) asks for, every block has an optimiser of its own, and the run can be saved within an
+//! epoch. The learning-rate schedule goes on once a batch.
 
-use burn::data::dataloader::Progress;
 use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::{
     EventProcessorTraining, InferenceStep, Learner, LearnerEvent, SupervisedLearningStrategy,
-    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingError, TrainingItem, ValidLoader,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingError, ValidLoader,
 };
-use burn_forward::data::Batch;
-use burn_forward::model::{LocalModel, StepOutput};
+use burn_forward::model::LocalModel;
 
+use super::checkpoints::{Checkpoints, Saving};
 use super::epoch_loop::EpochLoop;
+use super::learner::{BlockLearner, TrainingState};
 
 /// Trains all blocks on every batch.
 pub struct SimultaneousStrategy {
     /// The device, with autodiff.
     pub device: Device,
+    /// What it trains with, and where it goes on.
+    pub start: TrainingState,
+    /// How the run is saved.
+    pub saving: Saving,
 }
 
 impl EpochLoop {
     /// All blocks learn for an epoch, or until the run is interrupted.
-    fn train(&mut self, learner: &mut Learner<LocalModel>, epoch: usize) -> Result<(), TrainingError> {
-        let total_items = self.train.num_items();
-        self.events.process_train(LearnerEvent::StartSplit { epoch_number: epoch, total_items })?;
+    fn train(
+        &mut self,
+        learner: &mut BlockLearner,
+        checkpoints: &mut Checkpoints,
+        epoch: usize,
+    ) -> Result<(), TrainingError> {
         let train = self.train.clone();
+        let taken = self.start_training(epoch, learner.lr())?;
         let mut batches = train.iter();
-        let mut iteration = 0;
+        for batch in batches.by_ref().take(taken) {
+            batch?;
+        }
+        let mut number = taken;
         while let Some(batch) = batches.next() {
-            iteration += 1;
-            let progress: Progress = batches.progress();
-            let output = learn(learner, &batch?);
-            let item = TrainingItem::new(output, progress, Some(iteration), Some(learner.lr_current()));
-            self.events.process_train(LearnerEvent::ProcessedItem(item))?;
+            number += 1;
+            let progress = batches.progress();
+            learner.next_lr();
+            let output = learner.learn(&batch?);
+            self.step_taken(output, progress, number, learner.lr())?;
+            checkpoints.step_taken(learner, self, epoch, number)?;
             if self.interrupter.should_stop() {
                 break;
             }
@@ -43,60 +56,42 @@ impl EpochLoop {
     }
 }
 
-/// The optimiser steps of a batch; returns what the last one says.
-fn learn(learner: &mut Learner<LocalModel>, batch: &Batch) -> StepOutput {
-    learner.lr_step();
-    let (_, said) = learner.model().learn_with(batch, |model, gradients| {
-        // The learner has the same one, and updates it.
-        drop(model);
-        learner.optimizer_step(gradients);
-        learner.model()
-    });
-    said
-}
-
 impl SupervisedLearningStrategy<LocalModel> for SimultaneousStrategy {
     fn fit(
         &self,
         components: TrainingComponents<LocalModel>,
-        mut learner: Learner<LocalModel>,
+        learner: Learner<LocalModel>,
         train: TrainLoader<LocalModel>,
         valid: ValidLoader<LocalModel>,
         starting_epoch: usize,
     ) -> (LocalModel, SupervisedTrainingEventProcessor<LocalModel>) {
-        learner.fork(&self.device);
-        let TrainingComponents {
-            event_processor,
-            mut checkpointer,
-            interrupter,
-            event_store,
-            mut early_stopping,
-            num_epochs,
-            ..
-        } = components;
-        let mut epochs = EpochLoop::new(event_processor, &interrupter, (&train, &valid), &self.device);
-        let mut epoch = |learner: &mut Learner<LocalModel>, epoch: usize| -> Result<(), TrainingError> {
-            epochs.train(learner, epoch)?;
-            if epochs.interrupter.should_stop() {
-                return Ok(());
+        let TrainingComponents { event_processor, interrupter, event_store, mut early_stopping, num_epochs, .. } =
+            components;
+        let mut learner = BlockLearner::new(learner.model().fork(&self.device), &self.start);
+        let mut epochs = EpochLoop::new(event_processor, &interrupter, (&train, &valid), &self.device)
+            .after(self.start.steps.clone());
+        let mut all = |learner: &mut BlockLearner, epochs: &mut EpochLoop| -> Result<(), TrainingError> {
+            let mut checkpoints = Checkpoints::new(self.saving.clone(), self.start.position)?;
+            for number in starting_epoch..=num_epochs {
+                epochs.train(learner, &mut checkpoints, number)?;
+                if epochs.interrupter.should_stop() {
+                    break;
+                }
+                let model = learner.model().valid();
+                epochs.validate(number, |batch| InferenceStep::step(&model, batch))?;
+                epochs.events.process_train(LearnerEvent::EndEpoch(number))?;
+                epochs.events.flush()?;
+                if epochs.interrupter.should_stop() {
+                    break;
+                }
+                checkpoints.epoch_ended(learner, number, &event_store)?;
+                if early_stopping.as_mut().is_some_and(|stopping| stopping.should_stop(number, &event_store)) {
+                    break;
+                }
             }
-            let model = learner.model().valid();
-            epochs.validate(epoch, |batch| InferenceStep::step(&model, batch))?;
-            epochs.events.process_train(LearnerEvent::EndEpoch(epoch))?;
-            Ok(epochs.events.flush()?)
+            Ok(())
         };
-        for number in starting_epoch..=num_epochs {
-            interrupter.fail_on_error(epoch(&mut learner, number));
-            if interrupter.should_stop() {
-                break;
-            }
-            if let Some(checkpointer) = &mut checkpointer {
-                checkpointer.checkpoint(&learner, number, &event_store);
-            }
-            if early_stopping.as_mut().is_some_and(|stopping| stopping.should_stop(number, &event_store)) {
-                break;
-            }
-        }
-        (learner.model(), epochs.events)
+        interrupter.fail_on_error(all(&mut learner, &mut epochs));
+        (learner.into_model(), epochs.events)
     }
 }

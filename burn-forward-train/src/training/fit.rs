@@ -7,23 +7,23 @@ use burn::train::metric::LossMetric;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 
-use super::checkpoint::{AtomicCheckpointer, Best, KeepCheckpoints, Patience};
 use super::logger::{JsonlLogger, SplitClock};
 use super::progress::greedy_history;
 use super::run::Run;
 use super::watch::Watch;
+use crate::Result;
 use crate::config::FinalWeights;
-use crate::metrics::{BlockMetric, NonFiniteGuard, Quantity};
-use crate::run_folder::{Manifests, MetricRow, RunFolder};
-use crate::schedule::{GreedyStrategy, SharedHistory, SimultaneousStrategy};
-use crate::{Error, Result};
+use crate::metrics::{BlockMetric, NonFiniteGuard, Quantity, StepLog};
+use crate::run_folder::{MetricRow, Position, RunFolder};
+use crate::schedule::{Best, GreedyStrategy, Patience, Saving, SharedHistory, SimultaneousStrategy, TrainingState};
 use burn_forward::data::DataSplit;
 use burn_forward::model::LocalModel;
+use burn_forward::optim::BlockOptimizers;
 use burn_forward::random::Seed;
 
 type Training = SupervisedTraining<LocalModel>;
 
-/// Trains a model with burn-train, from its start or from the checkpoint of epoch `resumed`.
+/// Trains a model with burn-train, from its start or from the checkpoint at `resumed`.
 ///
 /// # Errors
 /// As [`train`](super::train).
@@ -32,7 +32,7 @@ pub(super) fn fit(
     folder: &RunFolder,
     model: LocalModel,
     renderer: Box<dyn MetricsRenderer>,
-    resumed: Option<usize>,
+    resumed: Option<Position>,
     rows: &[MetricRow],
 ) -> Result<()> {
     let settings = &run.config.training;
@@ -40,27 +40,36 @@ pub(super) fn fit(
     let history = run.config.schedule.is_greedy().then(|| SharedHistory::new(greedy_history(rows)));
     let watch = Watch::new(run.interrupter());
 
-    let mut training = with_loaders(run, folder, resumed)?;
     let groups = run.config.rule.parameter_groups();
-    let optimizer = run.config.optimizer.optimizer(&groups)?;
     let steps = run.data.steps_per_epoch(settings.batching()) * settings.epochs;
     let scheduler = run.config.optimizer.scheduler(&groups, steps)?;
+    let optimizers = BlockOptimizers::new(&run.config.optimizer, &groups, &model)?;
+    let fresh = TrainingState::new(optimizers, scheduler.clone());
+    let start = match resumed {
+        Some(position) => fresh.resumed(folder, position)?,
+        None => fresh,
+    };
+    let saving = Saving {
+        folder: folder.clone(),
+        best: best(settings.final_weights, history.as_ref()),
+        every: settings.save_every(),
+        steps: StepLog::default(),
+        guard: watch.guard.clone(),
+    };
 
+    let epochs_before = resumed.unwrap_or_default().epochs;
+    let mut training = with_loaders(run, folder, epochs_before)?;
     training = with_logger(training, folder, &watch, history.is_some())?.renderer(renderer);
-    training = with_checkpoints(training, folder, best(settings.final_weights, history.as_ref()))?;
-    training = with_metrics(training, blocks, &watch.guard);
-    if let Some(epoch) = resumed {
-        training = training.checkpoint(epoch);
-    }
+    training = with_metrics(training, blocks, &watch.guard, &saving.steps).checkpoint(epochs_before);
     training = match (history, settings.patience) {
         (Some(history), _) => {
-            let strategy = greedy_strategy(run, folder, history, scheduler.to_record())?;
+            let strategy = greedy_strategy(run, folder, history, scheduler.to_record(), (start, saving))?;
             training
                 .num_epochs(settings.epochs * blocks)
                 .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)))
         }
         (None, patience) => {
-            let strategy = SimultaneousStrategy { device: run.training_device() };
+            let strategy = SimultaneousStrategy { device: run.training_device(), start, saving };
             let training = training
                 .num_epochs(settings.epochs)
                 .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
@@ -70,14 +79,16 @@ pub(super) fn fit(
             }
         }
     };
-    let result = training.launch(Learner::new(model, optimizer, scheduler));
+    // The strategies have optimisers of their own: one for every block, where a learner has one for all.
+    let unused = run.config.optimizer.optimizer(&groups)?;
+    let result = training.launch(Learner::new(model, unused, scheduler));
     watch.judge(folder, result.error, result.interrupted)
 }
 
-/// A training on the run's data, after epoch `resumed`.
-fn with_loaders(run: &Run, folder: &RunFolder, resumed: Option<usize>) -> Result<Training> {
+/// A training on the run's data, after so many epochs.
+fn with_loaders(run: &Run, folder: &RunFolder, epochs: usize) -> Result<Training> {
     let settings = &run.config.training;
-    let first_epoch = resumed.unwrap_or(0) as u64 + 1;
+    let first_epoch = epochs as u64 + 1;
     let train = run.data.train_loader(settings.batching(), first_epoch, settings.workers, &run.training_device())?;
     let valid = run.data.eval_loader(DataSplit::Validation, settings.eval_batch_size, &run.device)?;
     Ok(SupervisedTraining::new(folder.path(), train, valid))
@@ -104,19 +115,8 @@ fn best(keep: FinalWeights, history: Option<&SharedHistory>) -> Best {
     }
 }
 
-fn with_checkpoints(training: Training, folder: &RunFolder, best: Best) -> Result<Training> {
-    let manifests = Manifests::new(folder.clone());
-    let checkpoints = folder.checkpoints();
-    std::fs::create_dir_all(&checkpoints).map_err(|e| Error::write(&checkpoints, e))?;
-    let saving = |kind| AtomicCheckpointer::new(checkpoints.clone(), kind, manifests.clone());
-    let kept = folder.checkpointed_epochs();
-    Ok(training
-        .with_checkpointing_strategy(KeepCheckpoints { best, kept, manifests: manifests.clone() })
-        .with_custom_checkpointers(saving("model"), saving("optim"), saving("scheduler")))
-}
-
 /// With the loss of the step, and every quantity of the network and of every block.
-fn with_metrics(training: Training, blocks: usize, guard: &NonFiniteGuard) -> Training {
+fn with_metrics(training: Training, blocks: usize, guard: &NonFiniteGuard, log: &StepLog) -> Training {
     let mut training = training.metric_train_numeric(LossMetric::new()).metric_valid_numeric(LossMetric::new());
     for block in std::iter::once(None).chain((0..blocks).map(Some)) {
         for quantity in Quantity::ALL {
@@ -128,7 +128,12 @@ fn with_metrics(training: Training, blocks: usize, guard: &NonFiniteGuard) -> Tr
                 Quantity::Loss if block.is_some() => metric.guarded(guard.clone()),
                 _ => metric,
             };
-            training = training.metric_train_numeric(metric.clone()).metric_valid_numeric(metric);
+            let of_training = match (block, quantity) {
+                // One of the metrics does it, whether or not the rule has this quantity.
+                (None, Quantity::Loss) => metric.clone().logged(log.clone()),
+                _ => metric.clone(),
+            };
+            training = training.metric_train_numeric(of_training).metric_valid_numeric(metric);
         }
     }
     training
@@ -139,6 +144,7 @@ fn greedy_strategy(
     folder: &RunFolder,
     history: SharedHistory,
     fresh_schedule: LrSchedulerRecord,
+    (start, saving): (TrainingState, Saving),
 ) -> Result<GreedyStrategy> {
     let settings = &run.config.training;
     Ok(GreedyStrategy {
@@ -152,5 +158,7 @@ fn greedy_strategy(
         fresh_schedule,
         history,
         best: (settings.final_weights == FinalWeights::Best).then(|| folder.clone()),
+        start,
+        saving,
     })
 }

@@ -10,7 +10,7 @@ use super::record::is_finished;
 use super::run::Run;
 use crate::config::RunConfig;
 use crate::measure::best_blocks;
-use crate::run_folder::{RunFolder, check_model};
+use crate::run_folder::{Position, RunFolder, check_model};
 use crate::weights;
 use crate::{Error, Result};
 use burn_forward::data::{DataSplit, ModelSignature};
@@ -74,14 +74,13 @@ fn load_weights(config: &RunConfig, model: LocalModel, folder: &RunFolder) -> Re
     let last = if is_finished(folder)? { folder.last_begun().max(last) } else { last };
     let epoch = final_epoch(config, folder, last)?;
     check_model(folder, epoch).map_err(|fault| Error::run_folder(folder.path(), fault))?;
-    Ok(load_epoch(model, folder, epoch)?.valid())
+    Ok(load_saved(model, folder, Position::after_epoch(epoch))?.valid())
 }
 
-/// A model with the weights of an epoch.
-pub(super) fn load_epoch(model: LocalModel, folder: &RunFolder, epoch: usize) -> Result<LocalModel> {
-    let problem = |what: String| Error::run_folder(folder.path(), format!("checkpoint/model-{epoch}.bpk {what}"));
-    let record =
-        ModuleRecord::load(folder.model_of_epoch(epoch)).map_err(|e| problem(format!("cannot be read: {e}")))?;
+/// A model with the weights that were saved at a position.
+pub(super) fn load_saved(model: LocalModel, folder: &RunFolder, at: Position) -> Result<LocalModel> {
+    let problem = |what: String| Error::run_folder(folder.path(), format!("checkpoint/model-{at}.bpk {what}"));
+    let record = ModuleRecord::load(folder.model_at(at)).map_err(|e| problem(format!("cannot be read: {e}")))?;
     let model = model.try_load_record(record).map_err(|e| problem(format!("does not fit: {e}")))?;
     match weights::first_not_finite(&model) {
         None => Ok(model),

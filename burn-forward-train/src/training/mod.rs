@@ -2,7 +2,6 @@
 
 mod assemble;
 mod check;
-mod checkpoint;
 mod fit;
 mod load;
 mod logger;
@@ -20,7 +19,6 @@ mod watch;
 
 pub use assemble::build_model;
 pub use check::{Checked, check};
-pub use checkpoint::{AtomicCheckpointer, Best, KeepCheckpoints, Patience};
 pub use load::{load_model, load_without_data};
 pub use logger::{JsonlLogger, SplitClock, WriteProblem};
 pub use memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};

@@ -5,7 +5,7 @@ use super::progress::{final_epoch, is_done};
 use super::record;
 use super::run::Run;
 use super::summary::Summary;
-use crate::run_folder::{METRICS, RunFolder, RunLock, check_checkpoint, check_model};
+use crate::run_folder::{METRICS, Position, RunFolder, RunLock, check_checkpoint, check_model};
 use crate::{Error, Result};
 
 /// A run that may be trained in its folder.
@@ -22,8 +22,8 @@ pub struct ReadyRun<'a> {
 pub(super) enum State {
     /// Nothing: the run is trained and tested.
     Finished(Box<Summary>),
-    /// Training after an epoch, or from the beginning.
-    From(Option<usize>, RunLock),
+    /// Training from a checkpoint, or from the beginning.
+    From(Option<Position>, RunLock),
 }
 
 impl<'a> ReadyRun<'a> {
@@ -49,7 +49,7 @@ impl<'a> ReadyRun<'a> {
             match summary {
                 Ok(summary) if is_trained && changed.is_empty() && folder.file("model.safetensors").is_file() => {
                     let last = folder.last_begun();
-                    let fault = match check_checkpoint(folder, last) {
+                    let fault = match check_checkpoint(folder, Position::after_epoch(last)) {
                         Ok(()) => check_model(folder, final_epoch(&run.config, folder, last)?).err(),
                         Err(fault) => Some(fault),
                     };
@@ -76,7 +76,7 @@ impl<'a> ReadyRun<'a> {
 
     /// The best weights so far have to be whole, too, where a run ends with those.
     fn check_best(&self) -> Result<()> {
-        let State::From(Some(epoch), _) = self.state else { return Ok(()) };
+        let State::From(Some(Position { epochs: epoch @ 1.., .. }), _) = self.state else { return Ok(()) };
         let best = final_epoch(&self.run.config, self.folder, epoch)?;
         if best == epoch {
             return Ok(());
@@ -89,12 +89,12 @@ impl<'a> ReadyRun<'a> {
     }
 }
 
-/// The epoch of the newest whole checkpoint; `None` for a run that has none yet.
-fn newest_whole(folder: &RunFolder, was_begun: bool, notes: &mut Vec<String>) -> Result<Option<usize>> {
+/// Where the newest whole checkpoint was saved; `None` for a run that has none yet.
+fn newest_whole(folder: &RunFolder, was_begun: bool, notes: &mut Vec<String>) -> Result<Option<Position>> {
     let rows = folder.rows()?; // Damaged ones are named by their line.
     let mut faults = Vec::new();
-    for epoch in folder.epochs_with_files().into_iter().rev() {
-        match check_checkpoint(folder, epoch) {
+    for at in folder.positions_with_files().into_iter().rev() {
+        match check_checkpoint(folder, at) {
             Err(fault) => faults.push(fault),
             Ok(()) if !was_begun => {
                 let problem = format!("{} is missing, though there are checkpoints", record::RECORD);
@@ -102,9 +102,9 @@ fn newest_whole(folder: &RunFolder, was_begun: bool, notes: &mut Vec<String>) ->
             }
             Ok(()) => {
                 if !faults.is_empty() {
-                    notes.push(format!("{}; going back to epoch {epoch}", faults.join("; ")));
+                    notes.push(format!("{}; going back to {}", faults.join("; "), named(at)));
                 }
-                return Ok(Some(epoch));
+                return Ok(Some(at));
             }
         }
     }
@@ -125,4 +125,12 @@ fn newest_whole(folder: &RunFolder, was_begun: bool, notes: &mut Vec<String>) ->
         notes.push(format!("{}; starting at epoch 1", faults.join("; ")));
     }
     Ok(None)
+}
+
+/// `epoch 3`, or `step 120 of epoch 4`.
+fn named(at: Position) -> String {
+    match at {
+        Position { epochs, steps: 0 } => format!("epoch {epochs}"),
+        Position { epochs, steps } => format!("step {steps} of epoch {}", epochs + 1),
+    }
 }

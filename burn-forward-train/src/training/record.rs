@@ -20,9 +20,16 @@ use burn_forward::{ConfigError, ConfigErrors};
 pub(super) const RECORD: &str = "run.json";
 
 /// Settings that say nothing of how a run trains: words for the reader, where the data lies (its content is compared), and
-/// what only its speed depends on.
-const FREE: [&str; 6] =
-    ["$.$schema", "$.description", "$.reproduces", "$.measured", "$.data.path", "$.training.workers"];
+/// what changes only its speed and how often it is saved.
+const FREE: [&str; 7] = [
+    "$.$schema",
+    "$.description",
+    "$.reproduces",
+    "$.measured",
+    "$.data.path",
+    "$.training.workers",
+    "$.training.checkpoint-every",
+];
 
 /// The record that an earlier start left; `None` if there is none.
 ///

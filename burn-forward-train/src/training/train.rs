@@ -6,7 +6,7 @@ use burn::train::renderer::MetricsRenderer;
 use serde_json::{Value, json};
 
 use super::fit::fit;
-use super::load::{MODEL, READOUT, load_epoch, load_model};
+use super::load::{MODEL, READOUT, load_model, load_saved};
 use super::memory::peak_memory_bytes;
 use super::plan::{BlockPlan, parameter_counts, plan};
 use super::progress::is_done;
@@ -14,7 +14,7 @@ use super::ready_run::{ReadyRun, State};
 use super::record::{self, Record};
 use super::run::Run;
 use super::summary::Summary;
-use crate::run_folder::{METRICS, MetricRow, RunFolder};
+use crate::run_folder::{METRICS, MetricRow, Position, RunFolder};
 use crate::{Error, Result};
 use burn_forward::data::GraphView;
 use burn_forward::model::LocalModel;
@@ -57,7 +57,7 @@ impl ReadyRun<'_> {
         let Self { run, folder, state, .. } = self;
         let (resumed, _lock) = match state {
             State::Finished(summary) => return Ok(Outcome::FinishedBefore(*summary)),
-            State::From(epoch, lock) => (epoch, lock),
+            State::From(position, lock) => (position, lock),
         };
         if resumed.is_none() {
             run.check_training()?;
@@ -65,7 +65,8 @@ impl ReadyRun<'_> {
         let begun = Instant::now();
         folder.write_json("config.json", &run.config.resolved_in(folder.path(), &run.options.folders))?;
         folder.write_json(MODEL, &run.data.signature())?;
-        let record = Record::start(run, folder, record::read(folder)?.as_ref(), resumed);
+        let record =
+            Record::start(run, folder, record::read(folder)?.as_ref(), resumed.map(|position| position.epochs));
         record.write(folder)?;
         let result = train_and_test(run, folder, renderer, resumed);
         let (status, files): (_, &[&str]) = match &result {
@@ -90,13 +91,13 @@ fn train_and_test(
     run: &Run,
     folder: &RunFolder,
     renderer: Box<dyn MetricsRenderer>,
-    resumed: Option<usize>,
+    resumed: Option<Position>,
 ) -> Result<Summary> {
     folder.delete_interrupted(resumed)?;
-    let rows = folder.keep_rows(resumed.unwrap_or(0))?;
+    let rows = folder.keep_rows(resumed.unwrap_or_default().epochs)?;
 
     let model = match resumed {
-        Some(epoch) => load_epoch(run.model()?, folder, epoch)?,
+        Some(position) => load_saved(run.model()?, folder, position)?,
         None => run.start_model()?,
     };
     let blocks = plan(&model, &run.config.optimizer, run.data.rows_per_step(run.config.training.batch_size));

@@ -6,7 +6,7 @@ use burn::train::{Interrupter, Interruption, TrainingError};
 
 use super::logger::WriteProblem;
 use crate::metrics::{NonFinite, NonFiniteGuard};
-use crate::run_folder::{METRICS, RunFolder};
+use crate::run_folder::{METRICS, Position, RunFolder};
 use crate::{Error, Result};
 
 /// Watches a training: for losses that are no numbers, metrics that cannot be written, and requests to stop.
@@ -61,17 +61,28 @@ fn non_finite(folder: &RunFolder, NonFinite { block, value, epoch, step }: NonFi
 
 /// The error of a training that was asked to stop, of which the rows of whole epochs stay.
 fn interrupted(folder: &RunFolder, interruption: Interruption) -> Result<Error> {
-    let last = folder.last_checkpoint();
-    let saved = match last {
-        Some(epoch) => format!(
-            "epochs up to {epoch} are saved; go on with `{} train --resume {}`",
+    let saved = match folder.newest_checkpoint() {
+        Some(at) => format!(
+            "{} saved; go on with `{} train --resume {}`",
+            saved_until(at),
             crate::program_name(),
             folder.path().display()
         ),
-        None => "no epoch was finished, so nothing is saved".into(),
+        None => "no step was finished, so nothing is saved".into(),
     };
     // The epoch that was cut short has left rows, which would pass for those of a whole one.
-    folder.keep_rows(last.unwrap_or(0))?;
+    folder.keep_rows(folder.last_checkpoint().unwrap_or(0))?;
     let by = interruption.reason.map_or(String::new(), |reason| format!(" by {reason}"));
     Ok(Error::Interrupted(format!("stopped{by}; {saved}")))
+}
+
+/// `epochs up to 3 and 120 steps of epoch 4 are`.
+fn saved_until(at: Position) -> String {
+    let steps = format!("{} {} of epoch {}", at.steps, if at.steps == 1 { "step" } else { "steps" }, at.epochs + 1);
+    match at {
+        Position { epochs, steps: 0 } => format!("epochs up to {epochs} are"),
+        Position { epochs: 0, steps: 1 } => format!("{steps} is"),
+        Position { epochs: 0, .. } => format!("{steps} are"),
+        Position { epochs, .. } => format!("epochs up to {epochs} and {steps} are"),
+    }
 }

@@ -1,7 +1,12 @@
 //! Optimisers and learning-rate schedules from a config, all of them Burn's own.
 
+#[cfg(feature = "train")]
+mod blocks;
 mod build;
 mod muon;
+
+#[cfg(feature = "train")]
+pub use blocks::{BlockOptimizers, OptimizerOwner, clip_global_norm};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +34,7 @@ pub enum OptimizerName {
     Adafactor,
 }
 
-/// Gradient clipping, per parameter.
+/// Gradient clipping: exactly one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -38,6 +43,10 @@ pub struct ClipConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "config", schemars(range(min = 1e-12)))]
     pub norm: Option<f64>,
+    /// Largest norm of all gradients of a step together; each block then learns from the size of the others' gradients, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "config", schemars(range(min = 1e-12)))]
+    pub global_norm: Option<f64>,
     /// Largest absolute value of an entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "config", schemars(range(min = 1e-12)))]
@@ -155,7 +164,7 @@ impl LrSchedule {
 /// | `epsilon` | 1e-8 | > 0 | adam, adamw, rmsprop, muon's companion |
 /// | `weight-decay` | 0 | >= 0 | decoupled for adamw, muon and adafactor; in the gradient for the others |
 /// | `decay-bias` | true | | whether biases decay too; needs a `weight-decay` above 0 |
-/// | `clip` | none | | `{"norm": x}` or `{"value": x}`, per parameter |
+/// | `clip` | none | | `{"norm": x}` or `{"value": x}`, per parameter, or `{"global-norm": x}`, over all gradients of a step |
 /// | `lr-schedule` | constant | | see [`LrSchedule`] |
 /// | `block-lr` | none | one > 0 per block | learning rate of every block and of [what the rule has for it](crate::parameters::Owner) |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -291,9 +300,10 @@ impl OptimizerConfig {
         let guarded = "adam, adamw, rmsprop and muon";
         only(&mut errors, self.epsilon.is_some(), "epsilon", &[N::Adam, N::AdamW, N::Muon, N::RmsProp], guarded);
         if let Some(clip) = &self.clip
-            && clip.norm.is_some() == clip.value.is_some()
+            && [clip.norm, clip.global_norm, clip.value].iter().flatten().count() != 1
         {
-            errors.push(ConfigError::new("$.optimizer.clip", "needs exactly one of \"norm\" and \"value\""));
+            let needed = "needs exactly one of \"norm\", \"global-norm\" and \"value\"";
+            errors.push(ConfigError::new("$.optimizer.clip", needed));
         }
         if let (Some(rates), Some(blocks)) = (&self.block_lr, blocks)
             && rates.len() != blocks

@@ -1,15 +1,16 @@
 use burn::data::dataloader::DataLoaderIterator;
-use burn::train::{LearningResult, SupervisedTraining, TrainingStrategy};
+use burn::train::{Interrupter, LearningResult, SupervisedTraining, TrainingStrategy};
 use rstest::rstest;
 
 use super::*;
 use crate::images::{DataConfig, DataName, ImageData};
 use crate::measure::{best_blocks, evaluate};
-use crate::metrics::BlockMetric;
+use crate::metrics::{BlockMetric, NonFiniteGuard, StepLog};
+use crate::schedule::{Best, SaveEvery};
 use crate::training::{ProgressRenderer, Verbosity};
 use burn_forward::data::{DataSplit, LoadedData};
 use burn_forward::network::{MlpConfig, Network, Partition};
-use burn_forward::optim::{OptimizerConfig, OptimizerName};
+use burn_forward::optim::{BlockOptimizers, OptimizerConfig, OptimizerName};
 use burn_forward::rules::{MonoForwardConfig, RuleSpec};
 
 #[test]
@@ -136,6 +137,15 @@ fn trained(fault: Fault, cache: bool, history: SharedHistory) -> LearningResult<
     let valid = faulty(eval(DataSplit::Validation), Fault::Validation);
     let optimizer = OptimizerConfig::new(OptimizerName::Sgd, 0.1);
     let scheduler = optimizer.scheduler(&[], 6).unwrap();
+    let model = model(&data, &device);
+    let run = RunFolder::create(folder.path().join("run")).unwrap();
+    let saving = Saving {
+        folder: run,
+        best: Best::None,
+        every: SaveEvery::default(),
+        steps: StepLog::default(),
+        guard: NonFiniteGuard::new(Interrupter::new()),
+    };
     let strategy = GreedyStrategy {
         device: device.clone(),
         epochs_per_block: 2,
@@ -147,6 +157,8 @@ fn trained(fault: Fault, cache: bool, history: SharedHistory) -> LearningResult<
         fresh_schedule: scheduler.to_record(),
         history,
         best: None,
+        start: TrainingState::new(BlockOptimizers::new(&optimizer, &[], &model).unwrap(), scheduler.clone()),
+        saving,
     };
     let mut training = SupervisedTraining::new(folder.path(), train, valid)
         .with_application_logger(None)
@@ -156,7 +168,7 @@ fn trained(fault: Fault, cache: bool, history: SharedHistory) -> LearningResult<
         training = training.metric_valid_numeric(BlockMetric::new(Some(block), Quantity::Accuracy));
     }
     training.with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy))).launch(Learner::new(
-        model(&data, &device),
+        model,
         optimizer.optimizer(&[]).unwrap(),
         scheduler,
     ))

@@ -1,0 +1,203 @@
+//! A run that was stopped within an epoch goes on at the step after the last one that was saved, and ends as if it had not
+//! been stopped.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::damage::small;
+use super::program::{Place, config, merge, metrics, normalised, read_json};
+use super::{Stop, copy, same, signal};
+
+/// Epochs and steps of the checkpoints in a run that were saved within an epoch, in order.
+fn within(run: &Path) -> Vec<(usize, usize)> {
+    let Ok(entries) = fs::read_dir(run.join("checkpoint")) else { return Vec::new() };
+    let position = |name: String| {
+        let (epochs, steps) = name.strip_prefix("epoch-")?.strip_suffix(".json")?.split_once('+')?;
+        Some((epochs.parse().ok()?, steps.parse().ok()?))
+    };
+    let mut found: Vec<_> =
+        entries.filter_map(|entry| position(entry.unwrap().file_name().into_string().unwrap())).collect();
+    found.sort_unstable();
+    found
+}
+
+/// Starts `config` in the folder `name` and stops it as soon as it has been saved within an epoch after `epochs` whole ones.
+/// Returns where it goes on from.
+fn stopped(place: &Place, name: &str, config: &Value, epochs: usize, stop: Stop) -> (usize, usize) {
+    let run = place.file(name);
+    place.config(&format!("{name}.json"), config);
+    let mut child = place.start(&["train", &format!("{name}.json"), "--out", name]);
+    let begun = Instant::now();
+    while within(&run).last().is_none_or(|at| at.0 < epochs) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing was saved within an epoch");
+        assert!(child.try_wait().unwrap().is_none(), "the run was finished before it could be stopped");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal(&mut child, stop);
+    let said = Place::end(child);
+    let at = *within(&run).last().unwrap();
+    if stop == Stop::Interrupt {
+        assert_eq!(said.code, Some(1), "{}", said.err);
+        let saved = format!("{} steps of epoch {} are saved; go on with", at.1, at.0 + 1);
+        assert!(said.err.contains(&saved), "{at:?}: {}", said.err);
+        assert_eq!(within(&run), [at], "older ones are left");
+        let rows = metrics(&run);
+        assert!(
+            rows.iter().all(|row| read(row)["epoch"].as_u64() <= Some(at.0 as u64)),
+            "rows of half an epoch are left"
+        );
+    }
+    at
+}
+
+fn read(row: &str) -> Value {
+    serde_json::from_str(row).unwrap()
+}
+
+/// Trains `changes` once as it is, and once stopped in an epoch and resumed.
+fn check(rule: Value, changes: Value, epochs: usize, stop: Stop) {
+    let place = Place::new();
+    let every = json!({
+        "network": {"widths": [24, 24]},
+        "training": {"epochs": 3, "batch-size": 3, "checkpoint-every": {"steps": 100}},
+    });
+    let mut config = config(rule, every);
+    merge(&mut config, changes);
+    let mut plain = config.clone();
+    plain["training"].as_object_mut().unwrap().remove("checkpoint-every");
+    let reference = place.train("whole", &plain);
+    let at = stopped(&place, "stopped", &config, epochs, stop);
+    assert!(at.0 >= epochs && at.1 > 0, "{at:?}");
+    place.run(&["train", "--resume", "stopped", "--quiet"]).done();
+    same(&place.file("stopped"), &reference);
+    assert_eq!(within(&place.file("stopped")), [], "checkpoints within an epoch are left after its end");
+}
+
+#[test]
+fn dropout_and_a_schedule_after_a_kill() {
+    let changes = json!({"network": {"dropout": 0.3}, "optimizer": {"lr-schedule": {"name": "linear"}}});
+    check(json!({"name": "mono-forward"}), changes, 1, Stop::Kill);
+}
+
+#[test]
+fn the_first_epoch_after_ctrl_c() {
+    let changes = json!({"data": {"augment": [{"name": "shift", "pixels": 1}]}, "training": {"workers": 2}});
+    check(json!({"name": "mono-forward", "readout": "sum"}), changes, 0, Stop::Interrupt);
+}
+
+/// Peer normalisation keeps running means, and hard negatives come from the state of the softmax head.
+#[test]
+fn goodness_of_positives_and_negatives() {
+    check(json!({"name": "forward-forward"}), normalised(), 1, Stop::Interrupt);
+}
+
+/// A rule with an optimiser of its own for what belongs to no block.
+#[test]
+fn an_output_error() {
+    check(json!({"name": "dfa"}), json!({}), 2, Stop::Kill);
+}
+
+#[test]
+fn a_greedy_schedule() {
+    let greedy = json!({
+        "network": {"dropout": 0.1}, "schedule": {"name": "greedy"}, "training": {"epochs": 2},
+        "optimizer": {"lr-schedule": {"name": "linear"}},
+    });
+    // In the second block, whose rates begin anew.
+    check(json!({"name": "mono-forward"}), greedy.clone(), 2, Stop::Interrupt);
+    let mut uncached = greedy;
+    uncached["schedule"]["cache"] = json!(false);
+    check(json!({"name": "mono-forward"}), uncached, 1, Stop::Kill);
+}
+
+/// The block below ended with the weights of its best epoch: a run that goes on within the next one does not go back to them.
+#[test]
+fn a_greedy_schedule_with_the_best_weights() {
+    let greedy = json!({
+        "schedule": {"name": "greedy"}, "training": {"epochs": 2, "final-weights": "best"}, "optimizer": {"lr": 0.05},
+    });
+    check(json!({"name": "mono-forward"}), greedy, 2, Stop::Interrupt);
+}
+
+/// A damaged checkpoint within an epoch: the run goes back to the end of the epoch before, and says so.
+#[test]
+fn damage() {
+    let place = Place::new();
+    let value = small(
+        json!({"training": {"epochs": 2, "batch-size": 1, "checkpoint-every": {"steps": 10}}, "data": {"samples-per-class": 40}}),
+    );
+    let reference = place.train("reference", &value);
+    let at = stopped(&place, "run", &value, 1, Stop::Interrupt);
+    let mark = format!("{}+{}", at.0, at.1);
+    let mut kinds = 0;
+    for entry in fs::read_dir(place.file("run/checkpoint")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.contains(&mark) {
+            continue;
+        }
+        kinds += 1;
+        for missing in [true, false] {
+            let run = place.file("damaged");
+            let _ = fs::remove_dir_all(&run);
+            copy(&place.file("run"), &run);
+            match missing {
+                true => fs::remove_file(run.join("checkpoint").join(&name)).unwrap(),
+                false => fs::write(run.join("checkpoint").join(&name), b"{").unwrap(),
+            }
+            let said = place.run(&["train", "--resume", "damaged", "--quiet"]);
+            said.done();
+            assert!(said.err.contains(&name) && said.err.contains("going back to epoch 1"), "{name}: {}", said.err);
+            same(&run, &reference);
+        }
+    }
+    // Weights, two optimisers, rates, steps, and the manifest.
+    assert_eq!(kinds, 6);
+}
+
+/// How often a run is saved changes nothing of what it learns, and may be changed for a run that goes on.
+#[test]
+fn how_often_a_run_is_saved_may_be_changed() {
+    let place = Place::new();
+    let value = small(json!({}));
+    let reference = place.train("reference", &value);
+    let run = place.train("run", &small(json!({"training": {"checkpoint-every": {"steps": 1, "minutes": 0.5}}})));
+    same(&run, &reference);
+    super::rewind(&run);
+    let mut own = read_json(&run.join("config.json"));
+    own["training"]["checkpoint-every"] = json!({"minutes": 3});
+    fs::write(run.join("config.json"), own.to_string()).unwrap();
+    place.run(&["train", "--resume", "run", "--quiet"]).done();
+    same(&run, &reference);
+    for (every, said) in [
+        (json!({}), "$.training.checkpoint-every: needs \"steps\", \"minutes\" or both"),
+        (json!({"steps": 0}), "$.training.checkpoint-every.steps: 0 is too small; needed: an integer >= 1"),
+    ] {
+        place.config("c.json", &small(json!({"training": {"checkpoint-every": every}})));
+        assert!(place.run(&["train", "c.json"]).failed(2).contains(said));
+    }
+}
+
+/// Checkpoints of versions with one optimiser for all blocks.
+#[test]
+fn one_state_for_all_optimisers_is_refused() {
+    let place = Place::new();
+    let run = place.train("run", &small(json!({})));
+    super::damage::extend(&run, 6);
+    for epoch in [3, 4] {
+        let at = |name: &str| run.join(format!("checkpoint/{name}"));
+        fs::remove_file(at(&format!("epoch-{epoch}.json"))).unwrap();
+        fs::remove_file(at(&format!("optim-block-1-{epoch}.bpk"))).unwrap();
+        fs::rename(at(&format!("optim-block-0-{epoch}.bpk")), at(&format!("optim-{epoch}.bpk"))).unwrap();
+    }
+    let said = place.run(&["train", "--resume", "run", "--quiet"]);
+    assert_eq!(
+        said.failed(2),
+        "run folder run: checkpoint/optim-4.bpk has one state for all blocks, as versions before this one saved it; needed: \
+         one of every block: go on with the version that the run was begun with, or begin a new one"
+    );
+    // What is trained can be used.
+    place.run(&["eval", "run"]).done();
+}

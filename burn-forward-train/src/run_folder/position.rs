@@ -1,0 +1,61 @@
+//! How far a run has come.
+
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
+/// How far a run has come: whole epochs, and steps of the epoch after them.
+///
+/// As text, in the names of checkpoints: `3`, or `3+120` within epoch 4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position {
+    /// Epochs that were trained and validated.
+    pub epochs: usize,
+    /// Steps of the epoch after them.
+    pub steps: usize,
+}
+
+impl Position {
+    /// After so many whole epochs.
+    pub fn after_epoch(epochs: usize) -> Self {
+        Self { epochs, steps: 0 }
+    }
+
+    /// Whether it is within an epoch.
+    pub fn is_within_epoch(self) -> bool {
+        self.steps > 0
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { epochs, steps: 0 } => write!(f, "{epochs}"),
+            Self { epochs, steps } => write!(f, "{epochs}+{steps}"),
+        }
+    }
+}
+
+impl FromStr for Position {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (epochs, steps) = text.split_once('+').unwrap_or((text, "0"));
+        Ok(Self { epochs: epochs.parse()?, steps: steps.parse()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_ordered_and_read_back() {
+        let at = |epochs, steps| Position { epochs, steps };
+        for (position, text) in [(at(3, 0), "3"), (at(3, 120), "3+120"), (at(0, 1), "0+1")] {
+            assert_eq!((position.to_string().as_str(), text.parse()), (text, Ok(position)));
+        }
+        assert!(at(2, 900) < at(3, 0) && at(3, 0) < at(3, 1));
+        assert!("3+".parse::<Position>().is_err() && "x".parse::<Position>().is_err());
+    }
+}

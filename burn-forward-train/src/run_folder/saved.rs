@@ -1,0 +1,177 @@
+//! Checkpoints as they are written and read: weights, states of optimisers and schedule, and the steps of a begun epoch.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use burn::lr_scheduler::LrSchedulerRecord;
+use burn::optim::OptimizerRecord;
+use burn::store::{ModuleRecord, RecordError};
+use burn_forward::model::StepMetrics;
+use sha2::{Digest, Sha256};
+
+use super::folder::RunFolder;
+use super::manifest::Manifest;
+use super::names::{METRICS, MODEL, OPTIMIZER, SCHEDULER, entries, file_name, manifest_name, position_of, steps_name};
+use super::position::Position;
+use super::steps::StoredStep;
+use crate::files::{hexadecimal, sum_of_file};
+use crate::{Error, Result};
+
+/// What a checkpoint holds beside the weights.
+#[derive(Debug)]
+pub struct SavedState {
+    /// The state of every optimiser by whom it belongs to: `block-0`, `rule`.
+    pub optimizers: BTreeMap<String, OptimizerRecord>,
+    /// The state of the learning-rate schedule.
+    pub scheduler: LrSchedulerRecord,
+    /// What the steps of a begun epoch measured.
+    pub steps: Vec<StepMetrics>,
+}
+
+/// Writes the checkpoints of a run.
+///
+/// The manifest comes last, when everything that it names is on disk: a kill leaves a whole checkpoint or none.
+pub struct CheckpointWriter {
+    folder: RunFolder,
+    /// Sum and number of the bytes of `metrics.jsonl` up to the last whole epoch.
+    rows: (Sha256, u64),
+}
+
+impl CheckpointWriter {
+    /// A writer for the run in `folder`, whose rows are those of whole epochs.
+    ///
+    /// # Errors
+    /// What reading `metrics.jsonl` gives.
+    pub fn new(folder: RunFolder) -> Result<Self> {
+        let checkpoints = folder.checkpoints();
+        fs::create_dir_all(&checkpoints).map_err(|e| Error::write(&checkpoints, e))?;
+        let mut writer = Self { folder, rows: (Sha256::new(), 0) };
+        if writer.folder.file(METRICS).exists() {
+            writer.add_rows()?;
+        }
+        Ok(writer)
+    }
+
+    /// The rows of another whole epoch are written: checkpoints from now on come after them.
+    ///
+    /// # Errors
+    /// What reading `metrics.jsonl` gives.
+    pub fn add_rows(&mut self) -> Result<()> {
+        let path = self.folder.file(METRICS);
+        let mut fresh = Vec::new();
+        let read = |fresh: &mut Vec<u8>| {
+            let mut file = File::open(&path)?;
+            file.sync_all()?;
+            file.seek(SeekFrom::Start(self.rows.1))?;
+            file.read_to_end(fresh)
+        };
+        read(&mut fresh).map_err(|e| burn_forward::Error::io(&path, e))?;
+        self.rows.0.update(&fresh);
+        self.rows.1 += fresh.len() as u64;
+        Ok(())
+    }
+
+    /// Saves a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if a file cannot be written.
+    pub fn save(&self, at: Position, model: ModuleRecord, state: SavedState) -> Result<()> {
+        let SavedState { optimizers, scheduler, steps } = state;
+        let mut files = BTreeMap::new();
+        self.write(&mut files, file_name(MODEL, at), |path| model.save(path))?;
+        for (owner, record) in optimizers {
+            self.write(&mut files, file_name(&format!("{OPTIMIZER}-{owner}"), at), |path| record.save(path))?;
+        }
+        self.write(&mut files, file_name(SCHEDULER, at), |path| scheduler.save(path))?;
+        let folder = self.folder.checkpoints();
+        if at.is_within_epoch() {
+            let steps: Vec<StoredStep> = steps.iter().map(StoredStep::from).collect();
+            let name = steps_name(at);
+            crate::files::write(folder.join(&name), json(&steps)?)?;
+            self.add_sum(&mut files, name)?;
+        }
+        let (rows_sum, rows) = (hexadecimal(self.rows.0.clone()), self.rows.1);
+        let manifest = Manifest { epoch: at.epochs, steps: at.steps, rows, rows_sum, files };
+        let text = serde_json::to_string_pretty(&manifest).map_err(|e| burn_forward::Error::burn("writing JSON", e))?;
+        crate::files::write(folder.join(manifest_name(at)), text + "\n")
+    }
+
+    fn write(
+        &self,
+        files: &mut BTreeMap<String, String>,
+        name: String,
+        save: impl FnOnce(PathBuf) -> std::result::Result<(), RecordError>,
+    ) -> Result<()> {
+        let path = self.folder.checkpoints().join(&name);
+        save(path.clone()).map_err(|e| Error::write(&path, std::io::Error::other(e.to_string())))?;
+        self.add_sum(files, name)
+    }
+
+    fn add_sum(&self, files: &mut BTreeMap<String, String>, name: String) -> Result<()> {
+        let path = self.folder.checkpoints().join(&name);
+        let sum = sum_of_file(&path).map_err(|e| burn_forward::Error::io(&path, e))?;
+        files.insert(name, sum);
+        Ok(())
+    }
+
+    /// Deletes a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if a file cannot be deleted.
+    pub fn delete(&self, at: Position) -> Result<()> {
+        let folder = self.folder.checkpoints();
+        // The manifest first of all: what is left of the checkpoint is none without it.
+        let manifest = (folder.join(manifest_name(at)), manifest_name(at));
+        let others =
+            entries(&folder).into_iter().filter(|(_, name)| position_of(name) == Some(at) && *name != manifest.1);
+        for (path, _) in std::iter::once(manifest.clone()).chain(others) {
+            match fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::write(path, e)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    Ok(serde_json::to_string(value).map_err(|e| burn_forward::Error::burn("writing JSON", e))?)
+}
+
+impl RunFolder {
+    /// What the checkpoint at a position holds beside the weights.
+    ///
+    /// # Errors
+    /// [`Error::RunFolder`] if a file is missing or damaged, or of a version that kept one state for all optimisers.
+    pub fn saved_state(&self, at: Position) -> Result<SavedState> {
+        let problem = |name: &str, what: String| Error::run_folder(self.path(), format!("checkpoint/{name} {what}"));
+        let path = |name: &str| self.checkpoints().join(name);
+        let mut optimizers = BTreeMap::new();
+        for kind in self.records_at(at) {
+            let Some(owner) = kind.strip_prefix(OPTIMIZER) else { continue };
+            let name = file_name(&kind, at);
+            let Some(owner) = owner.strip_prefix('-') else {
+                let what = "has one state for all blocks, as versions before this one saved it; needed: one of every block: \
+                            go on with the version that the run was begun with, or begin a new one";
+                return Err(problem(&name, what.into()));
+            };
+            let record =
+                OptimizerRecord::load(path(&name)).map_err(|e| problem(&name, format!("cannot be read: {e}")))?;
+            optimizers.insert(owner.to_owned(), record);
+        }
+        let name = file_name(SCHEDULER, at);
+        let scheduler =
+            LrSchedulerRecord::load(path(&name)).map_err(|e| problem(&name, format!("cannot be read: {e}")))?;
+        let steps: Vec<StoredStep> = if at.is_within_epoch() {
+            self.stored(&format!("checkpoint/{}", steps_name(at)))?.unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        if steps.len() != at.steps {
+            return Err(problem(&steps_name(at), format!("has {} steps; needed: {}", steps.len(), at.steps)));
+        }
+        Ok(SavedState { optimizers, scheduler, steps: steps.into_iter().map(Into::into).collect() })
+    }
+}

@@ -1,0 +1,173 @@
+//! When a run is saved, and which checkpoints it keeps.
+
+use std::time::{Duration, Instant};
+
+use burn::train::checkpoint::CheckpointerError;
+use burn::train::metric::store::{Aggregate, Direction, EventStoreClient, Split};
+use burn::train::{EarlyStoppingStrategy, EventProcessorTraining, TrainingError};
+
+use super::epoch_loop::EpochLoop;
+use super::greedy::{SharedHistory, best_of_block};
+use super::learner::BlockLearner;
+use crate::metrics::{NonFiniteGuard, Quantity, StepLog, metric_name};
+use crate::run_folder::{CheckpointWriter, Position, RunFolder};
+
+/// How a run is saved.
+#[derive(Clone)]
+pub struct Saving {
+    /// The run.
+    pub folder: RunFolder,
+    /// Which epochs it keeps beside the last two.
+    pub best: Best,
+    /// Within an epoch: after so many steps or so much time since it was saved last.
+    pub every: SaveEvery,
+    /// What the steps of the epoch measured.
+    pub steps: StepLog,
+    /// Tells losses that are no numbers: what they lead to is not saved.
+    pub guard: NonFiniteGuard,
+}
+
+/// How often a run is saved within an epoch: by whichever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SaveEvery {
+    /// Steps.
+    pub steps: Option<usize>,
+    /// Time.
+    pub time: Option<Duration>,
+}
+
+/// Saves a run: after every epoch, and within one where it is long or is interrupted. What it keeps follows from what is on
+/// disk and in the metrics, so a resumed run decides as an uninterrupted one.
+pub(super) struct Checkpoints {
+    saving: Saving,
+    writer: CheckpointWriter,
+    /// Epochs that are on disk.
+    kept: Vec<usize>,
+    /// The checkpoint within the epoch in progress.
+    within: Option<Position>,
+    last: (Instant, usize),
+}
+
+type Outcome<T> = Result<T, TrainingError>;
+
+fn failed(error: crate::Error) -> TrainingError {
+    TrainingError::Checkpoint(CheckpointerError::Unknown(error.to_string()))
+}
+
+impl Checkpoints {
+    /// Of a run that goes on at `position`.
+    pub(super) fn new(saving: Saving, position: Position) -> Outcome<Self> {
+        let writer = CheckpointWriter::new(saving.folder.clone()).map_err(failed)?;
+        let kept = saving.folder.checkpointed_epochs();
+        let within = position.is_within_epoch().then_some(position);
+        Ok(Self { saving, writer, kept, within, last: (Instant::now(), position.steps) })
+    }
+
+    /// A step of `epoch` was taken, `steps` in all: saves the run where it is time to, or where it is to stop.
+    pub(super) fn step_taken(
+        &mut self,
+        learner: &BlockLearner,
+        epochs: &mut EpochLoop,
+        epoch: usize,
+        steps: usize,
+    ) -> Outcome<()> {
+        let SaveEvery { steps: every, time } = self.saving.every;
+        let is_due = every.is_some_and(|every| steps >= self.last.1 + every)
+            || time.is_some_and(|time| self.last.0.elapsed() >= time);
+        if !(is_due || epochs.interrupter.should_stop()) {
+            return Ok(());
+        }
+        self.save_within(learner, epochs, Position { epochs: epoch - 1, steps })
+    }
+
+    fn save_within(&mut self, learner: &BlockLearner, epochs: &mut EpochLoop, at: Position) -> Outcome<()> {
+        // Measurements are made on another thread.
+        epochs.events.flush()?;
+        if self.saving.guard.found().is_some() {
+            return Ok(());
+        }
+        let (model, state) = learner.state(self.saving.steps.get());
+        if state.steps.len() != at.steps {
+            tracing::warn!(measured = state.steps.len(), steps = at.steps, "not saved: steps were not measured");
+            return Ok(());
+        }
+        self.writer.save(at, model, state).map_err(failed)?;
+        if let Some(before) = self.within.replace(at).filter(|before| *before != at) {
+            self.writer.delete(before).map_err(failed)?;
+        }
+        self.last = (Instant::now(), at.steps);
+        Ok(())
+    }
+
+    /// An epoch was trained and validated: saves the run, and deletes checkpoints that it does not keep.
+    pub(super) fn epoch_ended(
+        &mut self,
+        learner: &BlockLearner,
+        epoch: usize,
+        store: &EventStoreClient,
+    ) -> Outcome<()> {
+        // An answer says that all rows of the epoch are written. Where they cannot be read, saving says so.
+        let best = self.saving.best.epochs(epoch, store);
+        let _ = store.find_metric(&metric_name(None, Quantity::Loss), epoch, Aggregate::Mean, &Split::Train);
+        self.writer.add_rows().map_err(failed)?;
+        let (model, state) = learner.state(Vec::new());
+        self.writer.save(Position::after_epoch(epoch), model, state).map_err(failed)?;
+        self.saving.steps.clear();
+        self.last = (Instant::now(), 0);
+        self.kept.push(epoch);
+        let (keep, delete) = self.kept.iter().partition(|&&kept| kept + 1 >= epoch || best.contains(&kept));
+        self.kept = keep;
+        let delete: Vec<usize> = delete;
+        let delete = delete.into_iter().map(Position::after_epoch).chain(self.within.take());
+        for position in delete {
+            self.writer.delete(position).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// Which epochs have the best weights so far.
+#[derive(Debug, Clone)]
+pub enum Best {
+    /// None is asked for.
+    None,
+    /// That of the network's best validation accuracy.
+    OfNetwork,
+    /// That of every block, under a greedy schedule.
+    OfBlocks(SharedHistory),
+}
+
+impl Best {
+    /// The epochs that a run at `epoch` may still go back to.
+    fn epochs(&self, epoch: usize, store: &EventStoreClient) -> Vec<usize> {
+        match self {
+            Self::None => Vec::new(),
+            Self::OfNetwork => best_epoch(store).into_iter().collect(),
+            Self::OfBlocks(history) => {
+                let history = history.get();
+                // The checkpoint before this one may be that of the block before.
+                let blocks = history.iter().take(epoch).rev().take(2).map(|(block, _)| *block);
+                blocks.filter_map(|block| best_of_block(&history, block)).collect()
+            }
+        }
+    }
+}
+
+/// Epoch with the best validation accuracy so far, the first of equals.
+pub(crate) fn best_epoch(store: &EventStoreClient) -> Option<usize> {
+    store.find_epoch(&metric_name(None, Quantity::Accuracy), Aggregate::Mean, Direction::Highest, &Split::Valid)
+}
+
+/// Stops after `patience` epochs without a better validation accuracy. Burn's own strategy keeps its best value in
+/// memory and forgets it in a resumed run; this one reads it from the metrics.
+#[derive(Clone)]
+pub struct Patience {
+    /// Epochs to wait.
+    pub patience: usize,
+}
+
+impl EarlyStoppingStrategy for Patience {
+    fn should_stop(&mut self, epoch: usize, store: &EventStoreClient) -> bool {
+        best_epoch(store).is_some_and(|best| epoch >= best + self.patience)
+    }
+}
