@@ -7,7 +7,7 @@ use burn::train::metric::store::{Aggregate, Direction, EventStoreClient, Split};
 use burn::train::{EarlyStoppingStrategy, EventProcessorTraining, TrainingError};
 
 use super::epoch_loop::EpochLoop;
-use super::greedy::{SharedHistory, best_of_block};
+use super::history::{SharedHistory, best_of_block};
 use super::learner::BlockLearner;
 use crate::metrics::{NonFiniteGuard, Quantity, StepLog, metric_name};
 use crate::run_folder::{CheckpointWriter, Position, RunFolder};

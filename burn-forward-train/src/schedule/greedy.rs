@@ -1,6 +1,6 @@
 //! The greedy schedule on burn-train: one block to the end, then the next, with the outputs of finished blocks cached.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::data::dataset::DatasetError;
@@ -19,6 +19,7 @@ use super::checkpoints::{Checkpoints, Saving};
 use super::epoch_loop::EpochLoop;
 use super::finished::FinishedBlocks;
 use super::finished_outputs::FinishedOutputs;
+use super::history::{SharedHistory, best_of_block, next_phase};
 use super::learner::{BlockLearner, TrainingState};
 use crate::metrics::{Quantity, metric_name};
 use crate::run_folder::RunFolder;
@@ -26,35 +27,6 @@ use burn_forward::data::{Batch, BatchKey, Batching};
 use burn_forward::model::LocalModel;
 use burn_forward::random::Seed;
 use burn_forward::rules::Pass;
-
-/// Where a greedy run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Phase {
-    /// The block that learns.
-    pub block: usize,
-    /// Epochs it has learned for.
-    pub epochs: usize,
-}
-
-/// The phase after epochs with the given `history` (block and validation accuracy of each), or `None` when every block is
-/// done: after `epochs` epochs, or `patience` epochs without a better accuracy. Without accuracies, patience has no end.
-pub fn next_phase(
-    history: &[(usize, Option<f64>)],
-    blocks: usize,
-    epochs: usize,
-    patience: Option<usize>,
-) -> Option<Phase> {
-    let Some(&(block, _)) = history.last() else {
-        return Some(Phase { block: 0, epochs: 0 });
-    };
-    let done = history.iter().filter(|(b, _)| *b == block).count();
-    // Without accuracies the last epoch is the best, and nothing is waited for.
-    let waited = history.len() - best_of_block(history, block).unwrap_or(history.len());
-    if done >= epochs || patience.is_some_and(|patience| waited >= patience) {
-        return (block + 1 < blocks).then_some(Phase { block: block + 1, epochs: 0 });
-    }
-    Some(Phase { block, epochs: done })
-}
 
 /// Trains block after block.
 pub struct GreedyStrategy {
@@ -84,40 +56,6 @@ pub struct GreedyStrategy {
     pub start: TrainingState,
     /// How the run is saved.
     pub saving: Saving,
-}
-
-/// Block and validation accuracy of every epoch so far: the strategy goes by them, and so do the checkpoints that are kept.
-#[derive(Debug, Clone, Default)]
-pub struct SharedHistory(Arc<Mutex<History>>);
-
-/// Block and validation accuracy of every epoch, from epoch 1 on.
-pub type History = Vec<(usize, Option<f64>)>;
-
-impl SharedHistory {
-    /// The history that a resumed run begins with.
-    pub fn new(history: History) -> Self {
-        Self(Arc::new(Mutex::new(history)))
-    }
-
-    /// The history as it is now.
-    pub fn get(&self) -> History {
-        self.0.lock().map(|history| history.clone()).unwrap_or_default()
-    }
-
-    fn push(&self, block: usize, accuracy: Option<f64>) {
-        if let Ok(mut history) = self.0.lock() {
-            history.push((block, accuracy));
-        }
-    }
-}
-
-/// The epoch, from 1, with the best validation accuracy of `block`, the first of equals; its last epoch where there are no
-/// accuracies, and `None` where it has not been trained.
-pub fn best_of_block(history: &[(usize, Option<f64>)], block: usize) -> Option<usize> {
-    let of_block = || history.iter().zip(1..).filter(|((b, _), _)| *b == block);
-    let accuracies = of_block().filter_map(|((_, accuracy), epoch)| Some((epoch, (*accuracy)?)));
-    let best = accuracies.reduce(|best, next| if next.1 > best.1 { next } else { best });
-    best.map(|(epoch, _)| epoch).or_else(|| of_block().last().map(|(_, epoch)| epoch))
 }
 
 /// What ends a run.

@@ -6,12 +6,14 @@ mod epoch_loop;
 mod finished;
 mod finished_outputs;
 mod greedy;
+mod history;
 mod learner;
 mod simultaneous;
 
 pub use checkpoints::{Best, Patience, SaveEvery, Saving};
 pub use finished::FinishedBlocks;
-pub use greedy::{GreedyStrategy, History, Phase, SharedHistory, best_of_block, next_phase};
+pub use greedy::GreedyStrategy;
+pub use history::{History, Phase, SharedHistory, best_of_block, next_phase};
 pub use learner::TrainingState;
 pub use simultaneous::SimultaneousStrategy;
 

@@ -3,6 +3,7 @@ use burn::train::{Interrupter, LearningResult, SupervisedTraining, TrainingStrat
 use rstest::rstest;
 
 use super::*;
+use crate::schedule::{Phase, best_of_block, next_phase};
 use crate::images::{DataConfig, DataName, ImageData};
 use crate::measure::{best_blocks, evaluate};
 use crate::metrics::{BlockMetric, NonFiniteGuard, StepLog};
