@@ -38,7 +38,7 @@ use crate::block::Trace;
 use crate::data::Batch;
 use crate::error::InBlock;
 use crate::init::{Init, fixed};
-use crate::network::{Chain, Network, Partition};
+use crate::network::{Chain, LayerOutline, Network, Partition};
 use crate::pieces::dropout;
 use crate::pieces::label::one_hot;
 use crate::pieces::pair_loss::cross_entropy;
@@ -128,11 +128,10 @@ impl RuleSpec for PepitaConfig {
                  needed: another rule",
             ));
         }
-        if context.network.outline().iter().any(|layer| layer.residual) {
-            errors.push(ConfigError::new(
-                "$.network",
-                format!("has residual blocks, and 'pepita' compares the two passes of single layers; needed: {NEEDED}"),
-            ));
+        let is_another = |layer: &LayerOutline| !layer.affine && !layer.with_previous;
+        if let Some(place) = context.network.outline().iter().position(is_another) {
+            let given = format!("'{}' has a layer of another kind at place {}", context.network_name, place + 1);
+            errors.push(ConfigError::new("$.network", format!("{given}; needed under 'pepita': {NEEDED}")));
         }
         errors
     }

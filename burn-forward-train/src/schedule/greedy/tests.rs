@@ -3,11 +3,11 @@ use burn::train::{Interrupter, LearningResult, SupervisedTraining, TrainingStrat
 use rstest::rstest;
 
 use super::*;
-use crate::schedule::{Phase, best_of_block, next_phase};
 use crate::images::{DataConfig, DataName, ImageData};
 use crate::measure::{best_blocks, evaluate};
 use crate::metrics::{BlockMetric, NonFiniteGuard, StepLog};
 use crate::schedule::{Best, SaveEvery};
+use crate::schedule::{Phase, best_of_block, next_phase};
 use crate::training::{ProgressRenderer, Verbosity};
 use burn_forward::data::{DataSplit, LoadedData};
 use burn_forward::network::{MlpConfig, Network, Partition};
