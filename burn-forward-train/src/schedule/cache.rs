@@ -160,6 +160,7 @@ mod tests {
             let mut pass = Pass {
                 streams: vec![AnyActivation::Features(values.clone())],
                 labels: numbers.clone(),
+                key: BatchKey::UNKNOWN,
                 signals: Default::default(),
                 logits: None,
             };
