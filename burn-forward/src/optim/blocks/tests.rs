@@ -141,7 +141,7 @@ fn a_global_norm_scales_all_gradients_alike() {
     // In a step: SGD without momentum moves by the clipped gradient.
     let mut config = OptimizerConfig::new(OptimizerName::Sgd, 1.0);
     config.momentum = Some(0.0);
-    config.clip = Some(ClipConfig { norm: None, global_norm: Some(0.25), value: None });
+    config.clip = Some(ClipConfig { global_norm: Some(0.25), ..ClipConfig::default() });
     let before = weights(&model);
     let drawn = gradients(&model, 4, 1.0);
     let after = weights(&BlockOptimizers::new(&config, &[], &model).unwrap().step(1.0, model.clone(), drawn));

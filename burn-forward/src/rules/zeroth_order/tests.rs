@@ -117,7 +117,7 @@ fn conserve_asks_for_an_optimiser_that_can_go_back() {
         OptimizerConfig::new(OptimizerName::Sgd, 0.1),
         OptimizerConfig::new(OptimizerName::Adam, 0.1),
         OptimizerConfig { weight_decay: 0.1, ..plain.clone() },
-        OptimizerConfig { clip: Some(ClipConfig { norm: Some(1.0), value: None }), ..plain.clone() },
+        OptimizerConfig { clip: Some(ClipConfig { norm: Some(1.0), ..ClipConfig::default() }), ..plain.clone() },
     ];
     assert_eq!([errors(true, Some(&plain)), errors(true, None)], [0, 0]);
     for other in &others {
