@@ -1,4 +1,4 @@
-//! Feedback matrices: `rule.feedback` of `dfa`, `drtp`, `pepita` and `feedback-alignment`, and of any rule that has some.
+//! Feedback matrices: those of `dfa`, `drtp`, `pepita` and `feedback-alignment`, and of any rule that calls some so.
 
 use burn::tensor::Tensor;
 use burn_forward::activation::Activation;
@@ -40,9 +40,10 @@ pub fn the_signal_is_taken_as_given(case: &Case) -> Verdict {
 
 /// Where all feedback matrices are zero, the network learns nothing and the output layer goes on learning.
 pub fn zero_feedback_teaches_hidden_blocks_nothing(case: &Case) -> Verdict {
-    concerns!(parameters(&case.model(seed())?)?.keys().any(|path| path.starts_with("rule.feedback")));
+    let is_feedback = |path: &str| path.starts_with("rule.") && path.contains("feedback");
+    concerns!(parameters(&case.model(seed())?)?.keys().any(|path| is_feedback(path)));
     let model = edit(case.model(seed())?, |path, values| {
-        if path.starts_with("rule.feedback") {
+        if is_feedback(path) {
             values.fill(0.0);
         }
     });

@@ -140,6 +140,7 @@ fn trained(fault: Fault, cache: bool, history: SharedHistory) -> LearningResult<
     let scheduler = optimizer.scheduler(&[], 6).unwrap();
     let model = model(&data, &device);
     let run = RunFolder::create(folder.path().join("run")).unwrap();
+    run.write("metrics.jsonl", b"").unwrap();
     let saving = Saving {
         folder: run,
         best: Best::None,
