@@ -106,3 +106,19 @@ pub fn trace_step_with(
     trace.taped.push(gradients(model, beginning.gradients())?);
     Ok(trace)
 }
+
+/// All that every block is given in all the rounds of a batch, one round after the other, with the weights left as they are.
+pub fn entering_in_all_rounds(model: &LocalModel, batch: &Batch) -> Vec<Vec<f32>> {
+    let mut tape = Tape::new(());
+    let mut pass = model.rule.begin(&model.network, batch, model.context(batch), &mut tape);
+    let blocks = model.network.len();
+    let mut entering = vec![Vec::new(); blocks];
+    for _ in 0..model.rule.rounds() {
+        for index in model.rule.order(blocks) {
+            entering[index].extend(visible(&pass, index));
+            model.rule.learn_block(index, &model.network.blocks()[index], &mut pass, &mut tape);
+        }
+        model.rule.end(&model.network, &mut pass, &mut tape);
+    }
+    entering
+}
