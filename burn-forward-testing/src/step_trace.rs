@@ -113,12 +113,19 @@ pub fn entering_in_all_rounds(model: &LocalModel, batch: &Batch) -> Vec<Vec<f32>
     let mut pass = model.rule.begin(&model.network, batch, model.context(batch), &mut tape);
     let blocks = model.network.len();
     let mut entering = vec![Vec::new(); blocks];
-    for _ in 0..model.rule.rounds() {
+    let rounds = model.rule.rounds();
+    if rounds == 1 {
+        // A signal may come down from block to block.
         for index in model.rule.order(blocks) {
-            entering[index].extend(visible(&pass, index));
+            entering[index] = visible(&pass, index);
             model.rule.learn_block(index, &model.network.blocks()[index], &mut pass, &mut tape);
         }
-        model.rule.end(&model.network, &mut pass, &mut tape);
+        return entering;
+    }
+    let context = model.context(batch);
+    for _ in 0..rounds {
+        entering.iter_mut().enumerate().for_each(|(index, seen)| seen.extend(visible(&pass, index)));
+        model.rule.learn(&model.network, &mut pass, context, &mut tape);
     }
     entering
 }

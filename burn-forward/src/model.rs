@@ -126,11 +126,13 @@ impl LocalModel {
         self.learn_round(&mut self.begin(batch))
     }
 
-    /// What a batch is learned from: the rule has begun, and no block has learned yet.
+    /// Starts a batch: the rule begins, before any block learns.
     pub fn begin(&self, batch: &Batch) -> Begun {
         let context = self.context(batch);
         let mut tape = Tape::new(()).with_summaries(&batch.targets);
-        let pass = self.rule.begin(&self.network, &self.forward_frozen_batch(batch), context, &mut tape);
+        let mut pass = self.rule.begin(&self.network, &self.forward_frozen_batch(batch), context, &mut tape);
+        // A batch of unknown address has one now.
+        pass.key = context.key;
         Begun { tape: Some(tape), pass, context }
     }
 

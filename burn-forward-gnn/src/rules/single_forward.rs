@@ -201,6 +201,11 @@ impl Rule for SingleForward {
         top_down::order(blocks, self.top_down())
     }
 
+    /// The states of a time step, which start anew with every epoch.
+    fn carries_state(&self) -> bool {
+        self.top_down() != TopDown::None
+    }
+
     fn end(&self, _: &Network, pass: &mut Pass, _: &mut Tape) {
         if self.top_down() != TopDown::None {
             *self.saved_states() = std::mem::take(&mut pass.streams);

@@ -184,7 +184,7 @@ pub fn a_rule_that_reads_what_is_above_says_what_and_does(case: &Case) -> Verdic
     let reaches = |k: usize| -> Result<bool, Violation> {
         // The output layer, too, by which alone a signal reaches a rule's last block.
         let above = |path: &str| match block_of(path) {
-            Some(block) => path.starts_with("network.") && block > k,
+            Some(block) => block > k,
             None => path.starts_with("rule."),
         };
         let moved = entering_in_all_rounds(&perturb(case.model(seed())?, above), &batch);

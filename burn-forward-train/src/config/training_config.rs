@@ -48,7 +48,7 @@ pub struct CheckpointEvery {
 /// | `final-weights` | last | last, best | the weights the run, or each block under a greedy schedule, ends with; best needs a validation set |
 /// | `patience` | none | >= 1 | stop after so many epochs without a better validation accuracy |
 /// | `label-smoothing` | 0 | [0, 1) | probability that a target spreads over all classes alike; for rules with classifiers |
-/// | `checkpoint-every` | 10 minutes | | `{"steps": n}`, `{"minutes": x}` or both: how often the run is saved within an epoch, from where it goes on exactly |
+/// | `checkpoint-every` | 10 minutes | | `{"steps": n}`, `{"minutes": x}` or both: how often the run is saved within an epoch; a resumed run continues exactly from there |
 /// | `gradient-checkpointing` | false | | recompute cheap activations in the backward pass (Burn's) |
 ///
 /// With `"last-batch": "keep"` every sample is learned from in every epoch, and the step of a small last batch weighs as

@@ -52,6 +52,7 @@ impl RunFolder {
         positions.retain(|at| match has_manifests {
             // It is written last.
             true => self.checkpoints().join(manifest_name(*at)).is_file(),
+            false if at.is_within_epoch() => false,
             false => {
                 let kinds = self.records_at(*at);
                 let has = |wanted: &str| kinds.iter().any(|kind| kind.split('-').next() == Some(wanted));

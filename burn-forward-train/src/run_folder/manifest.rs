@@ -71,7 +71,10 @@ fn read_manifest(folder: &RunFolder, at: Position) -> Result<Option<Manifest>, F
     let name = manifest_name(at);
     let text = match std::fs::read_to_string(folder.checkpoints().join(&name)) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !folder.has_manifests() => return Ok(None),
+        // Those were saved at the end of an epoch.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !folder.has_manifests() && !at.is_within_epoch() => {
+            return Ok(None);
+        }
         Err(e) => return Err(format!("checkpoint/{name} cannot be read: {e}")),
     };
     let manifest: Manifest = serde_json::from_str(&text).map_err(|e| format!("checkpoint/{name} is damaged: {e}"))?;

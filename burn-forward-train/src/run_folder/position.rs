@@ -21,6 +21,14 @@ impl Position {
         Self { epochs, steps: 0 }
     }
 
+    /// `epoch 3`, or `step 120 of epoch 4`.
+    pub fn named(self) -> String {
+        match self {
+            Self { epochs, steps: 0 } => format!("epoch {epochs}"),
+            Self { epochs, steps } => format!("step {steps} of epoch {}", epochs + 1),
+        }
+    }
+
     /// Whether it is within an epoch.
     pub fn is_within_epoch(self) -> bool {
         self.steps > 0

@@ -1,4 +1,4 @@
-//! Checkpoints as they are written and read: weights, states of optimisers and schedule, and the steps of a begun epoch.
+//! Checkpoints as they are written and read: weights, states of optimiser and schedule, and the steps of a begun epoch.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,6 +9,7 @@ use burn::lr_scheduler::LrSchedulerRecord;
 use burn::optim::OptimizerRecord;
 use burn::store::{ModuleRecord, RecordError};
 use burn_forward::model::StepMetrics;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::folder::RunFolder;
@@ -22,12 +23,21 @@ use crate::{Error, Result};
 /// What a checkpoint holds beside the weights.
 #[derive(Debug)]
 pub struct SavedState {
-    /// The state of every optimiser by whom it belongs to: `block-0`, `rule`.
-    pub optimizers: BTreeMap<String, OptimizerRecord>,
+    /// The state of the optimiser by what it belongs to: `block-0`, `rule`.
+    pub optimizer: BTreeMap<String, OptimizerRecord>,
     /// The state of the learning-rate schedule.
     pub scheduler: LrSchedulerRecord,
-    /// What the steps of a begun epoch measured.
+    /// Measurements of the steps of a begun epoch.
     pub steps: Vec<StepMetrics>,
+    /// Seconds that these steps took.
+    pub seconds: f64,
+}
+
+/// What the file of a begun epoch holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct StoredEpoch {
+    seconds: f64,
+    steps: Vec<StoredStep>,
 }
 
 /// Writes the checkpoints of a run.
@@ -54,7 +64,7 @@ impl CheckpointWriter {
         Ok(writer)
     }
 
-    /// The rows of another whole epoch are written: checkpoints from now on come after them.
+    /// Adds the rows of another whole epoch: later checkpoints include them.
     ///
     /// # Errors
     /// What reading `metrics.jsonl` gives.
@@ -78,18 +88,18 @@ impl CheckpointWriter {
     /// # Errors
     /// [`Error::Write`] if a file cannot be written.
     pub fn save(&self, at: Position, model: ModuleRecord, state: SavedState) -> Result<()> {
-        let SavedState { optimizers, scheduler, steps } = state;
+        let SavedState { optimizer, scheduler, steps, seconds } = state;
         let mut files = BTreeMap::new();
         self.write(&mut files, file_name(MODEL, at), |path| model.save(path))?;
-        for (owner, record) in optimizers {
+        for (owner, record) in optimizer {
             self.write(&mut files, file_name(&format!("{OPTIMIZER}-{owner}"), at), |path| record.save(path))?;
         }
         self.write(&mut files, file_name(SCHEDULER, at), |path| scheduler.save(path))?;
         let folder = self.folder.checkpoints();
         if at.is_within_epoch() {
-            let steps: Vec<StoredStep> = steps.iter().map(StoredStep::from).collect();
+            let epoch = StoredEpoch { seconds, steps: steps.iter().map(StoredStep::from).collect() };
             let name = steps_name(at);
-            crate::files::write(folder.join(&name), json(&steps)?)?;
+            crate::files::write(folder.join(&name), json(&epoch)?)?;
             self.add_sum(&mut files, name)?;
         }
         let (rows_sum, rows) = (hexadecimal(self.rows.0.clone()), self.rows.1);
@@ -141,37 +151,35 @@ fn json(value: &impl serde::Serialize) -> Result<String> {
 }
 
 impl RunFolder {
-    /// What the checkpoint at a position holds beside the weights.
+    /// What the checkpoint at a position holds beside the weights. Versions before this one saved one state for all blocks, in
+    /// `optim-<epoch>.bpk`; it is given under the name of no owner.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] if a file is missing or damaged, or of a version that kept one state for all optimisers.
+    /// [`Error::RunFolder`] if a file is missing or damaged.
     pub fn saved_state(&self, at: Position) -> Result<SavedState> {
         let problem = |name: &str, what: String| Error::run_folder(self.path(), format!("checkpoint/{name} {what}"));
         let path = |name: &str| self.checkpoints().join(name);
-        let mut optimizers = BTreeMap::new();
+        let mut optimizer = BTreeMap::new();
         for kind in self.records_at(at) {
             let Some(owner) = kind.strip_prefix(OPTIMIZER) else { continue };
             let name = file_name(&kind, at);
-            let Some(owner) = owner.strip_prefix('-') else {
-                let what = "has one state for all blocks, as versions before this one saved it; needed: one of every block: \
-                            go on with the version that the run was begun with, or begin a new one";
-                return Err(problem(&name, what.into()));
-            };
             let record =
                 OptimizerRecord::load(path(&name)).map_err(|e| problem(&name, format!("cannot be read: {e}")))?;
-            optimizers.insert(owner.to_owned(), record);
+            optimizer.insert(owner.trim_start_matches('-').to_owned(), record);
         }
         let name = file_name(SCHEDULER, at);
         let scheduler =
             LrSchedulerRecord::load(path(&name)).map_err(|e| problem(&name, format!("cannot be read: {e}")))?;
-        let steps: Vec<StoredStep> = if at.is_within_epoch() {
-            self.stored(&format!("checkpoint/{}", steps_name(at)))?.unwrap_or_default()
+        let StoredEpoch { seconds, steps } = if at.is_within_epoch() {
+            let name = steps_name(at);
+            let bytes = burn_forward::input::read(&path(&name))?;
+            serde_json::from_slice(&bytes).map_err(|e| problem(&name, format!("is damaged: {e}")))?
         } else {
-            Vec::new()
+            StoredEpoch::default()
         };
         if steps.len() != at.steps {
             return Err(problem(&steps_name(at), format!("has {} steps; needed: {}", steps.len(), at.steps)));
         }
-        Ok(SavedState { optimizers, scheduler, steps: steps.into_iter().map(Into::into).collect() })
+        Ok(SavedState { optimizer, scheduler, steps: steps.into_iter().map(Into::into).collect(), seconds })
     }
 }

@@ -42,6 +42,12 @@ impl Cache {
         if is_graph {
             return Ok(Self::Whole(passes.into_iter().map(|pass| remembering(pass, rule, block)).collect()));
         }
+        let problem = passes.iter().find_map(|pass| pass.signals.without_rows(pass.labels.dims()[0]));
+        if let Some((name, rows, samples)) = problem {
+            let what =
+                format!("the signal {name:?} has {rows} rows for {samples} samples: it cannot be kept by sample");
+            return Err(DatasetError::new(std::io::Error::other(what)));
+        }
         match Rows::of(passes) {
             Some(rows) => Ok(Self::Rows(rows)),
             None => Err(DatasetError::new(std::io::Error::other("the training set is empty"))),

@@ -21,9 +21,9 @@ pub struct Saving {
     pub best: Best,
     /// Within an epoch: after so many steps or so much time since it was saved last.
     pub every: SaveEvery,
-    /// What the steps of the epoch measured.
+    /// Measurements of the steps of the epoch in progress.
     pub steps: StepLog,
-    /// Tells losses that are no numbers: what they lead to is not saved.
+    /// Detects losses that are not finite; weights that follow one are not saved.
     pub guard: NonFiniteGuard,
 }
 
@@ -63,30 +63,47 @@ impl Checkpoints {
         Ok(Self { saving, writer, kept, within, last: (Instant::now(), position.steps) })
     }
 
-    /// A step of `epoch` was taken, `steps` in all: saves the run where it is time to, or where it is to stop.
+    /// A step of `epoch` was taken, `steps` in all: saves the run where it is time to, or where it is to stop. Returns whether
+    /// it is to stop.
     pub(super) fn step_taken(
         &mut self,
         learner: &BlockLearner,
         epochs: &mut EpochLoop,
         epoch: usize,
         steps: usize,
-    ) -> Outcome<()> {
+    ) -> Outcome<bool> {
         let SaveEvery { steps: every, time } = self.saving.every;
+        let stops = epochs.interrupter.should_stop();
         let is_due = every.is_some_and(|every| steps >= self.last.1 + every)
             || time.is_some_and(|time| self.last.0.elapsed() >= time);
-        if !(is_due || epochs.interrupter.should_stop()) {
-            return Ok(());
+        if is_due || stops {
+            self.save_within(learner, epochs, Position { epochs: epoch - 1, steps })?;
         }
+        Ok(stops)
+    }
+
+    /// The run is to stop after the last training step of `epoch`, before it was validated.
+    pub(super) fn stopped_after_training(
+        &mut self,
+        learner: &BlockLearner,
+        epochs: &mut EpochLoop,
+        epoch: usize,
+    ) -> Outcome<()> {
+        epochs.events.flush()?;
+        let steps = self.saving.steps.get().len();
         self.save_within(learner, epochs, Position { epochs: epoch - 1, steps })
     }
 
     fn save_within(&mut self, learner: &BlockLearner, epochs: &mut EpochLoop, at: Position) -> Outcome<()> {
+        if learner.model().rule.carries_state() || self.within == Some(at) {
+            return Ok(());
+        }
         // Measurements are made on another thread.
         epochs.events.flush()?;
         if self.saving.guard.found().is_some() {
             return Ok(());
         }
-        let (model, state) = learner.state(self.saving.steps.get());
+        let (model, state) = learner.state(self.saving.steps.get(), epochs.seconds()).map_err(failed)?;
         if state.steps.len() != at.steps {
             tracing::warn!(measured = state.steps.len(), steps = at.steps, "not saved: steps were not measured");
             return Ok(());
@@ -110,7 +127,7 @@ impl Checkpoints {
         let best = self.saving.best.epochs(epoch, store);
         let _ = store.find_metric(&metric_name(None, Quantity::Loss), epoch, Aggregate::Mean, &Split::Train);
         self.writer.add_rows().map_err(failed)?;
-        let (model, state) = learner.state(Vec::new());
+        let (model, state) = learner.state(Vec::new(), 0.0).map_err(failed)?;
         self.writer.save(Position::after_epoch(epoch), model, state).map_err(failed)?;
         self.saving.steps.clear();
         self.last = (Instant::now(), 0);

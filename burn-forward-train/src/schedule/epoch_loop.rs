@@ -1,6 +1,7 @@
 //! What the epochs of all schedules have in common.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
@@ -12,14 +13,20 @@ use burn::train::{
 use burn_forward::data::Batch;
 use burn_forward::model::{EvalOutput, LocalModel, StepMetrics, StepOutput};
 
+use super::learner::TrainingState;
+
 /// The parts of burn-train that an epoch needs.
 pub(super) struct EpochLoop {
     pub(super) events: SupervisedTrainingEventProcessor<LocalModel>,
     pub(super) interrupter: Interrupter,
     pub(super) train: Arc<dyn DataLoader<Batch>>,
     valid: Arc<dyn DataLoader<Batch>>,
-    /// What the steps measured that a resumed run has behind it in its first epoch.
+    /// Metrics of the steps taken before the resume, in the first epoch.
     before: Vec<StepMetrics>,
+    /// When training of the epoch in progress began, and the seconds it had taken before the resume.
+    began: (Instant, f64),
+    /// Those of the first epoch.
+    seconds_before: f64,
 }
 
 impl EpochLoop {
@@ -36,12 +43,19 @@ impl EpochLoop {
             train: train.to_device(device),
             valid: valid.to_device(&device.clone().inner()),
             before: Vec::new(),
+            began: (Instant::now(), 0.0),
+            seconds_before: 0.0,
         }
     }
 
-    /// The first epoch has these steps behind it.
-    pub(super) fn after(self, steps: Vec<StepMetrics>) -> Self {
-        Self { before: steps, ..self }
+    /// The first epoch goes on after the steps of `start`.
+    pub(super) fn after(self, start: &TrainingState) -> Self {
+        Self { before: start.steps.clone(), seconds_before: start.seconds, ..self }
+    }
+
+    /// Seconds that the training steps of the epoch in progress took.
+    pub(super) fn seconds(&self) -> f64 {
+        self.began.1 + self.began.0.elapsed().as_secs_f64()
     }
 
     /// Begins to train an epoch. Returns how many steps of it were taken before: their measurements count as if they had
@@ -49,11 +63,13 @@ impl EpochLoop {
     pub(super) fn start_training(&mut self, epoch: usize, lr: &ModuleLearningRate) -> Result<usize, TrainingError> {
         let total_items = self.train.num_items();
         self.events.process_train(LearnerEvent::StartSplit { epoch_number: epoch, total_items })?;
+        self.began = (Instant::now(), std::mem::take(&mut self.seconds_before));
         let before = std::mem::take(&mut self.before);
-        let (mut steps, mut items) = (0, 0);
+        // One step on the display: what was done before the resume says nothing of the speed now.
+        let items = before.iter().map(|metrics| metrics.rows).sum();
+        let mut steps = 0;
         for metrics in before {
             steps += 1;
-            items += metrics.rows;
             let progress = Progress::new(items, total_items, Some("items".into()));
             self.step_taken(StepOutput::from_metrics(metrics), progress, steps, lr)?;
         }

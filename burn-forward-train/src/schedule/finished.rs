@@ -29,7 +29,9 @@ impl FinishedBlocks {
     /// What enters the block above them, of a batch on the training device that `model` is about to learn from.
     pub fn forward(&self, model: &LocalModel, batch: &Batch) -> Pass {
         let context = model.context(batch);
-        let pass = model.rule.begin(&model.network, &model.forward_frozen_batch(batch), context, &mut Tape::new(()));
+        let batch_in = model.forward_frozen_batch(batch);
+        let mut pass = model.rule.begin(&model.network, &batch_in, context, &mut Tape::new(()));
+        pass.key = context.key;
         if self.blocks.is_empty() {
             return pass;
         }

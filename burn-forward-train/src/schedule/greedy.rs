@@ -115,7 +115,14 @@ impl GreedyStrategy {
             ),
             None => Box::new(train.iter().map(|batch| Ok(Step::Loaded(batch?)))),
         };
-        for (step, number) in steps.zip(1..).skip(taken) {
+        for (step, number) in steps.zip(1..) {
+            if number <= taken {
+                step?;
+                if epochs.interrupter.should_stop() {
+                    break;
+                }
+                continue;
+            }
             let model = learner.model();
             let (pass, key) = match step? {
                 Step::Loaded(batch) => (context.finished.forward(model, &batch), batch.key),
@@ -129,8 +136,7 @@ impl GreedyStrategy {
             learner.step(output.grads);
             let done = (number * self.batching.size).min(items);
             epochs.step_taken(output.item, Progress::new(done, items, Some("items".into())), number, learner.lr())?;
-            checkpoints.step_taken(learner, epochs, epoch, number)?;
-            if epochs.interrupter.should_stop() {
+            if checkpoints.step_taken(learner, epochs, epoch, number)? {
                 break;
             }
         }
@@ -179,12 +185,15 @@ impl GreedyStrategy {
             };
             self.train(learner, context, epochs, &mut checkpoints, epoch)?;
             if epochs.interrupter.should_stop() {
+                // Between the last step and here, perhaps.
+                checkpoints.stopped_after_training(learner, epochs, epoch)?;
                 break;
             }
             self.validate(learner.model(), context, epochs, epoch)?;
             epochs.events.process_train(LearnerEvent::EndEpoch(epoch))?;
             epochs.events.flush()?;
             if epochs.interrupter.should_stop() {
+                checkpoints.stopped_after_training(learner, epochs, epoch)?;
                 break;
             }
             let accuracy = metric_name(Some(phase.block), Quantity::Accuracy);
@@ -216,8 +225,8 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
     ) -> (LocalModel, SupervisedTrainingEventProcessor<LocalModel>) {
         let TrainingComponents { event_processor, interrupter, event_store, .. } = components;
         let mut learner = BlockLearner::new(learner.model().fork(&self.device), &self.start);
-        let mut epochs = EpochLoop::new(event_processor, &interrupter, (&train, &valid), &self.device)
-            .after(self.start.steps.clone());
+        let mut epochs =
+            EpochLoop::new(event_processor, &interrupter, (&train, &valid), &self.device).after(&self.start);
         interrupter.fail_on_error(self.blocks(&mut learner, &mut epochs, &event_store, starting_epoch));
         (learner.into_model(), epochs.events)
     }

@@ -1,6 +1,4 @@
-//! What a schedule trains: the model, an optimiser for every block, and the learning rates.
-
-use std::collections::BTreeMap;
+//! What a schedule trains: the model, its optimiser, and the learning rates.
 
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
@@ -9,56 +7,47 @@ use burn::optim::GradientsParams;
 use burn::store::ModuleRecord;
 use burn_forward::data::Batch;
 use burn_forward::model::{LocalModel, StepMetrics, StepOutput};
-use burn_forward::optim::{BlockOptimizers, OptimizerOwner};
+use burn_forward::optim::BlockwiseOptimizer;
 
+use crate::Result;
 use crate::run_folder::{Position, RunFolder, SavedState};
-use crate::{Error, Result};
 
 /// What a schedule trains a model with, and how far it has come.
 #[derive(Clone)]
 pub struct TrainingState {
-    /// An optimiser for every block.
-    pub optimizers: BlockOptimizers,
+    /// The optimiser.
+    pub optimizer: BlockwiseOptimizer,
     /// Learning rates.
     pub scheduler: ModuleLrScheduler,
     /// Whole epochs, and steps of the epoch after them, that a resumed run has behind it.
     pub position: Position,
-    /// What these steps measured.
+    /// Measurements of these steps.
     pub steps: Vec<StepMetrics>,
+    /// Seconds that they took.
+    pub seconds: f64,
 }
 
 impl TrainingState {
     /// At the beginning of a run.
-    pub fn new(optimizers: BlockOptimizers, scheduler: impl Into<ModuleLrScheduler>) -> Self {
-        Self { optimizers, scheduler: scheduler.into(), position: Position::default(), steps: Vec::new() }
+    pub fn new(optimizer: BlockwiseOptimizer, scheduler: impl Into<ModuleLrScheduler>) -> Self {
+        Self { optimizer, scheduler: scheduler.into(), position: Position::default(), steps: Vec::new(), seconds: 0.0 }
     }
 
     /// As the checkpoint at `position` has it.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] if it cannot be read, or lacks the state of an optimiser.
+    /// [`Error::RunFolder`](crate::Error::RunFolder) if it cannot be read.
     pub fn resumed(self, folder: &RunFolder, position: Position) -> Result<Self> {
-        let SavedState { mut optimizers, scheduler, steps } = folder.saved_state(position)?;
-        let mut records = BTreeMap::new();
-        for owner in self.optimizers.owners() {
-            let record = optimizers.remove(&owner.to_string()).ok_or_else(|| {
-                Error::run_folder(folder.path(), format!("checkpoint/optim-{owner}-{position}.bpk is missing"))
-            })?;
-            records.insert(owner, record);
-        }
-        Ok(Self {
-            optimizers: self.optimizers.load_records(records),
-            scheduler: self.scheduler.load_record(scheduler),
-            position,
-            steps,
-        })
+        let SavedState { optimizer, scheduler, steps, seconds } = folder.saved_state(position)?;
+        let optimizer = self.optimizer.load_records(optimizer.into_values())?;
+        Ok(Self { optimizer, scheduler: self.scheduler.load_record(scheduler), position, steps, seconds })
     }
 }
 
 /// A model that learns.
 pub(super) struct BlockLearner {
     model: LocalModel,
-    optimizers: BlockOptimizers,
+    optimizer: BlockwiseOptimizer,
     scheduler: ModuleLrScheduler,
     lr: ModuleLearningRate,
 }
@@ -66,8 +55,8 @@ pub(super) struct BlockLearner {
 impl BlockLearner {
     /// A learner of `model`, which is on the device that it learns on.
     pub(super) fn new(model: LocalModel, state: &TrainingState) -> Self {
-        let TrainingState { optimizers, scheduler, .. } = state.clone();
-        Self { model, optimizers, scheduler, lr: 0.0.into() }
+        let TrainingState { optimizer, scheduler, .. } = state.clone();
+        Self { model, optimizer, scheduler, lr: 0.0.into() }
     }
 
     /// The model as it is now.
@@ -91,16 +80,16 @@ impl BlockLearner {
 
     /// The optimiser steps of a batch; returns what the last one says.
     pub(super) fn learn(&mut self, batch: &Batch) -> StepOutput {
-        let Self { model, optimizers, lr, .. } = self;
+        let Self { model, optimizer, lr, .. } = self;
         let (learned, said) =
-            model.clone().learn_with(batch, |model, gradients| optimizers.step(lr.clone(), model, gradients));
+            model.clone().learn_with(batch, |model, gradients| optimizer.step(lr.clone(), model, gradients));
         *model = learned;
         said
     }
 
     /// An optimiser step.
     pub(super) fn step(&mut self, gradients: GradientsParams) {
-        self.model = self.optimizers.step(self.lr.clone(), self.model.clone(), gradients);
+        self.model = self.optimizer.step(self.lr.clone(), self.model.clone(), gradients);
     }
 
     /// Goes on with other weights.
@@ -113,10 +102,11 @@ impl BlockLearner {
         self.scheduler = self.scheduler.clone().load_record(record);
     }
 
-    /// The weights, and what a checkpoint holds beside them; `steps` are those of a begun epoch.
-    pub(super) fn state(&self, steps: Vec<StepMetrics>) -> (ModuleRecord, SavedState) {
-        let records = self.optimizers.to_records().into_iter();
-        let optimizers = records.map(|(owner, record): (OptimizerOwner, _)| (owner.to_string(), record)).collect();
-        (self.model.clone().into_record(), SavedState { optimizers, scheduler: self.scheduler.to_record(), steps })
+    /// The weights, and what a checkpoint holds beside them: `steps` are those of a begun epoch, which took so many `seconds`.
+    pub(super) fn state(&self, steps: Vec<StepMetrics>, seconds: f64) -> Result<(ModuleRecord, SavedState)> {
+        let records = self.optimizer.to_records()?.into_iter();
+        let optimizer = records.map(|(owner, record)| (owner.to_string(), record)).collect();
+        let state = SavedState { optimizer, scheduler: self.scheduler.to_record(), steps, seconds };
+        Ok((self.model.clone().into_record(), state))
     }
 }

@@ -1,8 +1,8 @@
 //! The simultaneous schedule on burn-train: every batch teaches every block, in as many optimiser steps as the rule takes.
 //!
 //! It is Burn's own loop on one device, with three differences: it takes as many optimiser steps on a batch as the
-//! [rule](burn_forward::rules::Rule::rounds) asks for, every block has an optimiser of its own, and the run can be saved within an
-//! epoch. The learning-rate schedule goes on once a batch.
+//! [rule](burn_forward::rules::Rule::rounds) asks for, the optimiser's state is saved block by block, and the run can be saved within
+//! an epoch. The learning-rate schedule goes on once a batch.
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -39,6 +39,9 @@ impl EpochLoop {
         let mut batches = train.iter();
         for batch in batches.by_ref().take(taken) {
             batch?;
+            if self.interrupter.should_stop() {
+                return Ok(self.events.process_train(LearnerEvent::EndSplit(epoch))?);
+            }
         }
         let mut number = taken;
         while let Some(batch) = batches.next() {
@@ -47,8 +50,7 @@ impl EpochLoop {
             learner.next_lr();
             let output = learner.learn(&batch?);
             self.step_taken(output, progress, number, learner.lr())?;
-            checkpoints.step_taken(learner, self, epoch, number)?;
-            if self.interrupter.should_stop() {
+            if checkpoints.step_taken(learner, self, epoch, number)? {
                 break;
             }
         }
@@ -68,13 +70,15 @@ impl SupervisedLearningStrategy<LocalModel> for SimultaneousStrategy {
         let TrainingComponents { event_processor, interrupter, event_store, mut early_stopping, num_epochs, .. } =
             components;
         let mut learner = BlockLearner::new(learner.model().fork(&self.device), &self.start);
-        let mut epochs = EpochLoop::new(event_processor, &interrupter, (&train, &valid), &self.device)
-            .after(self.start.steps.clone());
+        let mut epochs =
+            EpochLoop::new(event_processor, &interrupter, (&train, &valid), &self.device).after(&self.start);
         let mut all = |learner: &mut BlockLearner, epochs: &mut EpochLoop| -> Result<(), TrainingError> {
             let mut checkpoints = Checkpoints::new(self.saving.clone(), self.start.position)?;
             for number in starting_epoch..=num_epochs {
                 epochs.train(learner, &mut checkpoints, number)?;
                 if epochs.interrupter.should_stop() {
+                    // Between the last step and here, perhaps.
+                    checkpoints.stopped_after_training(learner, epochs, number)?;
                     break;
                 }
                 let model = learner.model().valid();
@@ -82,6 +86,7 @@ impl SupervisedLearningStrategy<LocalModel> for SimultaneousStrategy {
                 epochs.events.process_train(LearnerEvent::EndEpoch(number))?;
                 epochs.events.flush()?;
                 if epochs.interrupter.should_stop() {
+                    checkpoints.stopped_after_training(learner, epochs, number)?;
                     break;
                 }
                 checkpoints.epoch_ended(learner, number, &event_store)?;

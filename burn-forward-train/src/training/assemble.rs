@@ -63,6 +63,15 @@ fn assemble(config: &RunConfig, input: RowShape, classes: usize, device: &Device
     let network = Network::new(learning, config.partition).map_err(at("$.network.partition"))?;
     let network = network.with_input(entering).with_device(device);
     let mut rule = config.rule.build(&network, classes, seed).map_err(at("$.rule"))?;
+    if config.schedule.is_greedy() && rule.rounds() > 1 {
+        let given = format!(
+            "\"greedy\" takes one optimiser step on a batch, and '{}' takes {}",
+            config.rule_name,
+            rule.rounds()
+        );
+        return Err(config
+            .config_error(vec![ConfigError::new("$.schedule.name", format!("{given}; needed: \"simultaneous\""))]));
+    }
     let smoothing = config.training.label_smoothing;
     if smoothing > 0.0 && !rule.set_label_smoothing(smoothing) {
         return Err(config.config_error(vec![ConfigError::new(

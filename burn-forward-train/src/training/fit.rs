@@ -18,7 +18,7 @@ use crate::run_folder::{MetricRow, Position, RunFolder};
 use crate::schedule::{Best, GreedyStrategy, Patience, Saving, SharedHistory, SimultaneousStrategy, TrainingState};
 use burn_forward::data::DataSplit;
 use burn_forward::model::LocalModel;
-use burn_forward::optim::BlockOptimizers;
+use burn_forward::optim::BlockwiseOptimizer;
 use burn_forward::random::Seed;
 
 type Training = SupervisedTraining<LocalModel>;
@@ -43,8 +43,8 @@ pub(super) fn fit(
     let groups = run.config.rule.parameter_groups();
     let steps = run.data.steps_per_epoch(settings.batching()) * settings.epochs;
     let scheduler = run.config.optimizer.scheduler(&groups, steps)?;
-    let optimizers = BlockOptimizers::new(&run.config.optimizer, &groups, &model)?;
-    let fresh = TrainingState::new(optimizers, scheduler.clone());
+    let optimizer = BlockwiseOptimizer::new(&run.config.optimizer, &groups)?;
+    let fresh = TrainingState::new(optimizer, scheduler.clone());
     let start = match resumed {
         Some(position) => fresh.resumed(folder, position)?,
         None => fresh,
@@ -59,7 +59,7 @@ pub(super) fn fit(
 
     let epochs_before = resumed.unwrap_or_default().epochs;
     let mut training = with_loaders(run, folder, epochs_before)?;
-    training = with_logger(training, folder, &watch, history.is_some())?.renderer(renderer);
+    training = with_logger(training, folder, &watch, history.is_some(), start.seconds)?.renderer(renderer);
     training = with_metrics(training, blocks, &watch.guard, &saving.steps).checkpoint(epochs_before);
     training = match (history, settings.patience) {
         (Some(history), _) => {
@@ -79,7 +79,7 @@ pub(super) fn fit(
             }
         }
     };
-    // The strategies have optimisers of their own: one for every block, where a learner has one for all.
+    // The strategies have an optimiser of their own, whose state they save.
     let unused = run.config.optimizer.optimizer(&groups)?;
     let result = training.launch(Learner::new(model, unused, scheduler));
     watch.judge(folder, result.error, result.interrupted)
@@ -95,8 +95,14 @@ fn with_loaders(run: &Run, folder: &RunFolder, epochs: usize) -> Result<Training
 }
 
 /// With `metrics.jsonl`, and with what the watch needs to end the run.
-fn with_logger(training: Training, folder: &RunFolder, watch: &Watch, greedy: bool) -> Result<Training> {
-    let clock = SplitClock::default();
+fn with_logger(
+    training: Training,
+    folder: &RunFolder,
+    watch: &Watch,
+    greedy: bool,
+    seconds_before: f64,
+) -> Result<Training> {
+    let clock = SplitClock::after(seconds_before);
     let (interrupter, problem) = (watch.interrupter.clone(), watch.problem.clone());
     let logger = JsonlLogger::new(folder.clone(), clock.clone(), greedy, interrupter.clone(), problem)?;
     Ok(training

@@ -68,7 +68,11 @@ fn with_readout_blocks(run: &Run, mut model: LocalModel, folder: &RunFolder) -> 
 
 fn load_weights(config: &RunConfig, model: LocalModel, folder: &RunFolder) -> Result<LocalModel> {
     let last = folder.last_checkpoint().ok_or_else(|| {
-        Error::run_folder(folder.path(), "has no whole checkpoint yet; needed: at least one finished epoch")
+        let saved = match folder.newest_checkpoint() {
+            Some(at) => format!("was saved at {}, before the end of an epoch", at.named()),
+            None => "has no whole checkpoint yet".into(),
+        };
+        Error::run_folder(folder.path(), format!("{saved}; needed: at least one finished epoch"))
     })?;
     // A finished run's weights are those of its last epoch, and no earlier ones stand in for them.
     let last = if is_finished(folder)? { folder.last_begun().max(last) } else { last };

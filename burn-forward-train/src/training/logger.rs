@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use burn::train::Interrupter;
 use burn::train::logger::{MetricLogger, TrainingProgressLogger};
@@ -25,9 +25,17 @@ struct Clock {
     /// Start and seconds of every training (first) and validation (second) split so far.
     splits: [Vec<(Instant, Option<f64>)>; 2],
     current: usize,
+    /// Seconds that the first training split took before the run was resumed.
+    before: Duration,
 }
 
 impl SplitClock {
+    /// A clock whose first training split has so many seconds behind it.
+    pub fn after(seconds: f64) -> Self {
+        let before = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        Self(Arc::new(Mutex::new(Clock { before, ..Clock::default() })))
+    }
+
     /// Seconds of the `n`-th split (from 0) of a kind that this process ran.
     fn seconds(&self, kind: usize, n: usize) -> Option<f64> {
         let clock = self.0.lock().ok()?;
@@ -43,7 +51,9 @@ impl TrainingProgressLogger for SplitClock {
         if let Ok(mut clock) = self.0.lock() {
             clock.current = usize::from(split != "train");
             let kind = clock.current;
-            clock.splits[kind].push((Instant::now(), None));
+            let before = if kind == 0 { std::mem::take(&mut clock.before) } else { Duration::ZERO };
+            let now = Instant::now();
+            clock.splits[kind].push((now.checked_sub(before).unwrap_or(now), None));
         }
     }
     fn update_split(&mut self, _: usize) {}

@@ -102,7 +102,7 @@ fn newest_whole(folder: &RunFolder, was_begun: bool, notes: &mut Vec<String>) ->
             }
             Ok(()) => {
                 if !faults.is_empty() {
-                    notes.push(format!("{}; going back to {}", faults.join("; "), named(at)));
+                    notes.push(format!("{}; going back to {}", faults.join("; "), at.named()));
                 }
                 return Ok(Some(at));
             }
@@ -125,12 +125,4 @@ fn newest_whole(folder: &RunFolder, was_begun: bool, notes: &mut Vec<String>) ->
         notes.push(format!("{}; starting at epoch 1", faults.join("; ")));
     }
     Ok(None)
-}
-
-/// `epoch 3`, or `step 120 of epoch 4`.
-fn named(at: Position) -> String {
-    match at {
-        Position { epochs, steps: 0 } => format!("epoch {epochs}"),
-        Position { epochs, steps } => format!("step {steps} of epoch {}", epochs + 1),
-    }
 }

@@ -25,6 +25,9 @@ pub enum Verbosity {
 /// Numbers of the epoch in progress.
 #[derive(Default, Clone, Copy)]
 struct Shown {
+    /// Mean loss of the blocks.
+    objective: Option<f64>,
+    /// Cross-entropy of the network's prediction.
     loss: Option<f64>,
     train: Option<f64>,
     validation: Option<f64>,
@@ -44,8 +47,18 @@ pub struct ProgressRenderer {
     training: bool,
     run_started: Instant,
     first_epoch: usize,
-    names: Vec<(MetricId, Quantity)>,
+    names: Vec<(MetricId, Name)>,
     shown: Shown,
+    /// Items and time of the first step that was seen of the split: a resumed run begins in the middle.
+    first_step: Option<(usize, Instant)>,
+}
+
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Objective,
+    Loss,
+    Accuracy,
 }
 
 impl ProgressRenderer {
@@ -67,12 +80,14 @@ impl ProgressRenderer {
             first_epoch: 1,
             names: Vec::new(),
             shown: Shown::default(),
+            first_step: None,
         }
     }
 
     fn line(&self) -> String {
         let mut line = format!("epoch {:>width$}/{}", self.epoch, self.epochs, width = self.epochs.to_string().len());
-        if let Some(loss) = self.shown.loss {
+        // Some rules teach blocks by what is no measure of anything by itself.
+        if let Some(loss) = self.shown.loss.or(self.shown.objective) {
             line += &format!("  loss {loss:.4}");
         }
         if let Some(a) = self.shown.train {
@@ -92,16 +107,17 @@ impl ProgressRenderer {
 
     fn update(&mut self, state: MetricState, training: bool) {
         let MetricState::Numeric(entry, Some(value)) = state else { return };
-        let Some((_, quantity)) = self.names.iter().find(|(id, _)| *id == entry.metric_id) else { return };
+        let Some((_, name)) = self.names.iter().find(|(id, _)| *id == entry.metric_id) else { return };
         let value = value.current();
-        if *quantity == Quantity::Accuracy && value.is_nan() {
+        if *name == Name::Accuracy && value.is_nan() {
             // Of no samples, or of a rule that has none: it is not shown.
             return;
         }
-        match (quantity, training) {
-            (Quantity::Loss, true) => self.shown.loss = Some(value),
-            (Quantity::Accuracy, true) => self.shown.train = Some(value),
-            (Quantity::Accuracy, false) => self.shown.validation = Some(value),
+        match (name, training) {
+            (Name::Objective, true) => self.shown.objective = Some(value),
+            (Name::Loss, true) => self.shown.loss = Some(value),
+            (Name::Accuracy, true) => self.shown.train = Some(value),
+            (Name::Accuracy, false) => self.shown.validation = Some(value),
             _ => {}
         }
     }
@@ -143,6 +159,7 @@ impl TrainingProgressLogger for ProgressRenderer {
         self.training = split == "train";
         self.split_items = total_items;
         self.split_started = Instant::now();
+        self.first_step = None;
         if self.training {
             self.shown = Shown::default();
         }
@@ -159,6 +176,7 @@ impl TrainingProgressLogger for ProgressRenderer {
     }
 
     fn update_split(&mut self, items_processed: usize) {
+        self.first_step.get_or_insert((items_processed, Instant::now()));
         if let Some(bar) = &self.bar {
             bar.set_message(self.line());
             bar.set_position(items_processed as u64);
@@ -168,7 +186,9 @@ impl TrainingProgressLogger for ProgressRenderer {
     fn end_split(&mut self) {
         if self.training {
             self.train_seconds = self.split_started.elapsed().as_secs_f64();
-            self.rate = self.split_items as f64 / self.train_seconds.max(1e-9);
+            let whole = (0, self.split_started);
+            let (before, since) = self.first_step.filter(|(items, _)| *items < self.split_items).unwrap_or(whole);
+            self.rate = (self.split_items - before) as f64 / since.elapsed().as_secs_f64().max(1e-9);
         }
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -215,9 +235,17 @@ impl MetricsRenderer for ProgressRenderer {
     fn register_metric(&mut self, definition: MetricDefinition) {
         let name = definition.name.as_str();
         // Burn's own metric, the mean of the block losses: rules without a prediction in training have no other.
-        let objective = (name == *LossMetric::new().name()).then_some(Quantity::Loss);
-        let accuracy = (name == metric_name(None, Quantity::Accuracy)).then_some(Quantity::Accuracy);
-        self.names.extend(objective.or(accuracy).map(|quantity| (definition.metric_id.clone(), quantity)));
+        let of_network = |quantity| name == metric_name(None, quantity);
+        let shown = if name == *LossMetric::new().name() {
+            Name::Objective
+        } else if of_network(Quantity::Loss) {
+            Name::Loss
+        } else if of_network(Quantity::Accuracy) {
+            Name::Accuracy
+        } else {
+            return;
+        };
+        self.names.push((definition.metric_id.clone(), shown));
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::{file_memory_bytes, peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
 use super::run::Run;
-use burn_forward::optim::BlockOptimizers;
+use burn_forward::optim::BlockwiseOptimizer;
 use burn_forward::{Error, Result};
 
 /// Cost of a step, measured in this process.
@@ -57,7 +57,7 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
     }
     run.check_batches()?;
     let mut model = run.start_model()?;
-    let mut optimizers = BlockOptimizers::new(&run.config.optimizer, &run.config.rule.parameter_groups(), &model)?;
+    let mut optimizer = BlockwiseOptimizer::new(&run.config.optimizer, &run.config.rule.parameter_groups())?;
     let training = &run.config.training;
     let loader = run.data.train_loader(training.batching(), 1, 0, &run.training_device())?;
     let batches = (0..).flat_map(|_| loader.iter()).take(steps);
@@ -76,7 +76,7 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
             if parameters == (0, 0) {
                 model.visit(&mut ParameterBytes { gradients: &gradients, sum: &mut parameters });
             }
-            optimizers.step(run.config.optimizer.lr, model, gradients)
+            optimizer.step(run.config.optimizer.lr, model, gradients)
         });
         model = learned;
         let item = said.sync().map_err(|e| Error::burn(place, format!("{e:?}")))?;
@@ -88,7 +88,7 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
     let of_files = file_memory_bytes().unwrap_or_default().saturating_sub(base_of_files);
     let peak_above_base_bytes = peak.zip(base_bytes).map(|(peak, base)| peak.saturating_sub(base + of_files));
     let (weight_bytes, gradient_bytes) = parameters;
-    let optimizer_bytes = state_bytes(&optimizers).map_err(|e| Error::burn(place, e))?;
+    let optimizer_bytes = state_bytes(&optimizer).map_err(|e| Error::burn(place, e))?;
     let mut timed = if seconds.len() > 1 { seconds.split_off(1) } else { seconds };
     timed.sort_by(f64::total_cmp);
     Ok(StepCost {
@@ -119,10 +119,10 @@ impl ModuleVisitor for ParameterBytes<'_> {
     }
 }
 
-/// Bytes of the optimisers' tensors, by way of their records, which are the only ones to know them.
-fn state_bytes(optimizers: &BlockOptimizers) -> Result<usize, Box<dyn std::error::Error>> {
+/// Bytes of the optimiser's tensors, by way of its records, which are the only ones to know them.
+fn state_bytes(optimizer: &BlockwiseOptimizer) -> Result<usize, Box<dyn std::error::Error>> {
     let mut bytes = 0;
-    for record in optimizers.to_records().into_values().filter(|record| !record.is_empty()) {
+    for record in optimizer.to_records()?.into_values().filter(|record| !record.is_empty()) {
         let tensors = burn_pack::Reader::from_bytes(record.into_bytes()?)?.into_tensors()?;
         bytes += tensors.iter().map(burn_pack::Tensor::byte_len).sum::<usize>();
     }

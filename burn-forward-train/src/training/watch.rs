@@ -51,9 +51,9 @@ impl Watch {
 
 /// Nothing here says "go on": a resumed run would take the same steps to the same end.
 fn non_finite(folder: &RunFolder, NonFinite { block, value, epoch, step }: NonFinite) -> Error {
-    let saved = folder.last_checkpoint().map_or("no epoch was finished, so nothing is saved".into(), |epoch| {
-        let file = folder.model_of_epoch(epoch);
-        format!("the last good weights are those of epoch {epoch} in {}", file.display())
+    let saved = folder.newest_checkpoint().map_or("no epoch was finished, so nothing is saved".into(), |at| {
+        let file = folder.model_at(at);
+        format!("the last good weights are those of {} in {}", at.named(), file.display())
     });
     let checkpoint = format!("{saved}; a lower optimizer.lr or an optimizer.clip may help");
     Error::NonFinite { block, value, epoch, step, checkpoint }

@@ -79,7 +79,7 @@ impl StepOutput {
         Self { blocks, logits, targets: targets.without_autodiff(), loss, key, metrics: StepMetrics::default() }
     }
 
-    /// That of a step which was taken before, by the numbers that it left: for a run that goes on within an epoch.
+    /// Rebuilds the output of an earlier step from its metrics, for a run that is resumed within an epoch.
     pub fn from_metrics(metrics: StepMetrics) -> Self {
         let device = Device::default();
         let loss = Tensor::from_data([metrics.objective().unwrap_or_default()], &device);

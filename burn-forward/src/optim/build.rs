@@ -29,7 +29,7 @@ fn penalty(decay: f64) -> Option<WeightDecayConfig> {
 
 impl OptimizerConfig {
     /// The optimiser for a whole [`LocalModel`](crate::model::LocalModel), with the rule's own `groups`. Of `clip` it knows
-    /// what concerns one parameter; [`BlockOptimizers`](super::BlockOptimizers) clip by the global norm, too.
+    /// what concerns one parameter; [`BlockwiseOptimizer`](super::BlockwiseOptimizer) clips by the global norm, too.
     ///
     /// # Errors
     /// [`Error::Burn`] if Burn refuses a parameter group.
@@ -107,7 +107,7 @@ impl OptimizerConfig {
 
     fn clipping(&self) -> Option<GradientClipping> {
         let clip = self.clip?;
-        // A norm over all parameters is no matter of one of them: `BlockOptimizers` sees to it.
+        // A norm over all parameters is no matter of one of them: `BlockwiseOptimizer` sees to it.
         let config = match (clip.norm, clip.value) {
             (Some(norm), _) => GradientClippingConfig::Norm(norm as f32),
             (None, Some(value)) => GradientClippingConfig::Value(value as f32),

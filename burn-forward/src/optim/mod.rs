@@ -1,12 +1,12 @@
 //! Optimisers and learning-rate schedules from a config, all of them Burn's own.
 
 #[cfg(feature = "train")]
-mod blocks;
+mod blockwise;
 mod build;
 mod muon;
 
 #[cfg(feature = "train")]
-pub use blocks::{BlockOptimizers, OptimizerOwner, clip_global_norm};
+pub use blockwise::{BlockwiseOptimizer, OptimizerOwner, clip_global_norm, merge_records};
 
 use serde::{Deserialize, Serialize};
 

@@ -46,6 +46,7 @@ use crate::error::InBlock;
 use crate::init::{Init, fixed};
 use crate::local::LocalLoss;
 use crate::network::{AnyLayer, Chain, Network, Partition};
+use crate::optim::{OptimizerConfig, OptimizerName};
 use crate::pieces::label::one_hot;
 use crate::pieces::projection::ProjectedCrossEntropy;
 use crate::random::{Rng, Seed};
@@ -104,12 +105,24 @@ const HALVES: &str = "layers that are a linear map followed by a function (mlp, 
 
 impl RuleSpec for FeedbackAlignmentConfig {
     fn check(&self, context: &Context) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
         let layers = context.network.outline();
-        let Some(place) = layers.iter().position(|layer| !layer.affine && !layer.with_previous) else {
-            return Vec::new();
+        if let Some(place) = layers.iter().position(|layer| !layer.affine && !layer.with_previous) {
+            let given = format!("'{}' has a layer of another kind at place {}", context.network_name, place + 1);
+            errors.push(ConfigError::new("$.network", format!("{given}; needed under 'feedback-alignment': {HALVES}")));
+        }
+        // What the optimiser takes off both weights brings them together; what it makes of a gradient has to be the same for both.
+        let brings_together = |optimizer: &OptimizerConfig| {
+            matches!(optimizer.name, OptimizerName::Sgd | OptimizerName::AdamW) && optimizer.weight_decay > 0.0
         };
-        let given = format!("'{}' has a layer of another kind at place {}", context.network_name, place + 1);
-        vec![ConfigError::new("$.network", format!("{given}; needed under 'feedback-alignment': {HALVES}"))]
+        if self.feedback == FeedbackKind::KolenPollack && !context.optimizer.is_none_or(brings_together) {
+            errors.push(ConfigError::new(
+                "$.rule.feedback",
+                "\"kolen-pollack\" brings feedback weights to the forward weights by decay, which this $.optimizer has not; \
+                 needed: \"sgd\" or \"adamw\" with a \"weight-decay\" above 0",
+            ));
+        }
+        errors
     }
 
     fn partition(&self) -> Option<Partition> {

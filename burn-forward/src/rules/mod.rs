@@ -5,7 +5,7 @@
 //! [negatives](crate::pieces::negatives), a [label input](crate::pieces::label), a [projection](crate::pieces::projection), a
 //! [projected feedback](crate::pieces::feedback). A teaching signal reaches a block by one of four routes, and each has its
 //! place in a [`Pass`]: another forward pass, a projected signal, negatives (its `signals`, by name), a local objective (its
-//! `labels`), an energy or probe (states in its `streams`).
+//! `labels`), an energy or a probe (states or losses in its `signals`).
 
 mod backprop;
 mod context;
@@ -154,7 +154,7 @@ pub trait Rule: ErasedModule {
         }
     }
 
-    /// What happens after the last block has learned.
+    /// What happens after the last block has learned. A greedy schedule, in which one block learns at a time, does not call it.
     fn end(&self, _network: &Network, _pass: &mut Pass, _tape: &mut Tape) {}
 
     /// Optimiser steps that are taken on one pass: the rule begins it once, and [learns](Self::learn) from it so many times, with
@@ -163,7 +163,14 @@ pub trait Rule: ErasedModule {
         1
     }
 
-    /// All blocks learn from `pass`, and the rule [ends](Self::end). Override it only for a rule that is not local.
+    /// Whether a step leaves something in the rule that the next step reads and that is no parameter. A checkpoint does not hold
+    /// it, so a run under such a rule is saved at the end of an epoch alone, where the rule has to start anew.
+    fn carries_state(&self) -> bool {
+        false
+    }
+
+    /// All blocks learn from `pass`, and the rule [ends](Self::end). Override it for a rule that is not local, or that needs no
+    /// pass through the blocks.
     fn learn(&self, network: &Network, pass: &mut Pass, context: StepContext, tape: &mut Tape) {
         let _ = context;
         for index in self.order(network.len()) {

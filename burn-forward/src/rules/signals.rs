@@ -144,6 +144,20 @@ impl Signals {
         Self(self.0.into_iter().map(|(name, signal)| (name, change(name, signal))).collect())
     }
 
+    /// A signal that has not one row per sample, of which there are so many: its name, its number of rows, and `samples`.
+    pub fn without_rows(&self, samples: usize) -> Option<(&'static str, usize, usize)> {
+        self.iter().find_map(|(name, signal)| {
+            let rows = |rows: usize| (rows != samples).then_some((name, rows, samples));
+            match signal {
+                Signal::Classes(classes) => rows(classes.dims()[0]),
+                Signal::Rows(values) => rows(values.dims()[0]),
+                Signal::Blocks(blocks) => {
+                    blocks.iter().flatten().find_map(|trace| rows(trace.output.features().dims()[0]))
+                }
+            }
+        })
+    }
+
     /// The signals of these rows.
     #[must_use]
     pub fn select(&self, rows: &Tensor<1, Int>) -> Self {

@@ -11,7 +11,7 @@ use crate::schedule::{Phase, best_of_block, next_phase};
 use crate::training::{ProgressRenderer, Verbosity};
 use burn_forward::data::{DataSplit, LoadedData};
 use burn_forward::network::{MlpConfig, Network, Partition};
-use burn_forward::optim::{BlockOptimizers, OptimizerConfig, OptimizerName};
+use burn_forward::optim::{BlockwiseOptimizer, OptimizerConfig, OptimizerName};
 use burn_forward::rules::{MonoForwardConfig, RuleSpec};
 
 #[test]
@@ -159,7 +159,7 @@ fn trained(fault: Fault, cache: bool, history: SharedHistory) -> LearningResult<
         fresh_schedule: scheduler.to_record(),
         history,
         best: None,
-        start: TrainingState::new(BlockOptimizers::new(&optimizer, &[], &model).unwrap(), scheduler.clone()),
+        start: TrainingState::new(BlockwiseOptimizer::new(&optimizer, &[]).unwrap(), scheduler.clone()),
         saving,
     };
     let mut training = SupervisedTraining::new(folder.path(), train, valid)

@@ -1,0 +1,257 @@
+//! An optimiser whose state comes apart by block.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::str::FromStr;
+
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
+use burn::store::burn_pack::{Reader, Writer};
+use burn::tensor::Tensor;
+
+use super::{OptimizerConfig, ParameterGroup};
+use crate::model::LocalModel;
+use crate::parameters::Owner;
+use crate::{Error, Result};
+
+/// What a part of an optimiser's state belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OptimizerOwner {
+    /// The block with this index, from 0, and what the rule has for it alone.
+    Block(usize),
+    /// What the rule has for no block alone, an output layer say.
+    Rule,
+}
+
+/// `block-2`, `rule`.
+impl fmt::Display for OptimizerOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Block(block) => write!(f, "block-{block}"),
+            Self::Rule => f.write_str("rule"),
+        }
+    }
+}
+
+impl FromStr for OptimizerOwner {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let block = || text.strip_prefix("block-")?.parse().ok().map(Self::Block);
+        let fail = || Error::argument("OptimizerOwner", "name", text, "\"rule\" or \"block-<k>\"");
+        if text == "rule" { Ok(Self::Rule) } else { block().ok_or_else(fail) }
+    }
+}
+
+/// The optimiser of a [`LocalModel`]. Burn keeps a state for every parameter; here these states are saved and loaded block by
+/// block, so that one block's can be moved to another machine, or left out.
+#[derive(Clone)]
+pub struct BlockwiseOptimizer {
+    optimizer: ModuleOptimizer,
+    /// Largest norm of all gradients of a step together.
+    global_norm: Option<f64>,
+}
+
+impl BlockwiseOptimizer {
+    /// The optimiser that `config` asks for, with the rule's own `groups`.
+    ///
+    /// # Errors
+    /// As [`OptimizerConfig::optimizer`], and [`Error::Argument`] for a group that is to be clipped by a global norm: the norm is
+    /// that of all gradients, so it belongs into `config`.
+    pub fn new(config: &OptimizerConfig, groups: &[ParameterGroup]) -> Result<Self> {
+        let global_norm = |config: &OptimizerConfig| config.clip.and_then(|clip| clip.global_norm);
+        if let Some(group) = groups.iter().find(|group| global_norm(&group.optimizer).is_some()) {
+            let what = format!("global norm of the group at {}", group.path);
+            return Err(Error::argument("BlockwiseOptimizer", what, "given", "none: it is that of all gradients"));
+        }
+        Ok(Self { optimizer: config.optimizer(groups)?, global_norm: global_norm(config) })
+    }
+
+    /// One step on the parameters that have a gradient.
+    pub fn step(
+        &mut self,
+        lr: impl Into<ModuleLearningRate>,
+        model: LocalModel,
+        gradients: GradientsParams,
+    ) -> LocalModel {
+        let gradients = match self.global_norm {
+            Some(largest) => clip_global_norm(&model, gradients, largest),
+            None => gradients,
+        };
+        self.optimizer.step(lr, model, gradients)
+    }
+
+    /// The state of every block and of the rule as a whole; none of what has no state yet.
+    ///
+    /// # Errors
+    /// [`Error::Burn`] if Burn cannot write its own record.
+    pub fn to_records(&self) -> Result<BTreeMap<OptimizerOwner, OptimizerRecord>> {
+        split_record(self.optimizer.to_record())
+    }
+
+    /// The optimiser with these states, and no others.
+    ///
+    /// # Errors
+    /// [`Error::Burn`] if a record cannot be read.
+    pub fn load_records(self, records: impl IntoIterator<Item = OptimizerRecord>) -> Result<Self> {
+        Ok(Self { optimizer: self.optimizer.load_record(merge_records(records)?), ..self })
+    }
+}
+
+fn failed(error: impl fmt::Display) -> Error {
+    Error::burn("state of the optimiser", error)
+}
+
+/// Takes the record of an optimiser apart. Its entries carry the parameter that they are of, and its metadata where that is.
+fn split_record(record: OptimizerRecord) -> Result<BTreeMap<OptimizerOwner, OptimizerRecord>> {
+    let reader = Reader::from_bytes(record.into_bytes().map_err(failed)?).map_err(failed)?;
+    let (paths, scalars) = (reader.metadata().clone(), reader.scalars().clone());
+    // The number of the parameter that an entry called `<number>.<field>` is of.
+    let number = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
+    let owner = |name: &str| {
+        let path = paths.get(&number(name)).ok_or_else(|| failed(format!("an entry {name} is of no parameter")))?;
+        match Owner::of(path) {
+            Some(Owner::Block(block)) => Ok(OptimizerOwner::Block(block)),
+            Some(Owner::Rule) => Ok(OptimizerOwner::Rule),
+            Some(Owner::Frozen) | None => Err(failed(format!("{path} does not learn"))),
+        }
+    };
+    let mut tensors: BTreeMap<OptimizerOwner, Vec<_>> = BTreeMap::new();
+    for tensor in reader.into_tensors().map_err(failed)? {
+        tensors.entry(owner(&tensor.name)?).or_default().push(tensor);
+    }
+    for name in scalars.keys() {
+        tensors.entry(owner(name)?).or_default();
+    }
+    let mut records = BTreeMap::new();
+    for (of, tensors) in tensors {
+        let mut writer = Writer::new(tensors);
+        for (name, value) in &scalars {
+            if owner(name)? == of {
+                writer = writer.with_scalar(name, *value);
+            }
+        }
+        for (name, path) in &paths {
+            if owner(name)? == of {
+                writer = writer.with_metadata(name, path);
+            }
+        }
+        let bytes = writer.into_bytes().map_err(failed)?;
+        records.insert(of, OptimizerRecord::from_bytes(bytes).map_err(failed)?);
+    }
+    Ok(records)
+}
+
+/// One record with the states of several, which are of different parameters.
+///
+/// # Errors
+/// [`Error::Burn`] if a record cannot be read.
+pub fn merge_records(records: impl IntoIterator<Item = OptimizerRecord>) -> Result<OptimizerRecord> {
+    let (mut tensors, mut scalars, mut paths) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    for record in records {
+        let reader = Reader::from_bytes(record.into_bytes().map_err(failed)?).map_err(failed)?;
+        scalars.extend(reader.scalars().clone());
+        paths.extend(reader.metadata().clone());
+        tensors.extend(reader.into_tensors().map_err(failed)?);
+    }
+    let mut writer = Writer::new(tensors);
+    for (name, value) in &scalars {
+        writer = writer.with_scalar(name, *value);
+    }
+    for (name, path) in &paths {
+        writer = writer.with_metadata(name, path);
+    }
+    OptimizerRecord::from_bytes(writer.into_bytes().map_err(failed)?).map_err(failed)
+}
+
+impl fmt::Debug for BlockwiseOptimizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockwiseOptimizer").field("global_norm", &self.global_norm).finish_non_exhaustive()
+    }
+}
+
+/// Scales all gradients of a step by `largest / norm` where `norm`, that of all their entries together, is larger.
+///
+/// Every gradient depends on all others then: a block that learns with others learns from the size of their gradients, too.
+///
+/// # Range
+/// `largest` is above 0. With a gradient that is not finite, all become NaN.
+pub fn clip_global_norm(model: &impl Module, gradients: GradientsParams, largest: f64) -> GradientsParams {
+    // Squares of large entries are infinite, so they are relative to the largest entry.
+    let mut entries = Gradients { gradients: &gradients, seen: HashSet::new(), kept: Vec::new(), of: Of::LargestEntry };
+    model.visit(&mut entries);
+    let Some(scale) = joined(entries.kept).map(|all| all.max().clamp_min(f32::MIN_POSITIVE)) else { return gradients };
+    let mut squares = Gradients {
+        gradients: &gradients,
+        seen: HashSet::new(),
+        kept: Vec::new(),
+        of: Of::SquaresRelativeTo(scale.clone()),
+    };
+    model.visit(&mut squares);
+    let Some(sum) = joined(squares.kept).map(Tensor::sum) else { return gradients };
+    let relative = sum.sqrt();
+    let within = (relative.clone() * scale.clone()).lower_equal_elem(largest);
+    // A comparison with NaN is false, so NaN stays.
+    let factor = (scale.recip().mul_scalar(largest) / relative).mask_fill(within, 1.0);
+    let mut scaled = Scale { gradients, factor, scaled: GradientsParams::new() };
+    model.visit(&mut scaled);
+    scaled.scaled
+}
+
+/// Numbers of several gradients in one tensor, on the device of the first; `None` of none.
+fn joined(numbers: Vec<Tensor<1>>) -> Option<Tensor<1>> {
+    let device = numbers.first()?.device();
+    Some(Tensor::cat(numbers.into_iter().map(|number| number.to_device(&device)).collect(), 0))
+}
+
+/// What is taken of a gradient.
+enum Of {
+    /// The largest absolute value of its entries.
+    LargestEntry,
+    /// The sum of the squares of its entries over this number.
+    SquaresRelativeTo(Tensor<1>),
+}
+
+/// Takes a number of every gradient.
+struct Gradients<'a> {
+    gradients: &'a GradientsParams,
+    /// A parameter that blocks share has one gradient.
+    seen: HashSet<ParamId>,
+    kept: Vec<Tensor<1>>,
+    of: Of,
+}
+
+impl ModuleVisitor for Gradients<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(gradient) = self.gradients.get::<D>(param.id) else { return };
+        if self.seen.insert(param.id) {
+            self.kept.push(match &self.of {
+                Of::LargestEntry => gradient.abs().max(),
+                Of::SquaresRelativeTo(scale) => {
+                    let scale = scale.clone().to_device(&gradient.device()).reshape([1; D]);
+                    (gradient / scale).square().sum()
+                }
+            });
+        }
+    }
+}
+
+/// Multiplies gradients by a factor.
+struct Scale {
+    gradients: GradientsParams,
+    factor: Tensor<1>,
+    scaled: GradientsParams,
+}
+
+impl ModuleVisitor for Scale {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            let factor = self.factor.clone().to_device(&gradient.device()).reshape([1; D]);
+            self.scaled.register(param.id, gradient * factor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
