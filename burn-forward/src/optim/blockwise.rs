@@ -178,18 +178,14 @@ impl fmt::Debug for BlockwiseOptimizer {
 /// # Range
 /// `largest` is above 0. With a gradient that is not finite, all become NaN.
 pub fn clip_global_norm(model: &impl Module, gradients: GradientsParams, largest: f64) -> GradientsParams {
-    // Squares of large entries are infinite, so they are relative to the largest entry.
-    let mut entries = Gradients { gradients: &gradients, seen: HashSet::new(), kept: Vec::new(), of: Of::LargestEntry };
-    model.visit(&mut entries);
-    let Some(scale) = joined(entries.kept).map(|all| all.max().clamp_min(f32::MIN_POSITIVE)) else { return gradients };
-    let mut squares = Gradients {
-        gradients: &gradients,
-        seen: HashSet::new(),
-        kept: Vec::new(),
-        of: Of::SquaresRelativeTo(scale.clone()),
+    let numbers = |scale| {
+        let mut numbers = Gradients { gradients: &gradients, seen: HashSet::new(), kept: Vec::new(), scale };
+        model.visit(&mut numbers);
+        joined(numbers.kept)
     };
-    model.visit(&mut squares);
-    let Some(sum) = joined(squares.kept).map(Tensor::sum) else { return gradients };
+    // Squares of large entries are infinite, so they are relative to the largest entry.
+    let Some(scale) = numbers(None).map(|all| all.max().clamp_min(f32::MIN_POSITIVE)) else { return gradients };
+    let Some(sum) = numbers(Some(scale.clone())).map(Tensor::sum) else { return gradients };
     let relative = sum.sqrt();
     let within = (relative.clone() * scale.clone()).lower_equal_elem(largest);
     // A comparison with NaN is false, so NaN stays.
@@ -205,30 +201,22 @@ fn joined(numbers: Vec<Tensor<1>>) -> Option<Tensor<1>> {
     Some(Tensor::cat(numbers.into_iter().map(|number| number.to_device(&device)).collect(), 0))
 }
 
-/// What is taken of a gradient.
-enum Of {
-    /// The largest absolute value of its entries.
-    LargestEntry,
-    /// The sum of the squares of its entries over this number.
-    SquaresRelativeTo(Tensor<1>),
-}
-
-/// Takes a number of every gradient.
+/// Takes a number of every gradient: the largest absolute value of its entries, or the sum of their squares relative to a scale.
 struct Gradients<'a> {
     gradients: &'a GradientsParams,
     /// A parameter that blocks share has one gradient.
     seen: HashSet<ParamId>,
     kept: Vec<Tensor<1>>,
-    of: Of,
+    scale: Option<Tensor<1>>,
 }
 
 impl ModuleVisitor for Gradients<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(gradient) = self.gradients.get::<D>(param.id) else { return };
         if self.seen.insert(param.id) {
-            self.kept.push(match &self.of {
-                Of::LargestEntry => gradient.abs().max(),
-                Of::SquaresRelativeTo(scale) => {
+            self.kept.push(match &self.scale {
+                None => gradient.abs().max(),
+                Some(scale) => {
                     let scale = scale.clone().to_device(&gradient.device()).reshape([1; D]);
                     (gradient / scale).square().sum()
                 }
