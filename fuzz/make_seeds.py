@@ -20,9 +20,12 @@ SEPARATOR = b"\n===\n"
 # Tensors of the network in src/lib.rs under their public names.
 TENSORS = {
     "layers.0.conv.weight": [2, 1, 3, 3],
-    "layers.0.conv.bias": [2],
-    "classifier.weight": [2, 32],
-    "classifier.bias": [2],
+    "layers.0.norm.weight": [2],
+    "layers.0.norm.bias": [2],
+    "layers.0.norm.running_mean": [2],
+    "layers.0.norm.running_var": [2],
+    "head.weight": [2, 2],
+    "head.bias": [2],
 }
 
 
