@@ -16,6 +16,7 @@ use std::fs;
 use std::io::Read;
 use std::process::Command;
 
+use burn_forward_testing::skip;
 use program::{Place, checkout, config, idx, images, merge, normalised, read_json};
 use serde_json::{Value, json};
 
@@ -320,7 +321,7 @@ fn the_revision_is_the_programs() {
     // A folder of the user's under git, with a commit of its own.
     let name = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "mine"];
     if git(place.path(), &["init", "-q"]).and_then(|_| git(place.path(), &name)).is_none() {
-        eprintln!("SKIPPED: there is no git here");
+        skip::without_tool("git");
         return;
     }
     place.run(&["train", "c.json", "--out", "run", "--quiet"]).done();

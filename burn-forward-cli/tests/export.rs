@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use burn_forward_testing::skip;
 use program::{Place, checkout, config, idx, images, merge, normalised};
 use serde_json::{Value, json};
 
@@ -86,7 +87,7 @@ fn assert_same_logits(place: &Place, name: &str, python: &str, reader: &[&str], 
 fn python_or_skip() -> Option<String> {
     let python = python();
     if python.is_none() {
-        println!("skipped: no Python with numpy and safetensors; BURN_FORWARD_PYTHON can name one");
+        skip::without_tool("Python with numpy and safetensors (BURN_FORWARD_PYTHON can name one)");
     }
     python
 }

@@ -13,6 +13,7 @@ use burn_forward::model::LocalModel;
 use burn_forward::network::{Network, Partition};
 use burn_forward::random::Seed;
 use burn_forward::registry::Registry;
+use burn_forward_testing::skip;
 use burn_forward_train::images::cifar;
 use burn_forward_train::{export, weights};
 use pickle::{Value as Pickled, checkpoint};
@@ -36,21 +37,10 @@ fn model(network: &str, settings: &Value, classes: usize, side: usize, partition
     LocalModel::new(network, rule, Seed::new(seed))
 }
 
-/// This crate's folder as it is when the tests run: what was compiled in another checkout may be run in this one.
-fn this_crate() -> PathBuf {
-    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
-}
-
-/// A file of the shared folder beside the checkout, or of the data folder; says so where it is in neither.
+/// A file of the data folder's `weights`; a test without it is skipped.
 fn public_file(name: &str) -> Option<PathBuf> {
-    let shared = this_crate().join("../../shared/data/weights").join(name);
-    let folders = burn_forward::data::DataFolders::new(None, None);
-    let data = folders.root().ok().map(|root| root.join("weights").join(name));
-    let found = std::iter::once(shared).chain(data).find(|file| file.is_file());
-    if found.is_none() {
-        println!("skipped: {name} is neither in ../shared/data/weights nor in the data folder");
-    }
-    found
+    let file = format!("weights/{name}");
+    Some(skip::unless_data_has(&file)?.root().unwrap().join(file))
 }
 
 fn logits(model: &LocalModel, images: Tensor<4>) -> Vec<f32> {
@@ -72,11 +62,8 @@ fn a_public_residual_network_gives_its_published_logits() {
     let fresh = model("cifar-resnet", &json!({"depth": 20}), 10, 32, Partition::RESIDUAL, 0);
     let (model, imported) = weights::import(fresh, &file, true).unwrap();
     assert_eq!(imported.parameters, 269_722);
-    let root = burn_forward::data::DataFolders::new(None, None).root().unwrap().join("cifar10");
-    let Ok((_, test)) = cifar::read_folder(&root, cifar::Cifar::Ten, "") else {
-        println!("skipped: no CIFAR-10 in the data folder");
-        return;
-    };
+    let Some(folders) = skip::unless_data_has("cifar10") else { return };
+    let (_, test) = cifar::read_folder(&folders.root().unwrap().join("cifar10"), cifar::Cifar::Ten, "").unwrap();
     let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
     let pixels: Vec<f32> = test
         .image(0)

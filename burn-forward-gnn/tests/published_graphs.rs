@@ -1,31 +1,14 @@
-//! The public graphs have their published counts and splits; skipped, and said so, where the files are not at hand.
+//! The public graphs have their published counts and splits; skipped where the data folder does not have them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::PathBuf;
-
-use burn_forward::data::{DataFolders, DataSplit, LoadedData};
+use burn_forward::data::{DataSplit, LoadedData};
 use burn_forward::random::Seed;
 use burn_forward_gnn::data::{GraphConfig, GraphName, SplitConfig};
-
-/// This crate's folder as it is when the tests run: what was compiled in another checkout may be run in this one.
-fn this_crate() -> PathBuf {
-    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
-}
-
-/// The data folder beside the checkout, if it has `name`.
-fn folders(name: &str) -> Option<DataFolders> {
-    let here = this_crate().join("../../shared/data");
-    let root = std::env::var_os("BURN_FORWARD_DATA").map_or(here, PathBuf::from);
-    if !root.join(name).exists() {
-        println!("SKIPPED: no {name} in {}", root.display());
-        return None;
-    }
-    Some(DataFolders { argument: Some(root), ..DataFolders::default() })
-}
+use burn_forward_testing::skip;
 
 #[test]
 fn cora_has_its_public_split() {
-    let Some(folders) = folders("cora") else { return };
+    let Some(folders) = skip::unless_data_has("cora") else { return };
     let config = GraphConfig::new(GraphName::Cora);
     let set = config.read(&folders).unwrap();
     // Yang, Cohen and Salakhutdinov 2016; Kipf and Welling 2017, table 1: 2708 nodes, 5429 links (5278 without repetitions),
@@ -42,7 +25,7 @@ fn cora_has_its_public_split() {
 
 #[test]
 fn cora_ml_is_the_same_graph_in_both_formats() {
-    let Some(folders) = folders("cora_ml") else { return };
+    let Some(folders) = skip::unless_data_has("cora_ml") else { return };
     let folder = GraphConfig::new(GraphName::CoraMl).read(&folders).unwrap();
     let npz = GraphConfig { path: Some("cora_ml/cora_ml.npz".into()), ..GraphConfig::new(GraphName::GraphNpz) };
     let npz = npz.read(&folders).unwrap();
@@ -56,7 +39,7 @@ fn cora_ml_is_the_same_graph_in_both_formats() {
 
 #[test]
 fn the_splits_of_cora_ml_are_five_folds() {
-    let Some(folders) = folders("cora_ml") else { return };
+    let Some(folders) = skip::unless_data_has("cora_ml") else { return };
     let mut tests = Vec::new();
     for k in 0..5 {
         let config = GraphConfig {
@@ -82,7 +65,7 @@ fn the_splits_of_cora_ml_are_five_folds() {
 
 #[test]
 fn github_has_its_published_counts() {
-    let Some(folders) = folders("github_musae") else { return };
+    let Some(folders) = skip::unless_data_has("github_musae") else { return };
     let set = GraphConfig::new(GraphName::Github).read(&folders).unwrap();
     // Rozemberczki, Allen and Sarkar 2021: 37700 nodes, 289003 edges, 9739 machine-learning developers.
     assert_eq!((set.graph.nodes(), set.graph.edges(), set.features.width()), (37_700, 2 * 289_003, 4005));

@@ -61,6 +61,8 @@
 //! ```
 //!
 //! [`Laws`] has a method for whatever else is to be otherwise: networks, data, devices, further settings, exceptions.
+//!
+//! [`skip`] is for tests that need a program or a data set that a machine may lack.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -72,6 +74,7 @@ pub mod laws;
 mod list;
 pub mod panics;
 mod settings;
+pub mod skip;
 pub mod step_trace;
 mod suite;
 mod trial;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use burn_forward_testing::skip;
 use burn_forward_train::report::{self, RunRecord};
 
 const WIDTH: u32 = 1200;
@@ -22,7 +23,7 @@ fn chromium_draws_the_report_in_light_and_dark() {
     let missing =
         Command::new("chromium").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err();
     if missing {
-        println!("skipped: chromium is not installed");
+        skip::without_tool("chromium");
         return;
     }
     let fixtures = this_crate().join("tests/fixtures/report");

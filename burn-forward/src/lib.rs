@@ -13,6 +13,8 @@
 //!
 //! Convolutional and graph networks, experiments from config files and a program are crates of their own on top of this one.
 //!
+//! # Example
+//!
 //! One step in which both layers of a model learn, each from its own loss:
 //!
 //! ```
@@ -65,6 +67,30 @@
 //! # drop(net);
 //! # Ok::<(), burn_forward::Error>(())
 //! ```
+//!
+//! # Features
+//!
+//! | feature | default | what it gives |
+//! |---|---|---|
+//! | `flex` | yes | Burn's CPU backend in pure Rust, with the operations of `burn-forward-kernels` |
+//! | `train` | yes | training on burn-train: [`LocalModel`](model::LocalModel), [`Tape::finish`] |
+//! | `config` | no | settings as JSON with their schemas, registries of rules, networks and data sets; implies `train` |
+//! | `wgpu`, `vulkan`, `metal`, `cuda`, `rocm`, `cpu` | no | Burn's other backends, passed through |
+//! | `ndarray`, `tch` | no | two backends that Burn deprecated in 0.22 |
+//!
+//! A backend is compiled in by its feature and chosen at run time, as in any Burn program; at least one is needed. Without
+//! default features, `features = ["flex"]` is the smallest library.
+//!
+//! # Compatibility
+//!
+//! Burn's minor versions change its API, so each minor version of this crate is made for one version of Burn:
+//!
+//! | burn-forward | Burn |
+//! |---|---|
+//! | 0.1 | 0.22.1 |
+//!
+//! The oldest Rust that compiles it is the `rust-version` in its `Cargo.toml`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod activation;
@@ -99,3 +125,13 @@ pub use tape::{Labels, Score, Tape};
 
 /// The version of Burn that this crate is made for, as run folders and the program name it.
 pub const BURN_VERSION: &str = "0.22.1";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_table_of_versions_has_this_one() {
+        let (major, minor) = (env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"));
+        let row = format!("//! | {major}.{minor} | {} |\n", super::BURN_VERSION);
+        assert!(include_str!("lib.rs").contains(&row), "no row {row}");
+    }
+}

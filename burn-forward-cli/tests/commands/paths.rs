@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
+use burn_forward_testing::skip;
 use serde_json::json;
 
 use super::mono;
@@ -16,7 +17,7 @@ fn paths_need_not_be_utf8() {
     let place = Place::new();
     let folder = place.path().join(OsStr::from_bytes(b"caf\xe9"));
     if fs::create_dir(&folder).is_err() {
-        println!("skipped: the file system takes no such names");
+        skip::because("the file system takes no names that are not UTF-8");
         return;
     }
     let data = json!({"name": "idx", "path": "set"});

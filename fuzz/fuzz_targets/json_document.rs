@@ -1,0 +1,16 @@
+//! JSON text: a syntax error has a place, and what is read is what serde_json reads.
+#![no_main]
+
+use burn_forward_train::config::document::parse_document;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+fuzz_target!(|text: &str| {
+    match parse_document("input.json", text) {
+        Ok(value) => {
+            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+            assert_eq!(serde_json::from_str::<Value>(text).expect("JSON"), value);
+        }
+        Err(errors) => assert!(!errors.errors.is_empty()),
+    }
+});
