@@ -123,6 +123,11 @@ pub use local::{Local, LocalLoss};
 pub use pieces::projection::{CrossEntropy, ProjectedCrossEntropy};
 pub use tape::{Labels, Score, Tape};
 
+/// The examples of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 /// The version of Burn that this crate is made for, as run folders and the program name it.
 pub const BURN_VERSION: &str = "0.22.1";
 
