@@ -20,11 +20,9 @@ use crate::{Case, Prototypes, TestData, TestNetwork};
 /// A multilayer perceptron that no rule refuses: tanh, with the root mean square of every layer's input set to 1.
 pub fn smooth_mlp(widths: &[usize]) -> MlpConfig {
     MlpConfig {
-        widths: widths.to_vec(),
         activation: ActivationFn::Tanh,
-        dropout: 0.0,
         normalisation: Normalisation::Rms,
-        init: InitScheme::default(),
+        ..MlpConfig::new(widths)
     }
 }
 

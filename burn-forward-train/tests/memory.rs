@@ -68,8 +68,7 @@ fn model_of(
 ) -> LocalModel {
     let row = rule_entries().into_iter().find(|row| row.name == rule).unwrap();
     let spec = (row.parse)(settings, &rule_entries()).unwrap().0;
-    let net =
-        MlpConfig { widths: vec![WIDTH; depth], activation, dropout: 0.0, normalisation, init: Default::default() };
+    let net = MlpConfig { activation, normalisation, ..MlpConfig::new(vec![WIDTH; depth]) };
     let input = RowShape::Features(WIDTH);
     let layers = net.layers(input, Seed::new(0), device).unwrap();
     let network = Network::new(layers, spec.partition().unwrap_or(Partition::LAYER)).unwrap().with_input(input);

@@ -59,6 +59,12 @@ pub trait Activation: Clone + fmt::Debug + Send + 'static {
     /// # Shapes
     /// - `features`: `[B', d]`, `d` as in [`features`](Self::features); `B'` may differ from `B`.
     fn with_features(&self, features: Tensor<2>) -> Self;
+
+    /// The same values off the autodiff device altogether, for inference.
+    fn without_autodiff(self) -> Self;
+
+    /// The same values as leaves of new autodiff graphs on a training `device`.
+    fn with_autodiff(self, device: &Device) -> Self;
 }
 
 impl<const D: usize> Activation for Tensor<D> {
@@ -103,6 +109,14 @@ impl<const D: usize> Activation for Tensor<D> {
         });
         dims[0] = rows;
         features.reshape(dims)
+    }
+
+    fn without_autodiff(self) -> Self {
+        Tensor::without_autodiff(self)
+    }
+
+    fn with_autodiff(self, device: &Device) -> Self {
+        autodiff_leaf(self, device)
     }
 }
 
@@ -190,6 +204,43 @@ impl Activation for AnyActivation {
             Self::Nodes(n) => Self::Nodes(Nodes { features: features.into(), feature_cache: None, ..n.clone() }),
         }
     }
+
+    fn without_autodiff(self) -> Self {
+        match self {
+            Self::Features(x) => Self::Features(x.without_autodiff()),
+            Self::Maps(x) => Self::Maps(x.without_autodiff()),
+            Self::Nodes(n) => Self::Nodes(Nodes {
+                features: n.features.without_autodiff(),
+                labelled: n.labelled.map(Tensor::without_autodiff),
+                graph: n.graph,
+                feature_cache: None,
+            }),
+        }
+    }
+
+    fn with_autodiff(self, device: &Device) -> Self {
+        match self {
+            Self::Features(x) => Self::Features(autodiff_leaf(x, device)),
+            Self::Maps(x) => Self::Maps(autodiff_leaf(x, device)),
+            Self::Nodes(n) => Self::Nodes(Nodes {
+                features: n.features.with_autodiff(device),
+                labelled: n.labelled.map(|rows| autodiff_leaf(rows, device)),
+                ..n
+            }),
+        }
+    }
+}
+
+impl From<Tensor<2>> for AnyActivation {
+    fn from(features: Tensor<2>) -> Self {
+        Self::Features(features)
+    }
+}
+
+impl From<Tensor<4>> for AnyActivation {
+    fn from(maps: Tensor<4>) -> Self {
+        Self::Maps(maps)
+    }
 }
 
 impl AnyActivation {
@@ -206,33 +257,6 @@ impl AnyActivation {
         match &self.nodes()?.labelled {
             Labelled::Rows(rows) => Some(rows),
             Labelled::All | Labelled::Pairs(..) => None,
-        }
-    }
-
-    /// The same values off the autodiff device altogether, for inference.
-    pub fn without_autodiff(self) -> Self {
-        match self {
-            Self::Features(x) => Self::Features(x.without_autodiff()),
-            Self::Maps(x) => Self::Maps(x.without_autodiff()),
-            Self::Nodes(n) => Self::Nodes(Nodes {
-                features: n.features.without_autodiff(),
-                labelled: n.labelled.map(Tensor::without_autodiff),
-                graph: n.graph,
-                feature_cache: None,
-            }),
-        }
-    }
-
-    /// The same values as leaves of new autodiff graphs on a training `device`.
-    pub fn with_autodiff(self, device: &Device) -> Self {
-        match self {
-            Self::Features(x) => Self::Features(autodiff_leaf(x, device)),
-            Self::Maps(x) => Self::Maps(autodiff_leaf(x, device)),
-            Self::Nodes(n) => Self::Nodes(Nodes {
-                features: n.features.with_autodiff(device),
-                labelled: n.labelled.map(|rows| autodiff_leaf(rows, device)),
-                ..n
-            }),
         }
     }
 

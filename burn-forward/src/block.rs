@@ -64,6 +64,17 @@ pub trait Block: Module {
     fn trace(&self, input: Self::Input) -> Trace<Self::Output> {
         self.forward(input).into()
     }
+
+    /// The forward pass of a block that does not learn, in the middle of a training step. The block runs as at inference (batch
+    /// normalisation uses its running statistics, dropout is off), whatever device the input is on, and nothing is kept for a
+    /// backward pass.
+    fn forward_frozen(&self, input: Self::Input) -> Self::Output {
+        let device = input.device();
+        if !device.is_autodiff() {
+            return self.forward(input);
+        }
+        self.valid().forward(input.without_autodiff()).with_autodiff(&device)
+    }
 }
 
 /// A linear layer as it is, for the output layer of a network.

@@ -11,7 +11,7 @@
 //!   predicts. [`rules`] has Forward-Forward, Mono-Forward, direct feedback alignment and others, each with a
 //!   [`RuleSpec`](rules::RuleSpec) for its settings, and [`pieces`] has what they are made of.
 //!
-//! Convolutional and graph networks, experiments from config files and a program are crates of their own on top of this one.
+//! [`prelude`] has what most programs use. Convolutional and graph networks, experiments from config files and a program are crates of their own on top of this one.
 //!
 //! # Example
 //!
@@ -109,6 +109,7 @@ pub mod network;
 pub mod optim;
 pub mod parameters;
 pub mod pieces;
+pub mod prelude;
 pub mod random;
 #[cfg(feature = "config")]
 pub mod registry;

@@ -12,7 +12,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 
-use crate::activation::{Activation, AnyActivation};
+use crate::activation::AnyActivation;
 use crate::block::Block;
 use crate::data::ModelSignature;
 use crate::data::{Batch, BatchKey};
@@ -78,12 +78,10 @@ impl LocalModel {
     /// The input of the network: `inputs` after the frozen layers. Batch normalisation uses its running
     /// statistics there and nothing is kept for a backward pass, whatever device the inputs are on.
     pub fn forward_frozen(&self, inputs: AnyActivation) -> AnyActivation {
-        let Some(frozen) = &self.frozen else { return inputs };
-        let device = inputs.device();
-        if !device.is_autodiff() {
-            return frozen.forward(inputs);
+        match &self.frozen {
+            Some(frozen) => frozen.forward_frozen(inputs),
+            None => inputs,
         }
-        frozen.valid().forward(inputs.without_autodiff()).with_autodiff(&device)
     }
 
     /// The batch with the inputs after the frozen layers.

@@ -36,7 +36,7 @@ fn peer_normalisation_raises_a_silent_channel() {
             let before = model.rule.activities(&model.network, &batch);
             assert_eq!(before[0].by_unit().dims()[1], 4, "{case}");
             let gradient = gradients(&model, &model.learn(&batch).grads).unwrap()[shift][0];
-            let means = &parameters(&model).unwrap()["rule.heads.0.peer.mean"];
+            let means = &parameters(&model).unwrap()["rule.heads.0.loss.peer.mean"];
             assert_eq!(means.len(), 4, "{case}: a unit is a channel");
             assert!((means[0] - 0.45).abs() < 1e-6, "{case}: 0.9 of 0.5, and nothing of a silent channel: {means:?}");
             let push = means[0] - means.iter().sum::<f32>() / 4.0;
@@ -59,7 +59,7 @@ fn the_mean_activity_of_a_channel_is_that_in_front_of_the_pool() {
         let case = &cases[0];
         let model = case.model(seed()).unwrap();
         model.learn(&batch(24, 0, case.device()));
-        parameters(&model).unwrap()["rule.heads.0.peer.mean"].clone()
+        parameters(&model).unwrap()["rule.heads.0.loss.peer.mean"].clone()
     };
     let unpooled = means(1);
     assert!(unpooled.iter().any(|m| (m - 0.45).abs() > 1e-3), "{unpooled:?}");

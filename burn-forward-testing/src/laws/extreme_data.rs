@@ -1,7 +1,7 @@
 //! Data at the edge of what classification is.
 
 use burn::module::Module;
-use burn_forward::activation::AnyActivation;
+use burn_forward::activation::{Activation, AnyActivation};
 
 use crate::data::Extreme;
 use crate::values::{numbers, parameters};

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::train::ItemLazy;
-use burn_forward::activation::AnyActivation;
+use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::data::Batch;
 use burn_forward::model::LocalModel;
 use burn_forward::pieces::pair_loss::cross_entropy;

@@ -148,13 +148,7 @@ mod tests {
     #[test]
     fn a_signal_of_any_name_and_kind_stays_with_its_sample() {
         let device = Device::flex();
-        let mlp = MlpConfig {
-            widths: vec![2],
-            activation: Default::default(),
-            dropout: 0.0,
-            normalisation: Default::default(),
-            init: Default::default(),
-        };
+        let mlp = MlpConfig::new([2]);
         let layers = mlp.layers(RowShape::Features(1), Seed::new(1), &device).unwrap();
         let network = Network::new(layers, Partition::LAYER).unwrap();
         let rule = MonoForwardConfig::default().build(&network, 2, Seed::new(1)).unwrap();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor};
 
 use crate::activation::{Activation, AnyActivation};
+use crate::pieces::label;
 
 /// The address of a batch within a run. Everything random that happens to a batch (augmentation, negatives, dropout)
 /// is drawn from streams at this address, so it does not depend on which thread made the batch, or when.
@@ -53,8 +54,35 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// A batch of [unknown address](BatchKey::UNKNOWN), as Burn's [`Batcher`](burn::data::dataloader::batcher::Batcher) makes them.
+    ///
+    /// # Shapes
+    /// - `inputs`: `[B, d]` or `[B, C, H, W]`; `targets`: `[B]`, each in `0..classes`.
+    ///
+    /// # Panics
+    /// With another number of targets than of rows, or a target that is no class (looked at on the CPU only).
+    pub fn new(inputs: impl Into<AnyActivation>, targets: Tensor<1, Int>, classes: usize) -> Self {
+        let inputs = inputs.into();
+        let rows = inputs.rows();
+        label::check("Batch", &targets, [rows, classes]);
+        Self { inputs, targets, classes, key: BatchKey::UNKNOWN, samples: (0..rows as u32).collect() }
+    }
+
     /// The inputs as feature vectors `[B, d]`, images flattened: what a model with dense layers starts from.
     pub fn features(&self) -> Tensor<2> {
         self.inputs.features()
+    }
+
+    /// The inputs as feature maps `[B, C, H, W]`: what a model with convolutions starts from. Features are channels at one
+    /// position, `[B, d, 1, 1]`.
+    pub fn maps(&self) -> Tensor<4> {
+        match &self.inputs {
+            AnyActivation::Maps(maps) => maps.clone(),
+            other => {
+                let features = other.features();
+                let [rows, d] = features.dims();
+                features.reshape([rows, d, 1, 1])
+            }
+        }
     }
 }

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::seq::SliceRandom;
 
 use super::{Batch, BatchKey, Batching, DataSplit, Fingerprint, LoadedData};
-use crate::activation::{AnyActivation, RowShape};
+use crate::activation::{Activation, AnyActivation, RowShape};
 use crate::random::Seed;
 use crate::{Error, Result};
 
@@ -74,8 +74,58 @@ impl Rows {
         Ok(Self { table, parts: [all, Arc::new([]), Arc::new([])], seed: Seed::default() })
     }
 
+    /// All rows of a tensor as a training part: features, or images.
+    ///
+    /// # Shapes
+    /// - `inputs`: `[N, d]`, or `[N, C, H, W]`.
+    /// - `labels`: `[N]`, each in `0..classes`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_tensors(inputs: impl Into<AnyActivation>, labels: &Tensor<1, Int>, classes: usize) -> Result<Self> {
+        let inputs = inputs.into();
+        let features = inputs.features();
+        let shape = match &inputs {
+            AnyActivation::Features(_) => RowShape::Features(features.dims()[1]),
+            AnyActivation::Nodes(_) => RowShape::Nodes(features.dims()[1]),
+            AnyActivation::Maps(maps) => {
+                let [_, channels, height, width] = maps.dims();
+                RowShape::Maps { channels, height, width }
+            }
+        };
+        let class = |(i, label): (usize, i64)| {
+            let refuse = |_| Error::argument("Rows", format!("label of row {i}"), label, "a class, from 0");
+            u32::try_from(label).map_err(refuse)
+        };
+        let labels = labels.to_data().iter::<i64>().enumerate().map(class).collect::<Result<_>>()?;
+        Self::new(shape, features.into_data().iter::<f32>().collect(), labels, classes)
+    }
+
+    /// With all training rows of `test` as the test part, for data that come with one.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for rows of another shape, or another number of classes.
+    pub fn with_test(self, test: &Self) -> Result<Self> {
+        let (own, other) = (&self.table, &test.table);
+        if (own.shape, own.classes) != (other.shape, other.classes) {
+            let [given, needed] = [other, own].map(|t| format!("rows of {} in {} classes", t.shape, t.classes));
+            return Err(Error::argument("Rows::with_test", "test part", given, format!("{needed}, as the training part")));
+        }
+        let first = own.labels.len() as u32;
+        let table = Table {
+            shape: own.shape,
+            values: [own.values.as_slice(), &other.values].concat(),
+            labels: [own.labels.as_slice(), &other.labels].concat(),
+            classes: own.classes,
+        };
+        let [train, validation, _] = self.parts;
+        let rows = test.parts[0].iter().map(|row| first + row).collect();
+        Ok(Self { table: Arc::new(table), parts: [train, validation, rows], seed: self.seed })
+    }
+
     /// The training part split into training, validation and test: `fractions` of it are held out for validation and test,
-    /// drawn from the stream `split` of `seed`. The order of the training rows in every epoch is of `seed`, too.
+    /// drawn from the stream `split` of `seed`, and join the rows that are there already. The order of the training rows in every
+    /// epoch is of `seed`, too.
     ///
     /// # Errors
     /// [`Error::Argument`] for a negative fraction, or if no row is left to train on.
@@ -90,12 +140,13 @@ impl Rows {
         let (validation, rest) = order.split_at(validation);
         let (test, train) = rest.split_at(test);
         // Held-out rows in the order of the table, so that predictions are.
-        let sorted = |rows: &[u32]| {
-            let mut rows = rows.to_vec();
+        let sorted = |rows: &[u32], before: &[u32]| -> Arc<[u32]> {
+            let mut rows = [rows, before].concat();
             rows.sort_unstable();
             rows.into()
         };
-        let parts = [sorted(train), sorted(validation), sorted(test)];
+        let [_, validated, tested] = &self.parts;
+        let parts = [sorted(train, &[]), sorted(validation, validated), sorted(test, tested)];
         Ok(Self { parts, seed, ..self })
     }
 
@@ -265,69 +316,4 @@ impl DataLoaderIterator<Batch> for Epoch<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::activation::Activation;
-
-    /// Row `i` has the features `i` and `-i` and the class `i % 3`.
-    fn rows(count: usize) -> Rows {
-        let values = (0..count).flat_map(|i| [i as f32, -(i as f32)]).collect();
-        let labels = (0..count as u32).map(|i| i % 3).collect();
-        Rows::new(RowShape::Features(2), values, labels, 3).unwrap()
-    }
-
-    /// The first feature of every row that a pass gives, with its class.
-    fn pass(loader: &dyn DataLoader<Batch>) -> Vec<Vec<(i64, i64)>> {
-        let of = |batch: Batch| {
-            let first: Vec<f32> =
-                batch.inputs.features().slice([0..batch.samples.len(), 0..1]).into_data().iter().collect();
-            let classes: Vec<i64> = batch.targets.into_data().iter().collect();
-            first.into_iter().map(|x| x as i64).zip(classes).collect()
-        };
-        loader.iter().map(|batch| of(batch.unwrap())).collect()
-    }
-
-    #[test]
-    fn parts_are_disjoint_and_every_row_keeps_its_class() {
-        let data = rows(20).split([0.25, 0.1], Seed::new(3)).unwrap();
-        let device = Device::flex();
-        let mut seen: Vec<i64> = Vec::new();
-        for (split, count) in [(DataSplit::Train, 13), (DataSplit::Validation, 5), (DataSplit::Test, 2)] {
-            assert_eq!(data.samples(split), count);
-            for (row, class) in pass(data.eval_loader(split, 4, &device).unwrap().as_ref()).concat() {
-                assert_eq!(class, row % 3);
-                seen.push(row);
-            }
-        }
-        seen.sort_unstable();
-        assert_eq!(seen, (0..20).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn an_epoch_has_an_order_of_its_own_that_comes_again() {
-        let data = rows(11).split([0.0, 0.0], Seed::new(1)).unwrap();
-        let loader = |epoch| data.train_loader(4.into(), epoch, 2, &Device::flex()).unwrap();
-        let running = loader(1);
-        let [first, second] = [pass(running.as_ref()), pass(running.as_ref())];
-        assert_eq!(first.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 3]);
-        assert_ne!(first, second);
-        // A run that goes on from the second epoch sees the same.
-        assert_eq!(pass(loader(2).as_ref()), second);
-        let keys: Vec<_> = loader(2).iter().map(|batch| batch.unwrap().key).collect();
-        assert_eq!(keys[1], BatchKey { epoch: 2, index: 1, step: 4 });
-    }
-
-    #[test]
-    fn what_is_no_table_is_refused() {
-        let new = |values: Vec<f32>, labels: Vec<u32>| {
-            Rows::new(RowShape::Features(2), values, labels, 2).map(drop).unwrap_err().to_string()
-        };
-        assert!(new(vec![0.0; 3], vec![0, 1]).contains("number of values is 3, but needs to be 4: 2 rows of 2"));
-        assert!(new(vec![0.0, f32::NAN], vec![0]).contains("value 1 is NaN"));
-        assert!(new(vec![0.0; 2], vec![2]).contains("label of row 0 is 2, but needs to be less than 2"));
-        for fractions in [[0.5, 0.5], [-0.1, 0.0], [f64::NAN, 0.0]] {
-            assert!(rows(9).split(fractions, Seed::new(0)).is_err(), "{fractions:?}");
-        }
-        assert!(rows(9).train_loader(0.into(), 1, 0, &Device::flex()).is_err());
-    }
-}
+mod tests;

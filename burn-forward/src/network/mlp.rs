@@ -48,6 +48,25 @@ pub struct MlpConfig {
 }
 
 impl MlpConfig {
+    /// Hidden layers of these widths, everything else by default.
+    ///
+    /// ```
+    /// use burn_forward::network::MlpConfig;
+    /// use burn_forward::pieces::normalisation::Normalisation;
+    ///
+    /// let config = MlpConfig { normalisation: Normalisation::Rms, ..MlpConfig::new([256, 256]) };
+    /// assert_eq!(config.widths, [256, 256]);
+    /// ```
+    pub fn new(widths: impl Into<Vec<usize>>) -> Self {
+        Self {
+            widths: widths.into(),
+            activation: ActivationFn::default(),
+            dropout: 0.0,
+            normalisation: Normalisation::default(),
+            init: InitScheme::default(),
+        }
+    }
+
     /// The layers, with weights from the stream `init` of `seed`.
     ///
     /// # Errors

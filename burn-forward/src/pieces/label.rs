@@ -141,6 +141,20 @@ pub fn overlay_candidates(classes: usize, width: usize, strength: f64, device: &
     Tensor::cat(vec![eye, Tensor::zeros([classes, width - classes], device)], 1)
 }
 
+/// Every row once with each of the `C` candidate labels in its first features, the candidates of a row side by side.
+///
+/// # Shapes
+/// - `features`: `[B, d]`, `d > C`; returns `[B C, d]`.
+///
+/// # Panics
+/// If `d <= C`.
+pub fn with_every_label(features: Tensor<2>, classes: usize) -> Tensor<2> {
+    let [rows, width] = features.dims();
+    let labels = overlay_candidates(classes, width, 1.0, &features.device());
+    let cleared = clear_overlay(features, classes).reshape([rows, 1, width]);
+    (cleared + labels.reshape([1, classes, width])).reshape([rows * classes, width])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +168,13 @@ mod tests {
         assert_eq!(got, [0.0, 3.0, 7.0, 3.0, 0.0, 1.0]);
         let via = clear_overlay(x, 2).slice([0..1, 0..3]) + overlay_candidates(2, 3, 3.0, &device).slice([1..2, 0..3]);
         assert_eq!(via.into_data().try_to_vec::<f32>().unwrap(), [0.0, 3.0, 7.0]);
+    }
+
+    #[test]
+    fn every_label_is_an_overlay_of_every_row() {
+        let device = Device::flex();
+        let x = Tensor::<2>::from_data([[5.0, 6.0, 7.0], [8.0, 9.0, 1.0]], &device);
+        let got: Vec<f32> = with_every_label(x, 2).into_data().try_to_vec().unwrap();
+        assert_eq!(got, [1.0, 0.0, 7.0, 0.0, 1.0, 7.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0]);
     }
 }

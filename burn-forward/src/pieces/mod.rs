@@ -4,6 +4,7 @@ pub mod activation_fn;
 pub mod dropout;
 pub mod feedback;
 pub mod goodness;
+pub mod goodness_loss;
 pub mod label;
 pub mod negatives;
 pub mod normalisation;

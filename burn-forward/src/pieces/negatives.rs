@@ -2,6 +2,7 @@
 //!
 //! Every generator is a function of what it is given and of a stream, so the same seed gives the same negatives.
 
+use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,36 @@ pub enum Negatives {
     /// is most tempted by.
     #[default]
     Hard,
+}
+
+impl Negatives {
+    /// Labels of the negatives of samples with these labels.
+    ///
+    /// # Shapes
+    /// - `labels`: `[B]`; `logits`: the network's prediction `[B, C]`, which [`Hard`](Self::Hard) samples from; without it, `Hard`
+    ///   draws as [`Wrong`](Self::Wrong). Returns `[B]`.
+    ///
+    /// # Panics
+    /// With fewer than two classes, a label that is none of them, or another number of logits; `Permuted` looks at none of that.
+    pub fn draw(
+        self,
+        labels: &Tensor<1, Int>,
+        logits: Option<&Tensor<2>>,
+        classes: usize,
+        rng: &mut Rng,
+    ) -> Tensor<1, Int> {
+        let values: Vec<i64> = labels.to_data().iter::<i64>().collect();
+        let drawn = match (self, logits) {
+            (Self::Hard, Some(logits)) => {
+                let logits: Vec<f32> = logits.to_data().iter::<f32>().collect();
+                hard(&values, &logits, classes, rng)
+            }
+            (Self::Permuted, _) => permuted(&values, rng),
+            (Self::Wrong | Self::Hard, _) => wrong(&values, classes, rng),
+        };
+        let rows = drawn.len();
+        Tensor::from_data(TensorData::new(drawn, [rows]), &labels.device())
+    }
 }
 
 /// Checks that there is a wrong class for every label.

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 
-use crate::activation::AnyActivation;
+use crate::activation::{Activation, AnyActivation};
 use crate::block::Trace;
 use crate::erased::ErasedModule;
 use crate::erased_module;
@@ -138,6 +138,13 @@ impl fmt::Display for AnyHead {
 impl LocalLoss<HeadTargets, AnyActivation> for AnyHead {
     fn score(&self, trace: &Trace<AnyActivation>, targets: &HeadTargets) -> Score {
         self.0.score(trace, targets)
+    }
+}
+
+/// A head on a block of one's own, told the labels and nothing else: one that draws the input leaves that part of its loss out.
+impl<A: Activation + Into<AnyActivation>> LocalLoss<Labels, A> for AnyHead {
+    fn score(&self, trace: &Trace<A>, labels: &Labels) -> Score {
+        self.0.score(&trace.clone().map(Into::into), &HeadTargets::new(labels.clone()))
     }
 }
 

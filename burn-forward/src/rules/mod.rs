@@ -130,6 +130,25 @@ impl Pass {
 }
 
 /// A learning rule with the parameters that only teach: heads, feedback matrices, label embeddings.
+///
+/// A step is [`begin`](Self::begin), then [`learn_block`](Self::learn_block) for every block in the [order](Self::order), then
+/// [`end`](Self::end). Schedules, measurements and resumed runs rely on what a rule leaves in its [`Pass`] and on the tape:
+///
+/// - **streams**: `begin` puts what enters the first block into `pass.streams`, and `learn_block` and [`advance`](Self::advance)
+///   replace every stream by what the block makes of it, detached. Both leave the same streams, since a schedule may move a pass
+///   through finished blocks without learning;
+/// - **scores**: `learn_block` leaves one record for its block on the tape, by [`learn`](crate::local::learn),
+///   [`learn_from_trace`] or [`Tape::record`]; a step without records has no loss and is refused;
+/// - **gradients**: `learn_block` adds to the tape the gradients of its own block and of what the rule has for it, and of nothing
+///   else, unless the rule's [`reach`](RuleSpec::reach) says so;
+/// - **signals**: whatever else a later block reads is in `pass.signals` by its name, row by row, so that it can be kept and
+///   shuffled with the samples. Nothing is kept in the rule between blocks;
+/// - **prediction**: where the step makes one at no extra cost, the last block or `end` puts the class scores into `pass.logits`,
+///   without autodiff; training accuracy comes from there;
+/// - **random numbers** come from streams of the run's seed at the batch's [key](Pass::key), never from a generator that the rule
+///   keeps: then a resumed run draws what an uninterrupted one does.
+///
+/// The laws of `burn-forward-testing` try most of these on a rule of yours.
 pub trait Rule: ErasedModule {
     /// A boxed copy.
     fn clone_rule(&self) -> Box<dyn Rule>;

@@ -101,13 +101,7 @@ fn digits() -> ImageData {
 }
 
 fn model(data: &ImageData, device: &Device) -> LocalModel {
-    let mlp = MlpConfig {
-        widths: vec![6, 5],
-        activation: Default::default(),
-        dropout: 0.2,
-        normalisation: Default::default(),
-        init: Default::default(),
-    };
+    let mlp = MlpConfig { dropout: 0.2, ..MlpConfig::new([6, 5]) };
     let layers = mlp.layers(LoadedData::input(data), Seed::new(1), device).unwrap();
     let network = Network::new(layers, Partition::LAYER).unwrap();
     let rule = MonoForwardConfig::default().build(&network, 10, Seed::new(1)).unwrap();

@@ -10,13 +10,7 @@ use crate::rules::{DfaConfig, RuleSpec};
 /// Two blocks and an output layer.
 fn model() -> LocalModel {
     let device = Device::flex().autodiff();
-    let mlp = MlpConfig {
-        widths: vec![4, 3],
-        activation: Default::default(),
-        dropout: 0.0,
-        normalisation: Default::default(),
-        init: Default::default(),
-    };
+    let mlp = MlpConfig::new([4, 3]);
     let layers = mlp.layers(RowShape::Features(5), Seed::new(1), &device).unwrap();
     let network = Network::new(layers, Partition::LAYER).unwrap();
     let rule = DfaConfig::default().build(&network, 2, Seed::new(1)).unwrap();

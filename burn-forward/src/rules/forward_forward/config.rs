@@ -4,7 +4,7 @@ use burn::module::Param;
 use serde::{Deserialize, Serialize};
 
 use super::ForwardForward;
-use super::head::{GoodnessHead, Pieces};
+use super::head::GoodnessHead;
 use super::settings::{EnergyReadout, Settings, head_start};
 use crate::activation::RowShape;
 use crate::init::{self, Init};
@@ -12,11 +12,12 @@ use crate::network::Network;
 use crate::optim::ParameterGroup;
 use crate::optim::{OptimizerConfig, OptimizerName};
 use crate::pieces::goodness::Goodness;
+use crate::pieces::goodness_loss::GoodnessLoss;
 use crate::pieces::label::LabelInput;
 use crate::pieces::negatives::{NEGATIVES_DRAWN_ANEW, Negatives};
 use crate::pieces::normalisation::Normalisation;
 use crate::pieces::pair_loss::{PairLoss, Threshold};
-use crate::pieces::peer_norm::{PeerConfig, PeerNormalisation};
+use crate::pieces::peer_norm::PeerConfig;
 use crate::random::Seed;
 
 use crate::rules::{AnyRule, Context, Reach, RuleSpec};
@@ -293,10 +294,6 @@ impl RuleSpec for ForwardForwardConfig {
                     Some(Param::from_tensor(Init::Normal(1.0).draw([classes, width], rng, &device)?))
                 }
             };
-            let width = block.output().len();
-            let unit = settings.goodness.at_unit_scale(width, &device)?;
-            let slope = settings.goodness.steepness(width, unit);
-            let peer = PeerConfig { strength: settings.peer.strength * slope, ..settings.peer };
             let units = || {
                 block.units().ok_or_else(|| {
                     Error::argument(
@@ -307,15 +304,12 @@ impl RuleSpec for ForwardForwardConfig {
                     )
                 })
             };
-            let peer = match peer.strength > 0.0 {
-                true => Some(PeerNormalisation::new(units()?.units(), peer, &device)),
-                false => None,
-            };
-            heads.push(GoodnessHead {
-                label,
-                peer,
-                pieces: Pieces { goodness: settings.goodness, loss: settings.loss, weight: settings.loss_weight, unit },
-            });
+            let loss = GoodnessLoss::new(block.output().len(), settings.goodness, settings.loss, &device)?;
+            let mut loss = loss.with_weight(settings.loss_weight);
+            if settings.peer.strength > 0.0 {
+                loss = loss.with_peer(units()?.units(), settings.peer, &device);
+            }
+            heads.push(GoodnessHead { label, loss });
         }
         let first = head_start(network.len());
         let width: usize = network.blocks()[first..].iter().map(|b| b.output().len()).sum();

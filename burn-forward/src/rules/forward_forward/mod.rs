@@ -29,9 +29,9 @@ pub use settings::EnergyReadout;
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
-use self::head::{GoodnessHead, Polarity};
+use self::head::GoodnessHead;
 use self::settings::{Settings, head_start};
 use super::{Pass, ReadoutExport, Rule, Scores, StepContext};
 use crate::activation::{Activation, AnyActivation};
@@ -39,8 +39,8 @@ use crate::data::Batch;
 use crate::device::autodiff_leaf;
 use crate::local::{LocalLoss, learn_from_trace};
 use crate::network::{Candidates, Chain, Network};
+use crate::pieces::goodness_loss::Pairs;
 use crate::pieces::label::{self, LabelInput, one_hot};
-use crate::pieces::negatives::{self, Negatives};
 use crate::pieces::normalisation::Normalisation;
 use crate::pieces::pair_loss::cross_entropy;
 use crate::random::Seed;
@@ -128,10 +128,6 @@ impl ForwardForward {
         }
         goodness
     }
-
-    fn label_values(labels: &Tensor<1, Int>) -> Vec<i64> {
-        labels.to_data().iter::<i64>().collect()
-    }
 }
 
 /// Labels of the negative samples `[B]`.
@@ -144,7 +140,6 @@ impl Rule for ForwardForward {
 
     fn begin(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
         let mut pass = Pass::of(batch);
-        let labels = Self::label_values(&batch.targets);
         let mut rng = context.seed.stream("negatives", &[context.key.epoch, context.key.index]);
 
         // The neutral pass only reads the blocks, so it runs on copies without autodiff; the head alone learns from it.
@@ -154,16 +149,7 @@ impl Rule for ForwardForward {
             tape.backward(&cross_entropy(logits.clone(), batch.targets.clone()), softmax);
             pass.logits = Some(logits.without_autodiff());
         }
-        let wrong = match (self.settings.negatives, &pass.logits) {
-            (Negatives::Hard, Some(logits)) => {
-                let values: Vec<f32> = logits.to_data().iter::<f32>().collect();
-                negatives::hard(&labels, &values, self.classes, &mut rng)
-            }
-            (Negatives::Permuted, _) => negatives::permuted(&labels, &mut rng),
-            _ => negatives::wrong(&labels, self.classes, &mut rng),
-        };
-        let rows = wrong.len();
-        let wrong = Tensor::<1, Int>::from_data(TensorData::new(wrong, [rows]), &batch.targets.device());
+        let wrong = self.settings.negatives.draw(&batch.targets, pass.logits.as_ref(), self.classes, &mut rng);
         pass.streams = vec![
             self.inject(&batch.inputs, &one_hot(&batch.targets, self.classes)),
             self.inject(&batch.inputs, &one_hot(&wrong, self.classes)),
@@ -173,20 +159,20 @@ impl Rule for ForwardForward {
     }
 
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
-        let (both, bias, positives) = self.both(index, pass);
-        let (both, head) = (both.detach(), &self.heads[index]);
+        let (pairs, bias) = self.pairs(index, pass);
+        let (both, head) = (pairs.rows().detach(), &self.heads[index]);
         let trace = match LocalLoss::<_, AnyActivation>::needs_units(head) {
             true => block.trace_with_bias(both, bias),
             false => block.forward_with_bias(both, bias).into(),
         };
-        let h = learn_from_trace(block, head, index, trace, &Polarity { positives }, tape);
-        pass.streams = split(&h, positives);
+        let h = learn_from_trace(block, head, index, trace, &pairs.polarity(), tape);
+        pass.streams = split(&h, pairs.polarity().positives);
     }
 
     fn advance(&self, index: usize, block: &Chain, pass: &mut Pass) {
-        let (both, bias, positives) = self.both(index, pass);
-        let h = block.forward_with_bias(both, bias).detach();
-        pass.streams = split(&h, positives);
+        let (pairs, bias) = self.pairs(index, pass);
+        let h = block.forward_with_bias(pairs.rows(), bias).detach();
+        pass.streams = split(&h, pairs.polarity().positives);
     }
 
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
@@ -279,18 +265,15 @@ impl Rule for ForwardForward {
 }
 
 impl ForwardForward {
-    /// Positive and negative rows as one activation, what their labels add to the pre-activation, and how many are
-    /// positive. One product of twice the rows is faster than two.
-    fn both(&self, index: usize, pass: &Pass) -> (AnyActivation, Option<Tensor<2>>, usize) {
-        let positives = pass.streams[0].rows();
-        let features = pass.streams.iter().map(|s| s.features()).collect();
-        let both = pass.streams[0].with_features(Tensor::cat(features, 0));
+    /// Positive and negative rows, and what their labels add to the pre-activation.
+    fn pairs(&self, index: usize, pass: &Pass) -> (Pairs<AnyActivation>, Option<Tensor<2>>) {
+        let pairs = Pairs::new(&pass.streams[0], &pass.streams[1]);
         let bias = self.heads[index].label.as_ref().and_then(|_| {
             let wrong = pass.signals.classes(NEGATIVES)?.clone();
             let labels = Tensor::cat(vec![pass.labels.clone(), wrong], 0);
             self.bias(index, &one_hot(&labels, self.classes))
         });
-        (both, bias, positives)
+        (pairs, bias)
     }
 }
 

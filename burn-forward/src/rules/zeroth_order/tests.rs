@@ -83,13 +83,7 @@ fn entries_have_mean_0_and_variance_1() {
 }
 
 fn mlp() -> MlpConfig {
-    MlpConfig {
-        widths: vec![2],
-        activation: Default::default(),
-        dropout: 0.0,
-        normalisation: Default::default(),
-        init: Default::default(),
-    }
+    MlpConfig::new([2])
 }
 
 #[test]
