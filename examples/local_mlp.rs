@@ -5,10 +5,9 @@ use burn::data::dataloader::DataLoader;
 use burn::nn::{Linear, LinearConfig};
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep};
-use burn::{module::Module, optim::AdamConfig, tensor::Device, tensor::Tensor, tensor::activation::relu};
-use burn_forward::data::{Batch, DataFolders};
-use burn_forward::random::Seed;
-use burn_forward::{Block, CrossEntropy, Labels, Local, ProjectedCrossEntropy, Tape};
+use burn::{optim::AdamConfig, prelude::*, tensor::activation::relu};
+use burn_forward::data::DataFolders;
+use burn_forward::prelude::*;
 use burn_forward_train::images::{DataConfig, DataName, ImageData};
 use burn_forward_train::training::{ProgressRenderer, Verbosity};
 
@@ -74,7 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let test = data.eval_loader(&data.splits.test, 500, &plain)?; // all 359 images in one batch
     let result = InferenceStep::step(&trained.model, test.iter().next().ok_or("no images")??);
-    let accuracy = result.output.argmax(1).flatten(0, 1).equal(result.targets).float().mean().into_scalar::<f64>();
+    let accuracy = Labels(result.targets).accuracy(&result.output);
     println!("test accuracy {:.2} %", 100.0 * accuracy);
     assert!(accuracy >= 0.95, "local learning reaches 95 % on the digits");
     Ok(())

@@ -19,11 +19,7 @@ use crate::{Case, Prototypes, TestData, TestNetwork};
 
 /// A multilayer perceptron that no rule refuses: tanh, with the root mean square of every layer's input set to 1.
 pub fn smooth_mlp(widths: &[usize]) -> MlpConfig {
-    MlpConfig {
-        activation: ActivationFn::Tanh,
-        normalisation: Normalisation::Rms,
-        ..MlpConfig::new(widths)
-    }
+    MlpConfig { activation: ActivationFn::Tanh, normalisation: Normalisation::Rms, ..MlpConfig::new(widths) }
 }
 
 /// The CPU devices of this build, each with autodiff and its name.

@@ -10,25 +10,22 @@
 //! alignment with back-propagation), [`weights`] and [`export`] (PyTorch's and safetensors' files, in and out).
 //!
 //! ```no_run
-//! use burn_forward_train::config::RunConfig;
 //! use burn_forward_train::report::{self, RunRecord};
-//! use burn_forward_train::run_folder::RunFolder;
-//! use burn_forward_train::training::{ProgressRenderer, Run, RunOptions, Verbosity, train};
-//! use serde_json::json;
+//! use burn_forward_train::training::{Run, RunOptions};
 //!
-//! let config = json!({
+//! let config = r#"{
 //!     "data": {"name": "digits"},
 //!     "network": {"name": "mlp", "widths": [64, 64]},
 //!     "rule": {"name": "mono-forward"},
 //!     "optimizer": {"name": "adam", "lr": 0.003},
-//!     "training": {"epochs": 10},
-//! });
-//! let config = RunConfig::from_value("example", config, &["seed=1".into()], &burn_forward_train::registry())?;
-//! let run = Run::prepare(config, RunOptions::on("flex"))?;
-//! let folder = RunFolder::create("runs/example")?;
-//! let outcome = train(&run, &folder, Box::new(ProgressRenderer::new(Verbosity::Auto)))?;
-//! println!("test accuracy {}", outcome.summary().test_accuracy);
-//! report::write(&[RunRecord::load(folder.path())?], folder.file("report.html"))?;
+//!     "training": {"epochs": 10}
+//! }"#;
+//! let run = Run::from_json(config, &burn_forward_train::registry(), RunOptions::on("flex"))?;
+//! let summary = run.train_in("runs/example")?;
+//! println!("test accuracy {}", summary.test_accuracy);
+//! let model = run.model_from("runs/example")?; // an ordinary module of Burn's, for inference
+//! report::write(&[RunRecord::load("runs/example")?], "runs/example/report.html")?;
+//! # drop(model);
 //! # Ok::<(), burn_forward_train::Error>(())
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

@@ -6,7 +6,7 @@ pub use crate::data::{Batch, BatchKey};
 pub use crate::local::{Local, LocalLoss};
 #[cfg(feature = "train")]
 pub use crate::model::LocalModel;
-pub use crate::network::{AnyLayer, Layer, MlpConfig, Network, NetworkSpec, Partition};
+pub use crate::network::{AnyLayer, Chain, Layer, MlpConfig, Network, NetworkSpec, Partition};
 pub use crate::pieces::goodness::Goodness;
 pub use crate::pieces::goodness_loss::{GoodnessLoss, Pairs};
 pub use crate::pieces::negatives::Negatives;

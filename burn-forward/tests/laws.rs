@@ -13,6 +13,7 @@ mod laws {
     mod learning;
     mod matrix;
     mod outside;
+    mod own_module;
     mod predictive_coding;
     mod supervision;
     mod toy;

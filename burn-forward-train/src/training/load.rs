@@ -1,12 +1,14 @@
 //! The trained model of a run, from the files of its folder.
 
+use std::path::PathBuf;
+
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Device;
 
 use super::assemble::build_model;
 use super::progress::final_epoch;
-use super::record::is_finished;
+use super::record::{check_config, check_data, is_finished, read_config};
 use super::run::Run;
 use crate::config::RunConfig;
 use crate::measure::best_blocks;
@@ -15,6 +17,7 @@ use crate::weights;
 use crate::{Error, Result};
 use burn_forward::data::{DataSplit, ModelSignature};
 use burn_forward::model::LocalModel;
+use burn_forward::registry::Registry;
 use burn_forward::rules::BlockRange;
 
 /// The file that says what the model takes and gives.
@@ -28,6 +31,35 @@ pub(super) const READOUT: &str = "readout.json";
 /// [`Error::RunFolder`] if there is no whole checkpoint or it does not fit.
 pub fn load_model(run: &Run, folder: &RunFolder) -> Result<LocalModel> {
     with_readout_blocks(run, load_weights(&run.config, run.model()?, folder)?, folder)
+}
+
+impl Run {
+    /// The trained model of this run, from the newest checkpoint in `folder`, for inference.
+    ///
+    /// # Errors
+    /// [`Error::RunFolder`] if there is no such run in the folder, it has no whole checkpoint or was begun with another config or
+    /// other data.
+    pub fn model_from(&self, folder: impl Into<PathBuf>) -> Result<LocalModel> {
+        let folder = RunFolder::open(folder)?;
+        check_config(&folder, &self.config)?;
+        check_data(&folder, self)?;
+        load_model(self, &folder)
+    }
+}
+
+/// The trained model of the run in `folder`, for inference in a program that has neither its config nor its data. `registry` has
+/// what the run's config names.
+///
+/// # Errors
+/// [`Error::RunFolder`] if there is no run in the folder, it has no whole checkpoint, or its model takes its data
+/// ([`load_without_data`]); [`burn_forward::Error::Config`] for a name that the registry does not have.
+pub fn open_model(folder: impl Into<PathBuf>, registry: &Registry, device: &Device) -> Result<LocalModel> {
+    let folder = RunFolder::open(folder)?;
+    let config = read_config(&folder, registry)?;
+    load_without_data(&config, &folder, device)?.ok_or_else(|| {
+        let problem = "its files alone do not say what the model is; needed: the run's data and `Run::model_from`";
+        Error::run_folder(folder.path(), problem)
+    })
 }
 
 /// The model of a run for inference, from the files of its folder alone. `None` if that takes the run's data: the folder is
@@ -89,5 +121,50 @@ pub(super) fn load_saved(model: LocalModel, folder: &RunFolder, at: Position) ->
     match weights::first_not_finite(&model) {
         None => Ok(model),
         Some((tensor, value)) => Err(problem(format!("cannot be used: {tensor} holds {value}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry;
+    use crate::training::RunOptions;
+
+    fn run(changes: &str) -> burn_forward::Result<Run> {
+        let text = format!(
+            r#"{{"data": {{"name": "digits"}}, "network": {{"name": "mlp", "widths": [8]}},
+                "rule": {{"name": "mono-forward"}}, "training": {{"epochs": 1}},
+                "optimizer": {{"name": "adam", "lr": 0.001}}{changes}}}"#
+        );
+        Run::from_json(&text, &registry(), RunOptions::on("flex"))
+    }
+
+    #[test]
+    fn a_run_from_text_is_trained_and_opened_again_in_its_folder() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("run");
+        let trained = run("").unwrap();
+        let summary = trained.train_in(&folder).unwrap();
+        assert_eq!(trained.train_in(&folder).unwrap(), summary, "it was finished");
+
+        let loader = trained.data.eval_loader(DataSplit::Test, 500, &trained.device).unwrap();
+        let batch = loader.iter().next().unwrap().unwrap();
+        let scores = |model: LocalModel| model.scores(batch.inputs.clone()).primary().into_data();
+        let model = scores(trained.model_from(&folder).unwrap());
+        assert_eq!(model, scores(open_model(&folder, &registry(), &trained.device).unwrap()));
+
+        let another = run(r#", "seed": 1"#).unwrap();
+        let refused = another.model_from(&folder).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("$.seed: 1, but the run was begun with 0"), "{refused}");
+        let refused = open_model(place.path(), &registry(), &trained.device).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("found no config.json"), "{refused}");
+    }
+
+    #[test]
+    fn a_run_from_text_names_every_mistake() {
+        let said = run(r#", "sed": 1, "schedule": {"name": "greed"}"#).map(drop).unwrap_err().to_string();
+        assert!(said.contains("config: 2 mistakes") && said.contains("$.sed") && said.contains("$.schedule"), "{said}");
+        let said = run(",").map(drop).unwrap_err().to_string();
+        assert!(said.contains("line 3, column"), "{said}");
     }
 }

@@ -19,7 +19,7 @@ mod watch;
 
 pub use assemble::build_model;
 pub use check::{Checked, check};
-pub use load::{load_model, load_without_data};
+pub use load::{load_model, load_without_data, open_model};
 pub use logger::{JsonlLogger, SplitClock, WriteProblem};
 pub use memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
 pub use plan::{BlockPlan, parameter_counts, plan, weight_bytes};

@@ -4,13 +4,14 @@ use burn::tensor::Device;
 use burn::train::Interrupter;
 
 use super::assemble::{build_model, outline};
-use crate::config::RunConfig;
+use crate::config::{RunConfig, document};
 use crate::measure::{Evaluation, evaluate};
 use crate::weights::{self, ImportReport};
 use burn_forward::activation::RowShape;
 use burn_forward::data::{DataFolders, DataSplit, LoadedData, ModelSignature};
 use burn_forward::model::LocalModel;
 use burn_forward::random::Seed;
+use burn_forward::registry::Registry;
 use burn_forward::{Error, Result};
 
 /// How to run, beside what the config says.
@@ -64,6 +65,16 @@ pub struct Run {
 }
 
 impl Run {
+    /// The run of a config that is given as text, with its data.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with all mistakes of the text, and as [`prepare`](Self::prepare).
+    pub fn from_json(text: &str, registry: &Registry, options: RunOptions) -> Result<Self> {
+        const ORIGIN: &str = "config";
+        let value = document::parse_document(ORIGIN, text).map_err(Error::Config)?;
+        Self::prepare(RunConfig::from_value(ORIGIN, value, &[], registry)?, options)
+    }
+
     /// Reads the data and finds the device.
     ///
     /// # Errors

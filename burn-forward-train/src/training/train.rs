@@ -1,5 +1,6 @@
 //! A run from its start to its summary: trained, tested, its files written.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::train::renderer::MetricsRenderer;
@@ -12,6 +13,7 @@ use super::plan::{BlockPlan, parameter_counts, plan};
 use super::progress::is_done;
 use super::ready_run::{ReadyRun, State};
 use super::record::{self, Record};
+use super::renderer::{ProgressRenderer, Verbosity};
 use super::run::Run;
 use super::summary::Summary;
 use crate::run_folder::{METRICS, MetricRow, Position, RunFolder};
@@ -44,6 +46,22 @@ impl Outcome {
 /// As [`ReadyRun::inspect`] and [`ReadyRun::train`].
 pub fn train(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Outcome> {
     ReadyRun::inspect(run, folder)?.train(renderer)
+}
+
+impl Run {
+    /// Trains this run in `folder` and shows nothing while it does: from its start in a folder that is not there yet or empty, and
+    /// from its newest checkpoint in one that holds it already. A run that is finished is left as it is; [`train`] says which it
+    /// was, and takes a renderer.
+    ///
+    /// # Errors
+    /// As [`train`], and [`Error::RunFolder`] for a folder with other files.
+    pub fn train_in(&self, folder: impl Into<PathBuf>) -> Result<Summary> {
+        let path = folder.into();
+        let folder = if path.join("config.json").exists() { RunFolder::open(path) } else { RunFolder::create(path) }?;
+        match train(self, &folder, Box::new(ProgressRenderer::new(Verbosity::Quiet)))? {
+            Outcome::Trained(summary) | Outcome::FinishedBefore(summary) => Ok(summary),
+        }
+    }
 }
 
 impl ReadyRun<'_> {

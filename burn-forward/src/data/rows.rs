@@ -109,7 +109,12 @@ impl Rows {
         let (own, other) = (&self.table, &test.table);
         if (own.shape, own.classes) != (other.shape, other.classes) {
             let [given, needed] = [other, own].map(|t| format!("rows of {} in {} classes", t.shape, t.classes));
-            return Err(Error::argument("Rows::with_test", "test part", given, format!("{needed}, as the training part")));
+            return Err(Error::argument(
+                "Rows::with_test",
+                "test part",
+                given,
+                format!("{needed}, as the training part"),
+            ));
         }
         let first = own.labels.len() as u32;
         let table = Table {

@@ -138,7 +138,7 @@ impl Pass {
 ///   replace every stream by what the block makes of it, detached. Both leave the same streams, since a schedule may move a pass
 ///   through finished blocks without learning;
 /// - **scores**: `learn_block` leaves one record for its block on the tape, by [`learn`](crate::local::learn),
-///   [`learn_from_trace`] or [`Tape::record`]; a step without records has no loss and is refused;
+///   [`learn_from_trace`](crate::local::learn_from_trace) or [`Tape::record`]; a step without records has no loss and is refused;
 /// - **gradients**: `learn_block` adds to the tape the gradients of its own block and of what the rule has for it, and of nothing
 ///   else, unless the rule's [`reach`](RuleSpec::reach) says so;
 /// - **signals**: whatever else a later block reads is in `pass.signals` by its name, row by row, so that it can be kept and

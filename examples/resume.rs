@@ -1,0 +1,37 @@
+//! A run that goes on where it was stopped ends with the same weights, to the bit, as one that was not stopped.
+use burn_forward_train::training::{Run, RunOptions};
+
+fn config(epochs: usize) -> String {
+    format!(
+        r#"{{
+            "data": {{"name": "digits"}},
+            "network": {{"name": "mlp", "widths": [64, 64], "dropout": 0.2}},
+            "rule": {{"name": "mono-forward"}},
+            "training": {{"epochs": {epochs}, "batch-size": 32}},
+            "optimizer": {{"name": "adam", "lr": 0.003}}
+        }}"#
+    )
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (registry, place) = (burn_forward_cli::registry(), tempfile::tempdir()?);
+    let run = |epochs| Run::from_json(&config(epochs), &registry, RunOptions::on("flex"));
+    let [whole, stopped] = ["whole", "stopped"].map(|name| place.path().join(name));
+
+    let uninterrupted = run(4)?.train_in(&whole)?;
+
+    // Two epochs, and two more from the checkpoint: weights, the optimiser's moments, the order of batches, dropout.
+    let half = run(2)?.train_in(&stopped)?;
+    assert_eq!(half.epochs, 2);
+    let resumed = run(4)?.train_in(&stopped)?;
+    assert_eq!(resumed.epochs, 4);
+
+    let [a, b] = [&whole, &stopped].map(|folder| std::fs::read(folder.join("model.safetensors")));
+    assert!(a? == b?, "the weights are the same, to the bit");
+    assert_eq!(resumed.test_accuracy, uninterrupted.test_accuracy);
+    println!("test accuracy {:.2} % either way", 100.0 * resumed.test_accuracy);
+
+    // A finished run is left as it is.
+    assert_eq!(run(4)?.train_in(&stopped)?, resumed);
+    Ok(())
+}
