@@ -7,7 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "data": {"name": "digits"},
         "network": {"name": "resnet", "depth": 18, "width": 0.125, "stem": "cifar", "partition": "residual"},
         "rule": {"name": "decoupled-greedy"},
-        "training": {"epochs": 3, "batch-size": 32},
+        "training": {"epochs": 8, "batch-size": 32},
         "optimizer": {"name": "adam", "lr": 0.003}
     }"#;
     let run = Run::from_json(config, &burn_forward_cli::registry(), RunOptions::on("flex"))?;

@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = ImageData::load(&DataConfig::new(DataName::Digits), &DataFolders::default(), seed)?;
     let train = data.train_loader(32, 1, &device)?;
     let mut optimizer = AdamConfig::new().init();
-    for _epoch in 0..20 {
+    for _epoch in 0..30 {
         for batch in train.iter() {
             let batch = batch?;
             let mut rng = seed.stream("negatives", &[batch.key.step]);
