@@ -324,12 +324,12 @@ impl NodeFeatures {
         self.map(|d| d, Tensor::detach)
     }
 
-    /// See [`AnyActivation::without_autodiff`](super::AnyActivation::without_autodiff).
+    /// See [`Activation::without_autodiff`](super::Activation::without_autodiff).
     pub fn without_autodiff(self) -> Self {
         self.map(Device::inner, Tensor::without_autodiff)
     }
 
-    /// See [`AnyActivation::with_autodiff`](super::AnyActivation::with_autodiff).
+    /// See [`Activation::with_autodiff`](super::Activation::with_autodiff).
     pub fn with_autodiff(self, device: &Device) -> Self {
         self.map(|_| device.clone(), |columns| autodiff_leaf(columns, device))
     }
