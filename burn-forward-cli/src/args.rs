@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use burn_forward_train::quick_look::QuickLook;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -117,7 +118,7 @@ impl ChangeArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  burn-forward train configs/mlp/digits-mono-forward.json\n  burn-forward train configs/mlp/digits-dfa.json --set training.epochs=5 --out runs/short\n  burn-forward train --resume runs/mnist-mono-forward-1"
+    after_help = "Examples:\n  burn-forward train configs/mlp/digits-mono-forward.json\n  burn-forward train configs/mlp/digits-dfa.json --set training.epochs=5 --out runs/short\n  burn-forward train configs/mlp/digits-dfa.json --overfit 32\n  burn-forward train --resume runs/mnist-mono-forward-1"
 )]
 pub(crate) struct TrainArgs {
     /// The config file (JSON)
@@ -133,8 +134,10 @@ pub(crate) struct TrainArgs {
     pub(crate) force: bool,
     /// Go on with a run that was stopped, exactly as if it had not been: with its own config and seed, on its device
     /// unless --device names another
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "sets", "seed", "out", "dry_run"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "sets", "seed", "out", "dry_run", "overfit", "limit_batches"])]
     pub(crate) resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
     /// Build, print the block table, run two batches, stop
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -145,6 +148,33 @@ pub(crate) struct TrainArgs {
     #[cfg(feature = "tui")]
     #[arg(long, conflicts_with = "quiet")]
     pub(crate) tui: bool,
+}
+
+/// A run on a part of its data.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct LookArgs {
+    /// A quick look whether the config can learn: learn the first N training samples alone, validate and test on the same
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) overfit: Option<usize>,
+    /// A quick look: at most N batches of every epoch, and of every validation and test
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) limit_batches: Option<usize>,
+}
+
+/// A whole number that is not 0.
+fn at_least_1(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("needed: at least 1".into()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}; needed: a whole number, at least 1")),
+    }
+}
+
+impl LookArgs {
+    /// What was asked for.
+    pub(crate) fn quick_look(self) -> QuickLook {
+        QuickLook { overfit: self.overfit, limit_batches: self.limit_batches }
+    }
 }
 
 #[derive(Debug, Args)]

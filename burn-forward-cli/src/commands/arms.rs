@@ -7,7 +7,8 @@ use burn_forward::data::{DataFolders, DataSplit};
 use burn_forward::network::Partition;
 use burn_forward::registry::Registry;
 use burn_forward_train::config::{RunConfig, paths};
-use burn_forward_train::training::Run;
+use burn_forward_train::run_folder::RunFolder;
+use burn_forward_train::training::{Run, read_quick_look};
 use serde_json::{Value, json};
 
 use super::{InputWrong, options};
@@ -168,6 +169,12 @@ impl Arm {
                 folder.display()
             ))
             .into());
+        }
+        if folder.join("config.json").is_file()
+            && let Some(look) = read_quick_look(&RunFolder::open(&folder)?)?.some()
+        {
+            let found = format!("{}: holds a quick look, no result: {look}", folder.display());
+            return Err(InputWrong(format!("{found}; needed: another --out, or that the folder is removed")).into());
         }
         Ok(folder)
     }

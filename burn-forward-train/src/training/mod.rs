@@ -24,7 +24,7 @@ pub use logger::{JsonlLogger, SplitClock, WriteProblem};
 pub use memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
 pub use plan::{BlockPlan, parameter_counts, plan, weight_bytes};
 pub use ready_run::ReadyRun;
-pub use record::{RecordedPaths, check_config, check_data, read_config};
+pub use record::{RecordedPaths, check_config, check_data, read_config, read_quick_look};
 pub use renderer::{ProgressRenderer, Verbosity};
 pub use run::{InterrupterHandle, Run, RunOptions};
 pub use step_cost::{StepCost, step_cost};

@@ -11,6 +11,7 @@ use super::run::Run;
 use crate::config::schema::{in_words_of, is_renaming};
 use crate::config::{RunConfig, paths};
 use crate::files::sum_of_file;
+use crate::quick_look::QuickLook;
 use crate::run_folder::RunFolder;
 use crate::{Error, Result};
 use burn_forward::registry::Registry;
@@ -18,6 +19,9 @@ use burn_forward::{ConfigError, ConfigErrors};
 
 /// The file's name.
 pub(super) const RECORD: &str = "run.json";
+
+/// What a run that uses a part of its data has in it.
+const QUICK_LOOK: &str = "quick_look";
 
 /// Settings that say nothing of how a run trains: words for the reader, where the data lies (its content is compared), and
 /// what changes only its speed and how often it is saved.
@@ -97,6 +101,9 @@ impl Record {
             },
             "command": kept("command", json!(run.options.command)),
         });
+        if let Some(look) = run.options.quick_look.some() {
+            fields[QUICK_LOOK] = json!(look);
+        }
         let epochs = |config: &Value| config["training"]["epochs"].as_u64();
         if let Some(before) = before {
             let times = before["resumed"].as_array().cloned().unwrap_or_default();
@@ -181,6 +188,18 @@ impl RecordedPaths {
         let data_folder = moved_with_it.into_iter().chain(path("data_folder")).find(|place| place.is_dir());
         Self { data_folder, data_path: path("data_path") }
     }
+}
+
+/// The part of its data that the run in `folder` uses, by its record: all of them if it does not say.
+///
+/// # Errors
+/// [`Error::RunFolder`] if the record is damaged.
+pub fn read_quick_look(folder: &RunFolder) -> Result<QuickLook> {
+    let Some(look) = read(folder)?.and_then(|mut record| record.get_mut(QUICK_LOOK).map(Value::take)) else {
+        return Ok(QuickLook::default());
+    };
+    serde_json::from_value(look)
+        .map_err(|e| Error::run_folder(folder.path(), format!("{RECORD} is damaged: {QUICK_LOOK}: {e}")))
 }
 
 /// The files that a finished run ended with and that are not any more as they were.

@@ -143,6 +143,7 @@ fn tested(run: &Run, folder: &RunFolder, model: &LocalModel, blocks: Vec<BlockPl
         schedule: if run.config.schedule.is_greedy() { "greedy" } else { "simultaneous" }.into(),
         seed: run.config.seed,
         device: run.options.device_name.clone(),
+        quick_look: run.options.quick_look.some(),
         epochs: rows.iter().map(|r| r.epoch).max().unwrap_or(0),
         test_accuracy: test.accuracy,
         correct: test.correct,
