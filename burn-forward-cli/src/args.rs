@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Measure time and memory of a training step along the values of one setting: a table and a page with plots
     Costs(CostsArgs),
+    /// Try growing learning rates from initial weights, and suggest some: the loss over the rate
+    FindLr(FindLrArgs),
     /// Write one self-contained HTML page from run folders
     Report(ReportArgs),
     /// Write the inference network of a run as safetensors
@@ -265,6 +267,33 @@ pub(crate) struct CostsArgs {
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
     /// Print one JSON object per point on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Every step learns one batch, with a rate that is a multiple of the one before; nothing of it is kept. The test ends where the smoothed loss exceeds four times its minimum.\n\nExample:\n  burn-forward find-lr configs/mlp/digits-mono-forward.json --out rates.html"
+)]
+pub(crate) struct FindLrArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// The first rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-7, allow_negative_numbers = true)]
+    pub(crate) from: f64,
+    /// The last rate
+    #[arg(long, value_name = "RATE", default_value_t = 1.0, allow_negative_numbers = true)]
+    pub(crate) to: f64,
+    /// Number of rates, of one batch each
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) steps: usize,
+    /// Also write the curve as a page
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the file, if it is there
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
+    /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -71,6 +71,7 @@ pub fn run(registry: &Registry) -> ExitCode {
         Command::Predict(a) => commands::predict::run(a, registry),
         Command::Compare(a) => commands::compare::run(a, registry),
         Command::Costs(a) => commands::costs::run(a, registry),
+        Command::FindLr(a) => commands::find_lr::run(a, registry),
         Command::Report(a) => commands::report::run(a),
         Command::Export(a) => commands::export::run(a, registry),
         Command::Audit(a) => commands::audit::run(a, registry),

@@ -16,7 +16,7 @@ fn graph() -> Value {
     json!({
         "data": {"name": "karate"},
         "network": {"name": "gcn", "widths": [16]},
-        "rule": {"name": "mono-forward"},
+        "rule": {"name": "backprop"},
         "training": {"epochs": 4},
         "optimizer": {"name": "adam", "lr": 0.05},
     })

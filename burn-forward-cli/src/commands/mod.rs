@@ -8,6 +8,7 @@ pub(crate) mod costs;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod find_lr;
 pub(crate) mod list;
 pub(crate) mod plan;
 pub(crate) mod predict;

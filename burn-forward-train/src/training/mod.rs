@@ -2,6 +2,7 @@
 
 mod assemble;
 mod check;
+mod find_lr;
 mod fit;
 mod load;
 mod logger;
@@ -19,6 +20,7 @@ mod watch;
 
 pub use assemble::build_model;
 pub use check::{Checked, check};
+pub use find_lr::find_lr;
 pub use load::{load_model, load_without_data};
 pub use logger::{JsonlLogger, SplitClock, WriteProblem};
 pub use memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
