@@ -36,9 +36,7 @@ pub(crate) fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
             let (run, folder) = saved.prepare()?;
             (run, Some(folder))
         }
-        (None, Some(config)) => {
-            (prepare_part(config, &args.change, args.look.quick_look(), registry)?, None)
-        }
+        (None, Some(config)) => (prepare_part(config, &args.change, args.look.quick_look(), registry)?, None),
         (None, None) => anyhow::bail!("needs a config or --resume"),
     };
     if args.dry_run {

@@ -70,8 +70,7 @@ fn cautions(runs: &[RunRecord]) -> Html {
         runs.iter().filter(|run| run.status() != Some("finished")).map(RunRecord::name).collect();
     let unfinished =
         (!unfinished.is_empty()).then(|| Html::missing(format!("Not finished: {}.", unfinished.join(", "))));
-    let looks: Vec<String> =
-        runs.iter().filter(|run| run.quick_look().is_some()).map(RunRecord::name).collect();
+    let looks: Vec<String> = runs.iter().filter(|run| run.quick_look().is_some()).map(RunRecord::name).collect();
     let looks = (!looks.is_empty())
         .then(|| Html::missing(format!("Quick looks at a part of the data, no results: {}.", looks.join(", "))));
     [

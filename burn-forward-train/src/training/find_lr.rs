@@ -30,9 +30,8 @@ pub fn find_lr(run: &Run, range: RateRange) -> Result<RateCurve> {
         let batch = batch.map_err(|e| Error::burn(place, e))?;
         let (config, groups) = at_rate(config, &groups, rate);
         let rates = config.scheduler(&groups, 1)?.step();
-        let (learned, said) = model
-            .clone()
-            .learn_with(&batch, |model, gradients| optimizer.step(rates.clone(), model, gradients));
+        let (learned, said) =
+            model.clone().learn_with(&batch, |model, gradients| optimizer.step(rates.clone(), model, gradients));
         model = learned;
         let item = said.sync().map_err(|e| Error::burn(place, format!("{e:?}")))?;
         let metrics = item.metrics();

@@ -24,8 +24,8 @@ pub(super) const RECORD: &str = "run.json";
 const QUICK_LOOK: &str = "quick_look";
 
 /// Settings that say nothing of how a run trains: words for the reader, where the data lies (its content is compared), and
-/// what changes only its speed and how often it is saved.
-const FREE: [&str; 7] = [
+/// what changes only its speed, how often it is saved, and which files its metrics go to.
+const FREE: [&str; 8] = [
     "$.$schema",
     "$.description",
     "$.reproduces",
@@ -33,6 +33,7 @@ const FREE: [&str; 7] = [
     "$.data.path",
     "$.training.workers",
     "$.training.checkpoint-every",
+    "$.training.log",
 ];
 
 /// The record that an earlier start left; `None` if there is none.
@@ -70,6 +71,30 @@ fn rfc3339(seconds: u64) -> String {
     let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
     let year = yoe + era * 400 + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// Seconds since 1970 of a time as [`rfc3339`] writes it; `None` for another text.
+fn seconds_since_1970(time: &str) -> Option<u64> {
+    let number = |range: std::ops::Range<usize>| time.get(range)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0..4)? as i64, number(5..7)? as i64, number(8..10)? as i64);
+    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    // The inverse of the algorithm above: years begin in March.
+    let year = year - i64::from(month <= 2);
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    let era = year.div_euclid(400);
+    let year = year.rem_euclid(400);
+    let days = era * 146_097 + year * 365 + year / 4 - year / 100 + day_of_year - 719_468;
+    u64::try_from(days).ok().map(|days| days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+/// When the run in `folder` was begun, in seconds since 1970; 0 if its record does not say.
+///
+/// # Errors
+/// [`Error::RunFolder`] if the record is damaged.
+pub(super) fn started(folder: &RunFolder) -> Result<f64> {
+    let record = read(folder)?;
+    let time = record.as_ref().and_then(|record| record["started"].as_str());
+    Ok(time.and_then(seconds_since_1970).unwrap_or(0) as f64)
 }
 
 /// The record of a run that is training or has ended.
@@ -320,6 +345,15 @@ pub fn check_data(folder: &RunFolder, run: &Run) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_read_back() {
+        for seconds in (0..3_000_000_000).step_by(7_654_321) {
+            assert_eq!(seconds_since_1970(&rfc3339(seconds)), Some(seconds));
+        }
+        assert_eq!(seconds_since_1970("1970-03-01T00:00:09Z"), Some(59 * 86_400 + 9));
+        assert_eq!(seconds_since_1970("yesterday"), None);
+    }
 
     #[test]
     fn dates() {

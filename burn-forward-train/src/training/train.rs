@@ -14,6 +14,7 @@ use super::ready_run::{ReadyRun, State};
 use super::record::{self, Record};
 use super::run::Run;
 use super::summary::Summary;
+use crate::metric_files::MetricFiles;
 use crate::run_folder::{METRICS, MetricRow, Position, RunFolder};
 use crate::{Error, Result};
 use burn_forward::data::GraphView;
@@ -95,6 +96,8 @@ fn train_and_test(
 ) -> Result<Summary> {
     folder.delete_interrupted(resumed)?;
     let rows = folder.keep_rows(resumed.unwrap_or_default().epochs)?;
+    let metric_files = MetricFiles::new(folder.clone(), run.config.training.log.clone(), record::started(folder)?);
+    metric_files.write()?;
 
     let model = match resumed {
         Some(position) => load_saved(run.model()?, folder, position)?,
@@ -104,7 +107,7 @@ fn train_and_test(
     // Chosen anew for the weights that the run ends with.
     folder.delete(READOUT)?;
     if !is_done(&run.config, &rows, model.network.len()) {
-        fit(run, folder, model, renderer, resumed, &rows)?;
+        fit(run, folder, model, renderer, resumed, (&rows, metric_files))?;
     }
 
     let model = load_model(run, folder)?;
