@@ -1,10 +1,13 @@
 //! What can be typed.
 
+mod change;
+
 use std::path::PathBuf;
 
-use burn_forward_train::quick_look::QuickLook;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+
+pub(crate) use change::{ChangeArgs, ConfigArgs, DEFAULT_DEVICE, LookArgs};
 
 /// Trains, compares and reports networks with local learning rules.
 #[derive(Debug, Parser)]
@@ -29,6 +32,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Train several configs (and the baselines) on the same data and print one table
     Compare(CompareArgs),
+    /// Train a config with every combination of the values of some settings: one table and one page
+    Sweep(SweepArgs),
     /// Measure time and memory of a training step along the values of one setting: a table and a page with plots
     Costs(CostsArgs),
     /// Try growing learning rates from initial weights, and suggest some: the loss over the rate
@@ -56,35 +61,6 @@ pub(crate) enum Command {
     },
 }
 
-/// A config with what may be changed from outside.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ConfigArgs {
-    /// The config file (JSON)
-    pub(crate) config: PathBuf,
-    #[command(flatten)]
-    pub(crate) change: ChangeArgs,
-}
-
-/// What may be changed from outside.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct ChangeArgs {
-    /// Override a setting: `--set optimizer.lr=0.01`; may be given several times
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) sets: Vec<String>,
-    /// Root of all random streams, instead of the config's
-    #[arg(long, allow_negative_numbers = true)]
-    pub(crate) seed: Option<u64>,
-    /// Device: flex (the default), ndarray, wgpu, libtorch, cuda:0 ... (see `doctor`)
-    #[arg(long)]
-    pub(crate) device: Option<String>,
-    /// Folder with data sets, instead of BURN_FORWARD_DATA or the platform's cache folder
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) data: Option<PathBuf>,
-}
-
-/// The device where none is asked for.
-pub(crate) const DEFAULT_DEVICE: &str = "flex";
-
 /// The name that the texts of this file have for the program.
 const OURS: &str = "burn-forward";
 
@@ -103,18 +79,6 @@ impl Cli {
         };
         let command = renamed(Self::command().name(program)).mut_subcommands(renamed);
         if program == OURS { command } else { command.version(LIBRARY) }
-    }
-}
-
-impl ChangeArgs {
-    /// The device asked for, or the default.
-    pub(crate) fn device(&self) -> &str {
-        self.device.as_deref().unwrap_or(DEFAULT_DEVICE)
-    }
-
-    /// `--set` with the seed among it.
-    pub(crate) fn assignments(&self) -> Vec<String> {
-        self.sets.iter().cloned().chain(self.seed.map(|s| format!("seed={s}"))).collect()
     }
 }
 
@@ -150,33 +114,6 @@ pub(crate) struct TrainArgs {
     #[cfg(feature = "tui")]
     #[arg(long, conflicts_with = "quiet")]
     pub(crate) tui: bool,
-}
-
-/// A run on a part of its data.
-#[derive(Debug, Clone, Copy, Default, Args)]
-pub(crate) struct LookArgs {
-    /// A quick look whether the config can learn: learn the first N training samples alone, validate and test on the same
-    #[arg(long, value_name = "N", value_parser = at_least_1)]
-    pub(crate) overfit: Option<usize>,
-    /// A quick look: at most N batches of every epoch, and of every validation and test
-    #[arg(long, value_name = "N", value_parser = at_least_1)]
-    pub(crate) limit_batches: Option<usize>,
-}
-
-/// A whole number that is not 0.
-fn at_least_1(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("needed: at least 1".into()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}; needed: a whole number, at least 1")),
-    }
-}
-
-impl LookArgs {
-    /// What was asked for.
-    pub(crate) fn quick_look(self) -> QuickLook {
-        QuickLook { overfit: self.overfit, limit_batches: self.limit_batches }
-    }
 }
 
 #[derive(Debug, Args)]
@@ -240,6 +177,32 @@ pub(crate) struct CompareArgs {
     #[arg(long)]
     pub(crate) checkpointing: bool,
     /// Print one JSON object per arm and seed on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Every run is a process of its own. The same command with the same --out goes on where it was stopped, and more values or seeds are added to those that are there.\n\nExample:\n  burn-forward sweep configs/mlp/digits-mono-forward.json --vary optimizer.lr=0.001,0.01 --vary network.widths=[64],[64,64] --seeds 3 --out runs/rates"
+)]
+pub(crate) struct SweepArgs {
+    /// The config file (JSON)
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    /// A setting and its values; may be given several times, for every combination
+    #[arg(long, value_name = "KEY=VALUE,VALUE...", required = true)]
+    pub(crate) vary: Vec<String>,
+    /// Number of seeds per combination, counted up from the config's
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+    /// Folder for the runs; default `runs/sweep-<n>`
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Use a folder that is not empty and holds no part of this sweep, and replace files of the same names
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
+    /// Print one JSON object per combination and seed on standard output
     #[arg(long)]
     pub(crate) json: bool,
 }

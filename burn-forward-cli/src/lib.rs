@@ -70,6 +70,7 @@ pub fn run(registry: &Registry) -> ExitCode {
         Command::Eval(a) => commands::eval::run(a, registry),
         Command::Predict(a) => commands::predict::run(a, registry),
         Command::Compare(a) => commands::compare::run(a, registry),
+        Command::Sweep(a) => commands::sweep::run(a, registry),
         Command::Costs(a) => commands::costs::run(a, registry),
         Command::FindLr(a) => commands::find_lr::run(a, registry),
         Command::Report(a) => commands::report::run(a),

@@ -9,7 +9,7 @@ use burn_forward::registry::Registry;
 use burn_forward_train::config::{RunConfig, paths};
 use burn_forward_train::run_folder::RunFolder;
 use burn_forward_train::training::{Run, read_quick_look};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{InputWrong, options};
 use crate::args::ChangeArgs;
@@ -18,6 +18,8 @@ use crate::args::ChangeArgs;
 pub(super) struct Arm {
     pub(super) name: String,
     pub(super) config: Value,
+    /// The settings that tell it from others of a sweep.
+    pub(super) settings: Map<String, Value>,
     base: PathBuf,
 }
 
@@ -89,7 +91,7 @@ fn given(configs: &[PathBuf], change: &ChangeArgs, registry: &Registry) -> Resul
         if config.rule.classifiers().is_some() && given.deep_supervision.get("heads").is_none() {
             given.deep_supervision["heads"] = config.resolved()["rule"].clone();
         }
-        given.arms.push(Arm { name: String::new(), config: config.resolved().clone(), base: path.clone() });
+        given.arms.push(Arm::new(String::new(), config.resolved().clone(), path.clone()));
         given.names.push([config.rule_name, config.name]);
     }
     Ok(given)
@@ -116,7 +118,7 @@ impl Baseline {
             // Rates per block have no meaning for one block.
             optimizer.shift_remove("block-lr");
         }
-        Arm { name: name.into(), config, base: self.base.clone() }
+        Arm::new(name.into(), config, self.base.clone())
     }
 }
 
@@ -130,7 +132,7 @@ pub(super) fn budget(path: &Path, change: &ChangeArgs, registry: &Registry) -> R
 
 /// The first of `names`, or of `<last name>-2`, `<last name>-3` and so on, that is not taken; takes it. Names differ by more
 /// than case, since folders are called after them.
-fn free_name(names: &[String], taken: &mut Vec<String>) -> String {
+pub(super) fn free_name(names: &[String], taken: &mut Vec<String>) -> String {
     let last = names.last().map_or("arm", String::as_str);
     let numbered = (2u64..).map(|n| format!("{last}-{n}"));
     let mut candidates = names.iter().cloned().chain(numbered);
@@ -140,6 +142,11 @@ fn free_name(names: &[String], taken: &mut Vec<String>) -> String {
 }
 
 impl Arm {
+    /// An arm with the resolved config of the file `base`.
+    pub(super) fn new(name: String, config: Value, base: PathBuf) -> Self {
+        Self { name, config, settings: Map::new(), base }
+    }
+
     /// The config's own seed.
     pub(super) fn seed(&self) -> u64 {
         self.config.get("seed").and_then(Value::as_u64).unwrap_or(0)

@@ -13,7 +13,10 @@ pub(crate) mod list;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod report;
+pub(crate) mod sweep;
 pub(crate) mod train;
+mod trials;
+mod varied;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
