@@ -1,9 +1,13 @@
 //! What can be typed.
 
+mod change;
+
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+
+pub(crate) use change::{ChangeArgs, ConfigArgs, DEFAULT_DEVICE, LookArgs};
 
 /// Trains, compares and reports networks with local learning rules.
 #[derive(Debug, Parser)]
@@ -28,8 +32,12 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Train several configs (and the baselines) on the same data and print one table
     Compare(CompareArgs),
+    /// Train a config with every combination of the values of some settings: one table and one page
+    Sweep(SweepArgs),
     /// Measure time and memory of a training step along the values of one setting: a table and a page with plots
     Costs(CostsArgs),
+    /// Try growing learning rates from initial weights, and suggest some: the loss over the rate
+    FindLr(FindLrArgs),
     /// Write one self-contained HTML page from run folders
     Report(ReportArgs),
     /// Write the inference network of a run as safetensors
@@ -53,35 +61,6 @@ pub(crate) enum Command {
     },
 }
 
-/// A config with what may be changed from outside.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ConfigArgs {
-    /// The config file (JSON)
-    pub(crate) config: PathBuf,
-    #[command(flatten)]
-    pub(crate) change: ChangeArgs,
-}
-
-/// What may be changed from outside.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct ChangeArgs {
-    /// Override a setting: `--set optimizer.lr=0.01`; may be given several times
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) sets: Vec<String>,
-    /// Root of all random streams, instead of the config's
-    #[arg(long, allow_negative_numbers = true)]
-    pub(crate) seed: Option<u64>,
-    /// Device: flex (the default), ndarray, wgpu, libtorch, cuda:0 ... (see `doctor`)
-    #[arg(long)]
-    pub(crate) device: Option<String>,
-    /// Folder with data sets, instead of BURN_FORWARD_DATA or the platform's cache folder
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) data: Option<PathBuf>,
-}
-
-/// The device where none is asked for.
-pub(crate) const DEFAULT_DEVICE: &str = "flex";
-
 /// The name that the texts of this file have for the program.
 const OURS: &str = "burn-forward";
 
@@ -103,21 +82,9 @@ impl Cli {
     }
 }
 
-impl ChangeArgs {
-    /// The device asked for, or the default.
-    pub(crate) fn device(&self) -> &str {
-        self.device.as_deref().unwrap_or(DEFAULT_DEVICE)
-    }
-
-    /// `--set` with the seed among it.
-    pub(crate) fn assignments(&self) -> Vec<String> {
-        self.sets.iter().cloned().chain(self.seed.map(|s| format!("seed={s}"))).collect()
-    }
-}
-
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  burn-forward train configs/mlp/digits-mono-forward.json\n  burn-forward train configs/mlp/digits-dfa.json --set training.epochs=5 --out runs/short\n  burn-forward train --resume runs/mnist-mono-forward-1"
+    after_help = "Examples:\n  burn-forward train configs/mlp/digits-mono-forward.json\n  burn-forward train configs/mlp/digits-dfa.json --set training.epochs=5 --out runs/short\n  burn-forward train configs/mlp/digits-dfa.json --overfit 32\n  burn-forward train --resume runs/mnist-mono-forward-1"
 )]
 pub(crate) struct TrainArgs {
     /// The config file (JSON)
@@ -133,8 +100,10 @@ pub(crate) struct TrainArgs {
     pub(crate) force: bool,
     /// Go on with a run that was stopped, exactly as if it had not been: with its own config and seed, on its device
     /// unless --device names another
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "sets", "seed", "out", "dry_run"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "sets", "seed", "out", "dry_run", "overfit", "limit_batches"])]
     pub(crate) resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
     /// Build, print the block table, run two batches, stop
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -214,6 +183,32 @@ pub(crate) struct CompareArgs {
 
 #[derive(Debug, Args)]
 #[command(
+    after_help = "Every run is a process of its own. The same command with the same --out goes on where it was stopped, and more values or seeds are added to those that are there.\n\nExample:\n  burn-forward sweep configs/mlp/digits-mono-forward.json --vary optimizer.lr=0.001,0.01 --vary network.widths=[64],[64,64] --seeds 3 --out runs/rates"
+)]
+pub(crate) struct SweepArgs {
+    /// The config file (JSON)
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    /// A setting and its values; may be given several times, for every combination
+    #[arg(long, value_name = "KEY=VALUE,VALUE...", required = true)]
+    pub(crate) vary: Vec<String>,
+    /// Number of seeds per combination, counted up from the config's
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+    /// Folder for the runs; default `runs/sweep-<n>`
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Use a folder that is not empty and holds no part of this sweep, and replace files of the same names
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
+    /// Print one JSON object per combination and seed on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
     after_help = "Every value of every arm is a process of its own. The baselines of `compare` and back-propagation with gradient checkpointing are arms, too, on the network and data of the first config.\n\nExamples:\n  burn-forward costs configs/cnn/memory-cifar-resnet-mono-forward.json --vary network.depth=20,56,110\n  burn-forward costs configs/mlp/memory-mono-forward.json --vary network.widths=[512,512],[1024,1024] --steps 5"
 )]
 pub(crate) struct CostsArgs {
@@ -235,6 +230,33 @@ pub(crate) struct CostsArgs {
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
     /// Print one JSON object per point on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Every step learns one batch, with a rate that is a multiple of the one before; nothing of it is kept. The test ends where the smoothed loss exceeds four times its minimum.\n\nExample:\n  burn-forward find-lr configs/mlp/digits-mono-forward.json --out rates.html"
+)]
+pub(crate) struct FindLrArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// The first rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-7, allow_negative_numbers = true)]
+    pub(crate) from: f64,
+    /// The last rate
+    #[arg(long, value_name = "RATE", default_value_t = 1.0, allow_negative_numbers = true)]
+    pub(crate) to: f64,
+    /// Number of rates, of one batch each
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) steps: usize,
+    /// Also write the curve as a page
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the file, if it is there
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
+    /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
 }

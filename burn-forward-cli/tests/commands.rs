@@ -188,9 +188,10 @@ fn help_has_examples() {
     let place = Place::new();
     assert!(place.run(&["--help"]).done().contains("burn-forward train configs/"));
     assert!(place.run(&["--version"]).done().starts_with("burn-forward "));
-    for command in
-        ["train", "eval", "predict", "compare", "costs", "report", "export", "audit", "plan", "check", "list"]
-    {
+    for command in [
+        "train", "eval", "predict", "compare", "sweep", "costs", "find-lr", "report", "export", "audit", "plan",
+        "check", "list",
+    ] {
         assert!(place.run(&[command, "--help"]).done().contains("Usage: burn-forward "), "{command}");
     }
 }

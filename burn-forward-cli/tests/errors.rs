@@ -47,7 +47,7 @@ fn misspelt_key() {
              \"normalisation\", \"init\", \"name\", \"partition\"",
             "$.training.gradient_checkpoint: unknown key; did you mean \"gradient-checkpointing\"? valid: \"epochs\", \"batch-size\", \
              \"last-batch\", \"eval-batch-size\", \"workers\", \"final-weights\", \"patience\", \
-         \"label-smoothing\", \"checkpoint-every\", \"gradient-checkpointing\"",
+         \"label-smoothing\", \"checkpoint-every\", \"log\", \"gradient-checkpointing\"",
         ],
     );
 }

@@ -6,7 +6,7 @@
 //! there, so that a run that was stopped goes on to the same numbers. A [`RunRecord`](report::RunRecord) reads such a folder
 //! for a page of HTML. What a config may name is a [`Registry`]; rules, networks and data sets of your own are rows you add.
 //!
-//! Around that: [`images`] (data sets in their public formats), [`schedule`] (all blocks at once, or one after the other), [`measure`] (test,
+//! Around that: [`quick_look`] (a run on a part of the data), [`metric_files`] (metrics for other tools), [`images`] (data sets in their public formats), [`schedule`] (all blocks at once, or one after the other), [`measure`] (test,
 //! alignment with back-propagation), [`weights`] and [`export`] (PyTorch's and safetensors' files, in and out).
 //!
 //! ```no_run
@@ -36,9 +36,11 @@ pub mod export;
 pub mod files;
 pub mod images;
 pub mod measure;
+pub mod metric_files;
 pub mod metrics;
 mod program;
 mod public_names;
+pub mod quick_look;
 pub mod report;
 pub mod run_folder;
 pub mod schedule;

@@ -7,8 +7,9 @@ use burn_forward::data::{DataFolders, DataSplit};
 use burn_forward::network::Partition;
 use burn_forward::registry::Registry;
 use burn_forward_train::config::{RunConfig, paths};
-use burn_forward_train::training::Run;
-use serde_json::{Value, json};
+use burn_forward_train::run_folder::RunFolder;
+use burn_forward_train::training::{Run, read_quick_look};
+use serde_json::{Map, Value, json};
 
 use super::{InputWrong, options};
 use crate::args::ChangeArgs;
@@ -17,6 +18,8 @@ use crate::args::ChangeArgs;
 pub(super) struct Arm {
     pub(super) name: String,
     pub(super) config: Value,
+    /// The settings that tell it from others of a sweep.
+    pub(super) settings: Map<String, Value>,
     base: PathBuf,
 }
 
@@ -88,7 +91,7 @@ fn given(configs: &[PathBuf], change: &ChangeArgs, registry: &Registry) -> Resul
         if config.rule.classifiers().is_some() && given.deep_supervision.get("heads").is_none() {
             given.deep_supervision["heads"] = config.resolved()["rule"].clone();
         }
-        given.arms.push(Arm { name: String::new(), config: config.resolved().clone(), base: path.clone() });
+        given.arms.push(Arm::new(String::new(), config.resolved().clone(), path.clone()));
         given.names.push([config.rule_name, config.name]);
     }
     Ok(given)
@@ -115,7 +118,7 @@ impl Baseline {
             // Rates per block have no meaning for one block.
             optimizer.shift_remove("block-lr");
         }
-        Arm { name: name.into(), config, base: self.base.clone() }
+        Arm::new(name.into(), config, self.base.clone())
     }
 }
 
@@ -129,7 +132,7 @@ pub(super) fn budget(path: &Path, change: &ChangeArgs, registry: &Registry) -> R
 
 /// The first of `names`, or of `<last name>-2`, `<last name>-3` and so on, that is not taken; takes it. Names differ by more
 /// than case, since folders are called after them.
-fn free_name(names: &[String], taken: &mut Vec<String>) -> String {
+pub(super) fn free_name(names: &[String], taken: &mut Vec<String>) -> String {
     let last = names.last().map_or("arm", String::as_str);
     let numbered = (2u64..).map(|n| format!("{last}-{n}"));
     let mut candidates = names.iter().cloned().chain(numbered);
@@ -139,6 +142,11 @@ fn free_name(names: &[String], taken: &mut Vec<String>) -> String {
 }
 
 impl Arm {
+    /// An arm with the resolved config of the file `base`.
+    pub(super) fn new(name: String, config: Value, base: PathBuf) -> Self {
+        Self { name, config, settings: Map::new(), base }
+    }
+
     /// The config's own seed.
     pub(super) fn seed(&self) -> u64 {
         self.config.get("seed").and_then(Value::as_u64).unwrap_or(0)
@@ -168,6 +176,12 @@ impl Arm {
                 folder.display()
             ))
             .into());
+        }
+        if folder.join("config.json").is_file()
+            && let Some(look) = read_quick_look(&RunFolder::open(&folder)?)?.some()
+        {
+            let found = format!("{}: holds a quick look, no result: {look}", folder.display());
+            return Err(InputWrong(format!("{found}; needed: another --out, or that the folder is removed")).into());
         }
         Ok(folder)
     }

@@ -13,7 +13,8 @@ use burn_forward_train::report::{self, CostPoint};
 use serde_json::{Value, json};
 
 use super::arms::{Arm, arms};
-use super::{InputWrong, RunFailed, output_folder};
+use super::varied::{parsed, varied};
+use super::{RunFailed, output_folder};
 use crate::args::CostsArgs;
 use crate::output::{note, print, print_line};
 use crate::tables::{bytes, table};
@@ -57,37 +58,6 @@ pub(crate) fn run(args: &CostsArgs, registry: &Registry) -> Result<()> {
     Ok(())
 }
 
-/// Key and values of `key=value,value`; commas inside brackets, braces and quotes belong to a value.
-fn varied(text: &str) -> Result<(String, Vec<String>)> {
-    let form = || InputWrong(format!("--vary {text}: needed: key=value,value..., as in network.depth=20,56,110"));
-    let (key, rest) = text.split_once('=').ok_or_else(form)?;
-    let (mut values, mut depth, mut quoted) = (vec![String::new()], 0i32, false);
-    for c in rest.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            '[' | '{' if !quoted => depth += 1,
-            ']' | '}' if !quoted => depth -= 1,
-            ',' if !quoted && depth == 0 => {
-                values.push(String::new());
-                continue;
-            }
-            _ => {}
-        }
-        if let Some(value) = values.last_mut() {
-            value.push(c);
-        }
-    }
-    if key.trim().is_empty() || values.iter().any(|value| value.trim().is_empty()) {
-        return Err(form().into());
-    }
-    Ok((key.trim().to_owned(), values.into_iter().map(|value| value.trim().to_owned()).collect()))
-}
-
-/// A value as JSON, a bare word as a string.
-fn parsed(value: &str) -> Value {
-    serde_json::from_str(value).unwrap_or_else(|_| json!(value))
-}
-
 fn measure(args: &CostsArgs, arm: &Arm, config: &Path, setting: &str, value: &str) -> Result<CostPoint> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("plan").arg(config).args(["--set", &format!("{setting}={value}")]);
@@ -128,23 +98,4 @@ fn render(setting: &str, points: &[CostPoint]) -> String {
         })
         .collect();
     table(&["arm", setting, "peak memory", "gradients", "optimiser", "rest of peak", "weights", "s/step"], &rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::varied;
-
-    #[test]
-    fn commas_inside_a_value_belong_to_it() {
-        let of = |text: &str| varied(text).unwrap();
-        assert_eq!(
-            of("network.depth=20, 56,110"),
-            ("network.depth".into(), vec!["20".into(), "56".into(), "110".into()])
-        );
-        assert_eq!(of("a=[1,2],[3]").1, ["[1,2]", "[3]"]);
-        assert_eq!(of(r#"a={"b":[1,2],"c":"],"},stage"#).1, [r#"{"b":[1,2],"c":"],"}"#, "stage"]);
-        for wrong in ["a", "=1", "a=", "a=1,,2"] {
-            assert!(varied(wrong).unwrap_err().to_string().contains("needed: key=value,value"), "{wrong}");
-        }
-    }
 }

@@ -34,6 +34,9 @@ fn open(args: &EvalArgs, registry: &Registry) -> Result<(Run, LocalModel, serde_
     {
         note(format_args!("warning: the run is {status}, not finished; its epochs up to {epoch} are evaluated"));
     }
+    if let Some(look) = saved.quick_look().some() {
+        note(format_args!("warning: the run is a quick look, and is evaluated as it was tested: {look}"));
+    }
     Ok((saved.prepare_test(&model, registry)?, model, known))
 }
 

@@ -8,11 +8,15 @@ pub(crate) mod costs;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod find_lr;
 pub(crate) mod list;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod report;
+pub(crate) mod sweep;
 pub(crate) mod train;
+mod trials;
+mod varied;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,9 +27,10 @@ use burn_forward::data::DataFolders;
 use burn_forward::model::LocalModel;
 use burn_forward::registry::Registry;
 use burn_forward_train::config::RunConfig;
+use burn_forward_train::quick_look::QuickLook;
 use burn_forward_train::run_folder::RunFolder;
 use burn_forward_train::training::{
-    RecordedPaths, Run, RunOptions, check_data, load_model, load_without_data, read_config,
+    RecordedPaths, Run, RunOptions, check_data, load_model, load_without_data, read_config, read_quick_look,
 };
 use serde_json::json;
 
@@ -60,6 +65,7 @@ fn options(device: &str, config: Option<&Path>, data: Option<&Path>) -> RunOptio
         device_name: device.to_string(),
         folders: DataFolders::new(config.and_then(Path::parent), data),
         interrupter: Default::default(),
+        quick_look: QuickLook::default(),
         // A path need not be UTF-8.
         command: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" "),
         git_revision: REVISION.map(str::to_string),
@@ -115,9 +121,15 @@ pub(crate) fn warn(warnings: Vec<ConfigError>) {
 
 /// A config from a file, with its data.
 pub(crate) fn prepare(path: &Path, change: &ChangeArgs, registry: &Registry) -> Result<Run> {
+    prepare_part(path, change, QuickLook::default(), registry)
+}
+
+/// A config from a file, with the part of its data that a quick look takes.
+pub(crate) fn prepare_part(path: &Path, change: &ChangeArgs, look: QuickLook, registry: &Registry) -> Result<Run> {
     let config = RunConfig::load(path, &change.assignments(), registry)?;
     warn(config.warnings());
-    let run = Run::prepare(config, options(change.device(), Some(path), change.data.as_deref()))?;
+    let options = options(change.device(), Some(path), change.data.as_deref());
+    let run = Run::prepare(config, RunOptions { quick_look: look, ..options })?;
     warn(run.data.warnings());
     Ok(run)
 }
@@ -140,7 +152,13 @@ impl SavedRun {
         let config = read_config(&folder, registry)?;
         let mut options = options(device, Some(&folder.file("config.json")), data.or(recorded.data_folder.as_deref()));
         options.folders.recorded = recorded.data_path;
+        options.quick_look = read_quick_look(&folder)?;
         Ok(Self { config, folder, options })
+    }
+
+    /// The part of its data that it uses.
+    pub(crate) fn quick_look(&self) -> QuickLook {
+        self.options.quick_look
     }
 
     /// The run with all its data.

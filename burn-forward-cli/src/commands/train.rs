@@ -12,7 +12,7 @@ use burn_forward_train::report::{self, RunRecord};
 use burn_forward_train::run_folder::RunFolder;
 use burn_forward_train::training::{Outcome, ProgressRenderer, ReadyRun, Run, Summary, Verbosity};
 
-use super::{RunFailed, SavedRun, prepare};
+use super::{RunFailed, SavedRun, prepare_part};
 use crate::args::TrainArgs;
 use crate::output::{note, print, print_line};
 use crate::signals;
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
             let (run, folder) = saved.prepare()?;
             (run, Some(folder))
         }
-        (None, Some(config)) => (prepare(config, &args.change, registry)?, None),
+        (None, Some(config)) => (prepare_part(config, &args.change, args.look.quick_look(), registry)?, None),
         (None, None) => anyhow::bail!("needs a config or --resume"),
     };
     if args.dry_run {
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
         (Some(folder), _) => folder,
         (None, Some(out)) if args.force => RunFolder::create_among_others(out)?,
         (None, Some(out)) => RunFolder::create(out)?,
-        (None, None) => RunFolder::create_next(Path::new("runs"), &run.config.name)?,
+        (None, None) => RunFolder::create_next(Path::new("runs"), &folder_name(&run.config.name, args))?,
     };
     if !args.quiet {
         note(format_args!(
@@ -76,6 +76,12 @@ pub(crate) fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
         print(summary_text(outcome.summary(), &folder))?;
     }
     Ok(())
+}
+
+/// What the folder of a run is called, before its number: one that is no result is not called like one.
+fn folder_name(config: &str, args: &TrainArgs) -> String {
+    let suffix = if args.look.quick_look().is_none() { "" } else { "-quick-look" };
+    format!("{config}{suffix}")
 }
 
 /// Writes the report of a run. One that was `finished_before` has a report, which stays if it is whole: it may be that of
@@ -117,7 +123,8 @@ fn renderer(args: &TrainArgs) -> Box<dyn MetricsRenderer> {
 }
 
 fn summary_text(s: &Summary, folder: &RunFolder) -> String {
-    let mut lines = vec![format!("test accuracy        {}", percent(s.test_accuracy))];
+    let mut lines: Vec<String> = s.quick_look.iter().map(|look| format!("quick look, no result: {look}")).collect();
+    lines.push(format!("test accuracy        {}", percent(s.test_accuracy)));
     for (name, accuracy) in &s.readouts {
         lines.push(format!("  readout {name:<11} {}", percent(*accuracy)));
     }

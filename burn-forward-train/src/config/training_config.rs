@@ -6,6 +6,7 @@ use burn_forward::data::{Batching, LastBatch};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::metric_files::LogFormat;
 use crate::schedule::SaveEvery;
 
 /// Minutes between two checkpoints within an epoch, where the config says nothing.
@@ -49,6 +50,7 @@ pub struct CheckpointEvery {
 /// | `patience` | none | >= 1 | stop after so many epochs without a better validation accuracy |
 /// | `label-smoothing` | 0 | [0, 1) | probability that a target spreads over all classes alike; for rules with classifiers |
 /// | `checkpoint-every` | 10 minutes | | `{"steps": n}`, `{"minutes": x}` or both: how often the run is saved within an epoch; a resumed run continues exactly from there |
+/// | `log` | none | csv, tensorboard | files of metrics beside `metrics.jsonl`: `metrics.csv`, and `tensorboard/` with event files for `tensorboard --logdir`; written after every epoch |
 /// | `gradient-checkpointing` | false | | recompute cheap activations in the backward pass (Burn's) |
 ///
 /// With `"last-batch": "keep"` every sample is learned from in every epoch, and the step of a small last batch weighs as
@@ -92,6 +94,10 @@ pub struct TrainingConfig {
     /// interrupted, in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<CheckpointEvery>,
+    /// Files of metrics beside `metrics.jsonl`, written after every epoch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("uniqueItems" = true))]
+    pub log: Vec<LogFormat>,
     /// Recompute cheap activations in the backward pass.
     #[serde(default)]
     pub gradient_checkpointing: bool,

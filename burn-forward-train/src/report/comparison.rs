@@ -70,7 +70,11 @@ fn cautions(runs: &[RunRecord]) -> Html {
         runs.iter().filter(|run| run.status() != Some("finished")).map(RunRecord::name).collect();
     let unfinished =
         (!unfinished.is_empty()).then(|| Html::missing(format!("Not finished: {}.", unfinished.join(", "))));
+    let looks: Vec<String> = runs.iter().filter(|run| run.quick_look().is_some()).map(RunRecord::name).collect();
+    let looks = (!looks.is_empty())
+        .then(|| Html::missing(format!("Quick looks at a part of the data, no results: {}.", looks.join(", "))));
     [
+        looks,
         differ(RunRecord::data, "data"),
         differ(RunRecord::device, "device, so time and memory do not compare"),
         unfinished,
@@ -251,7 +255,7 @@ fn groups(runs: &[RunRecord]) -> Vec<Group<'_>> {
     groups
 }
 
-type Shared = (Value, [Option<String>; 5]);
+type Shared = (Value, [Option<String>; 6]);
 
 /// Everything but the seed, and the name, which often carries it.
 fn shared(run: &RunRecord) -> Shared {
@@ -260,7 +264,8 @@ fn shared(run: &RunRecord) -> Shared {
     if let Value::Object(fields) = &mut config {
         fields.shift_remove("name");
     }
-    (config, [run.rule(), run.network(), run.data(), run.schedule(), run.device()])
+    let look = run.quick_look().map(|look| look.to_string());
+    (config, [run.rule(), run.network(), run.data(), run.schedule(), run.device(), look])
 }
 
 fn without_seeds(value: &mut Value) {

@@ -22,6 +22,7 @@
 //! | `graph`, `layout` | the picture of a small graph, and places for its nodes |
 //! | `comparison` | the table and curves over several runs |
 //! | `costs` | time and memory of a step along one setting, a page of its own |
+//! | `rates` | the loss over growing learning rates, a page of its own |
 //! | `page`, `style.css`, `html` | the page around them |
 //! | `plot`, `axis`, `palette` | every SVG, its axes, and its colours in both themes |
 //! | `figures` | how numbers are written |
@@ -39,6 +40,7 @@ mod layout;
 mod page;
 mod palette;
 mod plot;
+mod rates;
 mod run_files;
 mod run_record;
 mod run_section;
@@ -49,6 +51,7 @@ use std::path::Path;
 
 use crate::Result;
 use crate::files;
+use crate::measure::RateCurve;
 
 pub use costs::{CostPoint, setting_label};
 pub use run_files::{
@@ -83,4 +86,13 @@ pub fn write(runs: &[RunRecord], out: impl AsRef<Path>) -> Result<()> {
 /// cannot be written.
 pub fn write_costs(setting: &str, points: &[CostPoint], out: impl AsRef<Path>) -> Result<()> {
     files::write(out, costs::render(setting, points)?)
+}
+
+/// Writes the page of a range test of the config called `name`, as [`write()`] does.
+///
+/// # Errors
+/// [`burn_forward::Error::Argument`] where `curve` has no points; [`burn_forward::Error::Io`] where a plot cannot be drawn, [`crate::Error::Write`] where the
+/// file cannot be written.
+pub fn write_rates(name: &str, curve: &RateCurve, out: impl AsRef<Path>) -> Result<()> {
+    files::write(out, rates::render(name, curve)?)
 }

@@ -67,8 +67,13 @@ pub(super) fn curves(
 
 /// Curves from 0 over the values of a setting.
 pub(super) fn over_setting(title: &str, (x, setting): (&Axis, &str), lines: &[Line]) -> Result<String> {
-    let y = Axis::over(Kind::FromZero, lines.iter().flat_map(Line::values), 7);
-    draw_lines(title, (x, setting), &y, lines, &[])
+    along(title, (x, setting), Kind::FromZero, lines)
+}
+
+/// Curves over an axis of one's own, which is called `words`.
+pub(super) fn along(title: &str, (x, words): (&Axis, &str), kind: Kind, lines: &[Line]) -> Result<String> {
+    let y = Axis::over(kind, lines.iter().flat_map(Line::values), 7);
+    draw_lines(title, (x, words), &y, lines, &[])
 }
 
 fn draw_lines(title: &str, (x, words): (&Axis, &str), y: &Axis, lines: &[Line], phases: &[Phase]) -> Result<String> {

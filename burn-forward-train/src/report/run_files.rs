@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::quick_look::QuickLook;
 use burn_forward::rules::BlockRange;
 
 /// `run.json`: what ran, where, when, and how it ended.
@@ -32,6 +33,8 @@ pub struct RunInfo {
     pub device: Option<String>,
     /// Operating system, architecture, processors.
     pub host: Option<BTreeMap<String, Value>>,
+    /// The part of the data that the run used, where that is not all.
+    pub quick_look: Option<QuickLook>,
     /// The command line.
     pub command: Option<Value>,
     /// The whole file, for the section that shows it.
@@ -105,6 +108,8 @@ pub struct Summary {
     pub seed: Option<u64>,
     /// Device.
     pub device: Option<String>,
+    /// The part of the data that the run used, where that is not all.
+    pub quick_look: Option<QuickLook>,
     /// Epochs trained.
     pub epochs: Option<u64>,
     /// Accuracy on the test samples, a fraction.

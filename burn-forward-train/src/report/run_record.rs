@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::run_files::{Audit, RecordedEvaluation, RecordedGraph, RecordedRow, RunInfo, Split, Summary};
+use crate::quick_look::QuickLook;
 use crate::{Error, Result};
 
 /// Everything the report knows of one run.
@@ -87,6 +88,12 @@ impl RunRecord {
     /// How the run ended: `finished`, `interrupted`, `failed`, `running`; none where `run.json` does not say.
     pub fn status(&self) -> Option<&str> {
         self.info.as_ref()?.status.as_deref()
+    }
+
+    /// The part of the data that the run used, where that is not all: then its figures are no results.
+    pub fn quick_look(&self) -> Option<QuickLook> {
+        let recorded = self.info.as_ref().and_then(|info| info.quick_look);
+        recorded.or_else(|| self.summary.as_ref()?.quick_look)
     }
 
     /// Seed of the run.

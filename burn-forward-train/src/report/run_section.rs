@@ -73,7 +73,11 @@ pub(super) fn key_figures(run: &RunRecord) -> Html {
         ("Device", run.device().unwrap_or_else(|| UNKNOWN.to_owned()), None),
         ("Seed", known(run.seed(), |seed| seed.to_string()), None),
     ];
-    let mut html = Html::markup("<dl class=\"tiles\">");
+    let mut html = Html::default();
+    if let Some(look) = run.quick_look() {
+        html.push(Html::missing(format!("A quick look, no result: {look}.")));
+    }
+    html.push(Html::markup("<dl class=\"tiles\">"));
     for (name, value, more) in tiles {
         let more = more.map_or_else(String::new, |more| format!("<dd class=\"more\">{}</dd>", Html::text(more)));
         html.push(Html::markup(format!("<div><dt>{name}</dt><dd>{}</dd>{more}</div>", Html::text(value))));

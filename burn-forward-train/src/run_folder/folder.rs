@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::names::{LOCK, RUN_FILES, entries, position_of};
+use super::names::{LOCK, RUN_FILES, entries, events_of, position_of};
 use crate::files::is_remains;
 use crate::{Error, Result};
 
@@ -49,8 +49,8 @@ impl RunFolder {
     pub fn create_among_others(path: impl Into<PathBuf>) -> Result<Self> {
         let run = Self::without_run(path.into())?;
         fs::create_dir_all(&run.path).map_err(|e| Error::write(&run.path, e))?;
-        for name in RUN_FILES {
-            run.delete(name)?;
+        for name in RUN_FILES.map(str::to_owned).into_iter().chain(["train", "validation"].map(events_of)) {
+            run.delete(&name)?;
         }
         for (path, name) in entries(&run.checkpoints()) {
             if position_of(&name).is_some() {
@@ -228,7 +228,10 @@ mod tests {
     fn a_folder_with_other_files_is_asked_for_twice() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("checkpoint")).unwrap();
-        let (stay, go) = (["notes.txt", "checkpoint/mine.bpk"], ["metrics.jsonl", "checkpoint/model-3.bpk"]);
+        let stay = ["notes.txt", "checkpoint/mine.bpk"];
+        let events = events_of("train");
+        let go = ["metrics.jsonl", "metrics.csv", "checkpoint/model-3.bpk", &events];
+        fs::create_dir_all(dir.path().join(&events).parent().unwrap()).unwrap();
         for name in stay.iter().chain(&go) {
             fs::write(dir.path().join(name), "mine").unwrap();
         }

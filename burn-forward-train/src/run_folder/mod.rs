@@ -16,4 +16,4 @@ pub use rows::MetricRow;
 pub use saved::{CheckpointWriter, SavedState};
 
 pub(crate) use manifest::{check_checkpoint, check_model};
-pub(crate) use names::METRICS;
+pub(crate) use names::{METRICS, METRICS_CSV, events_of};

@@ -20,10 +20,19 @@ pub(crate) const OPTIMIZER: &str = "optim";
 /// The rows of all epochs.
 pub(crate) const METRICS: &str = "metrics.jsonl";
 
+/// The same as a table.
+pub(crate) const METRICS_CSV: &str = "metrics.csv";
+
+/// TensorBoard's file with the rows of a split. It knows such files by the word in the middle of their names.
+pub(crate) fn events_of(split: &str) -> String {
+    format!("tensorboard/{split}/events.out.tfevents.metrics")
+}
+
 /// The files of a run beside its config and its checkpoints.
-pub(super) const RUN_FILES: [&str; 9] = [
+pub(super) const RUN_FILES: [&str; 10] = [
     "run.json",
     METRICS,
+    METRICS_CSV,
     "summary.json",
     "evaluation.json",
     "model.safetensors",

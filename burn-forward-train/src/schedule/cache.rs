@@ -54,7 +54,8 @@ impl Cache {
         }
     }
 
-    /// The steps of an epoch over `items` samples: in the order of `seed`, as the loader would give them.
+    /// The steps of an epoch over `items` samples, which may be fewer than are kept: in the order of `seed`, as the loader would
+    /// give them.
     pub(super) fn batches(
         &self,
         items: usize,
@@ -73,7 +74,7 @@ impl Cache {
             Self::Rows(rows) => {
                 let mut order: Vec<i64> = (0..rows.rows as i64).collect();
                 order.shuffle(&mut seed.stream("order", &[epoch as u64]));
-                let batches = batching.count(order.len());
+                let batches = batching.count(order.len()).min(items.div_ceil(batching.size.max(1)));
                 Box::new(
                     (0..batches).map(move |i| (rows.pass(&order[batching.range(i, order.len())]), key(i, batches))),
                 )

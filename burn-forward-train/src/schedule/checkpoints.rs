@@ -9,6 +9,7 @@ use burn::train::{EarlyStoppingStrategy, EventProcessorTraining, TrainingError};
 use super::epoch_loop::EpochLoop;
 use super::history::{SharedHistory, best_of_block};
 use super::learner::BlockLearner;
+use crate::metric_files::MetricFiles;
 use crate::metrics::{NonFiniteGuard, Quantity, StepLog, metric_name};
 use crate::run_folder::{CheckpointWriter, Position, RunFolder};
 
@@ -23,6 +24,8 @@ pub struct Saving {
     pub every: SaveEvery,
     /// Measurements of the steps of the epoch in progress.
     pub steps: StepLog,
+    /// Its files of metrics for other tools.
+    pub metric_files: MetricFiles,
     /// Detects losses that are not finite; weights that follow one are not saved.
     pub guard: NonFiniteGuard,
 }
@@ -129,6 +132,7 @@ impl Checkpoints {
         self.writer.add_rows().map_err(failed)?;
         let (model, state) = learner.state(Vec::new(), 0.0).map_err(failed)?;
         self.writer.save(Position::after_epoch(epoch), model, state).map_err(failed)?;
+        self.saving.metric_files.write().map_err(failed)?;
         self.saving.steps.clear();
         self.last = (Instant::now(), 0);
         self.kept.push(epoch);

@@ -13,6 +13,7 @@ use super::run::Run;
 use super::watch::Watch;
 use crate::Result;
 use crate::config::FinalWeights;
+use crate::metric_files::MetricFiles;
 use crate::metrics::{BlockMetric, NonFiniteGuard, Quantity, StepLog};
 use crate::run_folder::{MetricRow, Position, RunFolder};
 use crate::schedule::{Best, GreedyStrategy, Patience, Saving, SharedHistory, SimultaneousStrategy, TrainingState};
@@ -33,7 +34,7 @@ pub(super) fn fit(
     model: LocalModel,
     renderer: Box<dyn MetricsRenderer>,
     resumed: Option<Position>,
-    rows: &[MetricRow],
+    (rows, metric_files): (&[MetricRow], MetricFiles),
 ) -> Result<()> {
     let settings = &run.config.training;
     let blocks = model.network.len();
@@ -54,6 +55,7 @@ pub(super) fn fit(
         best: best(settings.final_weights, history.as_ref()),
         every: settings.save_every(),
         steps: StepLog::default(),
+        metric_files,
         guard: watch.guard.clone(),
     };
 

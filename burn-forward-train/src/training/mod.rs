@@ -2,6 +2,7 @@
 
 mod assemble;
 mod check;
+mod find_lr;
 mod fit;
 mod load;
 mod logger;
@@ -19,12 +20,13 @@ mod watch;
 
 pub use assemble::build_model;
 pub use check::{Checked, check};
+pub use find_lr::find_lr;
 pub use load::{load_model, load_without_data, open_model};
 pub use logger::{JsonlLogger, SplitClock, WriteProblem};
 pub use memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
 pub use plan::{BlockPlan, parameter_counts, plan, weight_bytes};
 pub use ready_run::ReadyRun;
-pub use record::{RecordedPaths, check_config, check_data, read_config};
+pub use record::{RecordedPaths, check_config, check_data, read_config, read_quick_look};
 pub use renderer::{ProgressRenderer, Verbosity};
 pub use run::{InterrupterHandle, Run, RunOptions};
 pub use step_cost::{StepCost, step_cost};

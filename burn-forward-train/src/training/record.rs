@@ -11,6 +11,7 @@ use super::run::Run;
 use crate::config::schema::{in_words_of, is_renaming};
 use crate::config::{RunConfig, paths};
 use crate::files::sum_of_file;
+use crate::quick_look::QuickLook;
 use crate::run_folder::RunFolder;
 use crate::{Error, Result};
 use burn_forward::registry::Registry;
@@ -19,9 +20,12 @@ use burn_forward::{ConfigError, ConfigErrors};
 /// The file's name.
 pub(super) const RECORD: &str = "run.json";
 
+/// What a run that uses a part of its data has in it.
+const QUICK_LOOK: &str = "quick_look";
+
 /// Settings that say nothing of how a run trains: words for the reader, where the data lies (its content is compared), and
-/// what changes only its speed and how often it is saved.
-const FREE: [&str; 7] = [
+/// what changes only its speed, how often it is saved, and which files its metrics go to.
+const FREE: [&str; 8] = [
     "$.$schema",
     "$.description",
     "$.reproduces",
@@ -29,6 +33,7 @@ const FREE: [&str; 7] = [
     "$.data.path",
     "$.training.workers",
     "$.training.checkpoint-every",
+    "$.training.log",
 ];
 
 /// The record that an earlier start left; `None` if there is none.
@@ -68,6 +73,30 @@ fn rfc3339(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
+/// Seconds since 1970 of a time as [`rfc3339`] writes it; `None` for another text.
+fn seconds_since_1970(time: &str) -> Option<u64> {
+    let number = |range: std::ops::Range<usize>| time.get(range)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0..4)? as i64, number(5..7)? as i64, number(8..10)? as i64);
+    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    // The inverse of the algorithm above: years begin in March.
+    let year = year - i64::from(month <= 2);
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    let era = year.div_euclid(400);
+    let year = year.rem_euclid(400);
+    let days = era * 146_097 + year * 365 + year / 4 - year / 100 + day_of_year - 719_468;
+    u64::try_from(days).ok().map(|days| days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+/// When the run in `folder` was begun, in seconds since 1970; 0 if its record does not say.
+///
+/// # Errors
+/// [`Error::RunFolder`] if the record is damaged.
+pub(super) fn started(folder: &RunFolder) -> Result<f64> {
+    let record = read(folder)?;
+    let time = record.as_ref().and_then(|record| record["started"].as_str());
+    Ok(time.and_then(seconds_since_1970).unwrap_or(0) as f64)
+}
+
 /// The record of a run that is training or has ended.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -97,6 +126,9 @@ impl Record {
             },
             "command": kept("command", json!(run.options.command)),
         });
+        if let Some(look) = run.options.quick_look.some() {
+            fields[QUICK_LOOK] = json!(look);
+        }
         let epochs = |config: &Value| config["training"]["epochs"].as_u64();
         if let Some(before) = before {
             let times = before["resumed"].as_array().cloned().unwrap_or_default();
@@ -181,6 +213,18 @@ impl RecordedPaths {
         let data_folder = moved_with_it.into_iter().chain(path("data_folder")).find(|place| place.is_dir());
         Self { data_folder, data_path: path("data_path") }
     }
+}
+
+/// The part of its data that the run in `folder` uses, by its record: all of them if it does not say.
+///
+/// # Errors
+/// [`Error::RunFolder`] if the record is damaged.
+pub fn read_quick_look(folder: &RunFolder) -> Result<QuickLook> {
+    let Some(look) = read(folder)?.and_then(|mut record| record.get_mut(QUICK_LOOK).map(Value::take)) else {
+        return Ok(QuickLook::default());
+    };
+    serde_json::from_value(look)
+        .map_err(|e| Error::run_folder(folder.path(), format!("{RECORD} is damaged: {QUICK_LOOK}: {e}")))
 }
 
 /// The files that a finished run ended with and that are not any more as they were.
@@ -301,6 +345,15 @@ pub fn check_data(folder: &RunFolder, run: &Run) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_read_back() {
+        for seconds in (0..3_000_000_000).step_by(7_654_321) {
+            assert_eq!(seconds_since_1970(&rfc3339(seconds)), Some(seconds));
+        }
+        assert_eq!(seconds_since_1970("1970-03-01T00:00:09Z"), Some(59 * 86_400 + 9));
+        assert_eq!(seconds_since_1970("yesterday"), None);
+    }
 
     #[test]
     fn dates() {

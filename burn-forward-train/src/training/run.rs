@@ -6,6 +6,7 @@ use burn::train::Interrupter;
 use super::assemble::{build_model, outline};
 use crate::config::{RunConfig, document};
 use crate::measure::{Evaluation, evaluate};
+use crate::quick_look::QuickLook;
 use crate::weights::{self, ImportReport};
 use burn_forward::activation::RowShape;
 use burn_forward::data::{DataFolders, DataSplit, LoadedData, ModelSignature};
@@ -23,6 +24,8 @@ pub struct RunOptions {
     pub folders: DataFolders,
     /// Handle that stops the run after the step in progress.
     pub interrupter: InterrupterHandle,
+    /// The part of the data that the run uses; by default all.
+    pub quick_look: QuickLook,
     /// The command line, for `run.json`.
     pub command: String,
     /// Git revision of the program, where it is known.
@@ -36,6 +39,7 @@ impl RunOptions {
             device_name: device_name.into(),
             folders: DataFolders::default(),
             interrupter: InterrupterHandle::default(),
+            quick_look: QuickLook::default(),
             command: String::new(),
             git_revision: None,
         }
@@ -78,20 +82,21 @@ impl Run {
     /// Reads the data and finds the device.
     ///
     /// # Errors
-    /// [`Error::Data`], [`Error::Device`], and [`Error::Config`] for what only the data shows.
+    /// [`Error::Data`], [`Error::Device`], [`Error::Argument`] for a quick look that takes no sample, and [`Error::Config`] for what only the data shows.
     pub fn prepare(config: RunConfig, options: RunOptions) -> Result<Self> {
         let device = burn_forward::device::parse(&options.device_name)?;
         let data = config.data.load(&options.folders, Seed::new(config.seed))?;
+        let data = options.quick_look.excerpt(data, config.training.batching(), &device)?;
         let run = Self { config, data, device, options };
         let (input, classes) = run.shapes();
         run.config.reject_if_any(run.config.errors_for_shape(input, classes))?;
         Ok(run)
     }
 
-    /// A run that was trained before, with its test data alone.
+    /// A run that was trained before, with its test data alone. One that was tested on training samples needs those.
     ///
     /// # Errors
-    /// [`Error::Data`], [`Error::Device`], and [`Error::Config`] for what only the data shows.
+    /// [`Error::Data`], [`Error::Device`], [`Error::Argument`] for samples to overfit that are not there, and [`Error::Config`] for what only the data shows.
     pub fn prepare_test(config: RunConfig, options: RunOptions, trained: &ModelSignature) -> Result<Self> {
         let device = burn_forward::device::parse(&options.device_name)?;
         let data = config.data.load_test(&options.folders, Seed::new(config.seed), trained)?;
@@ -100,6 +105,7 @@ impl Run {
             let needed = format!("{}, as the run was trained on", of(trained.input, trained.classes));
             return Err(Error::data(&config.data_name, of(data.input(), data.classes()), needed));
         }
+        let data = options.quick_look.excerpt(data, config.training.batching(), &device)?;
         Ok(Self { config, data, device, options })
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::plan::BlockPlan;
+use crate::quick_look::QuickLook;
 use burn_forward::rules::BlockRange;
 
 /// What a run leaves in `summary.json`.
@@ -22,6 +23,9 @@ pub struct Summary {
     pub seed: u64,
     /// Device.
     pub device: String,
+    /// The part of the data that the run used, where that is not all: then its accuracies are no results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quick_look: Option<QuickLook>,
     /// Epochs trained.
     pub epochs: usize,
     /// Accuracy on the test set, a fraction.

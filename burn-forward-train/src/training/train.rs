@@ -16,6 +16,7 @@ use super::record::{self, Record};
 use super::renderer::{ProgressRenderer, Verbosity};
 use super::run::Run;
 use super::summary::Summary;
+use crate::metric_files::MetricFiles;
 use crate::run_folder::{METRICS, MetricRow, Position, RunFolder};
 use crate::{Error, Result};
 use burn_forward::data::GraphView;
@@ -113,6 +114,8 @@ fn train_and_test(
 ) -> Result<Summary> {
     folder.delete_interrupted(resumed)?;
     let rows = folder.keep_rows(resumed.unwrap_or_default().epochs)?;
+    let metric_files = MetricFiles::new(folder.clone(), run.config.training.log.clone(), record::started(folder)?);
+    metric_files.write()?;
 
     let model = match resumed {
         Some(position) => load_saved(run.model()?, folder, position)?,
@@ -122,7 +125,7 @@ fn train_and_test(
     // Chosen anew for the weights that the run ends with.
     folder.delete(READOUT)?;
     if !is_done(&run.config, &rows, model.network.len()) {
-        fit(run, folder, model, renderer, resumed, &rows)?;
+        fit(run, folder, model, renderer, resumed, (&rows, metric_files))?;
     }
 
     let model = load_model(run, folder)?;
@@ -161,6 +164,7 @@ fn tested(run: &Run, folder: &RunFolder, model: &LocalModel, blocks: Vec<BlockPl
         schedule: if run.config.schedule.is_greedy() { "greedy" } else { "simultaneous" }.into(),
         seed: run.config.seed,
         device: run.options.device_name.clone(),
+        quick_look: run.options.quick_look.some(),
         epochs: rows.iter().map(|r| r.epoch).max().unwrap_or(0),
         test_accuracy: test.accuracy,
         correct: test.correct,

@@ -5,6 +5,7 @@ use rstest::rstest;
 use super::*;
 use crate::images::{DataConfig, DataName, ImageData};
 use crate::measure::{best_blocks, evaluate};
+use crate::metric_files::MetricFiles;
 use crate::metrics::{BlockMetric, NonFiniteGuard, StepLog};
 use crate::schedule::{Best, SaveEvery};
 use crate::schedule::{Phase, best_of_block, next_phase};
@@ -136,6 +137,7 @@ fn trained(fault: Fault, cache: bool, history: SharedHistory) -> LearningResult<
     let run = RunFolder::create(folder.path().join("run")).unwrap();
     run.write("metrics.jsonl", b"").unwrap();
     let saving = Saving {
+        metric_files: MetricFiles::new(run.clone(), Vec::new(), 0.0),
         folder: run,
         best: Best::None,
         every: SaveEvery::default(),

@@ -1,0 +1,232 @@
+//! The learning-rate range test (Smith, *Cyclical Learning Rates for Training Neural Networks*, 2017, arXiv 1506.01186): rates
+//! that grow from step to step, and the loss that they lead to.
+//!
+//! Smith's rates grow linearly over some epochs. Here they grow geometrically over some batches, so that all orders of
+//! magnitude get as many of them.
+
+use serde::{Deserialize, Serialize};
+
+use burn_forward::{Error, Result};
+
+/// Weight of the losses before in the smoothed loss.
+const MEMORY: f64 = 0.9;
+/// How many times the smallest smoothed loss ends the test.
+const DIVERGED: f64 = 4.0;
+
+/// The rates of a range test: `steps` of them, each the same multiple of the one before.
+///
+/// | name | default | range |
+/// |---|---|---|
+/// | `from` | 1e-7 | > 0 |
+/// | `to` | 1 | > `from` |
+/// | `steps` | 100 | >= 3 |
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateRange {
+    /// The first rate.
+    pub from: f64,
+    /// The last rate.
+    pub to: f64,
+    /// Number of rates.
+    pub steps: usize,
+}
+
+impl Default for RateRange {
+    fn default() -> Self {
+        Self { from: 1e-7, to: 1.0, steps: 100 }
+    }
+}
+
+/// One step of a range test.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RatePoint {
+    /// Learning rate of the step.
+    pub rate: f64,
+    /// Loss of its batch, before the update.
+    pub loss: f64,
+    /// Mean of the losses so far, weighted by `0.9^n` for the loss `n` steps before.
+    pub smoothed: f64,
+}
+
+/// What a range test found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RateCurve {
+    /// Its steps, in order. A step whose loss is no finite number is none of them.
+    pub points: Vec<RatePoint>,
+    /// Whether it ended before the last rate: the smoothed loss exceeded four times its minimum, or a loss was no finite
+    /// number.
+    pub diverged: bool,
+    /// The rate at which the smoothed loss is smallest; `None` if it never fell.
+    pub minimum: Option<f64>,
+    /// The rate at which the smoothed loss falls fastest per factor on the rate, before its minimum; `None` if it never fell.
+    pub steepest: Option<f64>,
+    /// A tenth of [`minimum`](Self::minimum).
+    pub tenth_of_minimum: Option<f64>,
+}
+
+impl RateRange {
+    /// The rates, from the first to the last.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a value out of its range.
+    pub fn rates(self) -> Result<Vec<f64>> {
+        let Self { from, to, steps } = self;
+        let refuse = |what: &str, given: String, needed: String| Err(Error::argument("RateRange", what, given, needed));
+        if !(from > 0.0 && from.is_finite()) {
+            return refuse("first rate", from.to_string(), "a finite number > 0".into());
+        }
+        if !(to > from && to.is_finite()) {
+            return refuse("last rate", to.to_string(), format!("a finite number > {from}, the first rate"));
+        }
+        if steps < 3 {
+            return refuse("number of steps", steps.to_string(), "at least 3".into());
+        }
+        let last = (steps - 1) as f64;
+        Ok((0..steps).map(|i| from * (to / from).powf(i as f64 / last)).collect())
+    }
+
+    /// Takes a step with each of the rates, until the loss diverges. `step` takes the rate and returns the loss that it had
+    /// before its update.
+    ///
+    /// ```
+    /// use burn_forward_train::measure::RateRange;
+    ///
+    /// // Gradient descent on w^2, which diverges with rates above 1.
+    /// let mut w = 1.0;
+    /// let curve = RateRange { to: 100.0, ..Default::default() }.test(|rate| {
+    ///     let loss = w * w;
+    ///     w -= rate * 2.0 * w;
+    ///     Ok(loss)
+    /// })?;
+    /// assert!(curve.diverged);
+    /// assert!(curve.steepest.is_some_and(|rate| rate < 1.0));
+    /// # Ok::<(), burn_forward::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`rates`](Self::rates), and what `step` gives.
+    pub fn test(self, mut step: impl FnMut(f64) -> Result<f64>) -> Result<RateCurve> {
+        let mut points: Vec<RatePoint> = Vec::with_capacity(self.steps.min(1 << 16));
+        let (mut sum, mut weight, mut smallest) = (0.0, 0.0, f64::INFINITY);
+        let mut diverged = false;
+        for rate in self.rates()? {
+            let loss = step(rate)?;
+            if !loss.is_finite() {
+                diverged = true;
+                break;
+            }
+            sum = MEMORY * sum + loss;
+            weight = MEMORY * weight + 1.0;
+            let smoothed: f64 = sum / weight;
+            points.push(RatePoint { rate, loss, smoothed });
+            smallest = smallest.min(smoothed);
+            // Some rules have losses below 0; their distance from the minimum counts then.
+            if smoothed > smallest + (DIVERGED - 1.0) * smallest.abs() {
+                diverged = true;
+                break;
+            }
+        }
+        Ok(RateCurve::of(points, diverged))
+    }
+}
+
+impl RateCurve {
+    fn of(points: Vec<RatePoint>, diverged: bool) -> Self {
+        let smoothed = |i: usize| points[i].smoothed;
+        let lowest = (0..points.len()).min_by(|a, b| smoothed(*a).total_cmp(&smoothed(*b))).unwrap_or(0);
+        // The first means are of few losses, and differ by chance alone.
+        let settled = (points.len() / 10).max(1);
+        let slope = |i: usize| smoothed(i + 1) - smoothed(i - 1);
+        // What the mean of equal losses loses by rounding is no fall.
+        let rounding = 1e-9 * points.first().map_or(0.0, |point| point.smoothed.abs());
+        let falling = (settled..lowest).filter(|i| i + 1 < points.len() && slope(*i) < -rounding);
+        let steepest = falling.min_by(|a, b| slope(*a).total_cmp(&slope(*b))).map(|i| points[i].rate);
+        let minimum = steepest.and(points.get(lowest)).map(|point| point.rate);
+        Self { points, diverged, minimum, steepest, tenth_of_minimum: minimum.map(|rate| rate / 10.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Gradient descent on `1/2 sum L_i w_i^2` from ones, a linear least-squares problem in the axes of its Hessian.
+    fn least_squares(curvatures: &[f64], range: RateRange) -> RateCurve {
+        let mut w = vec![1.0; curvatures.len()];
+        let step = |rate: f64| {
+            let loss = curvatures.iter().zip(&w).map(|(l, w)| 0.5 * l * w * w).sum();
+            w.iter_mut().zip(curvatures).for_each(|(w, l)| *w -= rate * l * *w);
+            Ok(loss)
+        };
+        range.test(step).unwrap()
+    }
+
+    /// It diverges above 2 / L, where L is the largest curvature.
+    #[test]
+    fn least_squares_diverges_above_two_over_the_largest_curvature() {
+        for (largest, curvatures) in [(40.0, vec![1.0, 10.0, 40.0]), (4e3, vec![4e3, 5.0]), (70.0, vec![70.0])] {
+            let curve = least_squares(&curvatures, RateRange::default());
+            let bound = 2.0 / largest;
+            assert!(curve.diverged);
+            let last = curve.points.last().unwrap();
+            assert!(last.rate > bound, "{largest}: it ended at {}, below {bound}", last.rate);
+            // With one curvature the loss falls up to the bound, and the next step sees the smallest.
+            let ratio = curve.points[1].rate / curve.points[0].rate;
+            let lowest = curve.points.iter().min_by(|a, b| a.loss.total_cmp(&b.loss)).unwrap();
+            let is_at_the_bound = lowest.rate >= bound && lowest.rate <= bound * ratio;
+            assert!(is_at_the_bound || curvatures.len() > 1, "{largest}: {} and not {bound}", lowest.rate);
+            // What is suggested can be used, and is not needlessly small.
+            for suggested in [curve.steepest.unwrap(), curve.tenth_of_minimum.unwrap()] {
+                assert!(suggested < bound && suggested > bound / 50.0, "{largest}: {suggested} against {bound}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_loss_that_never_falls_suggests_nothing() {
+        let rising = RateRange::default().test(|rate| Ok(1.0 + rate)).unwrap();
+        assert_eq!((rising.steepest, rising.minimum, rising.diverged), (None, None, false));
+        assert_eq!(rising.points.len(), 100);
+        let flat = RateRange::default().test(|_| Ok(2.5)).unwrap();
+        assert_eq!((flat.steepest, flat.tenth_of_minimum), (None, None));
+    }
+
+    #[test]
+    fn it_ends_above_four_times_the_minimum_and_at_what_is_no_number() {
+        let mut losses = [1.0, 1.0, 1.0, 30.0, 1000.0].into_iter();
+        let curve = RateRange::default().test(|_| Ok(losses.next().unwrap())).unwrap();
+        // (0.729 + 0.81 + 0.9 + 30) / 3.439 is 9.4; the loss of 1000 is not asked for.
+        assert!(curve.diverged && curve.points.len() == 4);
+        assert!((curve.points[3].smoothed - 32.439 / 3.439).abs() < 1e-12);
+        let mut losses = [-1.0, -2.0, f64::NAN].into_iter();
+        let curve = RateRange::default().test(|_| Ok(losses.next().unwrap())).unwrap();
+        assert!(curve.diverged && curve.points.len() == 2);
+    }
+
+    #[test]
+    fn ranges_that_are_none_are_refused() {
+        let range = RateRange::default();
+        for (range, what) in [
+            (RateRange { from: 0.0, ..range }, "first rate is 0"),
+            (RateRange { from: f64::NAN, ..range }, "first rate is NaN"),
+            (RateRange { to: 1e-7, ..range }, "last rate is 0.0000001"),
+            (RateRange { steps: 2, ..range }, "number of steps is 2"),
+        ] {
+            let said = range.rates().unwrap_err().to_string();
+            assert!(said.contains(what), "{said}");
+        }
+    }
+
+    proptest! {
+        /// The rates reach both ends, and each is the same multiple of the one before.
+        #[test]
+        fn rates_grow_geometrically(from in 1e-9f64..1e-2, times in 2.0f64..1e8, steps in 3usize..200) {
+            let range = RateRange { from, to: from * times, steps };
+            let rates = range.rates().unwrap();
+            prop_assert_eq!(rates.len(), steps);
+            prop_assert!((rates[0] / from - 1.0).abs() < 1e-12 && (rates[steps - 1] / range.to - 1.0).abs() < 1e-9);
+            let ratio = times.powf(1.0 / (steps - 1) as f64);
+            prop_assert!(rates.windows(2).all(|pair| (pair[1] / pair[0] / ratio - 1.0).abs() < 1e-9));
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What a config asks for.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A file of metrics beside `metrics.jsonl`, with the same rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// `metrics.csv`, a table: one row per epoch, split and block.
+    Csv,
+    /// `tensorboard/train` and `tensorboard/validation`, event files for `tensorboard --logdir`.
+    TensorBoard,
+}
