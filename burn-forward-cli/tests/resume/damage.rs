@@ -110,8 +110,7 @@ fn a_damaged_file_of_a_run_that_goes_on() {
         "report.html",
         "checkpoint/epoch-3.json",
         "checkpoint/model-3.bpk",
-        "checkpoint/optim-block-0-3.bpk",
-        "checkpoint/optim-block-1-3.bpk",
+        "checkpoint/optim-3.bpk",
         "checkpoint/scheduler-3.bpk",
     ];
     table(&place, &run, &other, &reference, &unused);
@@ -267,7 +266,7 @@ fn a_checkpoint_without_sums_is_read_before_it_is_used() {
     for epoch in [3, 4] {
         fs::remove_file(run.join(format!("checkpoint/epoch-{epoch}.json"))).unwrap();
     }
-    for name in ["model-4.bpk", "optim-block-1-4.bpk", "scheduler-4.bpk"] {
+    for name in ["model-4.bpk", "optim-4.bpk", "scheduler-4.bpk"] {
         let folder = place.file("damaged");
         let _ = fs::remove_dir_all(&folder);
         copy(&run, &folder);

@@ -5,8 +5,6 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use burn::optim::OptimizerRecord;
-use burn_forward::optim::merge_records;
 use serde_json::{Value, json};
 
 use super::damage::small;
@@ -155,8 +153,8 @@ fn damage() {
             same(&run, &reference);
         }
     }
-    // Weights, two optimisers, rates, steps, and the manifest.
-    assert_eq!(kinds, 6);
+    // Weights, optimiser, rates, steps, and the manifest.
+    assert_eq!(kinds, 5);
 }
 
 /// How often a run is saved changes nothing of what it learns, and may be changed for a run that goes on.
@@ -180,25 +178,6 @@ fn how_often_a_run_is_saved_may_be_changed() {
         place.config("c.json", &small(json!({"training": {"checkpoint-every": every}})));
         assert!(place.run(&["train", "c.json"]).failed(2).contains(said));
     }
-}
-
-/// Checkpoints of versions that saved one state for all blocks.
-#[test]
-fn one_state_for_all_blocks_is_read() {
-    let place = Place::new();
-    let run = place.train("run", &small(json!({})));
-    let reference = place.train("reference", &small(json!({"training": {"epochs": 6}})));
-    super::damage::extend(&run, 6);
-    for epoch in [3, 4] {
-        let at = |name: &str| run.join(format!("checkpoint/{name}"));
-        fs::remove_file(at(&format!("epoch-{epoch}.json"))).unwrap();
-        let of_blocks = [0, 1].map(|block| at(&format!("optim-block-{block}-{epoch}.bpk")));
-        let records = of_blocks.iter().map(|file| OptimizerRecord::load(file).unwrap()).collect::<Vec<_>>();
-        merge_records(records).unwrap().save(at(&format!("optim-{epoch}.bpk"))).unwrap();
-        of_blocks.iter().for_each(|file| fs::remove_file(file).unwrap());
-    }
-    place.run(&["train", "--resume", "run", "--quiet"]).done();
-    same(&run, &reference);
 }
 
 /// Several optimiser steps on a batch, states that relax.

@@ -4,9 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::folder::RunFolder;
-use super::names::{
-    MODEL, OPTIMIZER, SCHEDULER, entries, file_name, manifest_name, position_of, position_of_manifest, record_of,
-};
+use super::names::{KINDS, MODEL, entries, file_name, manifest_name, position_of, position_of_manifest};
 use super::position::Position;
 use crate::files::is_remains;
 use crate::{Error, Result};
@@ -53,19 +51,9 @@ impl RunFolder {
             // It is written last.
             true => self.checkpoints().join(manifest_name(*at)).is_file(),
             false if at.is_within_epoch() => false,
-            false => {
-                let kinds = self.records_at(*at);
-                let has = |wanted: &str| kinds.iter().any(|kind| kind.split('-').next() == Some(wanted));
-                [MODEL, OPTIMIZER, SCHEDULER].into_iter().all(has)
-            }
+            false => KINDS.iter().all(|kind| self.checkpoints().join(file_name(kind, *at)).is_file()),
         });
         positions
-    }
-
-    /// Kinds of the records that were saved at a position.
-    pub(crate) fn records_at(&self, at: Position) -> Vec<String> {
-        let names = entries(&self.checkpoints()).into_iter().map(|(_, name)| name);
-        names.filter_map(|name| record_of(&name).filter(|(_, of)| *of == at).map(|(kind, _)| kind.to_owned())).collect()
     }
 
     /// The newest epoch of which there is a row or any file of a checkpoint, 0 for none. Rows that cannot be read count for
@@ -123,8 +111,7 @@ mod tests {
         let run = RunFolder::create(dir.path().join("r")).unwrap();
         fs::create_dir_all(run.checkpoints()).unwrap();
         let whole = ["model-1.bpk", "optim-1.bpk", "scheduler-1.bpk"];
-        let remains =
-            ["model-2.bpk", "optim-block-0-3.bpk", "scheduler-3.bpk", "model-4.bpk.77-0.tmp", "steps-0+5.json"];
+        let remains = ["model-2.bpk", "optim-3.bpk", "scheduler-3.bpk", "model-4.bpk.77-0.tmp", "steps-0+5.json"];
         for name in whole.iter().chain(&remains).chain(&["notes.txt", "best-of-block-0.bpk"]) {
             fs::write(run.checkpoints().join(name), b"x").unwrap();
         }

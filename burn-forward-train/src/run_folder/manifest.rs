@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::folder::RunFolder;
-use super::names::{METRICS, MODEL, OPTIMIZER, SCHEDULER, file_name, manifest_name};
+use super::names::{KINDS, METRICS, MODEL, SCHEDULER, file_name, manifest_name};
 use super::position::Position;
 use crate::files::{hexadecimal, sum_of_file};
 
@@ -51,7 +51,7 @@ pub(crate) fn check_checkpoint(folder: &RunFolder, at: Position) -> Result<(), F
     if rows != manifest.rows_sum {
         return Err(format!("{METRICS} is not as checkpoint/{} says it was", manifest_name(at)));
     }
-    for kind in [MODEL, SCHEDULER] {
+    for kind in KINDS {
         check_file(folder, &manifest, &file_name(kind, at))?;
     }
     manifest.files.keys().try_for_each(|name| check_file(folder, &manifest, name))
@@ -95,21 +95,10 @@ fn check_file(folder: &RunFolder, manifest: &Manifest, name: &str) -> Result<(),
 
 /// Whether the files of a checkpoint without a manifest are records.
 fn check_readable(folder: &RunFolder, at: Position) -> Result<(), Fault> {
-    let mut kinds = folder.records_at(at);
-    kinds.extend(
-        [MODEL, SCHEDULER]
-            .into_iter()
-            .filter(|kind| !kinds.iter().any(|has| has == kind))
-            .map(String::from)
-            .collect::<Vec<_>>(),
-    );
-    if !kinds.iter().any(|kind| kind.starts_with(OPTIMIZER)) {
-        kinds.push(OPTIMIZER.into());
-    }
-    for kind in kinds {
-        let name = file_name(&kind, at);
+    for kind in KINDS {
+        let name = file_name(kind, at);
         let path = folder.checkpoints().join(&name);
-        let read = match kind.as_str() {
+        let read = match kind {
             MODEL => ModuleRecord::load(&path).map(drop),
             SCHEDULER => LrSchedulerRecord::load(&path).map(drop),
             _ => OptimizerRecord::load(&path).map(drop),

@@ -14,8 +14,11 @@ pub(crate) const MODEL: &str = "model";
 /// The kind of the file with the state of the learning-rate schedule.
 pub(crate) const SCHEDULER: &str = "scheduler";
 
-/// What the kinds of files with the state of an optimiser begin with: `optim-block-0`, `optim-rule`.
+/// The kind of the file with the state of the optimiser.
 pub(crate) const OPTIMIZER: &str = "optim";
+
+/// The kinds of files of every checkpoint.
+pub(super) const KINDS: [&str; 3] = [MODEL, OPTIMIZER, SCHEDULER];
 
 /// The rows of all epochs.
 pub(crate) const METRICS: &str = "metrics.jsonl";
@@ -63,17 +66,11 @@ pub(super) fn steps_name(at: Position) -> String {
     format!("{STEPS}{at}.json")
 }
 
-/// The kind and the position of a checkpoint's record.
-pub(super) fn record_of(name: &str) -> Option<(&str, Position)> {
-    let (kind, at) = name.strip_suffix(".bpk")?.rsplit_once('-')?;
-    let is_known = [MODEL, SCHEDULER].contains(&kind) || kind.split('-').next() == Some(OPTIMIZER);
-    at.parse().ok().filter(|_| is_known).map(|at| (kind, at))
-}
-
 /// The position of a checkpoint's file.
 pub(super) fn position_of(name: &str) -> Option<Position> {
+    let of_record = |kind: &&str| name.strip_prefix(*kind)?.strip_prefix('-')?.strip_suffix(".bpk")?.parse().ok();
     let of_steps = || name.strip_prefix(STEPS)?.strip_suffix(".json")?.parse().ok();
-    record_of(name).map(|(_, at)| at).or_else(|| position_of_manifest(name)).or_else(of_steps)
+    KINDS.iter().find_map(of_record).or_else(|| position_of_manifest(name)).or_else(of_steps)
 }
 
 /// The position of a manifest.
@@ -96,14 +93,11 @@ mod tests {
     #[test]
     fn names_say_what_a_file_is_and_when_it_was_saved() {
         let at = Position { epochs: 3, steps: 7 };
-        for kind in [MODEL, SCHEDULER, OPTIMIZER, "optim-block-12", "optim-rule"] {
-            for at in [at, Position::after_epoch(4)] {
-                let name = file_name(kind, at);
-                assert_eq!((record_of(&name), position_of(&name)), (Some((kind, at)), Some(at)));
+        for at in [at, Position::after_epoch(4)] {
+            let records = KINDS.map(|kind| file_name(kind, at));
+            for name in records.into_iter().chain([manifest_name(at), steps_name(at)]) {
+                assert_eq!(position_of(&name), Some(at), "{name}");
             }
-        }
-        for name in [manifest_name(at), steps_name(at)] {
-            assert_eq!((record_of(&name), position_of(&name)), (None, Some(at)));
         }
         for name in ["notes-3.bpk", "model-3.txt", "model-x.bpk", "best-of-block-0.bpk", "epoch-.json"] {
             assert_eq!(position_of(name), None, "{name}");

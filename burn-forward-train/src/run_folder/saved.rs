@@ -23,8 +23,8 @@ use crate::{Error, Result};
 /// What a checkpoint holds beside the weights.
 #[derive(Debug)]
 pub struct SavedState {
-    /// The state of the optimiser by what it belongs to: `block-0`, `rule`.
-    pub optimizer: BTreeMap<String, OptimizerRecord>,
+    /// The state of the optimiser.
+    pub optimizer: OptimizerRecord,
     /// The state of the learning-rate schedule.
     pub scheduler: LrSchedulerRecord,
     /// Measurements of the steps of a begun epoch.
@@ -91,9 +91,7 @@ impl CheckpointWriter {
         let SavedState { optimizer, scheduler, steps, seconds } = state;
         let mut files = BTreeMap::new();
         self.write(&mut files, file_name(MODEL, at), |path| model.save(path))?;
-        for (owner, record) in optimizer {
-            self.write(&mut files, file_name(&format!("{OPTIMIZER}-{owner}"), at), |path| record.save(path))?;
-        }
+        self.write(&mut files, file_name(OPTIMIZER, at), |path| optimizer.save(path))?;
         self.write(&mut files, file_name(SCHEDULER, at), |path| scheduler.save(path))?;
         let folder = self.folder.checkpoints();
         if at.is_within_epoch() {
@@ -151,25 +149,16 @@ fn json(value: &impl serde::Serialize) -> Result<String> {
 }
 
 impl RunFolder {
-    /// What the checkpoint at a position holds beside the weights. Versions before this one saved one state for all blocks, in
-    /// `optim-<epoch>.bpk`; it is given under the name of no owner.
+    /// What the checkpoint at a position holds beside the weights.
     ///
     /// # Errors
     /// [`Error::RunFolder`] if a file is missing or damaged.
     pub fn saved_state(&self, at: Position) -> Result<SavedState> {
         let problem = |name: &str, what: String| Error::run_folder(self.path(), format!("checkpoint/{name} {what}"));
         let path = |name: &str| self.checkpoints().join(name);
-        let mut optimizer = BTreeMap::new();
-        for kind in self.records_at(at) {
-            let Some(owner) = kind.strip_prefix(OPTIMIZER) else { continue };
-            let name = file_name(&kind, at);
-            let record =
-                OptimizerRecord::load(path(&name)).map_err(|e| problem(&name, format!("cannot be read: {e}")))?;
-            optimizer.insert(owner.trim_start_matches('-').to_owned(), record);
-        }
-        let name = file_name(SCHEDULER, at);
-        let scheduler =
-            LrSchedulerRecord::load(path(&name)).map_err(|e| problem(&name, format!("cannot be read: {e}")))?;
+        let unreadable = |kind| move |e: RecordError| problem(&file_name(kind, at), format!("cannot be read: {e}"));
+        let optimizer = OptimizerRecord::load(path(&file_name(OPTIMIZER, at))).map_err(unreadable(OPTIMIZER))?;
+        let scheduler = LrSchedulerRecord::load(path(&file_name(SCHEDULER, at))).map_err(unreadable(SCHEDULER))?;
         let StoredEpoch { seconds, steps } = if at.is_within_epoch() {
             let name = steps_name(at);
             let bytes = burn_forward::input::read(&path(&name))?;

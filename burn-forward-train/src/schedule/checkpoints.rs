@@ -106,7 +106,7 @@ impl Checkpoints {
         if self.saving.guard.found().is_some() {
             return Ok(());
         }
-        let (model, state) = learner.state(self.saving.steps.get(), epochs.seconds()).map_err(failed)?;
+        let (model, state) = learner.state(self.saving.steps.get(), epochs.seconds());
         if state.steps.len() != at.steps {
             tracing::warn!(measured = state.steps.len(), steps = at.steps, "not saved: steps were not measured");
             return Ok(());
@@ -130,7 +130,7 @@ impl Checkpoints {
         let best = self.saving.best.epochs(epoch, store);
         let _ = store.find_metric(&metric_name(None, Quantity::Loss), epoch, Aggregate::Mean, &Split::Train);
         self.writer.add_rows().map_err(failed)?;
-        let (model, state) = learner.state(Vec::new(), 0.0).map_err(failed)?;
+        let (model, state) = learner.state(Vec::new(), 0.0);
         self.writer.save(Position::after_epoch(epoch), model, state).map_err(failed)?;
         self.saving.metric_files.write().map_err(failed)?;
         self.saving.steps.clear();

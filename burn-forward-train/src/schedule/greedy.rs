@@ -224,7 +224,7 @@ impl SupervisedLearningStrategy<LocalModel> for GreedyStrategy {
         starting_epoch: usize,
     ) -> (LocalModel, SupervisedTrainingEventProcessor<LocalModel>) {
         let TrainingComponents { event_processor, interrupter, event_store, .. } = components;
-        let mut learner = BlockLearner::new(learner.model().fork(&self.device), &self.start);
+        let mut learner = BlockLearner::taken_from(learner, &self.device, &self.start);
         let mut epochs =
             EpochLoop::new(event_processor, &interrupter, (&train, &valid), &self.device).after(&self.start);
         interrupter.fail_on_error(self.blocks(&mut learner, &mut epochs, &event_store, starting_epoch));

@@ -5,6 +5,8 @@ use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrSchedu
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::store::ModuleRecord;
+use burn::tensor::Device;
+use burn::train::Learner;
 use burn_forward::data::Batch;
 use burn_forward::model::{LocalModel, StepMetrics, StepOutput};
 use burn_forward::optim::BlockwiseOptimizer;
@@ -39,7 +41,7 @@ impl TrainingState {
     /// [`Error::RunFolder`](crate::Error::RunFolder) if it cannot be read.
     pub fn resumed(self, folder: &RunFolder, position: Position) -> Result<Self> {
         let SavedState { optimizer, scheduler, steps, seconds } = folder.saved_state(position)?;
-        let optimizer = self.optimizer.load_records(optimizer.into_values())?;
+        let optimizer = self.optimizer.load_records([optimizer])?;
         Ok(Self { optimizer, scheduler: self.scheduler.load_record(scheduler), position, steps, seconds })
     }
 }
@@ -53,10 +55,11 @@ pub(super) struct BlockLearner {
 }
 
 impl BlockLearner {
-    /// A learner of `model`, which is on the device that it learns on.
-    pub(super) fn new(model: LocalModel, state: &TrainingState) -> Self {
+    /// A learner of the model of burn-train's `learner` on `device`. That learner is gone then: while it holds the weights that a
+    /// run begins with, they take their memory, and autodiff looks at each of them after every backward pass.
+    pub(super) fn taken_from(learner: Learner<LocalModel>, device: &Device, state: &TrainingState) -> Self {
         let TrainingState { optimizer, scheduler, .. } = state.clone();
-        Self { model, optimizer, scheduler, lr: 0.0.into() }
+        Self { model: learner.model().fork(device), optimizer, scheduler, lr: 0.0.into() }
     }
 
     /// The model as it is now.
@@ -103,10 +106,8 @@ impl BlockLearner {
     }
 
     /// The weights, and what a checkpoint holds beside them: `steps` are those of a begun epoch, which took so many `seconds`.
-    pub(super) fn state(&self, steps: Vec<StepMetrics>, seconds: f64) -> Result<(ModuleRecord, SavedState)> {
-        let records = self.optimizer.to_records()?.into_iter();
-        let optimizer = records.map(|(owner, record)| (owner.to_string(), record)).collect();
-        let state = SavedState { optimizer, scheduler: self.scheduler.to_record(), steps, seconds };
-        Ok((self.model.clone().into_record(), state))
+    pub(super) fn state(&self, steps: Vec<StepMetrics>, seconds: f64) -> (ModuleRecord, SavedState) {
+        let (optimizer, scheduler) = (self.optimizer.to_record(), self.scheduler.to_record());
+        (self.model.clone().into_record(), SavedState { optimizer, scheduler, steps, seconds })
     }
 }

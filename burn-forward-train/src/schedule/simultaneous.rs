@@ -1,7 +1,7 @@
 //! The simultaneous schedule on burn-train: every batch teaches every block, in as many optimiser steps as the rule takes.
 //!
-//! It is Burn's own loop on one device, with three differences: it takes as many optimiser steps on a batch as the
-//! [rule](burn_forward::rules::Rule::rounds) asks for, the optimiser's state is saved block by block, and the run can be saved within
+//! It is Burn's own loop on one device, with two differences: it takes as many optimiser steps on a batch as the
+//! [rule](burn_forward::rules::Rule::rounds) asks for, and the run can be saved within
 //! an epoch. The learning-rate schedule goes on once a batch.
 
 use burn::module::Module;
@@ -69,7 +69,7 @@ impl SupervisedLearningStrategy<LocalModel> for SimultaneousStrategy {
     ) -> (LocalModel, SupervisedTrainingEventProcessor<LocalModel>) {
         let TrainingComponents { event_processor, interrupter, event_store, mut early_stopping, num_epochs, .. } =
             components;
-        let mut learner = BlockLearner::new(learner.model().fork(&self.device), &self.start);
+        let mut learner = BlockLearner::taken_from(learner, &self.device, &self.start);
         let mut epochs =
             EpochLoop::new(event_processor, &interrupter, (&train, &valid), &self.device).after(&self.start);
         let mut all = |learner: &mut BlockLearner, epochs: &mut EpochLoop| -> Result<(), TrainingError> {

@@ -119,12 +119,12 @@ impl ModuleVisitor for ParameterBytes<'_> {
     }
 }
 
-/// Bytes of the optimiser's tensors, by way of its records, which are the only ones to know them.
+/// Bytes of the optimiser's tensors, by way of its record, which is the only one to know them.
 fn state_bytes(optimizer: &BlockwiseOptimizer) -> Result<usize, Box<dyn std::error::Error>> {
-    let mut bytes = 0;
-    for record in optimizer.to_records()?.into_values().filter(|record| !record.is_empty()) {
-        let tensors = burn_pack::Reader::from_bytes(record.into_bytes()?)?.into_tensors()?;
-        bytes += tensors.iter().map(burn_pack::Tensor::byte_len).sum::<usize>();
+    let record = optimizer.to_record();
+    if record.is_empty() {
+        return Ok(0);
     }
-    Ok(bytes)
+    let tensors = burn_pack::Reader::from_bytes(record.into_bytes()?)?.into_tensors()?;
+    Ok(tensors.iter().map(burn_pack::Tensor::byte_len).sum())
 }

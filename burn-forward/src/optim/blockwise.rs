@@ -7,7 +7,7 @@ use std::str::FromStr;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
-use burn::store::burn_pack::{Reader, Writer};
+use burn::store::burn_pack::{self, Reader, Scalar, Writer};
 use burn::tensor::Tensor;
 
 use super::{OptimizerConfig, ParameterGroup};
@@ -44,8 +44,8 @@ impl FromStr for OptimizerOwner {
     }
 }
 
-/// The optimiser of a [`LocalModel`]. Burn keeps a state for every parameter; here these states are saved and loaded block by
-/// block, so that one block's can be moved to another machine, or left out.
+/// The optimiser of a [`LocalModel`]. Burn keeps a state for every parameter in one record. Here that record comes apart into one
+/// per block, so that the state of a block can be moved to another machine, or left out.
 #[derive(Clone)]
 pub struct BlockwiseOptimizer {
     optimizer: ModuleOptimizer,
@@ -82,6 +82,11 @@ impl BlockwiseOptimizer {
         self.optimizer.step(lr, model, gradients)
     }
 
+    /// The state of all parameters.
+    pub fn to_record(&self) -> OptimizerRecord {
+        self.optimizer.to_record()
+    }
+
     /// The state of every block and of the rule as a whole; none of what has no state yet.
     ///
     /// # Errors
@@ -90,7 +95,7 @@ impl BlockwiseOptimizer {
         split_record(self.optimizer.to_record())
     }
 
-    /// The optimiser with these states, and no others.
+    /// The optimiser with these states, and no others: the records of some blocks, or one of all.
     ///
     /// # Errors
     /// [`Error::Burn`] if a record cannot be read.
@@ -103,66 +108,70 @@ fn failed(error: impl fmt::Display) -> Error {
     Error::burn("state of the optimiser", error)
 }
 
-/// Takes the record of an optimiser apart. Its entries carry the parameter that they are of, and its metadata where that is.
+/// The entries of a record.
+#[derive(Default)]
+struct Entries {
+    tensors: Vec<burn_pack::Tensor>,
+    scalars: BTreeMap<String, Scalar>,
+    /// Where the parameter of this number is.
+    paths: BTreeMap<String, String>,
+}
+
+impl Entries {
+    /// Adds those of `record`.
+    fn add(&mut self, record: OptimizerRecord) -> Result<()> {
+        let reader = Reader::from_bytes(record.into_bytes().map_err(failed)?).map_err(failed)?;
+        self.scalars.extend(reader.scalars().clone());
+        self.paths.extend(reader.metadata().clone());
+        self.tensors.extend(reader.into_tensors().map_err(failed)?);
+        Ok(())
+    }
+
+    fn into_record(self) -> Result<OptimizerRecord> {
+        let mut writer = Writer::new(self.tensors);
+        for (name, value) in &self.scalars {
+            writer = writer.with_scalar(name, *value);
+        }
+        for (name, path) in &self.paths {
+            writer = writer.with_metadata(name, path);
+        }
+        OptimizerRecord::from_bytes(writer.into_bytes().map_err(failed)?).map_err(failed)
+    }
+}
+
+/// Takes the record of an optimiser apart. An entry is called `<number>.<field>` after the parameter that it is of, and the
+/// record says where that parameter is.
 fn split_record(record: OptimizerRecord) -> Result<BTreeMap<OptimizerOwner, OptimizerRecord>> {
-    let reader = Reader::from_bytes(record.into_bytes().map_err(failed)?).map_err(failed)?;
-    let (paths, scalars) = (reader.metadata().clone(), reader.scalars().clone());
-    // The number of the parameter that an entry called `<number>.<field>` is of.
-    let number = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
+    let mut all = Entries::default();
+    all.add(record)?;
+    let paths = all.paths.clone();
     let owner = |name: &str| {
-        let path = paths.get(&number(name)).ok_or_else(|| failed(format!("an entry {name} is of no parameter")))?;
+        let number = name.split('.').next().unwrap_or(name);
+        let path = paths.get(number).ok_or_else(|| failed(format!("an entry {name} is of no parameter")))?;
         match Owner::of(path) {
             Some(Owner::Block(block)) => Ok(OptimizerOwner::Block(block)),
             Some(Owner::Rule) => Ok(OptimizerOwner::Rule),
             Some(Owner::Frozen) | None => Err(failed(format!("{path} does not learn"))),
         }
     };
-    let mut tensors: BTreeMap<OptimizerOwner, Vec<_>> = BTreeMap::new();
-    for tensor in reader.into_tensors().map_err(failed)? {
-        tensors.entry(owner(&tensor.name)?).or_default().push(tensor);
+    let mut parts: BTreeMap<OptimizerOwner, Entries> = BTreeMap::new();
+    for tensor in all.tensors {
+        parts.entry(owner(&tensor.name)?).or_default().tensors.push(tensor);
     }
-    for name in scalars.keys() {
-        tensors.entry(owner(name)?).or_default();
+    for (name, value) in all.scalars {
+        parts.entry(owner(&name)?).or_default().scalars.insert(name, value);
     }
-    let mut records = BTreeMap::new();
-    for (of, tensors) in tensors {
-        let mut writer = Writer::new(tensors);
-        for (name, value) in &scalars {
-            if owner(name)? == of {
-                writer = writer.with_scalar(name, *value);
-            }
-        }
-        for (name, path) in &paths {
-            if owner(name)? == of {
-                writer = writer.with_metadata(name, path);
-            }
-        }
-        let bytes = writer.into_bytes().map_err(failed)?;
-        records.insert(of, OptimizerRecord::from_bytes(bytes).map_err(failed)?);
+    for (name, path) in all.paths {
+        parts.entry(owner(&name)?).or_default().paths.insert(name, path);
     }
-    Ok(records)
+    parts.into_iter().map(|(of, entries)| Ok((of, entries.into_record()?))).collect()
 }
 
 /// One record with the states of several, which are of different parameters.
-///
-/// # Errors
-/// [`Error::Burn`] if a record cannot be read.
-pub fn merge_records(records: impl IntoIterator<Item = OptimizerRecord>) -> Result<OptimizerRecord> {
-    let (mut tensors, mut scalars, mut paths) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-    for record in records {
-        let reader = Reader::from_bytes(record.into_bytes().map_err(failed)?).map_err(failed)?;
-        scalars.extend(reader.scalars().clone());
-        paths.extend(reader.metadata().clone());
-        tensors.extend(reader.into_tensors().map_err(failed)?);
-    }
-    let mut writer = Writer::new(tensors);
-    for (name, value) in &scalars {
-        writer = writer.with_scalar(name, *value);
-    }
-    for (name, path) in &paths {
-        writer = writer.with_metadata(name, path);
-    }
-    OptimizerRecord::from_bytes(writer.into_bytes().map_err(failed)?).map_err(failed)
+fn merge_records(records: impl IntoIterator<Item = OptimizerRecord>) -> Result<OptimizerRecord> {
+    let mut all = Entries::default();
+    records.into_iter().try_for_each(|record| all.add(record))?;
+    all.into_record()
 }
 
 impl fmt::Debug for BlockwiseOptimizer {

@@ -6,7 +6,7 @@ mod build;
 mod muon;
 
 #[cfg(feature = "train")]
-pub use blockwise::{BlockwiseOptimizer, OptimizerOwner, clip_global_norm, merge_records};
+pub use blockwise::{BlockwiseOptimizer, OptimizerOwner, clip_global_norm};
 
 use serde::{Deserialize, Serialize};
 
