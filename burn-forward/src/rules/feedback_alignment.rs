@@ -27,11 +27,14 @@
 //! that it passes a pool or a batch normalisation in front of the next layer by the true local gradient. Every block's graph
 //! lives until the error comes, as under back-propagation, and beside it the outputs of the linear maps with feedback weights.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+mod weights;
+
+use burn::module::{Module, Param};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Gradients, Tensor, TensorData};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
+use weights::{Replace, Shapes, Teach, as_matrix};
 
 use super::dfa::{output_layer, output_scores};
 use super::local_classifiers::export_heads;
@@ -169,66 +172,6 @@ fn halves(block: &Chain) -> Option<(&AnyLayer, &[AnyLayer])> {
     let (first, behind) = block.layers().split_first()?;
     let fits = first.outline().affine && behind.iter().all(|layer| layer.outline().with_previous);
     fits.then_some((first, behind))
-}
-
-/// A weight as a matrix, rows by its first dimension, and the bound of its random values: `[d_in, d_out]` of a linear layer,
-/// `[C_out, C_in, k_h, k_w]` of a convolution.
-fn as_matrix<const D: usize>(dims: [usize; D]) -> ([usize; 2], f64) {
-    let positions: usize = dims[2..].iter().product();
-    let fans = (dims[0] + dims[1]) * positions;
-    ([dims[0], dims[1] * positions], (6.0 / fans.max(1) as f64).sqrt())
-}
-
-/// The weights of a module, which are its parameters of two dimensions or more, as matrices.
-#[derive(Default)]
-struct Shapes(Vec<([usize; 2], f64)>);
-
-impl Shapes {
-    fn of(module: &impl Module) -> Self {
-        let mut shapes = Self::default();
-        module.visit(&mut shapes);
-        shapes
-    }
-}
-
-impl ModuleVisitor for Shapes {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if D >= 2 {
-            self.0.push(as_matrix::<D>(param.lazy_shape().dims()));
-        }
-    }
-}
-
-/// Gives a module other weights, under other ids, that do not learn.
-struct Replace<F>(F);
-
-impl<F: FnMut(Tensor<2>, f64) -> Tensor<2>> ModuleMapper for Replace<F> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if D < 2 {
-            return param;
-        }
-        let weight = param.val().detach();
-        let dims: [usize; D] = weight.dims();
-        let (shape, bound) = as_matrix(dims);
-        fixed((self.0)(weight.reshape(shape), bound).detach().reshape(dims))
-    }
-}
-
-/// Gives feedback weights the gradients of the weights that they stand for.
-struct Teach<'a, I> {
-    feedback: I,
-    tape: &'a mut Tape,
-}
-
-impl<'a, I: Iterator<Item = &'a Param<Tensor<2>>>> ModuleVisitor for Teach<'_, I> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if D < 2 {
-            return;
-        }
-        if let (Some(feedback), Some(gradient)) = (self.feedback.next(), self.tape.gradients().get::<D>(param.id)) {
-            self.tape.register(feedback.id, gradient.reshape(feedback.lazy_shape().dims::<2>()));
-        }
-    }
 }
 
 /// Every block's graph of the forward pass, of which inputs are no part.

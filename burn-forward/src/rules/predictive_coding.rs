@@ -22,9 +22,12 @@
 //! masks. Where a block has a batch normalisation, each pass is normalised by its own statistics, and only those of the forward
 //! pass enter the running ones, for they are to serve at inference. Targets are clamped; nudging is not here.
 
+mod settings;
+
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor};
-use serde::{Deserialize, Serialize};
+
+pub use settings::{PcOutput, PcPrediction, PredictiveCodingConfig};
 
 use super::dfa::{output_layer, output_scores};
 use super::local_classifiers::export_heads;
@@ -44,99 +47,6 @@ use crate::pieces::projection::ProjectedCrossEntropy;
 use crate::random::Seed;
 use crate::tape::{Score, Tape};
 use crate::{ConfigError, Error, Result};
-
-/// From what blocks predict their states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum PcPrediction {
-    /// From the state of the block below.
-    #[default]
-    Current,
-    /// From what the block below gave in the forward pass.
-    Fixed,
-}
-
-/// The energy of the output layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum PcOutput {
-    /// `|y - O(x_L)|^2 / 2`.
-    #[default]
-    SquaredError,
-    /// Cross-entropy of the scores `O(x_L)`.
-    CrossEntropy,
-}
-
-/// Settings of `predictive-coding`.
-///
-/// | name | default | range | meaning |
-/// |---|---|---|---|
-/// | `incremental` | false | | whether weights learn with every step of the states, not once after the last |
-/// | `prediction` | current | current, fixed | from what blocks predict; `fixed` not with `incremental` |
-/// | `output` | squared-error | squared-error, cross-entropy | the energy of the output layer |
-/// | `steps` | 8 | 1 to 1000 | steps of the states on a batch |
-/// | `state-lr` | 0.0105; incremental 0.8495; fixed 1 | 1e-12 to 10 | step size `eta` of the states |
-/// | `state-momentum` | 0.65; incremental 0.35; fixed 0 | 0 to 0.999999 | momentum `mu` of the states, from zero on every batch |
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct PredictiveCodingConfig {
-    /// Whether weights learn with every step of the states, not once after the last.
-    pub incremental: bool,
-    /// From what blocks predict their states; "fixed" makes the rule equal to back-propagation, and not with "incremental".
-    pub prediction: PcPrediction,
-    /// The energy of the output layer.
-    pub output: PcOutput,
-    /// Steps of the states on a batch.
-    #[cfg_attr(feature = "config", schemars(range(min = 1, max = 1000)))]
-    pub steps: usize,
-    /// Step size of the states; default 0.0105, incremental 0.8495, with fixed predictions 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "config", schemars(range(min = 1e-12, max = 10.0)))]
-    pub state_lr: Option<f64>,
-    /// Momentum of the states; default 0.65, incremental 0.35, with fixed predictions 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 0.999999)))]
-    pub state_momentum: Option<f64>,
-}
-
-impl Default for PredictiveCodingConfig {
-    fn default() -> Self {
-        Self {
-            incremental: false,
-            prediction: PcPrediction::default(),
-            output: PcOutput::default(),
-            steps: 8,
-            state_lr: None,
-            state_momentum: None,
-        }
-    }
-}
-
-impl PredictiveCodingConfig {
-    fn state_lr(&self) -> f64 {
-        self.state_lr.unwrap_or(match (self.incremental, self.prediction) {
-            (true, _) => 0.8495,
-            (false, PcPrediction::Current) => 0.0105,
-            (false, PcPrediction::Fixed) => 1.0,
-        })
-    }
-
-    fn state_momentum(&self) -> f64 {
-        self.state_momentum.unwrap_or(match (self.incremental, self.prediction) {
-            (true, _) => 0.35,
-            (false, PcPrediction::Current) => 0.65,
-            (false, PcPrediction::Fixed) => 0.0,
-        })
-    }
-
-    /// Fixed predictions are those of one forward pass, and weights that have learned make another.
-    fn contradicts_itself(&self) -> bool {
-        self.incremental && self.prediction == PcPrediction::Fixed
-    }
-}
 
 impl RuleSpec for PredictiveCodingConfig {
     fn resolved(&self) -> serde_json::Value {
