@@ -113,13 +113,17 @@ impl LocalModel {
     /// One pass of the whole network in which every block learns.
     ///
     /// # Panics
-    /// Under a rule that takes [several optimiser steps](crate::rules::Rule::rounds) on a pass: [`learn_with`](Self::learn_with)
-    /// takes them.
+    /// Under a rule that takes [several optimiser steps](crate::rules::Rule::rounds) on a pass, or
+    /// [acts after them](crate::rules::Rule::acts_after_steps): [`learn_with`](Self::learn_with) has both done.
     pub fn learn(&self, batch: &Batch) -> TrainOutput<StepOutput> {
         let rounds = self.rule.rounds();
         require(rounds == 1, || {
             let needed = "1 where a batch is learned in one call; LocalModel::learn_with takes more";
             Error::argument("LocalModel", "number of optimiser steps of the rule on a batch", rounds, needed)
+        });
+        require(!self.rule.acts_after_steps(), || {
+            let needed = "nothing where a batch is learned in one call; LocalModel::learn_with has it done";
+            Error::argument("LocalModel", "what the rule does after an optimiser step", "something", needed)
         });
         self.learn_round(&mut self.begin(batch))
     }
@@ -144,20 +148,29 @@ impl LocalModel {
         self.output(tape, logits, labels, context.key)
     }
 
-    /// Learns a batch in as many optimiser steps as the rule takes; `step` applies gradients to the model. Returns what the last
-    /// step says, for any loop that has an optimiser.
+    /// Learns a batch in as many optimiser steps as the rule takes; `step` applies gradients to the model, and the rule
+    /// [acts after it](crate::rules::Rule::after_step). Returns what the last step says, for any loop that has an optimiser.
     pub fn learn_with(self, batch: &Batch, mut step: impl FnMut(Self, GradientsParams) -> Self) -> (Self, StepOutput) {
         let rounds = self.rule.rounds().max(1);
         let mut begun = self.begin(batch);
+        let context = begun.context;
         let mut model = self;
         for _ in 1..rounds {
             let output = model.learn_round(&mut begun);
-            model = step(model, output.grads);
+            model = step(model, output.grads).after_step(context);
         }
         let output = model.learn_round(&mut begun);
         // Nobody asks for the pass any more, and the optimiser needs memory of its own.
         drop(begun);
-        (step(model, output.grads), output.item)
+        (step(model, output.grads).after_step(context), output.item)
+    }
+
+    /// Has the rule act after an optimiser step.
+    fn after_step(mut self, context: StepContext) -> Self {
+        if self.rule.acts_after_steps() {
+            self.network = self.rule.after_step(self.network, context);
+        }
+        self
     }
 
     /// One pass in which block `index` alone learns, from what blocks below it made of a batch.

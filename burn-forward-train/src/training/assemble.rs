@@ -63,12 +63,17 @@ fn assemble(config: &RunConfig, input: RowShape, classes: usize, device: &Device
     let network = Network::new(learning, config.partition).map_err(at("$.network.partition"))?;
     let network = network.with_input(entering).with_device(device);
     let mut rule = config.rule.build(&network, classes, seed).map_err(at("$.rule"))?;
-    if config.schedule.is_greedy() && rule.rounds() > 1 {
-        let given = format!(
-            "\"greedy\" takes one optimiser step on a batch, and '{}' takes {}",
-            config.rule_name,
-            rule.rounds()
-        );
+    let name = &config.rule_name;
+    let too_much = match rule.rounds() {
+        2.. => Some(format!("\"greedy\" takes one optimiser step on a batch, and '{name}' takes {}", rule.rounds())),
+        _ if rule.acts_after_steps() => {
+            Some(format!("\"greedy\" leaves finished blocks alone, and '{name}' changes weights after every step"))
+        }
+        _ => None,
+    };
+    if config.schedule.is_greedy()
+        && let Some(given) = too_much
+    {
         return Err(config
             .config_error(vec![ConfigError::new("$.schedule.name", format!("{given}; needed: \"simultaneous\""))]));
     }

@@ -182,6 +182,20 @@ pub trait Rule: ErasedModule {
         1
     }
 
+    /// What the rule does to weights after an optimiser step, where a gradient cannot say it: keeps the weights of the network
+    /// orthonormal, or has feedback weights follow those that they stand for. `context` is that of the batch. Only called where
+    /// [`acts_after_steps`](Self::acts_after_steps) says so.
+    fn after_step(&mut self, network: Network, context: StepContext) -> Network {
+        let _ = context;
+        network
+    }
+
+    /// Whether [`after_step`](Self::after_step) does anything. Only where the training loop is ours, and all blocks learn from
+    /// every batch: Burn's own loop knows of no such step, and a greedy schedule leaves finished blocks alone.
+    fn acts_after_steps(&self) -> bool {
+        false
+    }
+
     /// Whether a step leaves something in the rule that the next step reads and that is no parameter. A checkpoint does not hold
     /// it, so a run under such a rule is saved at the end of an epoch alone, where the rule has to start anew.
     fn carries_state(&self) -> bool {
@@ -297,6 +311,11 @@ impl AnyRule {
     /// Puts a rule behind a pointer.
     pub fn new(rule: impl Rule + 'static) -> Self {
         Self(Box::new(rule))
+    }
+
+    /// See [`Rule::after_step`].
+    pub fn after_step(&mut self, network: Network, context: StepContext) -> Network {
+        self.0.after_step(network, context)
     }
 
     /// See [`Rule::set_label_smoothing`].

@@ -100,8 +100,13 @@ pub(super) fn rules() -> Vec<Operation> {
     vec![
         case(
             "a rule without scores",
-            |d| learn_with(AnyRule::new(Silent), d),
+            |d| learn_with(AnyRule::new(Silent { acts: false }), d),
             &["LocalModel", "scores", "is 0", ">= 1"],
+        ),
+        case(
+            "a rule that acts after steps, in one call",
+            |d| learn_with(AnyRule::new(Silent { acts: true }), d),
+            &["LocalModel", "after an optimiser step", "learn_with"],
         ),
         case("fewer heads than blocks", |d| learn_with(few_heads(d), d), &["heads", "is 1", "at least 2"]),
         case("fewer heads than blocks, scores", |d| score_with(few_heads(d), d), &["heads", "is 1", "at least 2"]),
@@ -112,17 +117,22 @@ pub(super) fn rules() -> Vec<Operation> {
 
 /// A rule that learns nothing and says nothing.
 #[derive(Module, Debug)]
-struct Silent;
+struct Silent {
+    acts: bool,
+}
 
 impl Rule for Silent {
     fn clone_rule(&self) -> Box<dyn Rule> {
-        Box::new(Self)
+        Box::new(self.clone())
     }
     fn begin(&self, _: &Network, batch: &Batch, _: StepContext, _: &mut Tape) -> Pass {
         Pass::of(batch)
     }
     fn learn_block(&self, _: usize, _: &Chain, _: &mut Pass, _: &mut Tape) {}
     fn advance(&self, _: usize, _: &Chain, _: &mut Pass) {}
+    fn acts_after_steps(&self) -> bool {
+        self.acts
+    }
     fn scores(&self, _: &Network, inputs: AnyActivation) -> Scores {
         Scores { blocks: Vec::new(), readouts: vec![("nothing", inputs.features())], primary: 0 }
     }
