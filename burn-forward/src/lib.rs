@@ -120,7 +120,7 @@ pub mod tape;
 
 pub use block::{Block, Trace};
 pub use error::{ConfigError, ConfigErrors, Error, Result, require};
-pub use local::{Local, LocalLoss};
+pub use local::{Deferred, Local, LocalLoss};
 pub use pieces::projection::{CrossEntropy, ProjectedCrossEntropy};
 pub use tape::{Labels, Score, Tape};
 

@@ -134,4 +134,57 @@ impl<B: Block + ModuleDisplay, L: Module + ModuleDisplay> Local<B, L> {
         let index = tape.next_block();
         learn(&self.block, &self.loss, index, input, &signal, tape)
     }
+
+    /// The first half of a local pass, for a teaching signal that exists only after the blocks above have run, an output error
+    /// for example. Runs the block on the detached input, and returns the detached output and what [learns](Deferred::learn)
+    /// once there is a signal. The graph of this block is held until then.
+    ///
+    /// ```
+    /// # use burn::nn::LinearConfig;
+    /// # use burn::tensor::{Device, Tensor, activation::softmax};
+    /// use burn_forward::pieces::feedback::{OutputSignal, ProjectedFeedback};
+    /// # use burn_forward::pieces::label::one_hot;
+    /// use burn_forward::prelude::*;
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let feedback = ProjectedFeedback::new(8, 3, &mut Seed::new(0).stream("feedback", &[]), &device)?;
+    /// let hidden = Local::new(LinearConfig::new(4, 8).init(&device), feedback);
+    /// let head = Local::new(LinearConfig::new(8, 3).init(&device), CrossEntropy);
+    ///
+    /// let labels = Tensor::from_data([0, 2], &device);
+    /// let mut tape = Tape::new(Labels(labels.clone()));
+    /// let (h, deferred) = hidden.defer(Tensor::ones([2, 4], &device));
+    /// let logits = head.learn(h, &mut tape);
+    /// let error = softmax(logits, 1) - one_hot(&labels, 3);
+    /// deferred.learn(&OutputSignal(error), &mut tape);
+    /// assert_eq!(tape.gradients().len(), 4); // weight and bias of both layers
+    /// # Ok::<(), burn_forward::Error>(())
+    /// ```
+    pub fn defer(&self, input: B::Input) -> (B::Output, Deferred<'_, B, L>) {
+        let trace = self.block.trace(input.detach());
+        (trace.output.clone().detach(), Deferred { layer: self, trace })
+    }
+}
+
+/// A block that has run and waits for its teaching signal; see [`Local::defer`].
+#[derive(Debug)]
+#[must_use = "the block learns nothing until it gets a signal"]
+pub struct Deferred<'a, B: Block + ModuleDisplay, L: Module + ModuleDisplay> {
+    layer: &'a Local<B, L>,
+    trace: Trace<B::Output>,
+}
+
+impl<B: Block + ModuleDisplay, L: Module + ModuleDisplay> Deferred<'_, B, L> {
+    /// Learns from `signal`, and leaves gradients and a record on the tape, whatever signal the tape itself carries.
+    ///
+    /// # Panics
+    /// If the loss cannot take the block's output or the signal, or the layer is not on a device with autodiff.
+    pub fn learn<S>(self, signal: &S, tape: &mut Tape<impl Sized>)
+    where
+        L: LocalLoss<S, B::Output>,
+    {
+        let Self { layer: Local { block, loss }, trace } = self;
+        let index = tape.next_block();
+        learn_from_trace(block, loss, index, trace, signal, tape);
+    }
 }

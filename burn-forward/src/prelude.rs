@@ -3,7 +3,7 @@
 pub use crate::activation::{Activation, AnyActivation, RowShape};
 pub use crate::block::{Block, Trace, Units};
 pub use crate::data::{Batch, BatchKey};
-pub use crate::local::{Local, LocalLoss};
+pub use crate::local::{Deferred, Local, LocalLoss};
 #[cfg(feature = "train")]
 pub use crate::model::LocalModel;
 pub use crate::network::{AnyLayer, Chain, Layer, MlpConfig, Network, NetworkSpec, Partition};
