@@ -1,5 +1,7 @@
 //! Memory of this process.
 
+use std::sync::OnceLock;
+
 /// Largest resident set of this process so far, in bytes; `None` where the system does not tell (it does on Linux).
 ///
 /// It falls only when it is [reset](reset_peak_memory), so two things are compared by running each in a process of its own.
@@ -17,8 +19,25 @@ pub(super) fn file_memory_bytes() -> Option<u64> {
     field("RssFile:")
 }
 
-/// Starts a new peak of resident memory, where the system allows it: [`peak_memory_bytes`] then speaks of what comes.
+static BEFORE_RESET: OnceLock<fn()> = OnceLock::new();
+
+/// Has `release` called whenever the peak of resident memory is [reset](reset_peak_memory): an allocator that keeps freed memory
+/// gives it back then. Of several calls the first counts.
+pub fn before_peak_memory_is_reset(release: fn()) {
+    let _ = BEFORE_RESET.set(release);
+}
+
+/// Memory that was freed and is still this process's goes back to the system, as far as its
+/// [allocator](before_peak_memory_is_reset) can give it back.
+pub(super) fn release_freed_memory() {
+    if let Some(release) = BEFORE_RESET.get() {
+        release();
+    }
+}
+
+/// Starts a new peak of resident memory, where the system allows it: [`peak_memory_bytes`] is then that of what follows.
 pub fn reset_peak_memory() -> bool {
+    release_freed_memory();
     std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 

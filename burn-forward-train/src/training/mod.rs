@@ -23,7 +23,7 @@ pub use check::{Checked, check};
 pub use find_lr::find_lr;
 pub use load::{load_model, load_without_data, open_model};
 pub use logger::{JsonlLogger, SplitClock, WriteProblem};
-pub use memory::{peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
+pub use memory::{before_peak_memory_is_reset, peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
 pub use plan::{BlockPlan, parameter_counts, plan, weight_bytes};
 pub use ready_run::ReadyRun;
 pub use record::{RecordedPaths, check_config, check_data, read_config, read_quick_look};

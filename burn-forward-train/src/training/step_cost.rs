@@ -10,7 +10,9 @@ use burn::tensor::Tensor;
 use burn::train::ItemLazy;
 use serde::{Deserialize, Serialize};
 
-use super::memory::{file_memory_bytes, peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
+use super::memory::{
+    file_memory_bytes, peak_memory_bytes, release_freed_memory, reset_peak_memory, resident_memory_bytes,
+};
 use super::run::Run;
 use burn_forward::optim::BlockwiseOptimizer;
 use burn_forward::{Error, Result};
@@ -62,6 +64,7 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
     let loader = run.data.train_loader(training.batching(), 1, 0, &run.training_device())?;
     let batches = (0..).flat_map(|_| loader.iter()).take(steps);
 
+    release_freed_memory();
     let base_bytes = resident_memory_bytes();
     let base_of_files = file_memory_bytes().unwrap_or_default();
     let reset = reset_peak_memory();
