@@ -132,7 +132,7 @@ fn contradictions() {
     refuses(
         &mono(json!({"schedule": {"name": "greedy"}, "training": {"patience": 3}})),
         &[
-            "$.training.patience: has no meaning under a greedy schedule; needed: $.schedule.patience, which counts for \
+            "$.training.patience: has no effect under a greedy schedule; needed: $.schedule.patience, which applies to \
              every block",
         ],
     );
@@ -143,7 +143,7 @@ fn names_become_folders() {
     for name in ["../up", "", "a\\b", "a\n"] {
         refuses(
             &mono(json!({"name": name})),
-            &[&format!("$.name: {name:?} cannot be part of the name of a run's folder")],
+            &[&format!("$.name: {name:?} cannot be part of the name of a run folder")],
         );
     }
 }
@@ -272,7 +272,7 @@ fn all_mistakes_of_all_files() {
         "  $: line 3, column 1: trailing comma",
         "error: nowhere.json: No such file or directory (os error 2)",
         "error: three.json: 1 mistake",
-        "  $.seed: the key stands more than once in its object",
+        "  $.seed: the key occurs more than once in its object",
         "error: 4 of 5 configs cannot be used",
     ];
     assert_eq!(said.failed(2), expected.join("\n"));

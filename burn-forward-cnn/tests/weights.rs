@@ -88,7 +88,7 @@ fn a_public_mobile_network_loads_whole() {
     let (_, imported) = weights::import(fresh.clone(), &file, false).unwrap();
     assert_eq!(imported.parameters, 3_504_872 - 1_281_000);
     let error = weights::import(fresh, &file, true).unwrap_err().to_string();
-    assert!(error.contains("classifier.1.weight is [1000, 1280] and not [10, 1280]"), "{error}");
+    assert!(error.contains("classifier.1.weight has shape [1000, 1280] instead of [10, 1280]"), "{error}");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn what_does_not_fit_is_named_with_both_shapes() {
     export::write(&model("resnet", &narrow, 10, 32, Partition::WHOLE, 0), &file).unwrap();
     let wide = model("resnet", &json!({"depth": 18, "width": 0.125}), 10, 32, Partition::WHOLE, 0);
     let error = weights::import(wide, &file, true).unwrap_err().to_string();
-    assert!(error.contains("conv1.weight is [4, 3, 3, 3] and not [8, 3, 3, 3]"), "{error}");
+    assert!(error.contains("conv1.weight has shape [4, 3, 3, 3] instead of [8, 3, 3, 3]"), "{error}");
     let deeper = model("resnet", &json!({"depth": 34, "width": 0.0625}), 10, 32, Partition::WHOLE, 0);
     let error = weights::import(deeper, &file, true).unwrap_err().to_string();
     assert!(error.contains("layer1.2.conv1.weight [4, 4, 3, 3] is missing"), "{error}");
@@ -245,7 +245,7 @@ fn what_is_no_checkpoint_of_the_network_says_what_it_is() {
     ]);
     let error = refused(&checkpoint(&foreign));
     assert!(
-        error.contains("no tensor of the network in 2 of encoder (encoder.a [2], ..), mean [2]; needed"),
+        error.contains("none of the network's tensors in 2 of encoder (encoder.a [2], ..), mean [2]; needed"),
         "{error}"
     );
     assert!(error.contains("such as conv1.weight [16, 3, 3, 3]"), "{error}");
@@ -253,14 +253,14 @@ fn what_is_no_checkpoint_of_the_network_says_what_it_is() {
     assert!(error.contains("found no tensors"), "{error}");
     assert!(refused(b"").contains("found an empty file"));
     assert!(refused(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n").contains("found a Git LFS pointer"));
-    assert!(refused(b"\n<!DOCTYPE html><html>").contains("found a page of HTML"));
+    assert!(refused(b"\n<!DOCTYPE html><html>").contains("found an HTML or XML page"));
     assert!(refused(b"hello").contains("needed a PyTorch checkpoint or a safetensors file"));
     // Only a part fits: what is missing, where it was looked for, and what else there is.
     let mut part = exported(&small(1)).1;
     part.retain(|(name, ..)| !name.starts_with("linear."));
     let error = refused(&checkpoint(&Pickled::dict([("net", dict(&part, "", 1.0)), ("head", tensor())])));
     assert!(error.contains("linear.weight [10, 64] is missing"), "{error}");
-    assert!(error.contains(" under \"net.\"; beside it there is head [2]; needed"), "{error}");
+    assert!(error.contains(" under \"net.\"; the file also contains head [2]; needed"), "{error}");
 }
 
 /// NaN and infinities are no weights, whatever tensor they are in and however the file came to be.

@@ -1,19 +1,19 @@
-//! What can go wrong in an experiment, beside what the library refuses.
+//! Errors of experiments, in addition to those of the library.
 
 use std::path::{Path, PathBuf};
 
-/// Result of the functions of this crate that run experiments.
+/// Result type of the functions in this crate that run experiments.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong in an experiment.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// What the library refuses or Burn reports, in its own words.
+    /// An error of the library or of Burn, passed on unchanged.
     #[error(transparent)]
     Library(#[from] burn_forward::Error),
 
-    /// A loss became NaN or infinite. The run stops before anything is saved over the last good checkpoint.
+    /// A loss became NaN or infinite. The run stops without overwriting the last good checkpoint.
     #[error("the loss of block {block} became {value} in epoch {epoch}, step {step}; {checkpoint}")]
     NonFinite {
         /// Index of the block, from 0.
@@ -32,7 +32,7 @@ pub enum Error {
     #[error("{0}")]
     Interrupted(String),
 
-    /// A file of a run folder that is missing or damaged.
+    /// A file in a run folder is missing or damaged.
     #[error("run folder {}: {problem}", folder.display())]
     RunFolder {
         /// The run folder.
@@ -41,7 +41,7 @@ pub enum Error {
         problem: String,
     },
 
-    /// A file could not be written, or a folder not be made.
+    /// A file or folder could not be written.
     #[error("{} cannot be written: {source}", path.display())]
     Write {
         /// The file or folder.
@@ -57,13 +57,13 @@ impl Error {
         Self::Write { path: path.as_ref().to_path_buf(), source }
     }
 
-    /// An [`Error::RunFolder`].
+    /// An [`Error::RunFolder`] for `folder`.
     pub fn run_folder(folder: impl AsRef<Path>, problem: impl Into<String>) -> Self {
         Self::RunFolder { folder: folder.as_ref().to_path_buf(), problem: problem.into() }
     }
 
-    /// Whether the user's input is at fault (exit code 2) and not the run itself (exit code 1). A file that cannot be
-    /// written is at fault where there can be none of its name, and not where a disk is full.
+    /// Whether the user's input is at fault (exit code 2) rather than the run itself (exit code 1). A failed write
+    /// counts as an input error if the path is impossible, but not if, for example, the disk is full.
     pub fn is_input(&self) -> bool {
         use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
         match self {

@@ -1,13 +1,17 @@
-//! Export: the inference network as safetensors with PyTorch's names and layouts, without what only taught it.
+//! Export: writes the inference network as safetensors with PyTorch's names and layouts. Whatever was used for training
+//! alone is left out.
 //!
-//! Tensors of an architecture that is published elsewhere have their names there (`layer1.0.conv1.weight`, `fc.weight`).
-//! Others: `layers.<i>.weight` `[out, in]` and `layers.<i>.bias` `[out]` for the network (`layers.<i>.own.weight` and so on
-//! in a layer of several matrices), `head.weight` `[C, d]` (or `heads.<k>.weight`, one per block that is read, for a summed
-//! readout) for the classifier, `labels.<k>` `[C, d]`, one per block, for
-//! label embeddings. The entry `burn_forward` of the file's metadata describes in JSON what to do with them: `layers` in
-//! order, `blocks` (how many layers form each), and the `readout`. Dropout is for training alone and left out. The entry
-//! `burn_forward_model` says what goes in and comes out ([`ModelSignature`](burn_forward::data::ModelSignature)): the shape of
-//! an input row, the number and names of the classes, and the constants that make an input of a pixel.
+//! Tensors of a published architecture keep their published names (`layer1.0.conv1.weight`, `fc.weight`). In other
+//! networks, the tensors of layer `i` are `layers.<i>.weight` `[out, in]` and `layers.<i>.bias` `[out]`
+//! (`layers.<i>.own.weight` and so on in a layer with several matrices). The classifier is `head.weight` `[C, d]`, or
+//! for a summed readout `heads.<k>.weight`, one for each block in the readout. Label embeddings are `labels.<k>`
+//! `[C, d]`, one per block.
+//!
+//! The `burn_forward` entry of the file's metadata describes in JSON how to use them: the `layers` in order, the
+//! `blocks` (how many layers form each block), and the `readout`. Dropout layers are left out, since they only act in
+//! training. The `burn_forward_model` entry describes the input and the output
+//! ([`ModelSignature`](burn_forward::data::ModelSignature)): the shape of an input row, the number and names of the
+//! classes, and the constants that turn a pixel into an input value.
 
 use std::path::Path;
 
@@ -19,7 +23,7 @@ use crate::Result;
 use crate::public_names::{self, PublicTensor};
 use burn_forward::model::LocalModel;
 
-/// What stands in the way of a file that can be put together.
+/// The error for a file that cannot be assembled.
 fn unwritable(reason: impl std::fmt::Display) -> burn_forward::Error {
     burn_forward::Error::burn("export", reason)
 }
@@ -45,7 +49,8 @@ fn floats(data: &TensorData) -> Result<Vec<f32>> {
     Ok(data.iter::<f32>().collect())
 }
 
-/// A safetensors file with metadata in their order; the crate's own are in that of a hash map, another one in every process.
+/// A safetensors file whose metadata keep their order. The safetensors crate writes them in the order of a hash map,
+/// which differs from one process to the next.
 fn with_metadata(file: Vec<u8>, metadata: &Value) -> Result<Vec<u8>> {
     let broken = || unwritable("the serialised file has no header");
     let (length, rest) = file.split_first_chunk::<8>().ok_or_else(broken)?;
@@ -54,16 +59,18 @@ fn with_metadata(file: Vec<u8>, metadata: &Value) -> Result<Vec<u8>> {
     let tensors: Map<String, Value> = serde_json::from_slice(header).map_err(unwritable)?;
     let mut all = Map::from_iter([("__metadata__".to_string(), metadata.clone())]);
     all.extend(tensors);
-    // Data begin at a multiple of eight bytes.
+    // The data begin at a multiple of eight bytes.
     let mut header = Value::Object(all).to_string();
     header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
     Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat())
 }
 
-/// Writes the inference network of `model`, [without blocks that nobody reads](LocalModel::with_readout_blocks_only), to `path`, [whole](crate::files::write).
+/// Writes the inference network of `model` to `path`, [atomically](crate::files::write) and
+/// [without blocks that the readout does not use](LocalModel::with_readout_blocks_only).
 ///
 /// # Errors
-/// [`Error::Write`](crate::Error::Write) if the file cannot be written, [`burn_forward::Error::Burn`] if it cannot be put together.
+/// [`Error::Write`](crate::Error::Write) if the file cannot be written, [`burn_forward::Error::Burn`] if it cannot be
+/// assembled.
 pub fn write(model: &LocalModel, path: &Path) -> Result<()> {
     let model = &model.with_readout_blocks_only();
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();

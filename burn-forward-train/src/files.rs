@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all, and sums that tell whether they still are.
+//! Atomic writing of files, and checksums that tell whether a file has changed.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -8,22 +8,22 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
 
-/// What the name of a file begins with while it is being written.
+/// Prefix of a file's name while it is being written.
 const PREFIX: &str = ".burn-forward-";
 
-/// Writes `bytes` to `path`: to a temporary file beside it first, which then takes its name. A reader sees the old file
-/// or the new one, never half of one, and so does a machine that loses its power. A link stays a link to the new file. What
-/// is no regular file (a device, a pipe) is written to as it is.
+/// Writes `bytes` to `path` atomically: first to a temporary file beside it, which is then renamed. A reader sees
+/// either the old file or the new one, never a part of one, even after a power failure. A symbolic link is kept and
+/// leads to the new file. Anything but a regular file (a device, a pipe) is written to directly.
 ///
 /// # Errors
-/// [`Error::Write`].
+/// [`Error::Write`] if the file cannot be written.
 pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
     let (path, bytes) = (path.as_ref(), bytes.as_ref());
     replace(path, bytes).map_err(|source| Error::Write { path: path.to_path_buf(), source })
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // The file a link leads to, so that the link is not replaced.
+    // Follow a link to its target, so that the link itself is not replaced.
     let path = match fs::canonicalize(path) {
         Ok(target) => target,
         Err(e) if e.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
@@ -37,8 +37,8 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = folder_of(&path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX);
-    // Temporary files are for their owner alone; this one becomes a file like any other, with the rights of the one it
-    // replaces.
+    // Temporary files are readable by their owner alone. Give this one the permissions of the file it replaces, or
+    // those of any new file.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -51,13 +51,13 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     file.as_file().sync_all()?;
     file.persist(&path).map_err(|e| e.error)?;
-    // The new name has to reach the disk, too. Not every system lets a folder be opened.
+    // The new name has to reach the disk, too. Not every system allows opening a folder.
     #[cfg(unix)]
     File::open(&folder)?.sync_all()?;
     Ok(())
 }
 
-/// The folder that a file is in.
+/// The folder that contains a file.
 fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
@@ -65,7 +65,7 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Whether a file of this name was being written by [`write()`], or by Burn, when the program was killed.
+/// Whether a file of this name was left behind by [`write()`], or by Burn, when the program was killed.
 pub(crate) fn is_remains(name: &str) -> bool {
     let by_burn = || {
         let (_, number) = name.strip_suffix(".tmp")?.rsplit_once('.')?;
@@ -79,7 +79,7 @@ pub(crate) fn is_remains(name: &str) -> bool {
 /// SHA-256 of a file, in hexadecimal digits.
 ///
 /// # Errors
-/// What reading gives.
+/// Any error from reading the file.
 pub(crate) fn sum_of_file(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut sum = Sha256::new();
@@ -92,7 +92,7 @@ pub(crate) fn sum_of_file(path: &Path) -> io::Result<String> {
     }
 }
 
-/// The digits of a finished sum.
+/// The digits of a finished checksum.
 pub(crate) fn hexadecimal(sum: Sha256) -> String {
     sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -120,7 +120,7 @@ mod tests {
         let (path, link, fresh) = (folder.path().join("a"), folder.path().join("link"), folder.path().join("fresh"));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         fs::write(&path, "old").unwrap();
-        // What any program gives a new file here.
+        // The permissions that any program gives a new file here.
         let usual = mode(&path);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink("a", &link).unwrap();

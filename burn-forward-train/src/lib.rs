@@ -1,13 +1,16 @@
 //! Experiments with [`burn_forward`]: from a config file to a trained network, its measurements and a report.
 //!
-//! A [`RunConfig`](config::RunConfig) is what a JSON file says, checked as a whole: every mistake of the file is found before
-//! anything runs. With its data it becomes a [`Run`](training::Run), which [`train`](training::train) trains on
-//! burn-train in a [`RunFolder`](run_folder::RunFolder): config, metrics, checkpoints and weights, each file whole or not
-//! there, so that a run that was stopped goes on to the same numbers. A [`RunRecord`](report::RunRecord) reads such a folder
-//! for a page of HTML. What a config may name is a [`Registry`]; rules, networks and data sets of your own are rows you add.
+//! A [`RunConfig`](config::RunConfig) is a checked JSON config; checking it reports every mistake in the file before
+//! anything runs. Together with its data it becomes a [`Run`](training::Run). [`train`](training::train) trains the run
+//! with burn-train and writes a [`RunFolder`](run_folder::RunFolder) with its config, metrics, checkpoints and weights.
+//! Every file is written atomically, so an interrupted run can be resumed and reaches the same numbers. A
+//! [`RunRecord`](report::RunRecord) reads a run folder back for an HTML report. The [`Registry`] lists the rules,
+//! networks and data sets that a config may name; add rows to it for your own.
 //!
-//! Around that: [`quick_look`] (a run on a part of the data), [`metric_files`] (metrics for other tools), [`images`] (data sets in their public formats), [`schedule`] (all blocks at once, or one after the other), [`measure`] (test,
-//! alignment with back-propagation), [`weights`] and [`export`] (PyTorch's and safetensors' files, in and out).
+//! The other modules are [`quick_look`] (a run on part of the data), [`metric_files`] (metrics for other tools),
+//! [`images`] (data sets in their public formats), [`schedule`] (training all blocks at once or one after another),
+//! [`measure`] (evaluation, and alignment with back-propagation), and [`weights`] and [`export`] (reading and writing
+//! PyTorch and safetensors files).
 //!
 //! ```no_run
 //! use burn_forward_train::report::{self, RunRecord};
@@ -23,7 +26,7 @@
 //! let run = Run::from_json(config, &burn_forward_train::registry(), RunOptions::on("flex"))?;
 //! let summary = run.train_in("runs/example")?;
 //! println!("test accuracy {}", summary.test_accuracy);
-//! let model = run.model_from("runs/example")?; // an ordinary module of Burn's, for inference
+//! let model = run.model_from("runs/example")?; // an ordinary Burn module, for inference
 //! report::write(&[RunRecord::load("runs/example")?], "runs/example/report.html")?;
 //! # drop(model);
 //! # Ok::<(), burn_forward_train::Error>(())

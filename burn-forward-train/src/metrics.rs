@@ -1,4 +1,4 @@
-//! Burn-train metrics per block: loss, accuracy of the block's own readout, mean goodness.
+//! Burn-train metrics per block: loss, accuracy of the block's own readout, and mean goodness.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,14 +17,14 @@ pub enum Quantity {
     Loss,
     /// Accuracy, a fraction.
     Accuracy,
-    /// Mean goodness of positives.
+    /// Mean goodness of positive samples.
     Positive,
-    /// Mean goodness of negatives.
+    /// Mean goodness of negative samples.
     Negative,
 }
 
 impl Quantity {
-    /// All of them.
+    /// All quantities.
     pub const ALL: [Self; 4] = [Self::Loss, Self::Accuracy, Self::Positive, Self::Negative];
 
     /// Key in `metrics.jsonl`.
@@ -37,7 +37,7 @@ impl Quantity {
         }
     }
 
-    /// Its sum over the rows of a step.
+    /// Sum of the quantity over the rows of a step.
     fn sum(self, numbers: &BlockMetrics, rows: usize) -> Option<f64> {
         let times_rows = |mean: Option<f64>| mean.map(|mean| mean * rows as f64);
         match self {
@@ -49,8 +49,8 @@ impl Quantity {
     }
 }
 
-/// A sum over rows and their number. Their quotient is exact where the sum is a count: equal accuracies are equal numbers,
-/// however the rows were spread over batches.
+/// A sum over rows and the number of rows. The quotient is exact where the sum is a count, so equal accuracies are
+/// equal numbers, however the rows were distributed over batches.
 #[derive(Clone, Copy, Default)]
 struct Mean {
     sum: f64,
@@ -79,12 +79,12 @@ pub struct BlockMetric {
     log: Option<StepLog>,
 }
 
-/// Where a loss stopped being a number.
+/// Where a loss stopped being finite.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NonFinite {
-    /// Block, from 0.
+    /// Index of the block, from 0.
     pub block: usize,
-    /// The value.
+    /// The value: NaN or an infinity.
     pub value: f64,
     /// Epoch, from 1.
     pub epoch: usize,
@@ -92,8 +92,8 @@ pub struct NonFinite {
     pub step: usize,
 }
 
-/// Stops a run whose loss is no longer a number, in training or in validation: the update after the last training loss
-/// may be the one that spoils the weights, and they must not be saved over good ones.
+/// Stops a run once a training or validation loss is not finite. The update after the last training loss may be the one
+/// that spoiled the weights, so they must not overwrite good ones.
 #[derive(Clone)]
 pub struct NonFiniteGuard {
     interrupter: Interrupter,
@@ -108,19 +108,19 @@ struct GuardState {
 }
 
 impl NonFiniteGuard {
-    /// A guard that stops by `interrupter`.
+    /// A guard that stops the run through `interrupter`.
     pub fn new(interrupter: Interrupter) -> Self {
         Self { interrupter, state: Arc::default() }
     }
 
-    /// The first loss that was no number.
+    /// The first loss that was not finite.
     pub fn found(&self) -> Option<NonFinite> {
         self.state.lock().ok().and_then(|state| state.found)
     }
 
     fn see(&self, block: Option<usize>, value: f64, epoch: usize, step: usize) {
         let Ok(mut state) = self.state.lock() else { return };
-        // Batches of a validation set have no epoch: what counts is the training step before.
+        // Validation batches carry no epoch; the preceding training step is the one to report.
         if epoch > 0 {
             state.last = (epoch, step);
         }
@@ -132,8 +132,8 @@ impl NonFiniteGuard {
     }
 }
 
-/// What the training steps of the epoch in progress measured, in their order. Clones share it: the events of a step are
-/// processed on another thread.
+/// Measurements of the training steps of the current epoch, in order. Clones share the log, because the events of a
+/// step are processed on another thread.
 #[derive(Debug, Clone, Default)]
 pub struct StepLog(Arc<Mutex<Vec<StepMetrics>>>);
 
@@ -157,19 +157,19 @@ impl StepLog {
 }
 
 impl BlockMetric {
-    /// A metric of `block`; `None` is the whole network.
+    /// The metric of one `block`, or of the whole network for `None`.
     pub fn new(block: Option<usize>, quantity: Quantity) -> Self {
         let name = Arc::new(metric_name(block, quantity));
         Self { block, quantity, name, step: Mean::default(), epoch: Mean::default(), guard: None, log: None }
     }
 
-    /// Stops the run where this quantity becomes NaN or infinite.
+    /// Stops the run if this quantity becomes NaN or infinite.
     pub fn guarded(mut self, guard: NonFiniteGuard) -> Self {
         self.guard = Some(guard);
         self
     }
 
-    /// Keeps what every step measures.
+    /// Records the measurements of every step in `log`.
     pub fn logged(mut self, log: StepLog) -> Self {
         self.log = Some(log);
         self
@@ -189,7 +189,7 @@ pub fn metric_name(block: Option<usize>, quantity: Quantity) -> String {
     }
 }
 
-/// The inverse of [`metric_name`].
+/// Inverse of [`metric_name`].
 pub fn parse_metric_name(name: &str) -> Option<(Option<usize>, Quantity)> {
     let (block, key) = match name.strip_prefix("network ") {
         Some(key) => (None, key),

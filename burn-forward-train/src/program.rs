@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// What a library's users call the program if nobody says.
+/// Name to use if the system does not tell.
 const DEFAULT: &str = "burn-forward";
 
-/// Name of the program as it was called, for messages that say what to type: the last part of its path, without `.exe`;
-/// `burn-forward` if the system does not say.
+/// Name of the program as it was called, for messages that tell the user what to type: the last part of its path,
+/// without `.exe`, or `burn-forward` if the system does not tell.
 pub fn program_name() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {

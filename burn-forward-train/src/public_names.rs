@@ -1,4 +1,5 @@
-//! Names and layouts of a network's tensors in public files: PyTorch's, as the architecture's own implementation has them.
+//! Names and layouts of a network's tensors in public files. They are PyTorch's, as in the architecture's reference
+//! implementation.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
@@ -46,12 +47,12 @@ pub(crate) fn of_layers(model: &LocalModel) -> Vec<Vec<PublicTensor>> {
         .collect()
 }
 
-/// Public name of the classifier on the last layer, `head` where the architecture has none.
+/// Public name of the classifier on the last layer, or `head` if the architecture does not name one.
 pub(crate) fn classifier_name(model: &LocalModel) -> String {
     model.layers().last().and_then(|layer| layer.readout_name()).unwrap_or_else(|| "head".into())
 }
 
-/// Weight and bias of the rule's classifier on the last layer, where it has one.
+/// Weight and bias of the rule's classifier on the last layer; empty if there is none.
 pub(crate) fn of_classifier(model: &LocalModel) -> Vec<PublicTensor> {
     let Some(head) = model.rule.output_head() else { return Vec::new() };
     let name = classifier_name(model);
@@ -69,7 +70,7 @@ struct Collect {
     index: usize,
     names: Vec<(String, String)>,
     path: Vec<String>,
-    /// Whole path of every tensor.
+    /// Full path of every tensor.
     paths: Vec<String>,
     tensors: Vec<PublicTensor>,
 }
@@ -80,7 +81,7 @@ impl Collect {
             Some((leaf, modules)) => (leaf.as_str(), modules.join(".")),
             None => ("", String::new()),
         };
-        // Burn's names of a normalisation's scale and shift.
+        // Burn's names for the scale and shift of a normalisation.
         let leaf = match leaf {
             "gamma" => "weight",
             "beta" => "bias",
@@ -94,7 +95,7 @@ impl Collect {
 }
 
 impl Collect {
-    /// The tensors, those of a layer that has several of one name by their whole paths.
+    /// The tensors. If a layer has several tensors of one name, they get their full paths.
     fn distinct(mut self) -> Vec<PublicTensor> {
         let names: Vec<String> = self.tensors.iter().map(|t| t.name.clone()).collect();
         for (tensor, path) in self.tensors.iter_mut().zip(&self.paths) {

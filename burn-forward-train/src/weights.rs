@@ -1,11 +1,11 @@
-//! Import: public weights into a model, from PyTorch's checkpoints (pickle or zip) and from safetensors.
+//! Import of public weights into a model, from PyTorch checkpoints (pickle or zip) and from safetensors files.
 //!
-//! Files are known by their content and read by `burn-store`; nothing in a pickle is executed. Names follow from the
-//! architecture ([`Layer::public_names`](burn_forward::network::Layer::public_names)), so there is no table of keys. What wrappers
-//! (`module.`, `_orig_mod.`) and dictionaries (`state_dict`, `net`, `model`) put in front of the names is found by the names
-//! behind it: of all prefixes in the file the one under which most of the network's tensors are. What lies outside of it,
-//! such as an optimiser's state, is not read. Of two sets of weights in one file the plain ones are taken, and not their
-//! moving average.
+//! The format of a file is detected from its content. `burn-store` reads it, and nothing in a pickle is executed.
+//! Tensor names follow from the architecture ([`Layer::public_names`](burn_forward::network::Layer::public_names)), so
+//! there is no table of keys. Wrappers (`module.`, `_orig_mod.`) and dictionaries (`state_dict`, `net`, `model`) put a
+//! prefix in front of these names; the import uses the prefix that covers most of the network's tensors. Tensors
+//! outside that prefix, such as an optimiser's state, are ignored. If a file holds both the weights and their moving
+//! average, the weights are used.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -24,27 +24,27 @@ use burn_forward::model::LocalModel;
 use burn_forward::parameters::is_running_statistic;
 use burn_forward::{Error, Result};
 
-/// Weights that a run starts from.
+/// The weights that a run starts from.
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
 /// | `file` | required | | a PyTorch checkpoint or a safetensors file; absolute, or relative to the config's folder, the current one, or `weights` in the data folder |
-/// | `classifier` | true | | whether the file's classifier is taken too; off starts with a fresh one, for other classes |
-/// | `freeze` | 0 | 0 to layers - 1 | so many layers from the input on do not learn and have no heads |
+/// | `classifier` | true | | whether to import the file's classifier too; false starts with a new one, for other classes |
+/// | `freeze` | 0 | 0 to layers - 1 | number of layers, counted from the input, that do not learn and have no heads |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WeightsConfig {
     /// The file.
     pub file: String,
-    /// Whether the file's classifier is taken too.
+    /// Whether to import the file's classifier too.
     #[serde(default = "default::classifier")]
     pub classifier: bool,
-    /// Layers from the input on that do not learn.
+    /// Number of layers, counted from the input, that do not learn.
     #[serde(default)]
     pub freeze: usize,
 }
 
-/// Defaults that are not those of their types.
+/// Defaults that differ from those of their types.
 mod default {
     pub(super) fn classifier() -> bool {
         true
@@ -52,10 +52,10 @@ mod default {
 }
 
 impl WeightsConfig {
-    /// The file, where it is.
+    /// The path at which the file was found.
     ///
     /// # Errors
-    /// [`Error::Data`] if it is in none of the places, with these.
+    /// [`Error::Data`] if the file is in none of the places; the error lists them.
     pub fn resolve(&self, folders: &DataFolders) -> Result<PathBuf> {
         let mut candidates: Vec<PathBuf> = folders.config.iter().map(|folder| folder.join(&self.file)).collect();
         candidates.push(PathBuf::from(&self.file));
@@ -64,24 +64,25 @@ impl WeightsConfig {
             return Ok(file.clone());
         }
         let places: Vec<String> = candidates.iter().map(|c| c.display().to_string()).collect();
-        Err(Error::data(&self.file, format!("no such file at {}", places.join(", ")), "the file of $.weights.file"))
+        Err(Error::data(&self.file, format!("no such file at {}", places.join(", ")), "the file that $.weights.file names"))
     }
 }
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportReport {
-    /// Tensors in the file, or in the part of it that was read.
+    /// Number of tensors in the file, or in the part of it that was read.
     pub tensors: usize,
-    /// Numbers that are now parameters of the model (running statistics of batch normalisation are none).
+    /// Number of imported values that are parameters of the model (running statistics of batch normalisation are not
+    /// counted).
     pub parameters: usize,
-    /// What stands in front of the tensors' names in the file; empty where nothing does.
+    /// Prefix of the tensors' names in the file; empty if there is none.
     pub prefix: String,
 }
 
 type Stored = BTreeMap<String, StoredTensor>;
 
-/// The kinds of files that are read.
+/// The file formats that can be read.
 const NEEDED: &str = "a PyTorch checkpoint or a safetensors file";
 
 /// The tensors of a file by name.
@@ -102,19 +103,19 @@ fn read(path: &Path) -> Result<Stored> {
         }
     };
     if tensors.is_empty() {
-        let needed = "a state dict; a model that was saved as a Python object has to be saved as one first";
+        let needed = "a state dict; if this is a model saved as a Python object, save its state dict instead";
         return Err(Error::data(path, "no tensors", needed));
     }
-    // `torch.compile` puts this in front of the names of whatever it compiled, be it a part.
+    // `torch.compile` adds this prefix to the names of whatever it compiled, which may be a part of the model.
     Ok(tensors.into_iter().map(|(name, tensor)| (name.replace("_orig_mod.", ""), tensor)).collect())
 }
 
-/// What a file is by its first bytes.
+/// The kind of a file, judged by its first bytes.
 enum Head {
     Safetensors,
-    /// Something that is no file of weights.
+    /// Not a file of weights.
     Foreign(&'static str),
-    /// PyTorch's, as far as one can see.
+    /// Probably a PyTorch file.
     Other,
 }
 
@@ -122,23 +123,23 @@ fn head(path: &Path) -> Result<Head> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
     file.take(64).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
-    // The length of a JSON object, and the object.
+    // The length of a JSON object, followed by the object.
     let length = bytes.first_chunk::<8>().map(|length| u64::from_le_bytes(*length));
     Ok(match &bytes[..] {
         [] => Head::Foreign("an empty file"),
         [_, _, _, _, _, _, _, _, b'{', ..] if length.is_some_and(|length| length <= 100_000_000) => Head::Safetensors,
         start if start.starts_with(b"version https://git-lfs") => {
-            Head::Foreign("a Git LFS pointer, which stands for the file")
+            Head::Foreign("a Git LFS pointer instead of the file itself")
         }
-        start if start.trim_ascii_start().starts_with(b"<") => Head::Foreign("a page of HTML or XML"),
+        start if start.trim_ascii_start().starts_with(b"<") => Head::Foreign("an HTML or XML page"),
         _ => Head::Other,
     })
 }
 
-/// What stands in front of the names of the `wanted` tensors in the file; empty where none is there.
+/// Prefix of the `wanted` tensors' names in the file; empty if none of them is there.
 fn prefix_of(wanted: &[PublicTensor], stored: &Stored) -> String {
     let shapes: HashMap<&str, Vec<usize>> = wanted.iter().map(|t| (t.name.as_str(), t.shape())).collect();
-    // Tensors that fit by name, and of these the ones that fit by shape.
+    // Number of tensors whose names match, and of those whose shapes match as well.
     let mut fitting: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
     for (name, tensor) in stored {
         let starts = std::iter::once(0).chain(name.match_indices('.').map(|(dot, _)| dot + 1));
@@ -157,7 +158,7 @@ fn prefix_of(wanted: &[PublicTensor], stored: &Stored) -> String {
     best.map_or(String::new(), |(prefix, _)| prefix.to_owned())
 }
 
-/// What is in a file: its tensors by the first part of their names.
+/// A summary of a file's tensors, grouped by the first part of their names.
 fn outline<'a>(tensors: impl Iterator<Item = (&'a String, &'a StoredTensor)>) -> String {
     let mut groups: Vec<(&str, String, usize)> = Vec::new();
     for (name, tensor) in tensors {
@@ -179,7 +180,7 @@ fn outline<'a>(tensors: impl Iterator<Item = (&'a String, &'a StoredTensor)>) ->
     text
 }
 
-/// Most things that an error lists.
+/// Maximum number of items that an error lists.
 const LISTED: usize = 12;
 
 /// The first value of a tensor that is NaN or infinite, in words.
@@ -190,11 +191,11 @@ fn not_finite(values: &[f32]) -> Option<String> {
     Some(format!("{} at element {place}{more}", values[place]))
 }
 
-/// The model with the weights of a file; with `classifier`, those of its classifier too.
+/// Returns the model with the weights of a file, and, if `classifier` is set, with the file's classifier too.
 ///
 /// # Errors
-/// [`Error::Data`] if the file cannot be read, or names every tensor that is missing, unexpected, of another shape, or holds
-/// NaN or an infinity.
+/// [`Error::Data`] if the file cannot be read, or if tensors are missing, unexpected, of another shape, or contain NaN
+/// or an infinity; the message names these tensors.
 pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(LocalModel, ImportReport)> {
     let mut wanted: Vec<PublicTensor> = public_names::of_layers(&model).into_iter().flatten().collect();
     let classifier_name = public_names::classifier_name(&model);
@@ -208,7 +209,7 @@ pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(Local
     let tensors = stored.len();
     if !wanted.iter().any(|tensor| stored.contains_key(&tensor.name)) {
         let example = wanted.first().map_or(String::new(), |t| format!(", such as {} {:?}", t.name, t.shape()));
-        let found = format!("no tensor of the network in {}", outline(stored.iter()));
+        let found = format!("none of the network's tensors in {}", outline(stored.iter()));
         return Err(Error::data(path, found, format!("{ALL_TENSORS}{example}")));
     }
     if !classifier {
@@ -219,7 +220,7 @@ pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(Local
         let under = if prefix.is_empty() { String::new() } else { format!(" under \"{prefix}\"") };
         let beside = match outside.is_empty() {
             true => String::new(),
-            false => format!("; beside it there is {}", outline(outside.iter())),
+            false => format!("; the file also contains {}", outline(outside.iter())),
         };
         return Err(Error::data(path, format!("{}{under}{beside}", shortened(wrong)), ALL_TENSORS));
     }
@@ -229,18 +230,18 @@ pub fn import(model: LocalModel, path: &Path, classifier: bool) -> Result<(Local
     Ok((model.map(&mut Assign { values }), ImportReport { tensors, parameters, prefix }))
 }
 
-/// What a file has to have.
-const ALL_TENSORS: &str = "every tensor of the network in its shape and no other";
+/// What a file has to contain.
+const ALL_TENSORS: &str = "every tensor of the network, each with its shape, and no others";
 
-/// Tensors of a file by the parameter they are for, and what is wrong with others.
+/// A file's tensors by the parameter they belong to, and what is wrong with the others.
 #[derive(Default)]
 struct Assigned {
     values: HashMap<ParamId, TensorData>,
-    /// Numbers that are parameters.
+    /// Number of values that are parameters.
     parameters: usize,
     /// Tensors that are missing, unexpected or of another shape.
     wrong: Vec<String>,
-    /// Tensors that hold NaN or an infinity.
+    /// Tensors that contain NaN or an infinity.
     not_finite: Vec<String>,
 }
 
@@ -254,7 +255,7 @@ fn assign(wanted: Vec<PublicTensor>, mut stored: Stored, path: &Path) -> Result<
         };
         if found.shape.to_vec() != tensor.shape() {
             let (is, needed) = (found.shape.to_vec(), tensor.shape());
-            all.wrong.push(format!("{} is {is:?} and not {needed:?}", tensor.name));
+            all.wrong.push(format!("{} has shape {is:?} instead of {needed:?}", tensor.name));
             continue;
         }
         if !is_running_statistic(&tensor.name) {
@@ -268,21 +269,21 @@ fn assign(wanted: Vec<PublicTensor>, mut stored: Stored, path: &Path) -> Result<
             }
         }
     }
-    // A counter of steps that nothing here reads.
+    // `num_batches_tracked` is a step counter that nothing here needs.
     let unexpected = stored.into_iter().filter(|(name, _)| !name.ends_with("num_batches_tracked"));
     all.wrong.extend(unexpected.map(|(name, t)| format!("{name} {:?} is unexpected", t.shape.to_vec())));
     Ok(all)
 }
 
-/// Shape and numbers of a tensor in the file at `path`.
+/// Shape and values of a tensor in the file at `path`.
 fn numbers(tensor: StoredTensor, path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
     let (shape, dtype) = (tensor.shape.to_vec(), tensor.dtype);
-    let bytes = tensor.into_bytes().map_err(|e| Error::data(path, e.to_string(), "a whole file"))?;
+    let bytes = tensor.into_bytes().map_err(|e| Error::data(path, e.to_string(), "a complete file"))?;
     let numbers = TensorData::from_bytes(bytes, shape.clone(), dtype).iter::<f32>().collect();
     Ok((shape, numbers))
 }
 
-/// A matrix `[out, in]` as `[in, out]`; anything else as it is.
+/// A matrix `[out, in]` as `[in, out]`; anything else unchanged.
 fn in_layout_of_burn(shape: Vec<usize>, numbers: Vec<f32>) -> TensorData {
     match shape[..] {
         [rows, columns] => {
@@ -293,7 +294,7 @@ fn in_layout_of_burn(shape: Vec<usize>, numbers: Vec<f32>) -> TensorData {
     }
 }
 
-/// The first things of a list in words, and how many more there are.
+/// The first items of a list, and how many more there are.
 fn shortened(mut things: Vec<String>) -> String {
     let more = things.len().saturating_sub(LISTED);
     things.truncate(LISTED);
@@ -301,7 +302,7 @@ fn shortened(mut things: Vec<String>) -> String {
     things.join("; ") + &more
 }
 
-/// The first tensor of a model that holds NaN or an infinity, and the value.
+/// The first tensor of a model that contains NaN or an infinity, and that value.
 pub(crate) fn first_not_finite(model: &LocalModel) -> Option<(String, String)> {
     struct Find {
         path: Vec<String>,
@@ -326,7 +327,7 @@ pub(crate) fn first_not_finite(model: &LocalModel) -> Option<(String, String)> {
     find.found
 }
 
-/// Puts values in the place of parameters.
+/// Replaces the values of parameters.
 struct Assign {
     values: HashMap<ParamId, TensorData>,
 }

@@ -50,7 +50,7 @@ fn choosing() -> [(Value, &'static str); 6] {
     [
         (json!({"training": {"final-weights": "best"}}), "$.training.final-weights: \"best\" needs a validation set"),
         (json!({"training": {"patience": 2}}), "$.training.patience: needs a validation set"),
-        (json!({"rule": {"readout": "sip"}}), "$.rule.readout: \"sip\" chooses blocks by a validation set"),
+        (json!({"rule": {"readout": "sip"}}), "$.rule.readout: \"sip\" needs a validation set to choose blocks"),
         (
             greedy(json!({"name": "greedy"}), json!({"final-weights": "best"})),
             "$.training.final-weights: \"best\" needs a validation set",

@@ -1,4 +1,4 @@
-//! What parts of a config that are right by themselves can have against each other.
+//! Contradictions between parts of a config that are valid by themselves.
 
 use burn_forward::ConfigError;
 use burn_forward::rules::Context;
@@ -9,7 +9,8 @@ use super::{FinalWeights, TrainingConfig};
 use crate::schedule::ScheduleConfig;
 
 impl Parts {
-    /// All contradictions, of a network of so many `blocks` that learn. Settles whether a greedy schedule keeps outputs.
+    /// All contradictions, for a network with this number of learning `blocks`. Also decides whether a greedy schedule
+    /// caches outputs.
     pub(super) fn contradictions(&mut self, blocks: usize) -> Vec<ConfigError> {
         let context = Context {
             network_name: &self.network.name,
@@ -27,14 +28,14 @@ impl Parts {
         if !self.data.settings.validates() {
             let why = match self.data.resolved.get("validation") {
                 Some(_) => "$.data.validation is 0",
-                None => "$.data holds nothing out for one",
+                None => "$.data does not hold out a validation set",
             };
             errors.extend(need_validation(&self.fixed.training, self.fixed.schedule, &self.rule.resolved, why));
         }
         if self.fixed.schedule.is_greedy() && self.fixed.training.patience.is_some() {
             errors.push(ConfigError::new(
                 "$.training.patience",
-                "has no meaning under a greedy schedule; needed: $.schedule.patience, which counts for every block",
+                "has no effect under a greedy schedule; needed: $.schedule.patience, which applies to every block",
             ));
         }
         if self.fixed.training.checkpoint_every.is_some_and(|every| every.steps.is_none() && every.minutes.is_none()) {
@@ -43,7 +44,7 @@ impl Parts {
         errors
     }
 
-    /// What rule and data have against the schedule. Settles whether a greedy one keeps outputs.
+    /// Conflicts of rule and data with the schedule. Also decides whether a greedy schedule caches outputs.
     fn schedule_mistake(&mut self) -> Option<ConfigError> {
         let rule = &self.rule.settings;
         if self.fixed.schedule.is_greedy()
@@ -58,28 +59,29 @@ impl Parts {
     }
 }
 
-/// A folder's name has at most 255 bytes on common file systems, and `-1`, `-seed0.json` or a temporary ending comes behind.
+/// Common file systems limit a name to 255 bytes, and suffixes such as `-1`, `-seed0.json` or a temporary one are
+/// appended.
 const MOST_BYTES_OF_A_NAME: usize = 200;
 
 fn bad_name(name: &str) -> Option<ConfigError> {
     let has_bad_character = || name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\'));
     let is_bad = name.trim().is_empty() || name.len() > MOST_BYTES_OF_A_NAME || has_bad_character();
-    is_bad.then(|| ConfigError::new("$.name", format!("{name:?} cannot be part of the name of a run's folder")))
+    is_bad.then(|| ConfigError::new("$.name", format!("{name:?} cannot be part of the name of a run folder")))
 }
 
-/// An error for every setting that chooses by a validation set, of which `why` says that it is not there.
+/// An error for every setting that needs a validation set; `why` says why there is none.
 pub(super) fn need_validation(
     training: &TrainingConfig,
     schedule: ScheduleConfig,
     rule: &Value,
     why: &str,
 ) -> Vec<ConfigError> {
-    // Every rule whose heads can be read in several ways calls the setting so.
+    // Every rule whose heads can be read in several ways uses this key.
     let sip = |rule: &Value| rule["readout"] == "sip";
     [
         ("$.training.final-weights", training.final_weights == FinalWeights::Best, "\"best\" needs a validation set"),
-        ("$.rule.readout", sip(rule), "\"sip\" chooses blocks by a validation set"),
-        ("$.rule.heads.readout", sip(&rule["heads"]), "\"sip\" chooses blocks by a validation set"),
+        ("$.rule.readout", sip(rule), "\"sip\" needs a validation set to choose blocks"),
+        ("$.rule.heads.readout", sip(&rule["heads"]), "\"sip\" needs a validation set to choose blocks"),
         ("$.training.patience", training.patience.is_some(), "needs a validation set"),
         ("$.schedule.patience", schedule.patience().is_some(), "needs a validation set"),
     ]

@@ -1,4 +1,5 @@
-//! Reading a JSON document: syntax errors with line and column, duplicate keys, and the step to a typed config.
+//! Reads a JSON document: reports syntax errors with line and column and duplicate keys, and parses it into a typed
+//! config.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,21 +10,21 @@ use serde_path_to_error::Segment;
 
 use burn_forward::{ConfigError, ConfigErrors};
 
-/// Reads the JSON `text` of the file (or other source) `origin`. Keys keep the order of the file.
+/// Parses the JSON `text` of the file (or other source) `origin`. The order of keys is kept.
 ///
 /// # Errors
-/// A syntax error with its line and column, or every key that stands twice in the same object: JSON readers take the
-/// last one in silence.
+/// A syntax error with its line and column, or an error for every duplicate key of an object; JSON parsers silently use
+/// the last one.
 ///
 /// ```
 /// use burn_forward_train::config::document::parse_document;
 ///
 /// let errors = parse_document("a.json", r#"{"training": {"epochs": 3, "epochs": 5}}"#).unwrap_err();
-/// assert_eq!(errors.errors[0].to_string(), "$.training.epochs: the key stands more than once in its object");
+/// assert_eq!(errors.errors[0].to_string(), "$.training.epochs: the key occurs more than once in its object");
 /// ```
 pub fn parse_document(origin: &str, text: &str) -> Result<Value, ConfigErrors> {
     let fail = |errors| Err(ConfigErrors { origin: origin.to_owned(), errors });
-    // Windows editors put a byte-order mark in front, which JSON does not know.
+    // Windows editors put a byte-order mark in front, which JSON does not allow.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
         return fail(vec![ConfigError::new("$", "the file is empty; needed: a JSON object")]);
@@ -44,7 +45,7 @@ pub fn parse_document(origin: &str, text: &str) -> Result<Value, ConfigErrors> {
 ///
 /// # Errors
 /// The first mistake that serde finds, with its JSON path. [`schema::check`](super::schema::check) finds all of them;
-/// this is the safety net behind it.
+/// this is a safety net.
 pub fn parse<T: DeserializeOwned>(origin: &str, document: &Value) -> Result<T, ConfigErrors> {
     serde_path_to_error::deserialize(document).map_err(|error| {
         let mut path = "$".to_owned();
@@ -70,7 +71,7 @@ pub(super) fn index_path(path: &str, index: usize) -> String {
     format!("{path}[{index}]")
 }
 
-/// serde_json's message with the place in front, where editors and people look for it.
+/// serde_json's message, with the position moved to the front, where editors and people look for it.
 fn syntax_error(error: &serde_json::Error) -> ConfigError {
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -78,7 +79,7 @@ fn syntax_error(error: &serde_json::Error) -> ConfigError {
     ConfigError::new("$", format!("line {}, column {}: {message}", error.line(), error.column()))
 }
 
-/// Walks a JSON text and notes the path of every key that its object already has.
+/// Walks through a JSON text and collects the paths of duplicate keys.
 struct Keys<'e> {
     path: String,
     duplicates: &'e mut Vec<ConfigError>,
@@ -104,7 +105,7 @@ impl<'de> Visitor<'de> for Keys<'_> {
         while let Some(key) = map.next_key::<String>()? {
             let path = key_path(&self.path, &key);
             if seen.contains(&key) {
-                self.duplicates.push(ConfigError::new(path, "the key stands more than once in its object"));
+                self.duplicates.push(ConfigError::new(path, "the key occurs more than once in its object"));
                 map.next_value::<IgnoredAny>()?;
             } else {
                 map.next_value_seed(Keys { path, duplicates: &mut *self.duplicates })?;
@@ -164,10 +165,10 @@ mod tests {
     #[case::infinite("{\"lr\": 1e999}", "$: line 1, column 12: number out of range")]
     #[case::two_documents("{} {}", "$: line 1, column 4: trailing characters")]
     #[case::empty(" \n", "$: the file is empty; needed: a JSON object")]
-    #[case::duplicate("{\"a\": 1, \"a\": 1}", "$.a: the key stands more than once in its object")]
+    #[case::duplicate("{\"a\": 1, \"a\": 1}", "$.a: the key occurs more than once in its object")]
     #[case::duplicate_in_array(
         "{\"layers\": [{}, {\"w x\": 1, \"w x\": {}}]}",
-        "$.layers[1][\"w x\"]: the key stands more than once in its object"
+        "$.layers[1][\"w x\"]: the key occurs more than once in its object"
     )]
     fn refuses(#[case] text: &str, #[case] expected: &str) {
         let errors = parse_document("test.json", text).unwrap_err();

@@ -1,4 +1,4 @@
-//! The parts of a config that are the same whatever the registry holds.
+//! The parts of a config that do not depend on the registry.
 
 use burn_forward::optim::OptimizerConfig;
 use schemars::JsonSchema;
@@ -9,35 +9,35 @@ use super::TrainingConfig;
 use crate::schedule::ScheduleConfig;
 use crate::weights::WeightsConfig;
 
-/// The parts of a config with a fixed type.
+/// The parts of a config that have a fixed type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Fixed {
-    /// JSON Schema for editors; not read.
+    /// JSON Schema for editors; burn-forward does not read it.
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
     pub(super) schema: Option<String>,
-    /// Name of the run; the file's name where it is left out.
+    /// Name of the run; defaults to the name of the config file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
-    /// What this is.
+    /// A description of the config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<String>,
-    /// The published result this reproduces.
+    /// The published result that this config reproduces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) reproduces: Option<String>,
-    /// What we measured with it, with the run's folder.
+    /// What we measured with this config, and the run folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) measured: Option<Map<String, Value>>,
-    /// Root of all random streams.
+    /// Seed of all random streams.
     #[serde(default)]
     pub(super) seed: u64,
     /// Weights to start from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) weights: Option<WeightsConfig>,
-    /// In which order blocks learn.
+    /// The order in which blocks learn.
     #[serde(default)]
     pub(super) schedule: ScheduleConfig,
-    /// How long and in what portions.
+    /// How long the run trains, and in batches of what size.
     pub(super) training: TrainingConfig,
     /// The optimiser.
     pub(super) optimizer: OptimizerConfig,

@@ -1,6 +1,6 @@
-//! Configs: JSON that people write. Every mistake of a file is found before anything is read or run.
+//! JSON configs. Every mistake in a config is reported before any data is read or anything runs.
 //!
-//! A file passes through [`document::parse_document`] (syntax, duplicate keys), [`overrides::apply`] (`--set`),
+//! A config passes through [`document::parse_document`] (syntax, duplicate keys), [`overrides::apply`] (`--set`),
 //! [`schema::check`] (all mistakes at once) and [`document::parse`] (the typed config).
 
 mod contradictions;

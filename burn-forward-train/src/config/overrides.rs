@@ -1,4 +1,4 @@
-//! `--set optimizer.lr=0.01`: one value of a config, given on the command line.
+//! `--set optimizer.lr=0.01`: overrides one value of a config from the command line.
 
 use serde_json::{Map, Value};
 
@@ -6,17 +6,19 @@ use super::document::{index_path, key_path};
 use super::schema::{Tagged, View, check_at, is_object, schema_type_name, show, unknown_key};
 use burn_forward::ConfigError;
 
-/// Unions in unions are followed this deep when a key is looked up.
+/// Nested unions are followed to this depth when a key is looked up.
 const MAX_DEPTH: usize = 8;
 
 /// Sets one value of `document`: `optimizer.lr=0.01`, `network.widths[1]=300` or `network.widths.1=300`.
 ///
-/// The right side is taken as JSON where that is valid at the place, else as a string where a string is. Objects on the
-/// way are created, from their default if they have one. In a tagged union, the keys of the variant that the document
-/// names are valid; setting the tag leaves the other keys, and [`check`](super::schema::check) judges the result.
+/// The right-hand side is parsed as JSON if the result is valid at that place, and is otherwise taken as a string if a
+/// string is valid there. Missing objects on the path are created, from their defaults if they have any. In a tagged
+/// union, the keys of the variant that the document names are valid; setting the tag keeps the other keys, and
+/// [`check`](super::schema::check) validates the result.
 ///
 /// # Errors
-/// An unknown key, an index beyond the end, or a value that is not valid there. `document` is unchanged then.
+/// An unknown key, an index out of range, or a value that is not valid at that place. The document is then left
+/// unchanged.
 ///
 /// ```
 /// use burn_forward_train::config::overrides::apply;
@@ -51,7 +53,7 @@ fn set(document: &mut Value, root: &Value, assignment: &str) -> Result<(), Confi
         (node, schema, path) = match node {
             Value::Array(items) => place.item(items, segment)?,
             Value::Object(map) => place.key(map, segment)?,
-            Value::Null => return Err(place.error("has no keys".to_owned())),
+            Value::Null => return Err(place.error("does not have keys".to_owned())),
             other => return Err(place.error(format!("is {} and has no keys", show(other)))),
         };
     }
@@ -59,7 +61,7 @@ fn set(document: &mut Value, root: &Value, assignment: &str) -> Result<(), Confi
     Ok(())
 }
 
-/// A key, or the text of an index.
+/// A key, or an index as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Segment(String);
 
@@ -69,7 +71,8 @@ impl Segment {
     }
 }
 
-/// Takes `a.b[1].c` apart. A leading `$.`, as messages have it, is accepted. `None` if a part is empty.
+/// Splits `a.b[1].c` into its segments. A leading `$.`, as in error messages, is accepted. `None` if a segment is
+/// empty.
 fn segments(target: &str) -> Option<Vec<Segment>> {
     let target = target.strip_prefix("$.").unwrap_or(target);
     let mut segments = Vec::new();
@@ -85,7 +88,7 @@ fn segments(target: &str) -> Option<Vec<Segment>> {
     Some(segments)
 }
 
-/// What stands where the document has nothing: the default of the place, else an empty object or array.
+/// The value to insert where the document has none: the default of that place, or an empty object or array.
 fn fill(root: &Value, schema: &Value, next: &Segment) -> Value {
     let view = View::new(root, [schema]);
     let takes = |value: Value| view.fits(&value);
@@ -96,7 +99,7 @@ fn fill(root: &Value, schema: &Value, next: &Segment) -> Value {
             .cloned()
             .unwrap_or_else(|| Value::Array(Vec::new()));
     }
-    // Another variant starts without the keys of the default one.
+    // A different variant starts without the keys of the default one.
     let is_tag = |union: &Vec<&Value>| Tagged::of(root, union).is_some_and(|tagged| tagged.key == next.0);
     let default = view.get("default").filter(|value| value.is_object() && !view.unions.iter().any(is_tag));
     match default {
@@ -106,7 +109,7 @@ fn fill(root: &Value, schema: &Value, next: &Segment) -> Value {
     }
 }
 
-/// A value of the document on the way to the one that is set.
+/// A value of the document on the path to the one that is set.
 struct Place<'p> {
     root: &'p Value,
     schema: &'p Value,
@@ -168,11 +171,11 @@ impl Place<'_> {
 /// What a schema says about the keys of one object of the document.
 #[derive(Default)]
 struct Keys<'a> {
-    /// The schemas of the key that is looked for: any of them may hold.
+    /// The schemas of the requested key; any of them may apply.
     schemas: Vec<Value>,
     /// The keys that are listed.
     names: Vec<&'a str>,
-    /// Whether there is an object that lists no keys and takes any.
+    /// Whether some object lists no keys and accepts any.
     open: bool,
 }
 
@@ -201,7 +204,7 @@ impl<'a> Keys<'a> {
                 let name = map.get(tagged.key)?.as_str()?;
                 tagged.branch(name)
             });
-            // Where the document does not say which variant it is, a key of any variant will do.
+            // If the document does not say which variant it is, a key of any variant is accepted.
             for member in union.iter().filter(|member| current.is_none_or(|branch| std::ptr::eq(branch, **member))) {
                 let member = View::new(root, [*member]);
                 if is_object(&member) || !member.unions.is_empty() {
@@ -212,14 +215,14 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// The value that `text` means at a place with this schema.
+/// The value that `text` stands for at a place with this schema.
 fn choose(root: &Value, schema: &Value, text: &str, path: &str) -> Result<Value, ConfigError> {
     let literal = Value::String(text.to_owned());
     let parsed = serde_json::from_str::<Value>(text).ok();
     let mut first = None;
-    // Quotes are for the shell and JSON; without them the text itself may be the string that is wanted.
+    // Quotes belong to the shell and to JSON; without them the text itself may be the intended string.
     for candidate in parsed.into_iter().chain([literal]) {
-        // An object may be completed by another `--set`, so the check of the whole document judges its inside.
+        // Another `--set` may complete an object, so the check of the whole document validates its contents.
         let fits = candidate.is_object() && View::new(root, [schema]).fits(&candidate);
         let error = check_at(root, schema, &candidate, path).into_iter().next().filter(|_| !fits);
         match error {
@@ -240,7 +243,7 @@ fn any_of(mut schemas: Vec<Value>) -> Value {
 
 fn indices(length: usize) -> String {
     match length {
-        0 => "none, the array is empty; set it as a whole".to_owned(),
+        0 => "none, since the array is empty; set the whole array instead".to_owned(),
         1 => "0".to_owned(),
         _ => format!("0 to {}", length - 1),
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::document;
 use super::fixed::Fixed;
 
-/// Settings of what a row of the registry names.
+/// A row of the registry that the config names, with its settings.
 pub(super) struct Named<T> {
     pub(super) name: String,
     pub(super) settings: T,
@@ -18,25 +18,25 @@ pub(super) struct Named<T> {
     pub(super) resolved: Value,
 }
 
-/// The parts of a config, as far as each can be read by itself.
+/// The parts of a config, each parsed by itself.
 pub(super) struct Parts {
     pub(super) fixed: Fixed,
     pub(super) data: Named<Box<dyn DataSpec>>,
     pub(super) network: Named<Box<dyn NetworkSpec>>,
-    /// Block borders, as the config states them or by default.
+    /// Block borders that the config states, or the default ones.
     pub(super) stated_partition: Partition,
     pub(super) rule: Named<Box<dyn RuleSpec>>,
 }
 
 impl Parts {
-    /// The parts of a document.
+    /// Reads the parts of a document.
     ///
     /// # Errors
-    /// [`Error::Config`] for a name that the registry does not have, and what reading the settings gives.
+    /// [`Error::Config`] for a name that is not in the registry, and any error from parsing the settings.
     pub(super) fn read(origin: &str, value: Value, registry: &Registry) -> Result<Self> {
         let fail = |path: &str, message: String| mistake(origin, path, message);
         let Value::Object(mut object) = value else {
-            return Err(fail("$", "needs to be an object".into()));
+            return Err(fail("$", "must be an object".into()));
         };
         let mut network = take_object(&mut object, "network");
         let network_name = take_name(&mut network);
@@ -44,7 +44,7 @@ impl Parts {
             Some(p) => serde_json::from_value(p).map_err(|e| fail("$.network.partition", e.to_string()))?,
             None => Partition::default(),
         };
-        // A data set's settings are told its name, since one type of settings may stand for several sets.
+        // Settings of a data set include its name, since several data sets may share one settings type.
         let data = take_object(&mut object, "data");
         let data_name = data.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_string();
         let mut rule = take_object(&mut object, "rule");
@@ -65,15 +65,15 @@ impl Parts {
         Ok(Self { fixed, data, network, stated_partition, rule })
     }
 
-    /// Number of blocks that learn, under the `partition` in force.
+    /// Number of blocks that learn under the given `partition`.
     ///
     /// # Errors
-    /// [`Error::Config`] if none would, or the network cannot be partitioned so.
+    /// [`Error::Config`] if there are none, or if the network cannot be partitioned in this way.
     pub(super) fn learning_blocks(&self, origin: &str, partition: Partition) -> Result<usize> {
         let mut layers = self.network.settings.outline();
         let freeze = self.fixed.weights.as_ref().map_or(0, |w| w.freeze);
         if freeze > 0 && freeze >= layers.len() {
-            let needed = format!("0 to {}, so that something learns", layers.len() - 1);
+            let needed = format!("0 to {}, so that at least one layer learns", layers.len() - 1);
             let message = format!("{freeze} of {} layers; needed: {needed}", layers.len());
             return Err(mistake(origin, "$.weights.freeze", message));
         }
@@ -88,7 +88,7 @@ impl Parts {
     /// The whole config with every default filled in.
     ///
     /// # Errors
-    /// [`Error::Burn`] for settings that JSON cannot hold.
+    /// [`Error::Burn`] for settings that JSON cannot represent.
     pub(super) fn resolved(&self, partition: Partition) -> Result<Value> {
         let mut resolved = serde_json::to_value(&self.fixed).map_err(|e| Error::burn("config", e))?;
         if let Some(whole) = resolved.as_object_mut() {
@@ -107,7 +107,7 @@ impl<T> Named<T> {
         Self { name, settings, resolved }
     }
 
-    /// The resolved settings behind the name.
+    /// The resolved settings, preceded by the name.
     fn with_name(&self) -> Map<String, Value> {
         let mut named = Map::from_iter([("name".to_string(), json!(self.name))]);
         named.extend(self.resolved.as_object().cloned().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! Paths in configs that are written to another folder.
+//! Paths in a config that is written to another folder.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -6,23 +6,23 @@ use serde_json::{Value, json};
 
 use burn_forward::data::DataFolders;
 
-/// The values of a config that are paths.
+/// The config values that are paths.
 const PATHS: [&str; 2] = ["/data/path", "/weights/file"];
 
-/// Makes the relative paths of `config` relative to `folder`, in which it will be a file.
+/// Rewrites the relative paths in `config` so that they are relative to `folder`, where the config will be written.
 ///
-/// A path that is there beside the config or in the current folder is given as the way from `folder` to it, so that it
-/// is found from there, and also after both were moved together. What is not there, an absolute path, and a path that
-/// cannot be written in JSON stay as they are.
+/// A path that exists beside the config or in the current folder becomes the relative path from `folder` to it. It is
+/// then found from `folder`, even after both were moved together. Absolute paths, paths that do not exist, and paths
+/// that JSON cannot represent are left unchanged.
 pub fn relative_to(config: &mut Value, folder: &Path, folders: &DataFolders) {
     for pointer in PATHS {
         let Some(value) = config.pointer_mut(pointer) else { continue };
         let Some(path) = value.as_str().map(Path::new).filter(|path| path.is_relative()) else { continue };
-        // The folder of a config that is given by its name alone is empty, and means the current one.
+        // A config given by its file name alone has an empty folder, which means the current one.
         let mut bases = folders.config.iter().map(|base| Path::new(".").join(base)).chain([PathBuf::from(".")]);
         let there = bases.find(|base| base.join(path).exists());
         let way = there.and_then(|base| way(&folder.canonicalize().ok()?, &base.canonicalize().ok()?, path));
-        // Behind a link, `..` may lead elsewhere than the names say.
+        // Beyond a symbolic link, `..` may lead somewhere other than the names suggest.
         let way = way.filter(|way| folder.join(way).exists());
         if let Some(way) = way.as_deref().and_then(Path::to_str) {
             *value = json!(way);
@@ -30,13 +30,14 @@ pub fn relative_to(config: &mut Value, folder: &Path, folders: &DataFolders) {
     }
 }
 
-/// The way from `folder` to `path`, which is absolute or relative to the current folder; `None` if a folder is not there.
+/// The relative path from `folder` to `path`, which is absolute or relative to the current folder; `None` if a folder
+/// does not exist.
 pub fn relative_path(folder: &Path, path: &Path) -> Option<PathBuf> {
     way(&folder.canonicalize().ok()?, &Path::new(".").canonicalize().ok()?, path)
 }
 
-/// The way from the folder `from` to `path` in the folder `base`; both folders are canonical, so that `..` leads to where
-/// the file system's own does. `None` if there is none, as between two drives.
+/// The relative path from the folder `from` to `path` in the folder `base`. Both folders are canonical, so `..` leads
+/// where it does in the file system. `None` if there is no such path, as between two drives.
 fn way(from: &Path, base: &Path, path: &Path) -> Option<PathBuf> {
     let mut to = base.to_path_buf();
     for part in path.components() {
@@ -45,7 +46,7 @@ fn way(from: &Path, base: &Path, path: &Path) -> Option<PathBuf> {
                 to.pop();
             }
             Component::CurDir => {}
-            // The root takes the place of what was before it.
+            // The root replaces everything before it.
             part => to.push(part),
         }
     }
@@ -86,7 +87,7 @@ mod tests {
         let mut config = json!({"data": {"path": "set"}, "weights": {"file": "w.pth"}});
         relative_to(&mut config, &run, &folders);
         assert_eq!(config, json!({"data": {"path": "../../configs/set"}, "weights": {"file": "../../configs/w.pth"}}));
-        // Read back from there and written there again, it is the same.
+        // Reading it from there and writing it there again does not change it.
         let again = DataFolders { config: Some(run.clone()), ..DataFolders::default() };
         let mut read = config.clone();
         relative_to(&mut read, &run, &again);

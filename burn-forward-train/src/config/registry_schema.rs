@@ -1,4 +1,4 @@
-//! The JSON Schema of a config, from the rows of a registry.
+//! The JSON Schema of a config, generated from the rows of a registry.
 
 use serde_json::{Map, Value, json};
 
@@ -26,7 +26,7 @@ pub fn schema_of(registry: &Registry) -> Value {
     if let Some(root) = root.as_object_mut() {
         root.insert("title".into(), json!("burn-forward config"));
         if let Some(p) = root.get_mut("properties").and_then(|p| p.as_object_mut()) {
-            p.insert("data".into(), one_of("The data set and what is done to it.", data));
+            p.insert("data".into(), one_of("The data set and its preprocessing.", data));
             p.insert("network".into(), one_of("The architecture and its partition into blocks.", networks));
             p.insert("rule".into(), json!({"$ref": format!("#/$defs/{RULE_DEFINITION}")}));
             definitions.insert(RULE_DEFINITION.into(), one_of("The learning rule.", rules));
@@ -45,7 +45,7 @@ fn one_of(description: &str, branches: Vec<Value>) -> Value {
     json!({"description": description, "oneOf": branches})
 }
 
-/// Moves a schema's own definitions to the root's and returns the rest.
+/// Moves a schema's own definitions to those of the root and returns the rest.
 fn lift(mut schema: Value, definitions: &mut Map<String, Value>) -> Value {
     if let Some(o) = schema.as_object_mut() {
         o.shift_remove("$schema");

@@ -1,4 +1,4 @@
-//! The config of a run: typed, checked, resolved.
+//! The config of a run: typed, checked and resolved.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use super::{TrainingConfig, document, overrides, schema};
 use crate::schedule::ScheduleConfig;
 use crate::weights::WeightsConfig;
 
-/// Most bytes of a config: far more than anyone writes, and little enough to be read at once.
+/// Maximum size of a config in bytes: far more than anyone writes, and small enough to read at once.
 const LARGEST_CONFIG: u64 = 16 << 20;
 
 /// A checked config.
@@ -26,36 +26,37 @@ const LARGEST_CONFIG: u64 = 16 << 20;
 pub struct RunConfig {
     /// Name of the run.
     pub name: String,
-    /// Root of all random streams.
+    /// Seed of all random streams.
     pub seed: u64,
     /// Name of the data set.
     pub data_name: String,
-    /// Its settings.
+    /// Settings of the data set.
     pub data: Box<dyn DataSpec>,
     /// Name of the architecture.
     pub network_name: String,
-    /// Its settings.
+    /// Settings of the architecture.
     pub network: Box<dyn NetworkSpec>,
-    /// Block borders, as the rule wants them.
+    /// Block borders in force; a rule may override the stated ones.
     pub partition: Partition,
-    /// Block borders, as the config states them or by default: those of another rule on the same network.
+    /// Block borders that the config states, or the default ones. Another rule on the same network starts from these.
     pub stated_partition: Partition,
     /// Name of the rule.
     pub rule_name: String,
-    /// Its settings.
+    /// Settings of the rule.
     pub rule: Box<dyn RuleSpec>,
     /// Weights to start from.
     pub weights: Option<WeightsConfig>,
-    /// In which order blocks learn.
+    /// The order in which blocks learn.
     pub schedule: ScheduleConfig,
-    /// How long and in what portions.
+    /// How long the run trains, and in batches of what size.
     pub training: TrainingConfig,
     /// The optimiser.
     pub optimizer: OptimizerConfig,
     resolved: Value,
 }
 
-/// The file of the same name in a folder beside where `path` was looked for: shipped configs have a folder per family.
+/// A file with the same name in a subfolder of the folder in which `path` was expected; the shipped configs are in one
+/// folder per family.
 fn in_a_folder_beside(path: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut folders: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
@@ -64,10 +65,10 @@ fn in_a_folder_beside(path: &Path) -> Option<PathBuf> {
 }
 
 impl RunConfig {
-    /// Reads, overrides, checks and resolves a config file. Every mistake of the file is in the error.
+    /// Reads a config file, applies the overrides `sets`, checks the result and fills in the defaults.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, [`Error::Config`] with all mistakes.
+    /// [`Error::Io`] if the file cannot be read, [`Error::Config`] with all mistakes in the file.
     pub fn load(path: &Path, sets: &[String], registry: &Registry) -> Result<Self> {
         let text = match burn_forward::input::read_text(path, LARGEST_CONFIG, "a config") {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -83,15 +84,15 @@ impl RunConfig {
         Self::named(&origin, value, sets, registry, path.file_stem().and_then(|s| s.to_str()))
     }
 
-    /// As [`load`](Self::load), from a parsed document.
+    /// Like [`load`](Self::load), from a parsed document.
     ///
     /// # Errors
-    /// [`Error::Config`] with all mistakes, [`Error::Argument`] for a registry that has a name twice.
+    /// [`Error::Config`] with all mistakes, [`Error::Argument`] for a registry with a duplicate name.
     pub fn from_value(origin: &str, value: Value, sets: &[String], registry: &Registry) -> Result<Self> {
         Self::named(origin, value, sets, registry, None)
     }
 
-    /// A config that is called `name`, if it does not say how it is called.
+    /// A config that is called `name` unless it states its own name.
     fn named(origin: &str, mut value: Value, sets: &[String], registry: &Registry, name: Option<&str>) -> Result<Self> {
         registry.check()?;
         let fail = |errors: Vec<ConfigError>| Error::Config(ConfigErrors { origin: origin.into(), errors });
@@ -102,7 +103,7 @@ impl RunConfig {
                 errors.push(e);
             }
         }
-        // After the changes, which may take the name away.
+        // After the overrides, which may remove the name.
         if let (Some(object), Some(name)) = (value.as_object_mut(), name)
             && object.get("name").is_none_or(Value::is_null)
         {
@@ -115,7 +116,7 @@ impl RunConfig {
         Self::typed(origin, value, registry)
     }
 
-    /// The typed config of a document that fits the schema.
+    /// The typed config of a document that conforms to the schema.
     fn typed(origin: &str, value: Value, registry: &Registry) -> Result<Self> {
         let mut parts = Parts::read(origin, value, registry)?;
         let partition = parts.rule.settings.partition().unwrap_or(parts.stated_partition);
@@ -124,7 +125,8 @@ impl RunConfig {
         if !errors.is_empty() {
             return Err(Error::Config(ConfigErrors { origin: origin.into(), errors }));
         }
-        // Momentum 0 with Nesterov, say, is read back without what has no effect, so the resolved form is what is kept.
+        // Keep the resolved form: settings without effect, such as Nesterov with momentum 0, are not written, so
+        // reading the config back would not restore them.
         parts.fixed.optimizer = parts.fixed.optimizer.resolved();
         let resolved = parts.resolved(partition)?;
         let Parts { fixed, data, network, stated_partition, rule } = parts;
@@ -154,17 +156,17 @@ impl RunConfig {
         self.partition.count(&outline.split_off(freeze)).unwrap_or(1)
     }
 
-    /// Mistakes that show once the shape of an input row and the number of classes are known.
+    /// Mistakes that can only be found once the shape of an input row and the number of classes are known.
     pub fn errors_for_shape(&self, input: RowShape, classes: usize) -> Vec<ConfigError> {
         self.rule.check(&self.context(None, Some((input, classes))))
     }
 
-    /// An error of this config.
+    /// A config error with the origin of this config.
     pub fn config_error(&self, errors: Vec<ConfigError>) -> Error {
         Error::Config(ConfigErrors { origin: self.name.clone(), errors })
     }
 
-    /// Refuses the config if there are mistakes.
+    /// Rejects the config if there are any mistakes.
     ///
     /// # Errors
     /// [`Error::Config`] with all of them.
@@ -172,7 +174,8 @@ impl RunConfig {
         if errors.is_empty() { Ok(()) } else { Err(self.config_error(errors)) }
     }
 
-    /// An argument that the part of the config at `path` led to, as a mistake there; any other error as it is.
+    /// Converts an argument error that stems from the part of the config at `path` into a config error there; returns
+    /// any other error unchanged.
     pub fn error_at(&self, path: &str, error: Error) -> Error {
         match error {
             Error::Argument { place, what, given, needed } => {
@@ -182,26 +185,28 @@ impl RunConfig {
         }
     }
 
-    /// The [resolved](Self::resolved) config for a file in `folder`, see [`paths::relative_to`](super::paths::relative_to).
+    /// The [resolved](Self::resolved) config for a file in `folder`; see
+    /// [`paths::relative_to`](super::paths::relative_to).
     pub fn resolved_in(&self, folder: &Path, folders: &DataFolders) -> Value {
         let mut resolved = self.resolved.clone();
         super::paths::relative_to(&mut resolved, folder, folders);
         resolved
     }
 
-    /// Mistakes in training without validation samples: an error for every setting that chooses by them. `why` says what
-    /// became of the samples that the settings promised.
+    /// An error for every setting that needs validation samples where there are none. `why` says what became of the
+    /// samples that the settings called for.
     pub fn without_validation(&self, why: &str) -> Vec<ConfigError> {
         need_validation(&self.training, self.schedule, &self.resolved["rule"], why)
     }
 
-    /// What the user should know and nothing forbids.
+    /// Warnings: permitted settings that the user should know about.
     pub fn warnings(&self) -> Vec<ConfigError> {
         let blocks = self.partition.count(&self.network.outline()).ok();
         self.rule.warnings(&self.context(blocks, None))
     }
 
-    /// What a rule's check is told; `data` is the shape of an input row and the number of classes, once they are known.
+    /// The context for a rule's check. `data` is the shape of an input row and the number of classes, if they are known
+    /// already.
     pub(crate) fn context(&self, blocks: Option<usize>, data: Option<(RowShape, usize)>) -> Context<'_> {
         let (input, classes) = data.unzip();
         Context {

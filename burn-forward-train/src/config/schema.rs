@@ -1,7 +1,8 @@
-//! Checks a JSON document against a JSON Schema and reports every mistake, in the words of the person who wrote it.
+//! Checks a JSON document against a JSON Schema and reports every mistake in terms of what the user wrote.
 //!
-//! The subset is what schemars 1 writes (draft 2020-12): `$ref`, `type`, `enum`, `const`, `oneOf`, `anyOf`, `allOf`,
-//! objects, arrays, ranges and the number formats. `pattern`, `not` and `if` are ignored: serde is behind this check.
+//! It supports the subset that schemars 1 generates (draft 2020-12): `$ref`, `type`, `enum`, `const`, `oneOf`, `anyOf`,
+//! `allOf`, objects, arrays, ranges and number formats. It ignores `pattern`, `not` and `if`; serde parses the document
+//! afterwards.
 
 mod bounds;
 mod fields;
@@ -24,13 +25,13 @@ pub(super) use self::view::{Tagged, View, is_object};
 pub use self::words::schema_type_name;
 pub(super) use self::words::{show, unknown_key};
 
-/// Values in values (and alternatives in alternatives) are followed this deep. JSON files end at 128.
+/// Nested values (and nested alternatives) are followed to this depth. serde_json stops at a depth of 128.
 const MAX_DEPTH: usize = 300;
 
-/// Values that one call looks at. Only a schema whose alternatives contain themselves gets there.
+/// Maximum number of values that one call visits. Only a schema whose alternatives contain themselves reaches it.
 const MAX_VISITS: usize = 200_000;
 
-/// All mistakes of `value` according to `schema`, in the order of the document; none if it is valid.
+/// All mistakes in `value` according to `schema`, in document order; empty if the value is valid.
 ///
 /// ```
 /// use burn_forward_train::config::schema::check;
@@ -49,7 +50,7 @@ pub fn check(schema: &Value, value: &Value) -> Vec<ConfigError> {
     check_at(schema, schema, value, "$")
 }
 
-/// Mistakes of the `value` at `path`, where `schema` is the part of `root` for that place.
+/// Mistakes in the `value` at `path`, where `schema` is the part of `root` for that place.
 pub(super) fn check_at(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<ConfigError> {
     let checker = Checker { root, visits: Cell::new(0) };
     let mut errors = Vec::new();
@@ -57,7 +58,7 @@ pub(super) fn check_at(root: &Value, schema: &Value, value: &Value, path: &str) 
     errors
 }
 
-/// The value that is looked at, and where it stands.
+/// The value being checked, and where it is.
 #[derive(Clone, Copy)]
 struct Place<'v> {
     value: &'v Value,
@@ -95,7 +96,7 @@ impl<'a> Checker<'a> {
             }
         }
         if undecided {
-            // The type and the remaining keys depend on the branch; what is listed beside it can be checked.
+            // The type and the remaining keys depend on the branch; the keys listed beside it can be checked now.
             if let Value::Object(map) = place.value {
                 self.object(&view, map, place, false, errors);
             }
@@ -119,7 +120,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The alternative that is meant, or what is wrong if none can be told. `None`: there is nothing to choose from.
+    /// The intended alternative, or the errors if it cannot be determined. `None`: there is nothing to choose from.
     fn select(&self, union: &[&'a Value], place: Place<'_>) -> Result<Option<&'a Value>, Vec<ConfigError>> {
         let fitting: Vec<(&Value, View<'_>)> = union
             .iter()
@@ -210,7 +211,7 @@ impl<'a> Checker<'a> {
             if unique && let Some(first) = items.iter().take(index).position(|earlier| earlier == value) {
                 errors.push(inner.error(format!("{} is item {first} already; needed: no repeats", show(value))));
             }
-            // Items beyond a fixed number of them are too many, and were counted above.
+            // Items beyond a fixed length are too many, and were reported above.
             let beyond = || view.get("items").filter(|schema| **schema != Value::Bool(false));
             if let Some(schema) = prefix.get(index).or_else(beyond) {
                 self.value(View::new(self.root, [schema]), inner, errors);
@@ -264,7 +265,7 @@ fn number_error(view: &View<'_>, number: &Number) -> Option<String> {
     let side = match full.position(number) {
         Ordering::Less => "small",
         Ordering::Greater => "large",
-        // serde takes no decimal point and no exponent for an integer, whatever the value.
+        // serde accepts neither a decimal point nor an exponent in an integer, whatever its value.
         Ordering::Equal if integer && number.is_f64() => {
             let needed = words::needed_number(view, &stated);
             return Some(format!("{number} is a decimal number; needed: {needed} (write {})", plain(number)));
@@ -281,7 +282,7 @@ fn length_error(view: &View<'_>, text: &str) -> Option<String> {
     Some(format!("{} has {}; needed: {needed}", show(&Value::from(text)), counted(length, "character")))
 }
 
-/// The number of things that is needed instead of `count`, if the keywords for fewest and most forbid it.
+/// The required number of items, if the keywords for minimum and maximum rule out `count`.
 fn count_error(view: &View<'_>, count: u64, [fewest, most]: [&str; 2]) -> Option<String> {
     let fewest = view.all(fewest).filter_map(Value::as_u64).max();
     let most = view.all(most).filter_map(Value::as_u64).min();

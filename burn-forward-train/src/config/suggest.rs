@@ -1,15 +1,15 @@
-//! "Did you mean ...?": the valid name nearest to what was typed, and none rather than a silly one.
+//! "Did you mean ...?": the valid name closest to what was typed, or none if no name is close.
 
 use strsim::damerau_levenshtein;
 
-/// Shortest beginning of a name that is taken for the name: `mono` for `mono-forward`.
+/// Minimum length of a prefix that counts as an abbreviation: `mono` for `mono-forward`.
 const MIN_PREFIX: usize = 3;
 
-/// The name of `names` that `given` was most likely meant to be; the first one where several are equally near.
+/// Returns the one of `names` that `given` most likely stands for; the first one if several are equally close.
 ///
-/// Case, `_`, `-` and spaces do not count. A name is near if about a third of its characters at most are wrong
-/// (a swap of neighbours is one mistake), if one of the two is the beginning of the other, or if one consists of the
-/// initials of the other (`learning_rate` and `lr`).
+/// Case, `_`, `-` and spaces are ignored. A name is close if at most about a third of its characters differ (swapped
+/// neighbours count as one mistake), if one of the two is a prefix of the other, or if one consists of the initials of
+/// the other (`learning_rate` and `lr`).
 ///
 /// ```
 /// use burn_forward_train::config::suggest::nearest;
@@ -25,7 +25,7 @@ pub fn nearest<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
-/// Number of mistakes between two names, `None` if they are not near each other.
+/// Number of typing mistakes between two names, or `None` if they are not close to each other.
 fn distance(given: &str, name: &str) -> Option<usize> {
     let (a, b) = (plain(given), plain(name));
     if a.is_empty() || b.is_empty() {
@@ -39,16 +39,16 @@ fn distance(given: &str, name: &str) -> Option<usize> {
     }
     let begins = shorter.chars().count() >= MIN_PREFIX && longer.starts_with(shorter.as_str());
     let initials = initials(given) == b || initials(name) == a;
-    // Either is weaker evidence than a typing mistake, so it only wins where no name is near by typing.
+    // Either is weaker evidence than a typing mistake, so it only wins if no name is close by typing.
     (begins || initials).then_some(usize::MAX)
 }
 
-/// The name without what people mix up: case and word separators.
+/// The name without what people often get wrong: case and word separators.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| !is_separator(*c)).flat_map(char::to_lowercase).collect()
 }
 
-/// First letters of the words of a name of several words, else nothing.
+/// First letters of the words of a name with several words; empty for a single word.
 fn initials(name: &str) -> String {
     let words: Vec<&str> = name.split(is_separator).filter(|word| !word.is_empty()).collect();
     if words.len() < 2 {

@@ -1,4 +1,4 @@
-//! Values that are set, and the exact messages where they cannot be.
+//! Values that can be set, and the exact messages for those that cannot.
 
 use proptest::prelude::*;
 use rstest::rstest;
@@ -85,14 +85,14 @@ fn default_of_the_place_is_the_start() {
 #[case::beyond_the_end("network.widths[2]=1", "$.network.widths: has no item 2; valid: 0 to 1")]
 #[case::empty_array(
     "network.tags[0]=a",
-    "$.network.tags: has no item 0; valid: none, the array is empty; set it as a whole"
+    "$.network.tags: has no item 0; valid: none, since the array is empty; set the whole array instead"
 )]
 #[case::key_of_an_array(
     "network.widths.first=1",
     "$.network.widths: is an array and has no key \"first\"; valid here: array of integer >= 1"
 )]
 #[case::key_of_a_number("rule.width.x=1", "$.rule.width: is 5 and has no keys; valid here: integer >= 1")]
-#[case::key_of_a_missing_number("training.epochs.x=1", "$.training.epochs: has no keys; valid here: integer >= 1")]
+#[case::key_of_a_missing_number("training.epochs.x=1", "$.training.epochs: does not have keys; valid here: integer >= 1")]
 #[case::no_equals_sign("training.epochs", "$: needed: the form key=value, as in optimizer.lr=0.01")]
 #[case::empty_part("training..epochs=1", "$: needed: the form key=value, as in optimizer.lr=0.01")]
 #[case::bad_index("network.widths[x]=1", "$: needed: the form key=value, as in optimizer.lr=0.01")]

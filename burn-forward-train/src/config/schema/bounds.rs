@@ -1,4 +1,4 @@
-//! Ranges of numbers, from the keywords of a schema and from the Rust type that its `format` names.
+//! Number ranges, from the keywords of a schema and from the Rust type that its `format` names.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,15 +7,15 @@ use serde_json::{Number, Value};
 
 use super::view::View;
 
-/// A border of a range.
+/// One end of a range.
 #[derive(Debug, Clone)]
 struct Border {
     value: Number,
-    /// Whether the border itself is outside.
+    /// Whether the end itself is excluded.
     exclusive: bool,
 }
 
-/// The range of a number. Displays as `>= 0 and < 1`, as nothing if every number is valid.
+/// The range of a number. Displays as `>= 0 and < 1`, or as nothing if every number is valid.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Bounds {
     lower: Option<Border>,
@@ -38,7 +38,8 @@ impl Bounds {
         bounds
     }
 
-    /// The stated range, narrowed to what the Rust type can hold. Users need to hear of it only when they cross it.
+    /// The stated range, narrowed to what the Rust type can hold. Users need to know about the narrower range only when
+    /// they exceed it.
     pub(super) fn full(view: &View<'_>) -> Self {
         let mut bounds = Self::stated(view);
         for format in formats(view) {
@@ -107,7 +108,7 @@ impl fmt::Display for Bounds {
     }
 }
 
-/// The number without a needless `.0`.
+/// The number without a superfluous `.0`.
 pub(super) fn plain(number: &Number) -> String {
     match number.as_f64() {
         Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 1e15 => format!("{float:.0}"),
@@ -128,7 +129,7 @@ fn formats<'a>(view: &View<'a>) -> impl Iterator<Item = &'a str> {
     view.all("format").filter_map(Value::as_str)
 }
 
-/// What the Rust number of this `format` can hold.
+/// The range of the Rust number type that `format` names.
 fn range_of_format(format: &str) -> Option<(Number, Number)> {
     let integers = |low: i64, high: u64| Some((Number::from(low), Number::from(high)));
     match format {

@@ -1,4 +1,4 @@
-//! The options of a schema as rows of a table.
+//! The options of a schema as table rows.
 
 use serde_json::Value;
 
@@ -9,24 +9,24 @@ use super::words::kind_name;
 /// One option: a row of the tables that `burn-forward list` prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldDoc {
-    /// Where it stands: `training.epochs`, `layers[].width`, `rule[name=dfa].beta` for an option of one variant.
+    /// Path of the option: `training.epochs`, `layers[].width`, or `rule[name=dfa].beta` for an option of one variant.
     pub path: String,
-    /// What it accepts, in words, without the range. `variant` for a variant of a tagged union itself.
+    /// What the option accepts, in words, without the range. `variant` for a variant of a tagged union itself.
     pub kind: String,
-    /// JSON of the value that it has if it is not given. `None` if it has to be given, or if there is no single one.
+    /// The default value as JSON. `None` if the option is required, or if there is no single default.
     pub default: Option<String>,
-    /// Whether it has to be given.
+    /// Whether the option is required.
     pub required: bool,
-    /// Range of a number or of the items of an array, `>= 0 and < 1`; empty if there is none.
+    /// Range of a number or of the items of an array, such as `>= 0 and < 1`; empty if there is none.
     pub range: String,
-    /// What it means.
+    /// The meaning of the option.
     pub description: String,
 }
 
-/// All options below `schema`, in its order; `root` is the whole schema, where `$ref` are looked up.
+/// All options in `schema`, in its order. `root` is the whole schema, in which each `$ref` is looked up.
 ///
-/// An object gives a row per key. A tagged union gives a row for the tag, and for each variant a row of its own
-/// followed by its keys. A schema that contains itself is followed once.
+/// An object yields one row per key. A tagged union yields a row for the tag, then for each variant a row followed by
+/// its keys. A schema that contains itself is followed once.
 pub fn describe_fields(schema: &Value, root: &Value) -> Vec<FieldDoc> {
     let mut table = Table { root, rows: Vec::new(), open: Vec::new() };
     table.inside(View::new(root, [schema]), "", None);
@@ -41,7 +41,7 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Rows for what is inside the objects that `view` accepts. `default` is what stands here if nothing is given.
+    /// Adds rows for the contents of the objects that `view` accepts. `default` is the value used if nothing is given.
     fn inside(&mut self, view: View<'a>, prefix: &str, default: Option<&'a Value>) {
         if self.open.iter().any(|outer| view.overlaps(outer)) {
             return;
@@ -72,7 +72,7 @@ impl<'a> Table<'a> {
         for key in view.keys().into_iter().filter(|key| Some(*key) != except) {
             let field = View::new(self.root, view.property(key));
             let path = join(prefix, key);
-            // A default of the object as a whole goes before the default of its field.
+            // The default of the whole object takes precedence over the default of its field.
             let default = default.and_then(|object| object.get(key)).or_else(|| field.get("default"));
             let needs_no_row = is_object(&field) && !field.keys().is_empty()
                 || (field.types().is_none() && only_objects(self.root, &field));
@@ -140,7 +140,7 @@ fn range(view: &View<'_>, root: &Value) -> String {
         .unwrap_or_default()
 }
 
-/// Whether the schema is a union of tagged objects and nothing else, so that the rows of the union say it all.
+/// Whether the schema is a union of tagged objects and nothing else, so that the rows of the union describe it fully.
 fn only_objects<'a>(root: &'a Value, view: &View<'a>) -> bool {
     let tagged_objects = |union: &Vec<&'a Value>| {
         union.iter().all(|member| is_object(&View::new(root, [*member]))) && Tagged::of(root, union).is_some()

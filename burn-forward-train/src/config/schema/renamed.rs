@@ -1,11 +1,12 @@
-//! Keys and names that configs used to have: a message can say what they are called now, and a run that was begun with them
-//! can be gone on with.
+//! Renamed config keys and values. Error messages give the new word, and runs whose config has the old word can still
+//! be resumed.
 
 use burn_forward::ConfigError;
 use serde_json::Value;
 
-/// Path of the object that has the key, or of the key whose value is the name (a `*` stands for any one step); the old word;
-/// the new one. What stands in for nothing any more does not belong here. Paths are in the new words of the rows above.
+/// Path of the object that has the key, or of the key whose value was renamed (a `*` matches any one path segment); the
+/// old word; the new word. Words that were removed without replacement do not belong here. Paths use the new words of
+/// the rows above.
 const RENAMED: &[(&str, &str, &str)] = &[
     ("$.data", "rows", "feature-scaling"),
     ("$.data", "normalise", "pixel-normalisation"),
@@ -15,7 +16,8 @@ const RENAMED: &[(&str, &str, &str)] = &[
     ("$.optimizer.lr-schedule.name", "hinton", "constant-then-linear"),
 ];
 
-/// What is now called otherwise, if it is: the key `old` of the object at `path`, or the name `old` that is the value at `path`.
+/// The new word for the key `old` of the object at `path`, or for the value `old` at `path`; `None` if it was not
+/// renamed.
 pub(super) fn renamed(path: &str, old: &str, valid: &[&str]) -> Option<&'static str> {
     find(RENAMED, path, old).filter(|new| valid.contains(new))
 }
@@ -29,20 +31,20 @@ fn matches(pattern: &str, path: &str) -> bool {
     pattern.clone().count() == path.clone().count() && pattern.zip(path).all(|(p, step)| p == "*" || p == step)
 }
 
-/// What a message says of a word that has another one now.
+/// The message that gives the new word.
 pub(super) fn is_called(new: &str) -> String {
     format!("{CALLED}{new:?} now")
 }
 
 const CALLED: &str = "it is called ";
 
-/// Whether a mistake is no more than an old word.
+/// Whether a mistake is only an old word.
 pub(crate) fn is_renaming(mistake: &ConfigError) -> bool {
     mistake.message.contains(&format!("; {CALLED}"))
 }
 
-/// The config `was` in the words of `is`, which is valid today: what is called otherwise there has its new name. A word that
-/// `is` has as well is a valid one, a part of somebody's own perhaps.
+/// The config `was` with its old words replaced by the new ones in `is`, which is valid today. A word that also occurs
+/// in `is` is valid and stays; it may belong to a user's own part.
 pub(crate) fn in_words_of(is: &Value, mut was: Value) -> Value {
     for &(pattern, old, new) in RENAMED {
         let steps: Vec<&str> = pattern.split('.').skip(1).collect();
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// The `value` at `path` of a document that has nothing else.
+    /// A document that contains nothing but `value` at `path`.
     fn at(path: &str, value: Value) -> Value {
         path.split('.').skip(1).collect::<Vec<_>>().into_iter().rev().fold(value, |inner, key| json!({key: inner}))
     }
@@ -85,7 +87,7 @@ mod tests {
             assert_eq!(in_words_of(&key(new), key(old)), key(new), "{path}: {old}");
             assert_eq!(in_words_of(&name(new), name(old)), name(new), "{path}: {old}");
             assert_eq!(in_words_of(&name("another"), name(old)), name(new), "{path}: {old}");
-            // Valid where it is still used, and not taken for another key where the new one is none.
+            // Words that are valid where they are used, or whose new word is not valid there, are kept.
             for same in [key(old), name(old), key(new), name(new)] {
                 assert_eq!(in_words_of(&same, same.clone()), same, "{path}: {old}");
             }
@@ -117,7 +119,7 @@ mod tests {
         }
     }
 
-    /// Only where the new word is valid: other data sets have no features to scale.
+    /// The new word is suggested only where it is valid: other data sets have no features to scale.
     #[test]
     fn a_new_word_is_given_where_it_is_valid() {
         assert_eq!(renamed("$.data", "rows", &["name", "feature-scaling"]), Some("feature-scaling"));

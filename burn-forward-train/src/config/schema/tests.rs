@@ -1,4 +1,4 @@
-//! Exact messages over a hand-written schema.
+//! Exact messages for a hand-written schema.
 
 mod agreement;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 pub(in crate::config) use agreement::{any_json, generated};
 
-/// A config schema with every shape that `check` knows.
+/// A config schema with every construct that `check` supports.
 pub(in crate::config) fn hand_written() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -227,7 +227,7 @@ fn fewest_mistakes_decide_between_branches_of_one_type() {
 
 #[test]
 fn keys_beside_a_union_belong_to_its_object() {
-    // What `#[serde(flatten)]` of a tagged enum gives.
+    // What schemars generates for `#[serde(flatten)]` of a tagged enum.
     let schema = json!({
         "type": "object", "properties": {"seed": {"type": "integer"}}, "unevaluatedProperties": false,
         "oneOf": [{"type": "object", "properties": {"name": {"const": "a"}, "x": {"type": "number"}}, "required": ["name"]}],

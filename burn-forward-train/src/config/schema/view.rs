@@ -1,4 +1,5 @@
-//! One place of a schema, made plain: `$ref` and `allOf` are resolved, `oneOf` and `anyOf` flattened to alternatives.
+//! One place of a schema in a simpler form: `$ref` and `allOf` are resolved, `oneOf` and `anyOf` flattened to
+//! alternatives.
 
 use serde_json::{Map, Value};
 
@@ -6,32 +7,32 @@ use serde_json::{Map, Value};
 const ANNOTATIONS: [&str; 9] =
     ["title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$defs", "$schema"];
 
-/// Longest chain of `$ref` to `$ref` that is followed; a longer one is a circle.
+/// Maximum length of a chain of `$ref` to `$ref`; a longer one is a cycle.
 const MAX_HOPS: usize = 32;
 
-/// Everything that holds for one value at the same time.
+/// All constraints that apply to one value at the same time.
 ///
-/// Properties are the union over the parts, and a key is unknown only if no part lists it. JSON Schema would refuse a
-/// key of one part in a closed other part, which makes `allOf` useless for composing configs.
+/// The properties are the union over the parts, and a key is unknown only if no part lists it. JSON Schema would reject
+/// a key of one part if another part is closed, which makes `allOf` useless for composing configs.
 #[derive(Debug, Clone)]
 pub(in crate::config) struct View<'a> {
     root: &'a Value,
     parts: Vec<&'a Map<String, Value>>,
-    /// For each `oneOf` or `anyOf`: its alternatives, nested ones taken apart.
+    /// For each `oneOf` or `anyOf`: its alternatives, with nested unions flattened.
     pub(in crate::config) unions: Vec<Vec<&'a Value>>,
     /// A part is `false`: no value is valid.
     pub(in crate::config) never: bool,
 }
 
 impl<'a> View<'a> {
-    /// What `schemas` demand together; `$ref` are looked up in `root`.
+    /// The combined constraints of `schemas`; each `$ref` is looked up in `root`.
     pub(in crate::config) fn new(root: &'a Value, schemas: impl IntoIterator<Item = &'a Value>) -> Self {
         let mut view = Self { root, parts: Vec::new(), unions: Vec::new(), never: false };
         schemas.into_iter().for_each(|schema| view.add(schema));
         view
     }
 
-    /// Adds the demands of `schema`.
+    /// Adds the constraints of `schema`.
     pub(in crate::config) fn add(&mut self, schema: &'a Value) {
         let part = match schema {
             Value::Object(part) => part,
@@ -60,17 +61,17 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Whether `part`, the object itself and not an equal one, is among the parts.
+    /// Whether `part` itself, not merely an equal object, is among the parts.
     pub(in crate::config) fn has_part(&self, part: &Map<String, Value>) -> bool {
         self.parts.iter().any(|known| std::ptr::eq(*known, part))
     }
 
-    /// Whether a part of this view is among the parts of `other`: a schema that contains itself.
+    /// Whether a part of this view is among the parts of `other`, as in a schema that contains itself.
     pub(in crate::config) fn overlaps(&self, other: &View<'_>) -> bool {
         self.parts.iter().any(|part| other.has_part(part))
     }
 
-    /// The first value of `keyword` in the parts, the outermost first.
+    /// The first value of `keyword` in the parts, starting with the outermost.
     pub(in crate::config) fn get(&self, keyword: &str) -> Option<&'a Value> {
         self.parts.iter().find_map(|part| part.get(keyword))
     }
@@ -80,7 +81,7 @@ impl<'a> View<'a> {
         self.parts.iter().filter_map(move |part| part.get(keyword))
     }
 
-    /// Names of the JSON types that are valid, `None` if every type is.
+    /// Names of the valid JSON types, or `None` if every type is valid.
     pub(in crate::config) fn types(&self) -> Option<Vec<&'a str>> {
         let mut valid: Option<Vec<&str>> = None;
         for part in &self.parts {
@@ -99,7 +100,7 @@ impl<'a> View<'a> {
         valid
     }
 
-    /// The values that `const` and `enum` leave, `None` if there is neither.
+    /// The values that `const` and `enum` allow, or `None` if there is neither.
     pub(in crate::config) fn choices(&self) -> Option<Vec<&'a Value>> {
         let mut valid: Option<Vec<&Value>> = None;
         let lists = self.parts.iter().flat_map(|part| {
@@ -116,7 +117,7 @@ impl<'a> View<'a> {
         valid
     }
 
-    /// Whether some value of the JSON type of `value` may be valid.
+    /// Whether any value of the same JSON type as `value` may be valid.
     pub(in crate::config) fn fits(&self, value: &Value) -> bool {
         let type_fits = self.types().is_none_or(|types| types.iter().any(|name| is_of_type(value, name)));
         let choice_fits = self.choices().is_none_or(|choices| choices.iter().any(|choice| kind(choice) == kind(value)));
@@ -126,7 +127,7 @@ impl<'a> View<'a> {
         !self.never && type_fits && choice_fits && self.unions.iter().all(union_fits)
     }
 
-    /// A view without alternatives: enough to tell types apart, and safe for schemas that contain themselves.
+    /// A view without alternatives: enough to distinguish types, and safe for schemas that contain themselves.
     fn shallow(root: &'a Value, schemas: impl IntoIterator<Item = &'a Value>) -> Self {
         let mut view = Self::new(root, schemas);
         view.unions.clear();
@@ -146,12 +147,12 @@ impl<'a> View<'a> {
         keys
     }
 
-    /// The schemas of a listed key; none for an unlisted one.
+    /// The schemas of a listed key; none for an unlisted key.
     pub(in crate::config) fn property(&self, key: &str) -> Vec<&'a Value> {
         self.all("properties").filter_map(|properties| properties.get(key)).collect()
     }
 
-    /// Keys that have to be given.
+    /// The required keys.
     pub(in crate::config) fn required(&self) -> Vec<&'a str> {
         let mut keys = Vec::new();
         for part in &self.parts {
@@ -176,7 +177,7 @@ impl<'a> View<'a> {
         self.all("additionalProperties").find(|value| value.is_object())
     }
 
-    /// The only string that `key` may have: the mark of a branch of a tagged union.
+    /// The only valid string for `key`, which identifies a branch of a tagged union.
     fn tag_value(&self, key: &str) -> Option<&'a str> {
         let choices = View::shallow(self.root, self.property(key)).choices()?;
         match choices.as_slice() {
@@ -189,14 +190,14 @@ impl<'a> View<'a> {
 /// A union of objects that differ in the string under one key.
 #[derive(Debug, Clone)]
 pub(in crate::config) struct Tagged<'a> {
-    /// The key, `name`.
+    /// The key, such as `name`.
     pub(in crate::config) key: &'a str,
-    /// The strings and their schemas.
+    /// The strings, each with its schema.
     pub(in crate::config) branches: Vec<(&'a str, &'a Value)>,
 }
 
 impl<'a> Tagged<'a> {
-    /// The tagged union that the object alternatives of `union` form, if they form one.
+    /// The tagged union that the object alternatives of `union` form, or `None` if they do not form one.
     pub(in crate::config) fn of(root: &'a Value, union: &[&'a Value]) -> Option<Self> {
         let objects: Vec<(&Value, View<'_>)> =
             union.iter().map(|schema| (*schema, View::new(root, [*schema]))).filter(|(_, v)| is_object(v)).collect();
@@ -219,12 +220,12 @@ impl<'a> Tagged<'a> {
     }
 }
 
-/// Whether the schema is of objects and nothing else.
+/// Whether the schema accepts objects and nothing else.
 pub(in crate::config) fn is_object(view: &View<'_>) -> bool {
     view.types().is_some_and(|types| types == ["object"])
 }
 
-/// The JSON type of a value, as messages call it.
+/// The JSON type of a value, as named in messages.
 pub(in crate::config) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -236,8 +237,8 @@ pub(in crate::config) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Whether `value` is of the JSON-Schema type `name`. Any number counts as an integer here, so that `1.5` is told about
-/// integers and not about types.
+/// Whether `value` is of the JSON Schema type `name`. Any number counts as an integer here, so that the message for
+/// `1.5` is about integers and not about types.
 pub(in crate::config) fn is_of_type(value: &Value, name: &str) -> bool {
     kind(value) == name || (value.is_number() && name == "integer")
 }
@@ -252,7 +253,7 @@ fn resolve<'a>(root: &'a Value, pointer: &Value) -> Option<&'a Value> {
     root.pointer(pointer.as_str()?.strip_prefix('#')?)
 }
 
-/// Collects the alternatives of a union, taking apart those that are nothing but a union.
+/// Collects the alternatives of a union, flattening those that are themselves nothing but a union.
 fn flatten<'a>(
     root: &'a Value,
     alternatives: &'a Vec<Value>,

@@ -1,4 +1,4 @@
-//! What a schema accepts, in words, and the phrases that messages are made of.
+//! What a schema accepts, in words, and the phrases that messages consist of.
 
 use serde_json::Value;
 
@@ -7,20 +7,21 @@ use super::renamed::{is_called, renamed};
 use super::view::{Tagged, View, is_object, kind};
 use crate::config::suggest::nearest;
 
-/// Arrays in arrays are described this deep; below, and in schemas that contain themselves, they are "any value".
+/// Nested arrays are described to this depth. Deeper ones, and schemas that contain themselves, are described as "any
+/// value".
 const MAX_DEPTH: usize = 6;
 
-/// Longest value that a message quotes in full, in characters.
+/// Maximum length in characters of a value that a message quotes in full.
 const MAX_SHOWN: usize = 60;
 
 /// What `schema` accepts, in words: `integer >= 1`, `array of number`, `one of "sgd", "adam" or null`.
 ///
-/// `root` is the whole schema, where `$ref` are looked up.
+/// `root` is the whole schema, in which each `$ref` is looked up.
 pub fn schema_type_name(schema: &Value, root: &Value) -> String {
     alternatives(&View::new(root, [schema]), root, true).join(" or ")
 }
 
-/// The same without ranges, for tables that have a column for them.
+/// Like [`schema_type_name`] without ranges, for tables that have a column for them.
 pub(super) fn kind_name(view: &View<'_>, root: &Value) -> String {
     alternatives(view, root, false).join(" or ")
 }
@@ -35,7 +36,7 @@ pub(super) fn needed_of_union<'a>(union: &[&'a Value], root: &'a Value) -> Strin
     with_articles(&of_union(union, root, true, 0))
 }
 
-/// The valid values of a union for a list of choices: `"sgd", "adam" or null`.
+/// The valid values of a union, for a list of choices: `"sgd", "adam" or null`.
 pub(super) fn valid_of_union<'a>(union: &[&'a Value], root: &'a Value) -> String {
     let words = needed_of_union(union, root);
     words.strip_prefix("one of ").map(str::to_owned).unwrap_or(words)
@@ -49,7 +50,7 @@ pub(super) fn needed_number(view: &View<'_>, bounds: &Bounds) -> String {
 
 /// `unknown key; did you mean "training"? valid: "training", "network"`. Names in `better` are suggested first.
 ///
-/// `path` is that of the object without the key, or of the unknown name.
+/// `path` is the path of the object without the key, or of the unknown name.
 pub(super) fn unknown(path: &str, what: &str, given: &str, valid: &[&str], better: &[&str], listed: &str) -> String {
     if let Some(name) = renamed(path, given, valid) {
         return format!("{what}; {}", is_called(name));
@@ -61,13 +62,13 @@ pub(super) fn unknown(path: &str, what: &str, given: &str, valid: &[&str], bette
     }
 }
 
-/// The message for a key that no part of a schema lists, of the object at `path`. `present` are the keys that the object
-/// already has.
+/// The message for a key of the object at `path` that no part of a schema lists. `present` tells whether the object
+/// already has a given key.
 pub(in crate::config) fn unknown_key(path: &str, key: &str, valid: &[&str], present: impl Fn(&str) -> bool) -> String {
     if valid.is_empty() {
         return "unknown key; no keys are valid here".to_owned();
     }
-    // A key that is still free is the likelier one: the others were written on purpose.
+    // A key that is not used yet is more likely: the others were written on purpose.
     let free: Vec<&str> = valid.iter().copied().filter(|name| !present(name)).collect();
     unknown(path, "unknown key", key, valid, &free, &quoted(valid))
 }
@@ -77,7 +78,7 @@ pub(super) fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
-/// A value as JSON, cut where it is too long for a message.
+/// A value as JSON, shortened if it is too long for a message.
 pub(in crate::config) fn show(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(MAX_SHOWN) {
@@ -112,7 +113,7 @@ fn with_article(word: &str) -> String {
     }
 }
 
-/// One phrase per kind of value that is valid.
+/// One phrase for each kind of value that is valid.
 pub(super) fn alternatives(view: &View<'_>, root: &Value, ranges: bool) -> Vec<String> {
     of_view(view, root, ranges, 0)
 }
@@ -162,7 +163,7 @@ fn of_union<'a>(union: &[&'a Value], root: &'a Value, ranges: bool, depth: usize
     if !choices.is_empty() {
         words.insert(0, one_of(choices));
     }
-    // "or null" reads best at the end, and once.
+    // "or null" reads best at the end, and must occur only once.
     null |= words.iter().any(|word| word == "null");
     words.retain(|word| word != "null");
     let mut unique: Vec<String> = Vec::new();

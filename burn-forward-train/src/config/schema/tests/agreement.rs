@@ -1,4 +1,4 @@
-//! Messages over a schema that schemars generates, and agreement with serde on what is valid.
+//! Messages for a schema that schemars generates, and agreement with serde on what is valid.
 
 use proptest::prelude::*;
 use rstest::rstest;
@@ -10,7 +10,7 @@ use super::super::*;
 use super::hand_written;
 use crate::config::document::parse;
 
-/// A typed config, whose schema schemars writes.
+/// A typed config whose schema schemars generates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Typed {
@@ -158,7 +158,7 @@ fn valid_documents() -> Vec<Value> {
     ]
 }
 
-/// Any JSON value, small.
+/// Any small JSON value.
 pub(in crate::config) fn any_json() -> impl Strategy<Value = Value> {
     let keywords = prop::sample::select(vec![
         "type",
@@ -201,7 +201,7 @@ pub(in crate::config) fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// One change of a document: which place (counted over all values), what to do there.
+/// One change to a document: the place (counted over all values) and what to do there.
 #[derive(Debug, Clone)]
 enum Change {
     Replace(Value),
@@ -279,7 +279,7 @@ fn mutate(document: &mut Value, pointer: &str, change: Change) {
     }
 }
 
-/// Whether a message is about a demand that serde does not know, or about something that serde is lax with.
+/// Whether a message is about a constraint that serde does not know or does not enforce.
 fn serde_may_accept(error: &ConfigError) -> bool {
     // serde ignores the keys beside the tag of a unit variant, even where unknown fields are denied.
     error.message.ends_with("valid: \"name\"")
