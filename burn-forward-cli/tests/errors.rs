@@ -131,10 +131,8 @@ fn contradictions() {
     );
     refuses(
         &mono(json!({"schedule": {"name": "greedy"}, "training": {"patience": 3}})),
-        &[
-            "$.training.patience: has no effect under a greedy schedule; needed: $.schedule.patience, which applies to \
-             every block",
-        ],
+        &["$.training.patience: has no effect under a greedy schedule; needed: $.schedule.patience, which applies to \
+             every block"],
     );
 }
 

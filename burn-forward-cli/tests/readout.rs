@@ -150,7 +150,8 @@ fn there_is_nothing_to_choose_by_without_a_validation_set() {
     place.config("bad.json", &sip(json!({"data": {"validation": 0.0}})));
     let said = place.run(&["train", "bad.json"]);
     assert!(
-        said.failed(2).contains("$.rule.readout: \"sip\" needs a validation set to choose blocks; $.data.validation is 0"),
+        said.failed(2)
+            .contains("$.rule.readout: \"sip\" needs a validation set to choose blocks; $.data.validation is 0"),
         "{}",
         said.err
     );

@@ -64,7 +64,11 @@ impl WeightsConfig {
             return Ok(file.clone());
         }
         let places: Vec<String> = candidates.iter().map(|c| c.display().to_string()).collect();
-        Err(Error::data(&self.file, format!("no such file at {}", places.join(", ")), "the file that $.weights.file names"))
+        Err(Error::data(
+            &self.file,
+            format!("no such file at {}", places.join(", ")),
+            "the file that $.weights.file names",
+        ))
     }
 }
 
