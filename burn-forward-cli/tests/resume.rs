@@ -69,7 +69,11 @@ fn stopped(place: &Place, name: &str, config: &Value, after: usize, stop: Stop) 
         if !folder.join("summary.json").exists() {
             if stop == Stop::Interrupt {
                 assert_eq!(said.code, Some(1), "{}", said.err);
-                assert!(said.err.contains(&format!("go on with `burn-forward train --resume {name}`")), "{}", said.err);
+                assert!(
+                    said.err.contains(&format!("resume with `burn-forward train --resume {name}`")),
+                    "{}",
+                    said.err
+                );
                 assert_eq!(read_json(&folder.join("run.json"))["status"], "interrupted");
                 let last: Value = serde_json::from_str(metrics(&folder).last().unwrap()).unwrap();
                 assert_eq!(last["epoch"], *saved_models(&folder).last().unwrap(), "rows of half an epoch are left");
@@ -390,5 +394,5 @@ fn a_run_that_is_running_is_not_resumed() {
         refused.failed(2),
         "run folder busy: another process is training in it; needed: that it ends, or another folder"
     );
-    assert!(said.err.contains("go on with `burn-forward train --resume busy`"), "{}", said.err);
+    assert!(said.err.contains("resume with `burn-forward train --resume busy`"), "{}", said.err);
 }

@@ -104,7 +104,7 @@ fn run_folders_count_up_and_are_not_overwritten() {
     let said = place.run(&["train", "a.json", "--out", "deep/er/run", "--seed", "9"]);
     assert_eq!(
         said.failed(2),
-        "run folder deep/er/run: there is a run in it already; give another `--out`, or go on with `--resume`"
+        "run folder deep/er/run: it already contains a run; choose another `--out`, or continue with `--resume`"
     );
     assert!(weights(&place.file("deep/er/run")) == before);
     // The name of the config, where it has one, not that of its file.
@@ -283,7 +283,7 @@ fn ctrl_c_in_the_first_epoch() {
     assert_eq!(said.code, Some(1), "{}", said.err);
     assert!(said.err.contains("finishing the step ..."), "{}", said.err);
     let saved = said.err.lines().find_map(|line| line.strip_prefix("error: stopped by SIGINT; ")).unwrap_or_default();
-    assert!(saved.contains(" of epoch 1 ") && saved.contains(" saved; go on with"), "{}", said.err);
+    assert!(saved.contains(" of epoch 1 ") && saved.contains(" saved; resume with"), "{}", said.err);
 }
 
 /// `final-weights`, `patience` and greedy schedules look for the first of the best epochs. They find it only if equal accuracies are

@@ -71,7 +71,7 @@ fn run_folders() {
     fs::remove_dir_all(run.join("checkpoint")).unwrap();
     for command in [vec!["eval", "run"], vec!["export", "run"]] {
         let said = place.run(&command);
-        assert_eq!(said.failed(2), "run folder run: has no whole checkpoint yet; needed: at least one finished epoch");
+        assert_eq!(said.failed(2), "run folder run: has no intact checkpoint yet; needed: at least one finished epoch");
     }
     fs::write(run.join("config.json"), "{").unwrap();
     let said = place.run(&["eval", "run"]);

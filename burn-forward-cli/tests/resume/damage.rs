@@ -244,8 +244,8 @@ fn checkpoints_that_are_gone_are_missed() {
     let said = place.run(&["train", "--resume", "run", "--quiet"]);
     assert_eq!(
         said.failed(2),
-        "run folder run: nothing whole is left to go on from: checkpoint/ has no checkpoint, though metrics.jsonl has rows \
-         of 4 epochs; needed: the files as they were, or a new run"
+        "run folder run: nothing intact is left to resume from: checkpoint/ has no checkpoint, though metrics.jsonl has rows \
+         of 4 epochs; needed: the original files, or a new run"
     );
     // Nothing was finished: there is nothing to lose, but it is said.
     fs::remove_file(run.join("metrics.jsonl")).unwrap();

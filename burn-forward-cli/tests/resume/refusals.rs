@@ -36,9 +36,9 @@ fn other_data_is_refused() {
     let changes: [Change; 5] = [
         ("another class", Box::new(edit(labels, 8, 2)), "3 classes"),
         ("relabelled", Box::new(edit(labels, 8, 1)), ""),
-        ("another pixel", Box::new(edit(images, 16, 9)), "with another content"),
+        ("another pixel", Box::new(edit(images, 16, 9)), "with different content"),
         ("fewer", Box::new(remake(50)), "44 training"),
-        ("another test set", Box::new(edit("t10k-labels-idx1-ubyte", 8, 1)), "with another content"),
+        ("another test set", Box::new(edit("t10k-labels-idx1-ubyte", 8, 1)), "with different content"),
     ];
     for (what, change, named) in changes {
         idx_folder(&set, 60, 20);
@@ -46,8 +46,7 @@ fn other_data_is_refused() {
         for command in [vec!["train", "--resume", "run", "--quiet"], vec!["eval", "run"]] {
             let said = place.run(&command);
             let message = said.failed(2);
-            let begun =
-                "run folder run: run.json says it was begun with other data: 54 training, 6 validation, 20 test";
+            let begun = "run folder run: according to run.json, the run was begun with other data: 54 training, 6 validation, 20 test";
             assert!(message.starts_with(begun) && message.contains(named), "{what} {command:?}: {message}");
         }
     }
@@ -87,7 +86,7 @@ fn another_config_is_refused() {
         ),
         (
             json!({"optimizer": {"clip": {"norm": 1.0}}}),
-            "$.optimizer.clip: {\"norm\":1.0}, but the run was begun with not given",
+            "$.optimizer.clip: {\"norm\":1.0}, but the run was begun with no value",
         ),
         (json!({"data": {"samples-per-class": 7}}), "$.data.samples-per-class: 7, but the run was begun with 8"),
     ];
@@ -134,7 +133,7 @@ fn a_run_begun_under_older_names_goes_on_under_the_new_ones() {
     for command in [&resume[..], &["eval", "run"], &["export", "run"]] {
         let said = place.run(command);
         let message = said.failed(2);
-        let advice = "run/config.json, whose keys and names may be changed to what they are called now (run.json stays";
+        let advice = "run/config.json, in which you may replace renamed keys and names (leave run.json";
         assert!(message.starts_with(advice), "{command:?}: {message}");
         assert!(message.contains("$.training.keep: unknown key; it is called \"final-weights\" now"), "{message}");
     }

@@ -41,7 +41,7 @@ fn stopped(place: &Place, name: &str, config: &Value, epochs: usize, stop: Stop)
     let at = *within(&run).last().unwrap();
     if stop == Stop::Interrupt {
         assert_eq!(said.code, Some(1), "{}", said.err);
-        let saved = format!("{} steps of epoch {} are saved; go on with", at.1, at.0 + 1);
+        let saved = format!("{} steps of epoch {} are saved; resume with", at.1, at.0 + 1);
         assert!(said.err.contains(&saved), "{at:?}: {}", said.err);
         assert_eq!(within(&run), [at], "older ones are left");
         let rows = metrics(&run);
@@ -253,7 +253,7 @@ fn a_stop_while_it_is_validated() {
     }
     signal(&mut child, Stop::Interrupt);
     let said = Place::end(child);
-    assert!(said.err.contains("saved; go on with"), "{}", said.err);
+    assert!(said.err.contains("saved; resume with"), "{}", said.err);
     assert!(metrics(&run).is_empty() || super::saved_models(&run) == [1], "{}", said.err);
     let evaluated = place.run(&["eval", "stopped"]);
     if super::saved_models(&run).is_empty() {

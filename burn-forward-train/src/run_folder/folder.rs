@@ -67,7 +67,7 @@ impl RunFolder {
         if path.join("config.json").exists() {
             return Err(Error::run_folder(
                 &path,
-                "there is a run in it already; give another `--out`, or go on with `--resume`",
+                "it already contains a run; choose another `--out`, or continue with `--resume`",
             ));
         }
         Ok(Self { path })

@@ -1,4 +1,4 @@
-//! What finished blocks make of the training set, kept.
+//! Cached outputs of the finished blocks for the training set.
 
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -10,16 +10,16 @@ use burn_forward::network::Chain;
 use burn_forward::random::Seed;
 use burn_forward::rules::{AnyRule, Pass, Signals};
 
-/// Inputs of one block for the whole training set.
+/// The inputs of one block for the whole training set.
 #[allow(clippy::large_enum_variant, reason = "there is one of these at a time")]
 pub(super) enum Cache {
-    /// Samples, from which any batch can be put together.
+    /// Samples, from which any batch can be assembled.
     Rows(Rows),
-    /// Batches that are one piece each: graphs. What layers make of their constant inputs is kept with them.
+    /// Indivisible batches: graphs. They include what layers precompute from their constant inputs.
     Whole(Vec<Pass>),
 }
 
-/// Samples of the whole training set in the loader's order.
+/// Samples of the whole training set, in the order of the loader.
 pub(super) struct Rows {
     streams: Vec<AnyActivation>,
     labels: Tensor<1, Int>,
@@ -28,10 +28,10 @@ pub(super) struct Rows {
 }
 
 impl Cache {
-    /// Keeps what enters `block` for every training sample, in the loader's order.
+    /// Caches the input of `block` for every training sample, in the order of the loader.
     ///
     /// # Errors
-    /// The first error among the passes: a cache without some of the samples would train on others than it was asked to.
+    /// The first error of any batch. A cache with some samples missing would train on the wrong data.
     pub(super) fn fill(
         passes: impl Iterator<Item = Result<Pass, DatasetError>>,
         rule: &AnyRule,
@@ -45,7 +45,7 @@ impl Cache {
         let problem = passes.iter().find_map(|pass| pass.signals.without_rows(pass.labels.dims()[0]));
         if let Some((name, rows, samples)) = problem {
             let what =
-                format!("the signal {name:?} has {rows} rows for {samples} samples: it cannot be kept by sample");
+                format!("the signal {name:?} has {rows} rows for {samples} samples: it cannot be cached by sample");
             return Err(DatasetError::new(std::io::Error::other(what)));
         }
         match Rows::of(passes) {
@@ -54,8 +54,8 @@ impl Cache {
         }
     }
 
-    /// The steps of an epoch over `items` samples, which may be fewer than are kept: in the order of `seed`, as the loader would
-    /// give them.
+    /// The steps of an epoch over the first `items` samples, which may be fewer than are cached, in the order of
+    /// `seed`, as the loader would yield them.
     pub(super) fn batches(
         &self,
         items: usize,
@@ -83,10 +83,10 @@ impl Cache {
     }
 }
 
-/// The pass with a feature cache for every stream of its own.
+/// The pass with a feature cache for each of its streams.
 fn remembering(mut pass: Pass, rule: &AnyRule, block: &Chain) -> Pass {
     for stream in &mut pass.streams {
-        // Of several layers all but the last need every row of their input.
+        // In a block of several layers, all but the last need every row of their input.
         let read = if block.layers().len() == 1 { rule.required_rows(stream) } else { None };
         if let AnyActivation::Nodes(nodes) = stream {
             nodes.feature_cache = Some(read.map_or_else(FeatureCache::default, FeatureCache::for_rows));
@@ -96,7 +96,7 @@ fn remembering(mut pass: Pass, rule: &AnyRule, block: &Chain) -> Pass {
 }
 
 impl Rows {
-    /// The samples of all passes; `None` of none.
+    /// The samples of all passes; `None` if there are no passes.
     fn of(passes: Vec<Pass>) -> Option<Self> {
         let mut streams: Vec<Vec<AnyActivation>> = Vec::new();
         let (mut labels, mut signals) = (Vec::new(), Vec::new());
@@ -126,7 +126,7 @@ impl Rows {
     fn pass(&self, rows: &[i64]) -> Pass {
         let index = Tensor::<1, Int>::from_data(TensorData::new(rows.to_vec(), [rows.len()]), &self.labels.device());
         Pass {
-            // Whoever learns from it says which batch it is.
+            // The caller sets the key of the batch.
             key: BatchKey::UNKNOWN,
             streams: self.streams.iter().map(|s| s.with_features(s.features().select(0, index.clone()))).collect(),
             labels: self.labels.clone().select(0, index.clone()),
@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    /// Signals of every kind, under names that no rule has: each sample keeps its own through the cache and the shuffling.
+    /// Signals of every kind, under names that no rule uses: each sample keeps its own through caching and shuffling.
     #[test]
     fn a_signal_of_any_name_and_kind_stays_with_its_sample() {
         let device = Device::flex();

@@ -13,40 +13,40 @@ use crate::metric_files::MetricFiles;
 use crate::metrics::{NonFiniteGuard, Quantity, StepLog, metric_name};
 use crate::run_folder::{CheckpointWriter, Position, RunFolder};
 
-/// How a run is saved.
+/// How and when a run is saved.
 #[derive(Clone)]
 pub struct Saving {
-    /// The run.
+    /// The run folder.
     pub folder: RunFolder,
-    /// Which epochs it keeps beside the last two.
+    /// Which epochs to keep in addition to the last two.
     pub best: Best,
-    /// Within an epoch: after so many steps or so much time since it was saved last.
+    /// How often to save within an epoch.
     pub every: SaveEvery,
-    /// Measurements of the steps of the epoch in progress.
+    /// Measurements of the steps of the current epoch.
     pub steps: StepLog,
-    /// Its files of metrics for other tools.
+    /// Metric files for other tools.
     pub metric_files: MetricFiles,
-    /// Detects losses that are not finite; weights that follow one are not saved.
+    /// Detects losses that are not finite. Weights that follow one are not saved.
     pub guard: NonFiniteGuard,
 }
 
-/// How often a run is saved within an epoch: by whichever comes first.
+/// How often a run is saved within an epoch; with both settings, whichever comes first triggers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SaveEvery {
-    /// Steps.
+    /// Number of steps since the run was last saved.
     pub steps: Option<usize>,
-    /// Time.
+    /// Time since the run was last saved.
     pub time: Option<Duration>,
 }
 
-/// Saves a run: after every epoch, and within one where it is long or is interrupted. What it keeps follows from what is on
-/// disk and in the metrics, so a resumed run decides as an uninterrupted one.
+/// Saves a run after every epoch, and within an epoch if it is long or interrupted. Which checkpoints are kept follows
+/// from the disk and the metrics, so a resumed run decides like an uninterrupted one.
 pub(super) struct Checkpoints {
     saving: Saving,
     writer: CheckpointWriter,
-    /// Epochs that are on disk.
+    /// Epochs whose checkpoints are on disk.
     kept: Vec<usize>,
-    /// The checkpoint within the epoch in progress.
+    /// The checkpoint within the current epoch.
     within: Option<Position>,
     last: (Instant, usize),
 }
@@ -58,7 +58,7 @@ fn failed(error: crate::Error) -> TrainingError {
 }
 
 impl Checkpoints {
-    /// Of a run that goes on at `position`.
+    /// Checkpoints of a run that continues at `position`.
     pub(super) fn new(saving: Saving, position: Position) -> Outcome<Self> {
         let writer = CheckpointWriter::new(saving.folder.clone()).map_err(failed)?;
         let kept = saving.folder.checkpointed_epochs();
@@ -66,8 +66,8 @@ impl Checkpoints {
         Ok(Self { saving, writer, kept, within, last: (Instant::now(), position.steps) })
     }
 
-    /// A step of `epoch` was taken, `steps` in all: saves the run where it is time to, or where it is to stop. Returns whether
-    /// it is to stop.
+    /// Called after step number `steps` of `epoch`. Saves the run if it is due or about to stop, and returns whether it
+    /// is about to stop.
     pub(super) fn step_taken(
         &mut self,
         learner: &BlockLearner,
@@ -85,7 +85,7 @@ impl Checkpoints {
         Ok(stops)
     }
 
-    /// The run is to stop after the last training step of `epoch`, before it was validated.
+    /// Saves a run that stops after the last training step of `epoch`, before validation.
     pub(super) fn stopped_after_training(
         &mut self,
         learner: &BlockLearner,
@@ -108,7 +108,7 @@ impl Checkpoints {
         }
         let (model, state) = learner.state(self.saving.steps.get(), epochs.seconds());
         if state.steps.len() != at.steps {
-            tracing::warn!(measured = state.steps.len(), steps = at.steps, "not saved: steps were not measured");
+            tracing::warn!(measured = state.steps.len(), steps = at.steps, "not saved: some steps were not measured");
             return Ok(());
         }
         self.writer.save(at, model, state).map_err(failed)?;
@@ -119,14 +119,15 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// An epoch was trained and validated: saves the run, and deletes checkpoints that it does not keep.
+    /// Called after training and validation of `epoch`. Saves the run, and deletes the checkpoints that are no longer
+    /// kept.
     pub(super) fn epoch_ended(
         &mut self,
         learner: &BlockLearner,
         epoch: usize,
         store: &EventStoreClient,
     ) -> Outcome<()> {
-        // An answer says that all rows of the epoch are written. Where they cannot be read, saving says so.
+        // Once this query returns, all rows of the epoch are written. If they cannot be read, saving reports it.
         let best = self.saving.best.epochs(epoch, store);
         let _ = store.find_metric(&metric_name(None, Quantity::Loss), epoch, Aggregate::Mean, &Split::Train);
         self.writer.add_rows().map_err(failed)?;
@@ -150,23 +151,23 @@ impl Checkpoints {
 /// Which epochs have the best weights so far.
 #[derive(Debug, Clone)]
 pub enum Best {
-    /// None is asked for.
+    /// No epoch; the best weights are not used.
     None,
-    /// That of the network's best validation accuracy.
+    /// The epoch with the best validation accuracy of the network.
     OfNetwork,
-    /// That of every block, under a greedy schedule.
+    /// The best epoch of every block, under a greedy schedule.
     OfBlocks(SharedHistory),
 }
 
 impl Best {
-    /// The epochs that a run at `epoch` may still go back to.
+    /// The epochs that a run at `epoch` may still return to.
     fn epochs(&self, epoch: usize, store: &EventStoreClient) -> Vec<usize> {
         match self {
             Self::None => Vec::new(),
             Self::OfNetwork => best_epoch(store).into_iter().collect(),
             Self::OfBlocks(history) => {
                 let history = history.get();
-                // The checkpoint before this one may be that of the block before.
+                // The previous checkpoint may belong to the previous block.
                 let blocks = history.iter().take(epoch).rev().take(2).map(|(block, _)| *block);
                 blocks.filter_map(|block| best_of_block(&history, block)).collect()
             }
@@ -174,16 +175,16 @@ impl Best {
     }
 }
 
-/// Epoch with the best validation accuracy so far, the first of equals.
+/// Epoch with the best validation accuracy so far; the first one in case of a tie.
 pub(crate) fn best_epoch(store: &EventStoreClient) -> Option<usize> {
     store.find_epoch(&metric_name(None, Quantity::Accuracy), Aggregate::Mean, Direction::Highest, &Split::Valid)
 }
 
 /// Stops after `patience` epochs without a better validation accuracy. Burn's own strategy keeps its best value in
-/// memory and forgets it in a resumed run; this one reads it from the metrics.
+/// memory and loses it when a run is resumed; this one reads it from the metrics.
 #[derive(Clone)]
 pub struct Patience {
-    /// Epochs to wait.
+    /// Number of epochs to wait.
     pub patience: usize,
 }
 

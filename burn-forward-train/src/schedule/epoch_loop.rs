@@ -21,16 +21,16 @@ pub(super) struct EpochLoop {
     pub(super) interrupter: Interrupter,
     pub(super) train: Arc<dyn DataLoader<Batch>>,
     valid: Arc<dyn DataLoader<Batch>>,
-    /// Metrics of the steps taken before the resume, in the first epoch.
+    /// Metrics of the steps that the first epoch took before the run was resumed.
     before: Vec<StepMetrics>,
-    /// When training of the epoch in progress began, and the seconds it had taken before the resume.
+    /// When training of the current epoch began, and the seconds it took before the run was resumed.
     began: (Instant, f64),
-    /// Those of the first epoch.
+    /// Seconds that the first epoch took before the run was resumed.
     seconds_before: f64,
 }
 
 impl EpochLoop {
-    /// With loaders of the training and the validation set, for training on `device`.
+    /// A loop over the loaders of the training and validation sets, for training on `device`.
     pub(super) fn new(
         events: SupervisedTrainingEventProcessor<LocalModel>,
         interrupter: &Interrupter,
@@ -48,24 +48,24 @@ impl EpochLoop {
         }
     }
 
-    /// The first epoch goes on after the steps of `start`.
+    /// Continues the first epoch after the steps in `start`.
     pub(super) fn after(self, start: &TrainingState) -> Self {
         Self { before: start.steps.clone(), seconds_before: start.seconds, ..self }
     }
 
-    /// Seconds that the training steps of the epoch in progress took.
+    /// Seconds that the training steps of the current epoch took.
     pub(super) fn seconds(&self) -> f64 {
         self.began.1 + self.began.0.elapsed().as_secs_f64()
     }
 
-    /// Begins to train an epoch. Returns how many steps of it were taken before: their measurements count as if they had
-    /// been made now.
+    /// Begins to train an epoch. Returns how many of its steps were taken before the run was resumed; their
+    /// measurements count as if they were made now.
     pub(super) fn start_training(&mut self, epoch: usize, lr: &ModuleLearningRate) -> Result<usize, TrainingError> {
         let total_items = self.train.num_items();
         self.events.process_train(LearnerEvent::StartSplit { epoch_number: epoch, total_items })?;
         self.began = (Instant::now(), std::mem::take(&mut self.seconds_before));
         let before = std::mem::take(&mut self.before);
-        // One step on the display: what was done before the resume says nothing of the speed now.
+        // Show the earlier steps as one: they say nothing about the current speed.
         let items = before.iter().map(|metrics| metrics.rows).sum();
         let mut steps = 0;
         for metrics in before {
@@ -76,7 +76,7 @@ impl EpochLoop {
         Ok(steps)
     }
 
-    /// Step `number` of an epoch, from 1, was taken.
+    /// Called after step `number` (from 1) of an epoch.
     pub(super) fn step_taken(
         &mut self,
         output: StepOutput,
@@ -88,7 +88,7 @@ impl EpochLoop {
         Ok(self.events.process_train(LearnerEvent::ProcessedItem(item))?)
     }
 
-    /// The validation set, a batch at a time, or until the run is interrupted.
+    /// Validates batch by batch until the end of the validation set or an interruption.
     pub(super) fn validate(
         &mut self,
         epoch: usize,

@@ -1,4 +1,4 @@
-//! Blocks that a greedy schedule is done with.
+//! Blocks that a greedy schedule has finished training.
 
 use burn::module::Module;
 
@@ -11,8 +11,8 @@ use burn_forward::tape::Tape;
 
 /// The blocks below the one that learns.
 ///
-/// They run as at inference: dropout drops nothing, batch normalisation uses its running statistics and leaves them as they
-/// are, and nothing is kept for a backward pass.
+/// They run in inference mode: dropout is off, batch normalisation uses its running statistics without updating them,
+/// and nothing is stored for a backward pass.
 #[derive(Debug)]
 pub struct FinishedBlocks {
     rule: AnyRule,
@@ -20,13 +20,13 @@ pub struct FinishedBlocks {
 }
 
 impl FinishedBlocks {
-    /// The first `blocks` blocks of `model` as they are now.
+    /// The first `blocks` blocks of `model` in their current state.
     pub fn below(model: &LocalModel, blocks: usize) -> Self {
         let blocks = &model.network.blocks()[..blocks.min(model.network.len())];
         Self { rule: model.rule.valid(), blocks: blocks.iter().map(Module::valid).collect() }
     }
 
-    /// What enters the block above them, of a batch on the training device that `model` is about to learn from.
+    /// The input to the next block, for a batch on the training device that `model` is about to learn from.
     pub fn forward(&self, model: &LocalModel, batch: &Batch) -> Pass {
         let context = model.context(batch);
         let batch_in = model.forward_frozen_batch(batch);

@@ -1,4 +1,4 @@
-//! What finished blocks make of validation graphs, kept.
+//! Cached outputs of the finished blocks for validation graphs.
 
 use std::any::Any;
 use std::fmt;
@@ -10,10 +10,11 @@ use burn_forward::data::Batch;
 use burn_forward::model::{EvalOutput, LocalModel};
 use burn_forward::network::Network;
 
-/// The outputs of a network's first blocks for the graphs of a data set, which are asked for in the same order every time.
+/// The outputs of a network's first blocks for the graphs of a data set, which are requested in the same order every
+/// time.
 ///
-/// While a greedy schedule trains block `k`, the blocks below it make the same of the same validation graph in every epoch.
-/// They do it once here, and what block `k` aggregates of its input is kept with that.
+/// While a greedy schedule trains block `k`, the blocks below it produce the same output for the same validation graph
+/// in every epoch. They are computed only once, together with what block `k` aggregates from its input.
 #[derive(Debug, Clone)]
 pub(super) struct FinishedOutputs {
     blocks: usize,
@@ -21,10 +22,10 @@ pub(super) struct FinishedOutputs {
     next: Arc<AtomicUsize>,
 }
 
-/// What one call asked for and got.
+/// The input and the outputs of one call.
 #[derive(Clone)]
 struct Kept {
-    /// Held, so that no other graph can come to be in its place.
+    /// Kept alive, so that no other graph can be allocated at its address.
     graph: Arc<dyn Any + Send + Sync>,
     nodes: usize,
     outputs: Vec<AnyActivation>,
@@ -43,24 +44,24 @@ impl fmt::Debug for Kept {
 }
 
 impl FinishedOutputs {
-    /// For the first `blocks` blocks of a network; nothing is kept yet.
+    /// An empty cache for the first `blocks` blocks of a network.
     pub(super) fn new(blocks: usize) -> Self {
         Self { blocks, kept: Arc::default(), next: Arc::default() }
     }
 
-    /// The same outputs, to be asked for from the first again.
+    /// The same cache, to be queried again from the first graph on.
     pub(super) fn rewound(&self) -> Self {
         Self { next: Arc::default(), ..self.clone() }
     }
 
-    /// As the validation step of `model`, with the outputs of the finished blocks as they were kept.
+    /// The validation step of `model`, using the cached outputs of the finished blocks.
     pub(super) fn validate(&self, model: &LocalModel, batch: Batch) -> EvalOutput {
         let forward_all = |input| self.forward_all(&model.network, input);
         let scores = model.rule.scores_with(&model.network, model.forward_frozen(batch.inputs), &forward_all);
         EvalOutput::new(scores, batch.targets)
     }
 
-    /// As [`Network::forward_all`], with the outputs of the finished blocks as they were kept.
+    /// Like [`Network::forward_all`], using the cached outputs of the finished blocks.
     fn forward_all(&self, network: &Network, input: AnyActivation) -> Vec<AnyActivation> {
         let finished = self.blocks.min(network.len());
         let mut outputs = self.outputs(&input, || network.forward_range(0..finished, input.clone()));
@@ -69,8 +70,9 @@ impl FinishedOutputs {
         outputs
     }
 
-    /// Their outputs for `input`: those of the call of the same number in the last round where that was on the same graph with
-    /// as many nodes, else what `make` makes. An input that is no graph is always made anew.
+    /// The outputs of the finished blocks for `input`. They are those of the call with the same number in the previous
+    /// round if that had the same graph with the same number of nodes; otherwise `make` computes them. An input that is
+    /// not a graph is never cached.
     fn outputs(&self, input: &AnyActivation, make: impl FnOnce() -> Vec<AnyActivation>) -> Vec<AnyActivation> {
         let (false, Some(nodes)) = (self.blocks == 0, input.nodes()) else {
             return make();
@@ -87,7 +89,7 @@ impl FinishedOutputs {
         let entry = Kept { graph: nodes.graph.clone(), nodes: nodes.features.rows(), outputs: outputs.clone() };
         let mut kept = lock();
         kept.truncate(call);
-        // Calls of several threads may come out of order; then there is nothing to keep this one behind.
+        // Calls from several threads may arrive out of order; then this one cannot be appended.
         if kept.len() == call {
             kept.push(entry);
         }
@@ -126,7 +128,7 @@ mod tests {
         assert_eq!([ask(&finished, &one), ask(&finished, &one)], [0.0, 1.0]);
         let again = finished.rewound();
         assert_eq!([ask(&again, &one), ask(&again, &one)], [0.0, 1.0]);
-        // Another graph is another question, and so is everything behind it.
+        // A different graph invalidates its entry and everything after it.
         let again = finished.rewound();
         assert_eq!([ask(&again, &other), ask(&again, &one)], [2.0, 3.0]);
         let again = finished.rewound();

@@ -1,4 +1,5 @@
-//! The greedy schedule on burn-train: one block to the end, then the next, with the outputs of finished blocks cached.
+//! The greedy schedule on burn-train: it trains each block to the end before the next, and caches the outputs of
+//! finished blocks.
 
 use std::sync::Arc;
 
@@ -28,55 +29,56 @@ use burn_forward::model::LocalModel;
 use burn_forward::random::Seed;
 use burn_forward::rules::Pass;
 
-/// Trains block after block.
+/// Trains one block after another.
 pub struct GreedyStrategy {
     /// The device, with autodiff.
     pub device: Device,
-    /// Most epochs of a block.
+    /// Maximum number of epochs per block.
     pub epochs_per_block: usize,
-    /// A block is done after so many epochs without a better validation accuracy of its own readout.
+    /// A block is finished after this number of epochs without a better validation accuracy of its own readout.
     pub patience: Option<usize>,
-    /// Whether the outputs of finished blocks are kept. Only where they are the same in every epoch: see
-    /// [`RuleSpec::cacheable`](burn_forward::rules::RuleSpec::cacheable) and [`DataSpec::cacheable`](burn_forward::data::DataSpec::cacheable).
+    /// Whether to cache the outputs of finished blocks. This requires that they are the same in every epoch: see
+    /// [`RuleSpec::cacheable`](burn_forward::rules::RuleSpec::cacheable) and
+    /// [`DataSpec::cacheable`](burn_forward::data::DataSpec::cacheable).
     pub cache: bool,
-    /// How the samples of an epoch are cut into batches, for those from the cache.
+    /// How the cached samples of an epoch are divided into batches.
     pub batching: Batching,
-    /// Root of the run's streams.
+    /// Seed of the run's random streams.
     pub seed: Seed,
-    /// The training set in its own order, without augmentation, to fill the cache from.
+    /// The training set in its original order and without augmentation, to fill the cache from.
     pub ordered: Arc<dyn DataLoader<Batch>>,
     /// State of the learning-rate schedule at the start of a block.
     pub fresh_schedule: LrSchedulerRecord,
-    /// Block and validation accuracy of every epoch, those that a resumed run has behind it among them.
+    /// Block and validation accuracy of every epoch, including those before a resume.
     pub history: SharedHistory,
-    /// The run, if a block is to end with the weights of its best epoch, which is one of the checkpoints, and not with its
-    /// last ones.
+    /// The run folder, if each block is to end with the weights of its best epoch, which are in one of the checkpoints,
+    /// rather than with its last ones.
     pub best: Option<RunFolder>,
-    /// What it trains with, and where it goes on.
+    /// The training state to start from.
     pub start: TrainingState,
     /// How the run is saved.
     pub saving: Saving,
 }
 
-/// What ends a run.
+/// The error that ends a run.
 type Outcome<T> = Result<T, TrainingError>;
 
-/// What is the same in all epochs of a block.
+/// What all epochs of a block have in common.
 struct BlockContext {
     block: usize,
     finished: FinishedBlocks,
     cache: Option<Cache>,
-    /// What finished blocks make of validation graphs.
+    /// Cached outputs of the finished blocks for validation graphs.
     validation: FinishedOutputs,
 }
 
 impl GreedyStrategy {
-    /// Goes back to the best weights of `block`, which has learned to its end.
+    /// Restores the best weights of `block`, which has finished learning.
     fn restore_best(&self, learner: &mut BlockLearner, block: usize) -> Outcome<()> {
         let Some(folder) = &self.best else { return Ok(()) };
         let history = self.history.get();
         let Some(epoch) = best_of_block(&history, block).filter(|epoch| *epoch < history.len()) else {
-            return Ok(()); // The weights at hand are the best.
+            return Ok(()); // The current weights are the best.
         };
         let path = folder.model_of_epoch(epoch);
         let record = ModuleRecord::load(&path)
@@ -85,7 +87,7 @@ impl GreedyStrategy {
         Ok(())
     }
 
-    /// Makes ready for the epochs of `block`.
+    /// Prepares the epochs of `block`.
     fn context(&self, model: &LocalModel, block: usize) -> Outcome<BlockContext> {
         let finished = FinishedBlocks::below(model, block);
         let cache = if self.cache {
@@ -98,7 +100,7 @@ impl GreedyStrategy {
         Ok(BlockContext { block, finished, cache, validation: FinishedOutputs::new(block) })
     }
 
-    /// The block learns for an epoch, or until the run is interrupted.
+    /// Trains the block for an epoch, or until the run is interrupted.
     fn train(
         &self,
         learner: &mut BlockLearner,
@@ -143,7 +145,7 @@ impl GreedyStrategy {
         Ok(epochs.events.process_train(LearnerEvent::EndSplit(epoch))?)
     }
 
-    /// The blocks up to the one that learns are tested on the validation set.
+    /// Validates the blocks up to the one that learns.
     fn validate(
         &self,
         model: &LocalModel,
@@ -159,7 +161,7 @@ impl GreedyStrategy {
         })
     }
 
-    /// All blocks, from where `history` ends. Returns early where the run is interrupted.
+    /// Trains all blocks, starting where `history` ends. Returns early if the run is interrupted.
     fn blocks(
         &self,
         learner: &mut BlockLearner,
@@ -173,7 +175,7 @@ impl GreedyStrategy {
         let mut context: Option<BlockContext> = None;
         let mut goes_on = self.start.position.is_within_epoch();
         while let Some(phase) = next_phase(&self.history.get(), blocks, self.epochs_per_block, self.patience) {
-            // A run that goes on within an epoch has this behind it.
+            // A run that is resumed within an epoch has done this already.
             if phase.epochs == 0 && phase.block > 0 && !goes_on {
                 learner.load_scheduler(self.fresh_schedule.clone());
                 self.restore_best(learner, phase.block - 1)?;
@@ -185,7 +187,7 @@ impl GreedyStrategy {
             };
             self.train(learner, context, epochs, &mut checkpoints, epoch)?;
             if epochs.interrupter.should_stop() {
-                // Between the last step and here, perhaps.
+                // The interruption may have come after the last step.
                 checkpoints.stopped_after_training(learner, epochs, epoch)?;
                 break;
             }
@@ -205,12 +207,12 @@ impl GreedyStrategy {
     }
 }
 
-/// One step's input.
+/// Input of one step.
 #[allow(clippy::large_enum_variant, reason = "there is one of these at a time")]
 enum Step {
-    /// A batch of the data set, to be run to the block that learns.
+    /// A batch of the data set, which still has to pass through the finished blocks.
     Loaded(Batch),
-    /// A batch from the cache, already there.
+    /// A batch from the cache, which enters the learning block directly.
     Cached(Pass, BatchKey),
 }
 

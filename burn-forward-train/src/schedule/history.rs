@@ -1,18 +1,19 @@
-//! How far a greedy run has come: which block learned in which epoch, and how well it did.
+//! Progress of a greedy run: which block learned in which epoch, and its validation accuracy.
 
 use std::sync::{Arc, Mutex};
 
-/// Where a greedy run is.
+/// The current position of a greedy run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Phase {
     /// The block that learns.
     pub block: usize,
-    /// Epochs it has learned for.
+    /// Number of epochs it has learned for.
     pub epochs: usize,
 }
 
-/// The phase after epochs with the given `history` (block and validation accuracy of each), or `None` when every block is
-/// done: after `epochs` epochs, or `patience` epochs without a better accuracy. Without accuracies, patience has no end.
+/// The phase after epochs with the given `history` (block and validation accuracy of each), or `None` when every block
+/// is finished. A block is finished after `epochs` epochs, or after `patience` epochs without a better accuracy.
+/// Without accuracies, patience never runs out.
 pub fn next_phase(
     history: &[(usize, Option<f64>)],
     blocks: usize,
@@ -23,7 +24,7 @@ pub fn next_phase(
         return Some(Phase { block: 0, epochs: 0 });
     };
     let done = history.iter().filter(|(b, _)| *b == block).count();
-    // Without accuracies the last epoch is the best, and nothing is waited for.
+    // Without accuracies the last epoch counts as the best, so no epochs count as waiting.
     let waited = history.len() - best_of_block(history, block).unwrap_or(history.len());
     if done >= epochs || patience.is_some_and(|patience| waited >= patience) {
         return (block + 1 < blocks).then_some(Phase { block: block + 1, epochs: 0 });
@@ -31,20 +32,20 @@ pub fn next_phase(
     Some(Phase { block, epochs: done })
 }
 
-/// Block and validation accuracy of every epoch so far: the strategy goes by them, and so do the checkpoints that are kept.
+/// Block and validation accuracy of every epoch so far, shared by the strategy and the choice of checkpoints to keep.
 #[derive(Debug, Clone, Default)]
 pub struct SharedHistory(Arc<Mutex<History>>);
 
-/// Block and validation accuracy of every epoch, from epoch 1 on.
+/// Block and validation accuracy of every epoch, starting with epoch 1.
 pub type History = Vec<(usize, Option<f64>)>;
 
 impl SharedHistory {
-    /// The history that a resumed run begins with.
+    /// The history that a resumed run starts with.
     pub fn new(history: History) -> Self {
         Self(Arc::new(Mutex::new(history)))
     }
 
-    /// The history as it is now.
+    /// The current history.
     pub fn get(&self) -> History {
         self.0.lock().map(|history| history.clone()).unwrap_or_default()
     }
@@ -56,8 +57,8 @@ impl SharedHistory {
     }
 }
 
-/// The epoch, from 1, with the best validation accuracy of `block`, the first of equals; its last epoch where there are no
-/// accuracies, and `None` where it has not been trained.
+/// The epoch (from 1) with the best validation accuracy of `block`, the first one in case of a tie. Without accuracies
+/// it is the block's last epoch; if the block was not trained, it is `None`.
 pub fn best_of_block(history: &[(usize, Option<f64>)], block: usize) -> Option<usize> {
     let of_block = || history.iter().zip(1..).filter(|((b, _), _)| *b == block);
     let accuracies = of_block().filter_map(|((_, accuracy), epoch)| Some((epoch, (*accuracy)?)));

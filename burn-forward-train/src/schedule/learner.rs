@@ -1,4 +1,4 @@
-//! What a schedule trains: the model, its optimiser, and the learning rates.
+//! What a schedule trains: the model, its optimiser and the learning rates.
 
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
@@ -14,31 +14,31 @@ use burn_forward::optim::BlockwiseOptimizer;
 use crate::Result;
 use crate::run_folder::{Position, RunFolder, SavedState};
 
-/// What a schedule trains a model with, and how far it has come.
+/// The state of training besides the weights: what trains the model, and how far it has come.
 #[derive(Clone)]
 pub struct TrainingState {
     /// The optimiser.
     pub optimizer: BlockwiseOptimizer,
     /// Learning rates.
     pub scheduler: ModuleLrScheduler,
-    /// Whole epochs, and steps of the epoch after them, that a resumed run has behind it.
+    /// Number of completed epochs, and of steps in the epoch after them, before the run was resumed.
     pub position: Position,
-    /// Measurements of these steps.
+    /// Measurements of the steps in the incomplete epoch.
     pub steps: Vec<StepMetrics>,
-    /// Seconds that they took.
+    /// Seconds that these steps took.
     pub seconds: f64,
 }
 
 impl TrainingState {
-    /// At the beginning of a run.
+    /// The state at the beginning of a run.
     pub fn new(optimizer: BlockwiseOptimizer, scheduler: impl Into<ModuleLrScheduler>) -> Self {
         Self { optimizer, scheduler: scheduler.into(), position: Position::default(), steps: Vec::new(), seconds: 0.0 }
     }
 
-    /// As the checkpoint at `position` has it.
+    /// The state in the checkpoint at `position`.
     ///
     /// # Errors
-    /// [`Error::RunFolder`](crate::Error::RunFolder) if it cannot be read.
+    /// [`Error::RunFolder`](crate::Error::RunFolder) if the checkpoint cannot be read.
     pub fn resumed(self, folder: &RunFolder, position: Position) -> Result<Self> {
         let SavedState { optimizer, scheduler, steps, seconds } = folder.saved_state(position)?;
         let optimizer = self.optimizer.load_records([optimizer])?;
@@ -55,14 +55,14 @@ pub(super) struct BlockLearner {
 }
 
 impl BlockLearner {
-    /// A learner of the model of burn-train's `learner` on `device`. That learner is gone then: while it holds the weights that a
-    /// run begins with, they take their memory, and autodiff looks at each of them after every backward pass.
+    /// Takes the model of burn-train's `learner`, on `device`. The `learner` is dropped: otherwise the initial weights
+    /// would stay in memory, and autodiff would visit each of them after every backward pass.
     pub(super) fn taken_from(learner: Learner<LocalModel>, device: &Device, state: &TrainingState) -> Self {
         let TrainingState { optimizer, scheduler, .. } = state.clone();
         Self { model: learner.model().fork(device), optimizer, scheduler, lr: 0.0.into() }
     }
 
-    /// The model as it is now.
+    /// The current model.
     pub(super) fn model(&self) -> &LocalModel {
         &self.model
     }
@@ -71,17 +71,17 @@ impl BlockLearner {
         self.model
     }
 
-    /// The learning rate of the step in progress.
+    /// The learning rate of the current step.
     pub(super) fn lr(&self) -> &ModuleLearningRate {
         &self.lr
     }
 
-    /// The learning rates go on by a step.
+    /// Advances the learning rates by one step.
     pub(super) fn next_lr(&mut self) {
         self.lr = self.scheduler.step();
     }
 
-    /// The optimiser steps of a batch; returns what the last one says.
+    /// Takes the optimiser steps for a batch and returns the output of the last one.
     pub(super) fn learn(&mut self, batch: &Batch) -> StepOutput {
         let Self { model, optimizer, lr, .. } = self;
         let (learned, said) =
@@ -90,22 +90,23 @@ impl BlockLearner {
         said
     }
 
-    /// An optimiser step.
+    /// Takes one optimiser step.
     pub(super) fn step(&mut self, gradients: GradientsParams) {
         self.model = self.optimizer.step(self.lr.clone(), self.model.clone(), gradients);
     }
 
-    /// Goes on with other weights.
+    /// Continues with other weights.
     pub(super) fn load_model(&mut self, record: ModuleRecord) {
         self.model = self.model.clone().load_record(record);
     }
 
-    /// Goes on with the learning rates of another step.
+    /// Continues with the learning rates of another step.
     pub(super) fn load_scheduler(&mut self, record: LrSchedulerRecord) {
         self.scheduler = self.scheduler.clone().load_record(record);
     }
 
-    /// The weights, and what a checkpoint holds beside them: `steps` are those of a begun epoch, which took so many `seconds`.
+    /// The weights, and the rest of a checkpoint. `steps` are the measurements of an incomplete epoch, which took
+    /// `seconds`.
     pub(super) fn state(&self, steps: Vec<StepMetrics>, seconds: f64) -> (ModuleRecord, SavedState) {
         let (optimizer, scheduler) = (self.optimizer.to_record(), self.scheduler.to_record());
         (self.model.clone().into_record(), SavedState { optimizer, scheduler, steps, seconds })

@@ -1,4 +1,4 @@
-//! Schedules: in which order blocks learn.
+//! Schedules: the order in which blocks learn.
 
 mod cache;
 mod checkpoints;
@@ -20,42 +20,43 @@ pub use simultaneous::SimultaneousStrategy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// In which order blocks learn.
+/// The order in which blocks learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ScheduleConfig {
-    /// Every batch teaches every block, each from the activations before the update.
+    /// Every block learns from every batch, using the activations from before the update.
     #[default]
     Simultaneous,
-    /// One block to the end, then the next. Each block trains for at most `training.epochs`.
+    /// Each block is trained to the end before the next, for at most `training.epochs` epochs.
     Greedy {
-        /// A block is done after so many epochs without a better validation accuracy of its own readout.
+        /// A block is finished after this number of epochs without a better validation accuracy of its own readout.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(range(min = 1))]
         patience: Option<usize>,
-        /// Keep the outputs of finished blocks instead of computing them anew in every epoch; needs memory for the whole
-        /// training set. Not possible where they differ from epoch to epoch: with augmentation, sampled neighbours, link
-        /// prediction, or a rule that draws negatives in every step. By default wherever it is possible.
+        /// Cache the outputs of finished blocks instead of computing them in every epoch; this needs memory for the
+        /// whole training set. It is not possible if the outputs differ from epoch to epoch: with augmentation, sampled
+        /// neighbours, link prediction, or a rule that draws negatives in every step. By default, outputs are cached
+        /// wherever possible.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cache: Option<bool>,
     },
 }
 
 impl ScheduleConfig {
-    /// Whether blocks learn one after the other.
+    /// Whether blocks learn one after another.
     pub fn is_greedy(self) -> bool {
         matches!(self, Self::Greedy { .. })
     }
 
-    /// Whether outputs of finished blocks are kept, once the config is [resolved](crate::config::RunConfig).
+    /// Whether the outputs of finished blocks are cached, once the config is [resolved](crate::config::RunConfig).
     pub fn caches(self) -> bool {
         matches!(self, Self::Greedy { cache: Some(true), .. })
     }
 
-    /// Settles whether outputs of finished blocks are kept: as given, or else where `possible` says nothing against it.
+    /// Decides whether the outputs of finished blocks are cached: as set, or by default if `possible` is `Ok`.
     ///
     /// # Errors
-    /// Why they cannot be kept, where that is asked for.
+    /// The reason why caching is not possible, if it was requested.
     pub fn resolve_cache(&mut self, possible: Result<(), String>) -> Result<(), String> {
         let Self::Greedy { cache, .. } = self else { return Ok(()) };
         match (*cache, possible) {
@@ -66,7 +67,7 @@ impl ScheduleConfig {
         Ok(())
     }
 
-    /// Epochs without improvement after which a block is done.
+    /// Number of epochs without improvement after which a block is finished.
     pub fn patience(self) -> Option<usize> {
         match self {
             Self::Simultaneous => None,

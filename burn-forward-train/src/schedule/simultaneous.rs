@@ -1,8 +1,9 @@
-//! The simultaneous schedule on burn-train: every batch teaches every block, in as many optimiser steps as the rule takes.
+//! The simultaneous schedule on burn-train: every block learns from every batch, with as many optimiser steps as the
+//! rule asks for.
 //!
 //! It is Burn's own loop on one device, with two differences: it takes as many optimiser steps on a batch as the
-//! [rule](burn_forward::rules::Rule::rounds) asks for, and the run can be saved within
-//! an epoch. The learning-rate schedule goes on once a batch.
+//! [rule](burn_forward::rules::Rule::rounds) asks for, and the run can be saved within an epoch. The learning-rate
+//! schedule advances once per batch.
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -20,14 +21,14 @@ use super::learner::{BlockLearner, TrainingState};
 pub struct SimultaneousStrategy {
     /// The device, with autodiff.
     pub device: Device,
-    /// What it trains with, and where it goes on.
+    /// The training state to start from.
     pub start: TrainingState,
     /// How the run is saved.
     pub saving: Saving,
 }
 
 impl EpochLoop {
-    /// All blocks learn for an epoch, or until the run is interrupted.
+    /// Trains all blocks for an epoch, or until the run is interrupted.
     fn train(
         &mut self,
         learner: &mut BlockLearner,
@@ -77,7 +78,7 @@ impl SupervisedLearningStrategy<LocalModel> for SimultaneousStrategy {
             for number in starting_epoch..=num_epochs {
                 epochs.train(learner, &mut checkpoints, number)?;
                 if epochs.interrupter.should_stop() {
-                    // Between the last step and here, perhaps.
+                    // The interruption may have come after the last step.
                     checkpoints.stopped_after_training(learner, epochs, number)?;
                     break;
                 }

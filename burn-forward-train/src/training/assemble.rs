@@ -1,4 +1,4 @@
-//! A model from a config: its layers, its blocks, its rule.
+//! Builds a model from a config: its layers, blocks and rule.
 
 use burn::tensor::Device;
 
@@ -12,20 +12,20 @@ use burn_forward::network::Network;
 use burn_forward::random::Seed;
 use burn_forward::{ConfigError, Result};
 
-/// A model from a config, with initial weights.
+/// Builds a model from a config, with initial weights.
 ///
 /// # Errors
-/// [`Error::Config`](burn_forward::Error::Config), with its place, if network, rule and data do not fit each other, or the weights do not fit this
-/// machine's memory.
+/// [`Error::Config`](burn_forward::Error::Config) with the path in the config, if network, rule and data do not fit
+/// together, or if the weights exceed the memory of this machine.
 pub fn build_model(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
     check_fit(config, input, classes, device)?;
     assemble(config, input, classes, device)
 }
 
-/// Whether network, rule and data fit each other and this machine, without the memory that the weights would take.
+/// Checks that network, rule and data fit together and that the weights fit this machine, without allocating them.
 pub(super) fn check_fit(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<()> {
     let weights = weight_bytes(&outline(config, input, classes, device)?);
-    // What the system would grant on trust it takes back by ending the program.
+    // The system may grant more memory than it has, and then kill the program.
     match machine_memory_bytes() {
         Some(machine) if weights > machine => {
             let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
@@ -40,9 +40,9 @@ pub(super) fn check_fit(config: &RunConfig, input: RowShape, classes: usize, dev
     }
 }
 
-/// A model in shape alone.
+/// Builds a model with shapes alone, without storage for its weights.
 pub(super) fn outline(config: &RunConfig, input: RowShape, classes: usize, device: &Device) -> Result<LocalModel> {
-    // There a tensor can be seen through strides of 0; elsewhere it might be copied.
+    // On this backend a tensor can be a view with strides of 0; elsewhere it might be copied.
     #[cfg(feature = "flex")]
     let device = {
         let _ = device;
@@ -65,9 +65,9 @@ fn assemble(config: &RunConfig, input: RowShape, classes: usize, device: &Device
     let mut rule = config.rule.build(&network, classes, seed).map_err(at("$.rule"))?;
     let name = &config.rule_name;
     let too_much = match rule.rounds() {
-        2.. => Some(format!("\"greedy\" takes one optimiser step on a batch, and '{name}' takes {}", rule.rounds())),
+        2.. => Some(format!("\"greedy\" takes one optimiser step per batch, but '{name}' takes {}", rule.rounds())),
         _ if rule.acts_after_steps() => {
-            Some(format!("\"greedy\" leaves finished blocks alone, and '{name}' changes weights after every step"))
+            Some(format!("\"greedy\" does not change finished blocks, but '{name}' changes weights after every step"))
         }
         _ => None,
     };
@@ -82,7 +82,7 @@ fn assemble(config: &RunConfig, input: RowShape, classes: usize, device: &Device
         return Err(config.config_error(vec![ConfigError::new(
             "$.training.label-smoothing",
             format!(
-                "{smoothing} under the rule \"{}\"; needed: 0, or a rule whose blocks have classifiers",
+                "{smoothing} with the rule \"{}\"; needed: 0, or a rule whose blocks have classifiers",
                 config.rule_name
             ),
         )]));

@@ -1,5 +1,5 @@
-//! What is looked at before the first step: whether network, rule and data fit, a validation set for what is chosen by one,
-//! and batches that a network can learn from.
+//! Checks before the first step: whether network, rule and data fit together, whether there is a validation set for the
+//! settings that need one, and whether the network can learn from every batch.
 
 use burn::tensor::Device;
 
@@ -9,21 +9,21 @@ use crate::config::RunConfig;
 use burn_forward::data::DataSplit;
 use burn_forward::{ConfigError, Result};
 
-/// How far [`check`] could look.
+/// How much [`check`] was able to check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checked {
-    /// The data was read, and the model laid out for it; with what a user should know of the data.
+    /// The data was read and the model was laid out for it. Contains warnings about the data.
     WithData(Vec<ConfigError>),
-    /// The data is not on this machine; the model was laid out for the shape that the data set's name says.
+    /// The data is not on this machine; the model was laid out for the shape that is known from the data set's name.
     WithShape,
-    /// Neither is known.
+    /// Neither the data nor its shape is known.
     ConfigOnly,
 }
 
-/// Everything about a config that can be wrong before the first step: what `train` would refuse, this refuses.
+/// Checks everything about a config that can be wrong before the first step; it rejects whatever `train` would reject.
 ///
 /// # Errors
-/// [`Error::Config`](burn_forward::Error::Config) with all mistakes, and what reading the data gives.
+/// [`Error::Config`](burn_forward::Error::Config) with all mistakes, and any error from reading the data.
 pub fn check(config: RunConfig, options: RunOptions) -> Result<Checked> {
     let device = Device::default();
     if !config.data.is_there(&options.folders) {
@@ -38,12 +38,12 @@ pub fn check(config: RunConfig, options: RunOptions) -> Result<Checked> {
 }
 
 impl Run {
-    /// Fails where the data at hand cannot be trained on as the config says: a network or a rule that does not fit it, no
-    /// validation samples for settings that choose by them, no batch at all, or a batch that gives a batch normalisation a
-    /// single value per channel.
+    /// Checks that the config can be trained on the data at hand. It fails if a network or a rule does not fit the
+    /// data, if settings need validation samples and there are none, if there is no batch at all, or if a batch would
+    /// give batch normalisation a single value per channel.
     ///
     /// # Errors
-    /// [`Error::Config`](burn_forward::Error::Config) with every setting that cannot be kept.
+    /// [`Error::Config`](burn_forward::Error::Config) with every setting that is not possible.
     pub fn check_training(&self) -> Result<()> {
         let (input, classes) = self.shapes();
         check_fit(&self.config, input, classes, &self.device)?;
@@ -55,15 +55,15 @@ impl Run {
         self.config.reject_if_any(errors)
     }
 
-    /// The part of [`check_training`](Self::check_training) that a single step needs too.
+    /// The part of [`check_training`](Self::check_training) that a single step needs as well.
     ///
     /// # Errors
-    /// As there.
+    /// The same as those of [`check_training`](Self::check_training).
     pub(super) fn check_batches(&self) -> Result<()> {
         self.config.reject_if_any(self.batch_mistake()?.into_iter().collect())
     }
 
-    /// What is wrong with the batches of an epoch.
+    /// The mistake in the batches of an epoch, if there is one.
     fn batch_mistake(&self) -> Result<Option<ConfigError>> {
         let batching = self.config.training.batching();
         let samples = self.data.samples(DataSplit::Train);

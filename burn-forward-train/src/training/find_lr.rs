@@ -1,4 +1,4 @@
-//! The range test of a run's learning rate, from its initial weights.
+//! Learning-rate range test of a run, from its initial weights.
 
 use burn::train::ItemLazy;
 
@@ -7,14 +7,15 @@ use crate::measure::{RateCurve, RateRange};
 use burn_forward::optim::{BlockwiseOptimizer, LrSchedule, OptimizerConfig, ParameterGroup};
 use burn_forward::{Error, Result};
 
-/// Steps of one batch each from the weights that the run would start from, with rates that grow over `range`, and keeps
-/// nothing of them. All blocks learn in every step, whatever the schedule.
+/// Takes one step per batch with learning rates that grow over `range`, starting from the weights the run would start
+/// from. Nothing is saved. All blocks learn in every step, whatever the schedule.
 ///
-/// The rate is that of `optimizer.lr`. Rates that the config or the rule gives to some parameters keep their ratio to it.
-/// The loss is the mean of the blocks' own losses; of a rule whose blocks have none, that of the network.
+/// The rate is that of `optimizer.lr`; rates that the config or the rule sets for some parameters keep their ratio to
+/// it. The loss is the mean of the blocks' own losses, or the loss of the network if the rule's blocks have none.
 ///
 /// # Errors
-/// As [`RateRange::rates`]; [`Error::Burn`] for a step without any loss; and what the model, the data and the optimiser give.
+/// The errors of [`RateRange::rates`], [`Error::Burn`] if a step has no loss, and any error from the model, the data or
+/// the optimiser.
 pub fn find_lr(run: &Run, range: RateRange) -> Result<RateCurve> {
     let place = "find_lr";
     range.rates()?;
@@ -40,7 +41,8 @@ pub fn find_lr(run: &Run, range: RateRange) -> Result<RateCurve> {
     })
 }
 
-/// The optimiser and its groups with `rate` in place of the config's, constant, and the others in proportion.
+/// The optimiser and its parameter groups with the constant rate `rate` in place of the config's; the other rates keep
+/// their ratio to it.
 fn at_rate(config: &OptimizerConfig, groups: &[ParameterGroup], rate: f64) -> (OptimizerConfig, Vec<ParameterGroup>) {
     let factor = rate / config.lr;
     let mut at_rate = OptimizerConfig { lr: rate, lr_schedule: LrSchedule::Constant, ..config.clone() };

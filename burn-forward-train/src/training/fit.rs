@@ -1,4 +1,4 @@
-//! The training of a run on burn-train: its loaders, metrics, checkpoints and schedule put together.
+//! Training of a run on burn-train: puts together its loaders, metrics, checkpoints and schedule.
 
 use std::sync::Arc;
 
@@ -24,10 +24,10 @@ use burn_forward::random::Seed;
 
 type Training = SupervisedTraining<LocalModel>;
 
-/// Trains a model with burn-train, from its start or from the checkpoint at `resumed`.
+/// Trains a model with burn-train, from the beginning or from the checkpoint at `resumed`.
 ///
 /// # Errors
-/// As [`train`](super::train).
+/// The same as those of [`train`](super::train).
 pub(super) fn fit(
     run: &Run,
     folder: &RunFolder,
@@ -81,13 +81,13 @@ pub(super) fn fit(
             }
         }
     };
-    // The strategies have an optimiser of their own, whose state they save.
+    // The strategies have their own optimiser, whose state they save.
     let unused = run.config.optimizer.optimizer(&groups)?;
     let result = training.launch(Learner::new(model, unused, scheduler));
     watch.judge(folder, result.error, result.interrupted)
 }
 
-/// A training on the run's data, after so many epochs.
+/// Training on the run's data, to be continued after `epochs` epochs.
 fn with_loaders(run: &Run, folder: &RunFolder, epochs: usize) -> Result<Training> {
     let settings = &run.config.training;
     let first_epoch = epochs as u64 + 1;
@@ -96,7 +96,7 @@ fn with_loaders(run: &Run, folder: &RunFolder, epochs: usize) -> Result<Training
     Ok(SupervisedTraining::new(folder.path(), train, valid))
 }
 
-/// With `metrics.jsonl`, and with what the watch needs to end the run.
+/// Adds the logger of `metrics.jsonl`, and what the watch needs to end the run.
 fn with_logger(
     training: Training,
     folder: &RunFolder,
@@ -114,7 +114,7 @@ fn with_logger(
         .with_interrupter(interrupter))
 }
 
-/// Which epochs a run keeps beside the newest; `history` is that of a greedy one.
+/// Which epochs a run keeps in addition to the newest; `history` is that of a greedy run.
 fn best(keep: FinalWeights, history: Option<&SharedHistory>) -> Best {
     match (keep, history) {
         (FinalWeights::Last, _) => Best::None,
@@ -123,7 +123,7 @@ fn best(keep: FinalWeights, history: Option<&SharedHistory>) -> Best {
     }
 }
 
-/// With the loss of the step, and every quantity of the network and of every block.
+/// Adds the loss of the step, and every quantity of the network and of every block.
 fn with_metrics(training: Training, blocks: usize, guard: &NonFiniteGuard, log: &StepLog) -> Training {
     let mut training = training.metric_train_numeric(LossMetric::new()).metric_valid_numeric(LossMetric::new());
     for block in std::iter::once(None).chain((0..blocks).map(Some)) {
@@ -137,7 +137,7 @@ fn with_metrics(training: Training, blocks: usize, guard: &NonFiniteGuard, log: 
                 _ => metric,
             };
             let of_training = match (block, quantity) {
-                // One of the metrics does it, whether or not the rule has this quantity.
+                // One metric keeps the log, whether or not the rule has this quantity.
                 (None, Quantity::Loss) => metric.clone().logged(log.clone()),
                 _ => metric.clone(),
             };

@@ -1,4 +1,4 @@
-//! The trained model of a run, from the files of its folder.
+//! Loads the trained model of a run from its run folder.
 
 use std::path::PathBuf;
 
@@ -20,25 +20,25 @@ use burn_forward::model::LocalModel;
 use burn_forward::registry::Registry;
 use burn_forward::rules::BlockRange;
 
-/// The file that says what the model takes and gives.
+/// The file that describes the model's input and output.
 pub(super) const MODEL: &str = "model.json";
-/// The file with the blocks that the readout reads, where they are chosen when training ends.
+/// The file that names the blocks of the readout, if they are chosen when training ends.
 pub(super) const READOUT: &str = "readout.json";
 
-/// The model of a run, from its newest checkpoint, for inference.
+/// The model of a run for inference, from its newest checkpoint.
 ///
 /// # Errors
-/// [`Error::RunFolder`] if there is no whole checkpoint or it does not fit.
+/// [`Error::RunFolder`] if there is no intact checkpoint, or if it does not fit the model.
 pub fn load_model(run: &Run, folder: &RunFolder) -> Result<LocalModel> {
     with_readout_blocks(run, load_weights(&run.config, run.model()?, folder)?, folder)
 }
 
 impl Run {
-    /// The trained model of this run, from the newest checkpoint in `folder`, for inference.
+    /// The trained model of this run for inference, from the newest checkpoint in `folder`.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] if there is no such run in the folder, it has no whole checkpoint or was begun with another config or
-    /// other data.
+    /// [`Error::RunFolder`] if the folder does not contain this run, if the run has no intact checkpoint, or if it was
+    /// begun with another config or other data.
     pub fn model_from(&self, folder: impl Into<PathBuf>) -> Result<LocalModel> {
         let folder = RunFolder::open(folder)?;
         check_config(&folder, &self.config)?;
@@ -47,26 +47,28 @@ impl Run {
     }
 }
 
-/// The trained model of the run in `folder`, for inference in a program that has neither its config nor its data. `registry` has
-/// what the run's config names.
+/// The trained model of the run in `folder` for inference, in a program that has neither its config nor its data.
+/// `registry` must have the rows that the run's config names.
 ///
 /// # Errors
-/// [`Error::RunFolder`] if there is no run in the folder, it has no whole checkpoint, or its model takes its data
-/// ([`load_without_data`]); [`burn_forward::Error::Config`] for a name that the registry does not have.
+/// [`Error::RunFolder`] if there is no run in the folder, if it has no intact checkpoint, or if loading the model
+/// requires the data (see [`load_without_data`]); [`burn_forward::Error::Config`] for a name that is not in the
+/// registry.
 pub fn open_model(folder: impl Into<PathBuf>, registry: &Registry, device: &Device) -> Result<LocalModel> {
     let folder = RunFolder::open(folder)?;
     let config = read_config(&folder, registry)?;
     load_without_data(&config, &folder, device)?.ok_or_else(|| {
-        let problem = "its files alone do not say what the model is; needed: the run's data and `Run::model_from`";
+        let problem = "its files alone do not describe the model; needed: the run's data and `Run::model_from`";
         Error::run_folder(folder.path(), problem)
     })
 }
 
-/// The model of a run for inference, from the files of its folder alone. `None` if that takes the run's data: the folder is
-/// from before models were described in it, or the blocks that the readout reads are not chosen yet.
+/// The model of a run for inference, from its run folder alone. `None` if loading requires the data of the run, because
+/// the folder is from a version that did not describe models in it, or because the blocks of the readout are not chosen
+/// yet.
 ///
 /// # Errors
-/// As [`load_model`].
+/// The same as those of [`load_model`].
 pub fn load_without_data(config: &RunConfig, folder: &RunFolder, device: &Device) -> Result<Option<LocalModel>> {
     let Some(signature) = folder.stored::<ModelSignature>(MODEL)? else { return Ok(None) };
     let fresh = build_model(config, signature.input, signature.classes, device)?.with_signature(signature);
@@ -78,8 +80,8 @@ pub fn load_without_data(config: &RunConfig, folder: &RunFolder, device: &Device
     Ok(Some(model))
 }
 
-/// The model with the readout's blocks chosen, where it has them chosen: those that the run in `folder` ended with, or
-/// else the best on the validation set, or all where there is none.
+/// The model with the blocks of its readout set, if its rule chooses them. They are those that the run in `folder`
+/// ended with; otherwise the best blocks on the validation set, or all blocks if there is none.
 fn with_readout_blocks(run: &Run, mut model: LocalModel, folder: &RunFolder) -> Result<LocalModel> {
     if model.rule.readout_blocks().is_none() {
         return Ok(model);
@@ -91,7 +93,7 @@ fn with_readout_blocks(run: &Run, mut model: LocalModel, folder: &RunFolder) -> 
         let loader = run.data.eval_loader(DataSplit::Validation, batch_size, &run.device)?;
         best_blocks(&model, loader.as_ref())?
     } else {
-        // There is nothing to choose by: all blocks, as while it trained.
+        // There is nothing to choose by; use all blocks, as during training.
         BlockRange::all(model.network.len())
     };
     model.rule.set_readout_blocks(blocks);
@@ -102,25 +104,25 @@ fn load_weights(config: &RunConfig, model: LocalModel, folder: &RunFolder) -> Re
     let last = folder.last_checkpoint().ok_or_else(|| {
         let saved = match folder.newest_checkpoint() {
             Some(at) => format!("was saved at {}, before the end of an epoch", at.named()),
-            None => "has no whole checkpoint yet".into(),
+            None => "has no intact checkpoint yet".into(),
         };
         Error::run_folder(folder.path(), format!("{saved}; needed: at least one finished epoch"))
     })?;
-    // A finished run's weights are those of its last epoch, and no earlier ones stand in for them.
+    // A finished run ends with the weights of its last epoch; earlier ones must not replace them.
     let last = if is_finished(folder)? { folder.last_begun().max(last) } else { last };
     let epoch = final_epoch(config, folder, last)?;
     check_model(folder, epoch).map_err(|fault| Error::run_folder(folder.path(), fault))?;
     Ok(load_saved(model, folder, Position::after_epoch(epoch))?.valid())
 }
 
-/// A model with the weights that were saved at a position.
+/// The model with the weights that were saved at a position.
 pub(super) fn load_saved(model: LocalModel, folder: &RunFolder, at: Position) -> Result<LocalModel> {
     let problem = |what: String| Error::run_folder(folder.path(), format!("checkpoint/model-{at}.bpk {what}"));
     let record = ModuleRecord::load(folder.model_at(at)).map_err(|e| problem(format!("cannot be read: {e}")))?;
     let model = model.try_load_record(record).map_err(|e| problem(format!("does not fit: {e}")))?;
     match weights::first_not_finite(&model) {
         None => Ok(model),
-        Some((tensor, value)) => Err(problem(format!("cannot be used: {tensor} holds {value}"))),
+        Some((tensor, value)) => Err(problem(format!("cannot be used: {tensor} contains {value}"))),
     }
 }
 

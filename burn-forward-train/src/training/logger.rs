@@ -1,4 +1,4 @@
-//! The JSONL logger: one tidy row per epoch, split and block.
+//! The JSONL logger, which writes one tidy row per epoch, split and block.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::OpenOptions;
@@ -15,14 +15,14 @@ use crate::Result;
 use crate::metrics::{Quantity, parse_metric_name};
 use crate::run_folder::{MetricRow, RunFolder};
 
-/// Times of the splits. Burn-train tells its progress on one thread and asks the logger to write on another, some time
-/// later, so every split of every epoch has an entry of its own.
+/// Times of the splits. Burn-train reports progress on one thread and calls the logger on another, some time later, so
+/// every split of every epoch has its own entry.
 #[derive(Clone, Default)]
 pub struct SplitClock(Arc<Mutex<Clock>>);
 
 #[derive(Default)]
 struct Clock {
-    /// Start and seconds of every training (first) and validation (second) split so far.
+    /// Start and seconds of every training split (first) and validation split (second) so far.
     splits: [Vec<(Instant, Option<f64>)>; 2],
     current: usize,
     /// Seconds that the first training split took before the run was resumed.
@@ -30,13 +30,13 @@ struct Clock {
 }
 
 impl SplitClock {
-    /// A clock whose first training split has so many seconds behind it.
+    /// A clock whose first training split has already taken `seconds`.
     pub fn after(seconds: f64) -> Self {
         let before = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         Self(Arc::new(Mutex::new(Clock { before, ..Clock::default() })))
     }
 
-    /// Seconds of the `n`-th split (from 0) of a kind that this process ran.
+    /// Seconds of the `n`-th split (from 0) of this kind in this process.
     fn seconds(&self, kind: usize, n: usize) -> Option<f64> {
         let clock = self.0.lock().ok()?;
         let (start, seconds) = clock.splits[kind].get(n)?;
@@ -69,22 +69,22 @@ impl TrainingProgressLogger for SplitClock {
     fn log_event_training(&mut self, _: String) {}
 }
 
-/// Why `metrics.jsonl` could not be written, where the logger cannot return it.
+/// The reason why `metrics.jsonl` could not be written, for places where the logger cannot return it.
 pub type WriteProblem = Arc<Mutex<Option<std::io::Error>>>;
 
-/// Writes `metrics.jsonl` and answers burn-train's questions about past epochs from it.
+/// Writes `metrics.jsonl` and answers burn-train's queries about past epochs from it.
 pub struct JsonlLogger {
     folder: RunFolder,
     clock: SplitClock,
     greedy: bool,
     definitions: HashMap<MetricId, String>,
-    /// Latest running value of every metric of a split in this epoch.
+    /// Latest running value of every metric of a split in the current epoch.
     running: BTreeMap<(&'static str, String), f64>,
     rows: Vec<MetricRow>,
-    /// Splits of each kind written so far by this process.
+    /// Number of splits of each kind that this process has written.
     written: [usize; 2],
     interrupter: Interrupter,
-    /// Why a row could not be written, which ends the run.
+    /// The reason why a row could not be written, which ends the run.
     problem: WriteProblem,
 }
 
@@ -97,11 +97,11 @@ fn split_name(split: &Split) -> &'static str {
 }
 
 impl JsonlLogger {
-    /// A logger that goes on after the rows that are in `folder`. It stops the run by `interrupter` when a row cannot be
-    /// written, and leaves the reason in `problem`.
+    /// A logger that continues after the rows in `folder`. If a row cannot be written, it stops the run through
+    /// `interrupter` and stores the reason in `problem`.
     ///
     /// # Errors
-    /// [`crate::Error::RunFolder`] if the rows there are damaged.
+    /// [`crate::Error::RunFolder`] if these rows are damaged.
     pub fn new(
         folder: RunFolder,
         clock: SplitClock,
@@ -157,8 +157,8 @@ impl JsonlLogger {
             row.phase = phase;
             row.separation = row.goodness_positive.zip(row.goodness_negative).map(|(p, n)| p - n);
             let line = serde_json::to_string(&row).map_err(std::io::Error::other)?;
-            // Decisions are made on the numbers as they are read back, which may differ in the last digit: a resumed
-            // run knows no others.
+            // Decisions use the numbers as they are read back, which may differ in the last digit, because a resumed
+            // run has no others.
             self.rows.push(serde_json::from_str(&line).map_err(std::io::Error::other)?);
             text.push_str(&line);
             text.push('\n');

@@ -2,47 +2,49 @@
 
 use std::sync::OnceLock;
 
-/// Largest resident set of this process so far, in bytes; `None` where the system does not tell (it does on Linux).
+/// Peak resident memory of this process in bytes; `None` if the system does not tell (Linux does).
 ///
-/// It falls only when it is [reset](reset_peak_memory), so two things are compared by running each in a process of its own.
+/// It only decreases when it is [reset](reset_peak_memory). To compare two things, run each in its own process.
 pub fn peak_memory_bytes() -> Option<u64> {
     field("VmHWM:")
 }
 
-/// Resident memory of this process, in bytes; `None` where the system does not say.
+/// Resident memory of this process in bytes; `None` if the system does not tell.
 pub fn resident_memory_bytes() -> Option<u64> {
     field("VmRSS:")
 }
 
-/// Memory of this process that holds pages of files, its own program among them, in bytes; `None` where the system does not say.
+/// Resident memory of this process that holds pages of files, including its program, in bytes; `None` if the system
+/// does not tell.
 pub(super) fn file_memory_bytes() -> Option<u64> {
     field("RssFile:")
 }
 
 static BEFORE_RESET: OnceLock<fn()> = OnceLock::new();
 
-/// Has `release` called whenever the peak of resident memory is [reset](reset_peak_memory): an allocator that keeps freed memory
-/// gives it back then. Of several calls the first counts.
+/// Registers `release` to be called whenever the peak of resident memory is [reset](reset_peak_memory), for an allocator that
+/// keeps freed memory and returns it then. Only the first registration has an effect.
 pub fn before_peak_memory_is_reset(release: fn()) {
     let _ = BEFORE_RESET.set(release);
 }
 
-/// Memory that was freed and is still this process's goes back to the system, as far as its
-/// [allocator](before_peak_memory_is_reset) can give it back.
+/// Returns freed memory that this process still holds to the system, as far as its [allocator](before_peak_memory_is_reset)
+/// supports it.
 pub(super) fn release_freed_memory() {
     if let Some(release) = BEFORE_RESET.get() {
         release();
     }
 }
 
-/// Starts a new peak of resident memory, where the system allows it: [`peak_memory_bytes`] is then that of what follows.
+/// Resets the peak of resident memory if the system allows it; [`peak_memory_bytes`] then covers what follows. Returns
+/// whether it was reset.
 pub fn reset_peak_memory() -> bool {
     release_freed_memory();
     std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
-/// Memory that a process can have here, in bytes: the machine's, or less where a container says so; `None` where the system
-/// does not tell.
+/// Memory that a process can use here, in bytes: that of the machine, or less if a container limits it; `None` if the
+/// system does not tell.
 pub(super) fn machine_memory_bytes() -> Option<u64> {
     let machine = field_of("/proc/meminfo", "MemTotal:")?;
     let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());

@@ -1,4 +1,4 @@
-//! Training on burn-train: a [`Run`] is prepared from a config, trained in its folder, and loaded again.
+//! Training on burn-train: a [`Run`] is prepared from a config, trained in its run folder, and loaded again.
 
 mod assemble;
 mod check;

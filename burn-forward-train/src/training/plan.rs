@@ -1,4 +1,4 @@
-//! The block table: what a config's network looks like before it is trained.
+//! The block table: a config's network before it is trained.
 
 use std::collections::BTreeMap;
 
@@ -9,29 +9,29 @@ use burn_forward::model::LocalModel;
 use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward::parameters::{Owner, each_parameter, parameters};
 
-/// One block of the table.
+/// One row of the block table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BlockPlan {
-    /// Index, from 0.
+    /// Index of the block, from 0.
     pub index: usize,
-    /// Its layers.
+    /// Names of its layers.
     pub name: String,
     /// Shape of an output row.
     pub output: String,
     /// Parameters of the block.
     pub parameters: usize,
-    /// The same by the optimiser that updates them, where there are several.
+    /// Parameters of the block by the optimiser that updates them, if there are several optimisers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub optimizers: BTreeMap<String, usize>,
     /// Parameters of the rule that belong to this block.
     pub head_parameters: usize,
-    /// Multiplications and additions of one sample's forward pass, counted as pairs.
+    /// Multiply-accumulate operations of the forward pass of one sample.
     pub macs: usize,
-    /// Bytes of activations that a batch leaves in this block while it learns.
+    /// Bytes of activations that a batch keeps in this block while it learns.
     pub activation_bytes: usize,
 }
 
-/// The table for batches of `batch_size`.
+/// The block table for batches of `batch_size` samples.
 pub fn plan(model: &LocalModel, optimizer: &OptimizerConfig, batch_size: usize) -> Vec<BlockPlan> {
     let heads = head_parameters(model);
     model
@@ -52,7 +52,7 @@ pub fn plan(model: &LocalModel, optimizer: &OptimizerConfig, batch_size: usize) 
         .collect()
 }
 
-/// Parameters of a block by optimiser; empty if there is one for all.
+/// Parameters of a block by optimiser; empty if one optimiser updates all.
 fn optimizers(block: &impl Module, optimizer: &OptimizerConfig) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     if optimizer.name == OptimizerName::Muon {
@@ -63,7 +63,8 @@ fn optimizers(block: &impl Module, optimizer: &OptimizerConfig) -> BTreeMap<Stri
     found
 }
 
-/// Parameters of a rule by the block they [belong to](Owner); what belongs to no block (an output layer) counts for the last.
+/// Parameters of a rule by the block they [belong to](Owner). Those that belong to no block (an output layer) are
+/// counted with the last one.
 fn head_parameters(model: &LocalModel) -> Vec<usize> {
     let mut blocks = vec![0; model.network.len()];
     let last = blocks.len() - 1;
@@ -74,7 +75,7 @@ fn head_parameters(model: &LocalModel) -> Vec<usize> {
     blocks
 }
 
-/// Parameters that inference needs (network and readout), and those that only teach.
+/// Number of parameters that inference needs (network and readout), and of those used for training alone.
 pub fn parameter_counts(model: &LocalModel) -> (usize, usize) {
     let all = parameters(model);
     let model = model.with_readout_blocks_only();

@@ -1,4 +1,4 @@
-//! How far a run has come, by the rows of its metrics: whether it is done, and which epoch is its best.
+//! Progress of a run according to the rows of its metrics: whether it is finished, and which epoch is its best.
 
 use crate::Result;
 use crate::config::{FinalWeights, RunConfig};
@@ -20,7 +20,7 @@ pub(super) fn greedy_history(rows: &[MetricRow]) -> Vec<(usize, Option<f64>)> {
         .collect()
 }
 
-/// Whether a resumed run has nothing left to train.
+/// Whether nothing is left to train in a resumed run.
 pub(super) fn is_done(config: &RunConfig, rows: &[MetricRow], blocks: usize) -> bool {
     let epochs = config.training.epochs;
     if config.schedule.is_greedy() {
@@ -35,7 +35,7 @@ pub(super) fn is_done(config: &RunConfig, rows: &[MetricRow], blocks: usize) -> 
     last >= epochs || stopped_early
 }
 
-/// Epoch with the best validation accuracy of the network, the first of equals, and that accuracy.
+/// Epoch with the best validation accuracy of the network, the first one in case of a tie, and that accuracy.
 pub(super) fn best_epoch(rows: &[MetricRow]) -> Option<(usize, f64)> {
     rows.iter()
         .filter(|r| r.split == "validation" && r.block.is_none())
@@ -46,7 +46,7 @@ pub(super) fn best_epoch(rows: &[MetricRow]) -> Option<(usize, f64)> {
         })
 }
 
-/// The epoch whose weights a run ends with that ends with epoch `last`.
+/// The epoch whose weights the run ends with, if its last epoch is `last`.
 pub(super) fn final_epoch(config: &RunConfig, folder: &RunFolder, last: usize) -> Result<usize> {
     if config.training.final_weights == FinalWeights::Last {
         return Ok(last);

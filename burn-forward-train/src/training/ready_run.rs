@@ -1,5 +1,5 @@
-//! Where a run starts: at its beginning, or after its newest whole checkpoint. Everything in its folder is looked at before
-//! anything is changed there.
+//! Where a run starts: at the beginning, or after its newest intact checkpoint. Everything in the run folder is checked
+//! before anything in it is changed.
 
 use super::progress::{final_epoch, is_done};
 use super::record;
@@ -8,7 +8,7 @@ use super::summary::Summary;
 use crate::run_folder::{METRICS, Position, RunFolder, RunLock, check_checkpoint, check_model};
 use crate::{Error, Result};
 
-/// A run that may be trained in its folder.
+/// A run that may be trained in its run folder.
 #[derive(Debug)]
 pub struct ReadyRun<'a> {
     pub(super) run: &'a Run,
@@ -17,7 +17,7 @@ pub struct ReadyRun<'a> {
     notes: Vec<String>,
 }
 
-/// What there is to do.
+/// What remains to be done.
 #[derive(Debug)]
 pub(super) enum State {
     /// Nothing: the run is trained and tested.
@@ -27,12 +27,12 @@ pub(super) enum State {
 }
 
 impl<'a> ReadyRun<'a> {
-    /// Looks at the folder of a run: its config and data have to be those it was begun with, and of its checkpoints the newest
-    /// whole one is found.
+    /// Checks a run folder: its config and data must be those the run was begun with. Finds the newest intact
+    /// checkpoint.
     ///
     /// # Errors
-    /// [`burn_forward::Error::Config`] for another config, [`Error::RunFolder`] for other data, if another process is training in the
-    /// folder, and for a file that is missing or damaged where nothing whole is left to go on from.
+    /// [`burn_forward::Error::Config`] for another config. [`Error::RunFolder`] for other data, if another process is
+    /// training in the folder, or if a file is missing or damaged and nothing intact is left to resume from.
     pub fn inspect(run: &'a Run, folder: &'a RunFolder) -> Result<Self> {
         record::check_config(folder, &run.config)?;
         record::check_data(folder, run)?;
@@ -53,13 +53,13 @@ impl<'a> ReadyRun<'a> {
                         Ok(()) => check_model(folder, final_epoch(&run.config, folder, last)?).err(),
                         Err(fault) => Some(fault),
                     };
-                    // The run itself lacks nothing.
+                    // The run itself is complete.
                     notes.extend(fault.map(|fault| format!("{fault}; the trained weights are in model.safetensors")));
                     return Ok(Self { run, folder, state: State::Finished(Box::new(summary)), notes });
                 }
                 Ok(_) if changed.is_empty() => {}
-                Ok(_) => notes.push(format!("not as the run left it: {}; made anew", changed.join(", "))),
-                Err(error) => notes.push(format!("{error}; made anew")),
+                Ok(_) => notes.push(format!("changed since the run ended: {}; writing it again", changed.join(", "))),
+                Err(error) => notes.push(format!("{error}; writing it again")),
             }
         }
         let lock = folder.lock()?;
@@ -69,12 +69,12 @@ impl<'a> ReadyRun<'a> {
         Ok(start)
     }
 
-    /// What the user should know: files that were found damaged, and where the run goes on instead.
+    /// Notes for the user: files that were found damaged, and where the run resumes instead.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// The best weights so far have to be whole, too, where a run ends with those.
+    /// If the run ends with its best weights so far, they have to be intact as well.
     fn check_best(&self) -> Result<()> {
         let State::From(Some(Position { epochs: epoch @ 1.., .. }), _) = self.state else { return Ok(()) };
         let best = final_epoch(&self.run.config, self.folder, epoch)?;
@@ -83,15 +83,15 @@ impl<'a> ReadyRun<'a> {
         }
         check_model(self.folder, best).map_err(|fault| {
             let needed =
-                format!("the weights of epoch {best}, the best so far, which \"final-weights\": \"best\" ends with");
+                format!("the weights of epoch {best}, the best so far, which \"final-weights\": \"best\" needs");
             Error::run_folder(self.folder.path(), format!("{fault}; needed: {needed}, or a new run"))
         })
     }
 }
 
-/// Where the newest whole checkpoint was saved; `None` for a run that has none yet.
+/// Position of the newest intact checkpoint; `None` for a run that has none yet.
 fn newest_whole(folder: &RunFolder, was_begun: bool, notes: &mut Vec<String>) -> Result<Option<Position>> {
-    let rows = folder.rows()?; // Damaged ones are named by their line.
+    let rows = folder.rows()?; // The error for a damaged row gives its line.
     let mut faults = Vec::new();
     for at in folder.positions_with_files().into_iter().rev() {
         match check_checkpoint(folder, at) {
@@ -109,16 +109,13 @@ fn newest_whole(folder: &RunFolder, was_begun: bool, notes: &mut Vec<String>) ->
         }
     }
     let seen = rows.iter().map(|row| row.epoch).max().unwrap_or(0);
-    // Rows are written before the checkpoint, so those of the first epoch may be there alone.
+    // Rows are written before the checkpoint, so the first epoch may have rows and no checkpoint.
     if folder.has_manifests() || seen > 1 {
         if faults.is_empty() {
             faults.push(format!("checkpoint/ has no checkpoint, though {METRICS} has rows of {seen} epochs"));
         }
-        let problem = format!("nothing whole is left to go on from: {}", faults.join("; "));
-        return Err(Error::run_folder(
-            folder.path(),
-            format!("{problem}; needed: the files as they were, or a new run"),
-        ));
+        let problem = format!("nothing intact is left to resume from: {}", faults.join("; "));
+        return Err(Error::run_folder(folder.path(), format!("{problem}; needed: the original files, or a new run")));
     }
     if was_begun {
         faults.push("no epoch was saved".into());

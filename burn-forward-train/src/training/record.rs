@@ -1,5 +1,5 @@
-//! `run.json`: what ran, where and how it ended; and what a run that goes on is compared with: the config and the data that
-//! it was begun with, and the sums of the files it ended with.
+//! `run.json`: what ran, where, and how it ended. It also records what a resumed run is compared with: the config and
+//! data it was begun with, and the checksums of the files it ended with.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,14 +17,14 @@ use crate::{Error, Result};
 use burn_forward::registry::Registry;
 use burn_forward::{ConfigError, ConfigErrors};
 
-/// The file's name.
+/// Name of the file.
 pub(super) const RECORD: &str = "run.json";
 
-/// What a run that uses a part of its data has in it.
+/// Key for the part of the data that a quick look uses.
 const QUICK_LOOK: &str = "quick_look";
 
-/// Settings that say nothing of how a run trains: words for the reader, where the data lies (its content is compared), and
-/// what changes only its speed, how often it is saved, and which files its metrics go to.
+/// Settings that do not affect training: text for the reader, where the data is (its content is compared instead), and
+/// settings that only change the speed, how often the run is saved, and which metric files it writes.
 const FREE: [&str; 8] = [
     "$.$schema",
     "$.description",
@@ -36,10 +36,10 @@ const FREE: [&str; 8] = [
     "$.training.log",
 ];
 
-/// The record that an earlier start left; `None` if there is none.
+/// The record of an earlier start; `None` if there is none.
 ///
 /// # Errors
-/// [`Error::RunFolder`] if it is damaged.
+/// [`Error::RunFolder`] if the record is damaged.
 pub(super) fn read(folder: &RunFolder) -> Result<Option<Value>> {
     match folder.file(RECORD).exists() {
         true => folder.read_json(RECORD).map(Some),
@@ -47,7 +47,7 @@ pub(super) fn read(folder: &RunFolder) -> Result<Option<Value>> {
     }
 }
 
-/// Whether the run in `folder` was trained and tested to its end.
+/// Whether the run in `folder` was trained and tested to the end.
 ///
 /// # Errors
 /// [`Error::RunFolder`] if the record is damaged.
@@ -59,7 +59,7 @@ fn now() -> String {
     rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()))
 }
 
-/// Seconds since 1970 as `2026-11-23T22:28:53Z`, by the civil-from-days algorithm.
+/// Formats seconds since 1970 as `2026-11-23T22:28:53Z`, using the civil-from-days algorithm.
 fn rfc3339(seconds: u64) -> String {
     let (days, rest) = ((seconds / 86_400) as i64, seconds % 86_400);
     let z = days + 719_468;
@@ -73,7 +73,7 @@ fn rfc3339(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
-/// Seconds since 1970 of a time as [`rfc3339`] writes it; `None` for another text.
+/// Seconds since 1970 of a time in the format of [`rfc3339`]; `None` for any other text.
 fn seconds_since_1970(time: &str) -> Option<u64> {
     let number = |range: std::ops::Range<usize>| time.get(range)?.parse::<u64>().ok();
     let (year, month, day) = (number(0..4)? as i64, number(5..7)? as i64, number(8..10)? as i64);
@@ -87,7 +87,7 @@ fn seconds_since_1970(time: &str) -> Option<u64> {
     u64::try_from(days).ok().map(|days| days * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
-/// When the run in `folder` was begun, in seconds since 1970; 0 if its record does not say.
+/// When the run in `folder` was begun, in seconds since 1970; 0 if its record does not tell.
 ///
 /// # Errors
 /// [`Error::RunFolder`] if the record is damaged.
@@ -104,8 +104,8 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// The record of a run that starts now. What an earlier start left `before` stays: when it began, with which command,
-    /// and every time it went on, `after` which epoch.
+    /// The record of a run that starts now. It keeps from the earlier record `before` when the run began, its command,
+    /// and every resume with the epoch it came `after`.
     pub(super) fn start(run: &Run, folder: &RunFolder, before: Option<&Value>, after: Option<usize>) -> Self {
         let kept = |key: &str, fresh: Value| {
             before.and_then(|b| b.get(key)).filter(|v| !v.is_null()).cloned().unwrap_or(fresh)
@@ -149,18 +149,18 @@ impl Record {
         Self { fields }
     }
 
-    /// Writes it.
+    /// Writes the record.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the file cannot be written.
     pub(super) fn write(&self, folder: &RunFolder) -> Result<()> {
         folder.write_json(RECORD, &self.fields)
     }
 
-    /// Writes how the run ended; one that is finished with the sums of its `files`.
+    /// Records how the run ended; for a finished run, also the checksums of its `files`.
     ///
     /// # Errors
-    /// [`burn_forward::Error::Io`] and [`Error::Write`].
+    /// [`burn_forward::Error::Io`] if a file cannot be read, [`Error::Write`] if the record cannot be written.
     pub(super) fn end(mut self, folder: &RunFolder, status: &str, files: &[&str]) -> Result<()> {
         self.fields["status"] = json!(status);
         self.fields["finished"] = json!(now());
@@ -178,9 +178,9 @@ impl Record {
     }
 }
 
-/// Records where the data were found: the `--data` folder if one was given (the default one is found again, on other
-/// machines too), and the set that the config names by a path. The way from the run folder to the data folder still leads
-/// there after both were moved together. What cannot be written in JSON is left out.
+/// Records where the data was found: the `--data` folder if one was given (the default folder is found again, even on
+/// other machines), and the data set if the config names it by a path. The relative path from the run folder to the
+/// data stays valid if both are moved together. Paths that JSON cannot represent are left out.
 fn write_places(info: &mut Value, folder: &RunFolder, run: &Run) {
     let folders = &run.options.folders;
     let mut record = |key: &str, path: Option<PathBuf>| {
@@ -196,17 +196,17 @@ fn write_places(info: &mut Value, folder: &RunFolder, run: &Run) {
     record("data_path", path.and_then(|path| std::path::absolute(path).ok()));
 }
 
-/// Where `run.json` says that data were found, for a run that is opened again.
+/// Where `run.json` says that the data was found, for a run that is opened again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedPaths {
-    /// The `--data` folder, where it is now.
+    /// The `--data` folder, at its current place.
     pub data_folder: Option<PathBuf>,
-    /// The set that the config names by a path.
+    /// The data set that the config names by a path.
     pub data_path: Option<PathBuf>,
 }
 
 impl RecordedPaths {
-    /// What `info`, the run's `run.json`, says; `folder` is where the run is now.
+    /// The paths in `info`, the content of the run's `run.json`; `folder` is the current place of the run.
     pub fn of(info: &Value, folder: &RunFolder) -> Self {
         let path = |key: &str| info[key].as_str().map(PathBuf::from);
         let moved_with_it = path("data_folder_from_run").map(|way| folder.path().join(way));
@@ -215,7 +215,7 @@ impl RecordedPaths {
     }
 }
 
-/// The part of its data that the run in `folder` uses, by its record: all of them if it does not say.
+/// The part of the data that the run in `folder` uses according to its record; all of it if the record does not tell.
 ///
 /// # Errors
 /// [`Error::RunFolder`] if the record is damaged.
@@ -227,7 +227,7 @@ pub fn read_quick_look(folder: &RunFolder) -> Result<QuickLook> {
         .map_err(|e| Error::run_folder(folder.path(), format!("{RECORD} is damaged: {QUICK_LOOK}: {e}")))
 }
 
-/// The files that a finished run ended with and that are not any more as they were.
+/// The files of a finished run that have changed since it ended.
 pub(super) fn changed_files(folder: &RunFolder, record: &Value) -> Vec<String> {
     let sums = record["sums"].as_object().cloned().unwrap_or_default();
     let is_changed = |(name, sum): &(String, Value)| {
@@ -236,10 +236,10 @@ pub(super) fn changed_files(folder: &RunFolder, record: &Value) -> Vec<String> {
     sums.into_iter().filter(is_changed).map(|(name, _)| name).collect()
 }
 
-/// The config of the run in `folder`, the one it was begun with as far as [`check_config`] asks for that.
+/// The config of the run in `folder`, which must be the one it was begun with as defined by [`check_config`].
 ///
 /// # Errors
-/// [`burn_forward::Error::Config`] with all mistakes: keys and names that are called otherwise since the run was begun may be
+/// [`burn_forward::Error::Config`] with all mistakes; keys and names that were renamed since the run was begun may be
 /// replaced in its `config.json`. [`Error::RunFolder`] if a file is damaged.
 pub fn read_config(folder: &RunFolder, registry: &Registry) -> Result<RunConfig> {
     let mut origin = folder.file("config.json").display().to_string();
@@ -247,8 +247,8 @@ pub fn read_config(folder: &RunFolder, registry: &Registry) -> Result<RunConfig>
     let config = RunConfig::from_value(&origin, document, &[], registry).map_err(|error| match error {
         burn_forward::Error::Config(ConfigErrors { errors, .. }) => {
             if errors.iter().any(is_renaming) {
-                let stays = format!("({RECORD} stays as it is)");
-                origin += &format!(", whose keys and names may be changed to what they are called now {stays}");
+                let stays = format!("(leave {RECORD} unchanged)");
+                origin += &format!(", in which you may replace renamed keys and names {stays}");
             }
             burn_forward::Error::Config(ConfigErrors { origin, errors })
         }
@@ -258,12 +258,13 @@ pub fn read_config(folder: &RunFolder, registry: &Registry) -> Result<RunConfig>
     Ok(config)
 }
 
-/// Refuses a config that is not the one the run in `folder` was begun with: only more epochs are welcome, under a greedy
-/// schedule as long as the first block learns. Runs from before configs were recorded are not compared; keys and names that were recorded and are
-/// called otherwise by now are compared under their new names.
+/// Rejects a config that differs from the one the run in `folder` was begun with. Only the number of epochs may grow;
+/// under a greedy schedule only while the first block learns. Runs from versions that did not record configs are not
+/// compared. Keys and names that have been renamed since are compared under their new names.
 ///
 /// # Errors
-/// [`burn_forward::Error::Config`] with every setting that differs, [`Error::RunFolder`] if `run.json` or `metrics.jsonl` is damaged.
+/// [`burn_forward::Error::Config`] with every setting that differs, [`Error::RunFolder`] if `run.json` or
+/// `metrics.jsonl` is damaged.
 pub fn check_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
     let Some(record) = read(folder)? else { return Ok(()) };
     if record["config"].is_null() {
@@ -294,7 +295,7 @@ pub fn check_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
     Err(burn_forward::Error::Config(ConfigErrors { origin, errors }).into())
 }
 
-/// Every leaf in which two configs differ, but [`FREE`] ones and the number of epochs.
+/// Collects every leaf in which two configs differ, except the [`FREE`] ones and the number of epochs.
 fn compare(path: &str, was: &Value, is: &Value, errors: &mut Vec<ConfigError>) {
     if was == is || FREE.contains(&path) || path == "$.training.epochs" {
         return;
@@ -313,17 +314,17 @@ fn compare(path: &str, was: &Value, is: &Value, errors: &mut Vec<ConfigError>) {
             }
         }
         _ => {
-            let named = |value: &Value| if value.is_null() { "not given".into() } else { value.to_string() };
+            let named = |value: &Value| if value.is_null() { "no value".into() } else { value.to_string() };
             let message = format!("{}, but the run was begun with {}", named(is), named(was));
             errors.push(ConfigError::new(path, format!("{message}; needed: the same, or a new run")));
         }
     }
 }
 
-/// Refuses data other than what the run in `folder` was begun with.
+/// Rejects data other than that the run in `folder` was begun with.
 ///
 /// # Errors
-/// [`Error::RunFolder`] with what the data was and is.
+/// [`Error::RunFolder`] with a description of the original data and of the data found.
 pub fn check_data(folder: &RunFolder, run: &Run) -> Result<()> {
     let Some(record) = read(folder)? else { return Ok(()) };
     let (was, before) = (&record["data"]["fingerprint"], record["data"]["sets"].as_str().unwrap_or("unknown"));
@@ -332,11 +333,11 @@ pub fn check_data(folder: &RunFolder, run: &Run) -> Result<()> {
         return Ok(());
     }
     let found = match before == now {
-        true => format!("{now}, but with another content (pixels, features, labels or split)"),
+        true => format!("{now}, but with different content (pixels, features, labels or split)"),
         false => now,
     };
     let problem = format!(
-        "{RECORD} says it was begun with other data: {before}; found {found}; needed: the same data, in $.data.path, --data or \
+        "according to {RECORD}, the run was begun with other data: {before}; found {found}; needed: the same data, in $.data.path, --data or \
          the data folder"
     );
     Err(Error::run_folder(folder.path(), problem))
@@ -372,8 +373,8 @@ mod tests {
         let rest = "; needed: the same, or a new run";
         let expected = [
             "$.a.b[1]: 3, but the run was begun with 2",
-            "$.a.c: not given, but the run was begun with \"x\"",
-            "$.a.d: true, but the run was begun with not given",
+            "$.a.c: no value, but the run was begun with \"x\"",
+            "$.a.d: true, but the run was begun with no value",
         ];
         assert_eq!(said, expected.map(|e| format!("{e}{rest}")));
     }

@@ -1,4 +1,4 @@
-//! What a user sees while a run trains: bars on a terminal, one plain line per epoch otherwise.
+//! Progress display during training: bars on a terminal, otherwise one plain line per epoch.
 
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
@@ -22,7 +22,7 @@ pub enum Verbosity {
     Quiet,
 }
 
-/// Numbers of the epoch in progress.
+/// Numbers of the current epoch.
 #[derive(Default, Clone, Copy)]
 struct Shown {
     /// Mean loss of the blocks.
@@ -49,11 +49,11 @@ pub struct ProgressRenderer {
     first_epoch: usize,
     names: Vec<(MetricId, Name)>,
     shown: Shown,
-    /// Items and time of the first step that was seen of the split: a resumed run begins in the middle.
+    /// Items and time of the first step of the split in this process: a resumed run begins in the middle.
     first_step: Option<(usize, Instant)>,
 }
 
-/// What is shown.
+/// Which of the numbers to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Name {
     Objective,
@@ -62,7 +62,7 @@ enum Name {
 }
 
 impl ProgressRenderer {
-    /// A renderer to standard error, so that standard output stays free for results.
+    /// A renderer to standard error, which leaves standard output free for results.
     pub fn new(verbosity: Verbosity) -> Self {
         let now = Instant::now();
         Self {
@@ -86,7 +86,7 @@ impl ProgressRenderer {
 
     fn line(&self) -> String {
         let mut line = format!("epoch {:>width$}/{}", self.epoch, self.epochs, width = self.epochs.to_string().len());
-        // Some rules teach blocks by what is no measure of anything by itself.
+        // For some rules the block loss is not a meaningful measure by itself.
         if let Some(loss) = self.shown.loss.or(self.shown.objective) {
             line += &format!("  loss {loss:.4}");
         }
@@ -110,7 +110,7 @@ impl ProgressRenderer {
         let Some((_, name)) = self.names.iter().find(|(id, _)| *id == entry.metric_id) else { return };
         let value = value.current();
         if *name == Name::Accuracy && value.is_nan() {
-            // Of no samples, or of a rule that has none: it is not shown.
+            // Skip quantities without samples, or that the rule does not have.
             return;
         }
         match (name, training) {
@@ -200,7 +200,7 @@ impl TrainingProgressLogger for ProgressRenderer {
         if self.verbosity == Verbosity::Auto {
             let rate = self.rate;
             let seconds = self.train_seconds;
-            // Not `eprintln!`, which panics where nobody reads standard error any more.
+            // Not `eprintln!`, which panics if standard error was closed.
             let line = format!("{}  {seconds:.1} s  {rate:.0}/s  {} left\n", self.line(), self.remaining());
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
@@ -234,7 +234,8 @@ impl MetricsRenderer for ProgressRenderer {
 
     fn register_metric(&mut self, definition: MetricDefinition) {
         let name = definition.name.as_str();
-        // Burn's own metric, the mean of the block losses: rules without a prediction in training have no other.
+        // Burn's own loss metric is the mean of the block losses; rules without a prediction in training have no
+        // other.
         let of_network = |quantity| name == metric_name(None, quantity);
         let shown = if name == *LossMetric::new().name() {
             Name::Objective

@@ -15,25 +15,25 @@ use burn_forward::random::Seed;
 use burn_forward::registry::Registry;
 use burn_forward::{Error, Result};
 
-/// How to run, beside what the config says.
+/// Options of a run that are not in its config.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
     /// Name of the device.
     pub device_name: String,
-    /// Where data sets are looked for.
+    /// Folders in which data sets are searched for.
     pub folders: DataFolders,
-    /// Handle that stops the run after the step in progress.
+    /// Handle that stops the run after the current step.
     pub interrupter: InterrupterHandle,
-    /// The part of the data that the run uses; by default all.
+    /// The part of the data to use; by default all of it.
     pub quick_look: QuickLook,
-    /// The command line, for `run.json`.
+    /// The command line, to be recorded in `run.json`.
     pub command: String,
-    /// Git revision of the program, where it is known.
+    /// Git revision of the program, if known.
     pub git_revision: Option<String>,
 }
 
 impl RunOptions {
-    /// A run on the device of this name, with data sets from the usual folder.
+    /// Options for a run on the device `device_name`, with data sets from the default folder.
     pub fn on(device_name: &str) -> Self {
         Self {
             device_name: device_name.into(),
@@ -46,7 +46,7 @@ impl RunOptions {
     }
 }
 
-/// A shared [`Interrupter`]; burn-train's has no `Debug`.
+/// A shared [`Interrupter`]; burn-train's type does not implement `Debug`.
 #[derive(Clone, Default)]
 pub struct InterrupterHandle(pub Interrupter);
 
@@ -63,16 +63,16 @@ pub struct Run {
     pub config: RunConfig,
     /// The data.
     pub data: Box<dyn LoadedData>,
-    /// Device without autodiff.
+    /// The device, without autodiff.
     pub device: Device,
     pub(super) options: RunOptions,
 }
 
 impl Run {
-    /// The run of a config that is given as text, with its data.
+    /// A run from a config given as text, with its data.
     ///
     /// # Errors
-    /// [`Error::Config`] with all mistakes of the text, and as [`prepare`](Self::prepare).
+    /// [`Error::Config`] with all mistakes in the text, and the errors of [`prepare`](Self::prepare).
     pub fn from_json(text: &str, registry: &Registry, options: RunOptions) -> Result<Self> {
         const ORIGIN: &str = "config";
         let value = document::parse_document(ORIGIN, text).map_err(Error::Config)?;
@@ -82,7 +82,8 @@ impl Run {
     /// Reads the data and finds the device.
     ///
     /// # Errors
-    /// [`Error::Data`], [`Error::Device`], [`Error::Argument`] for a quick look that takes no sample, and [`Error::Config`] for what only the data shows.
+    /// [`Error::Data`] and [`Error::Device`] if the data or the device is not available, [`Error::Argument`] for a
+    /// quick look without samples, and [`Error::Config`] for mistakes that only the data reveals.
     pub fn prepare(config: RunConfig, options: RunOptions) -> Result<Self> {
         let device = burn_forward::device::parse(&options.device_name)?;
         let data = config.data.load(&options.folders, Seed::new(config.seed))?;
@@ -93,10 +94,12 @@ impl Run {
         Ok(run)
     }
 
-    /// A run that was trained before, with its test data alone. One that was tested on training samples needs those.
+    /// A run that was trained before, with its test data alone. A run that was tested on training samples needs those
+    /// as well.
     ///
     /// # Errors
-    /// [`Error::Data`], [`Error::Device`], [`Error::Argument`] for samples to overfit that are not there, and [`Error::Config`] for what only the data shows.
+    /// [`Error::Data`] and [`Error::Device`] if the data or the device is not available, [`Error::Argument`] if there
+    /// are fewer samples than the run was to overfit, and [`Error::Config`] for mistakes that only the data reveals.
     pub fn prepare_test(config: RunConfig, options: RunOptions, trained: &ModelSignature) -> Result<Self> {
         let device = burn_forward::device::parse(&options.device_name)?;
         let data = config.data.load_test(&options.folders, Seed::new(config.seed), trained)?;
@@ -109,22 +112,22 @@ impl Run {
         Ok(Self { config, data, device, options })
     }
 
-    /// The config and how to run it, without the data.
+    /// The config and the options, without the data.
     pub fn into_parts(self) -> (RunConfig, RunOptions) {
         (self.config, self.options)
     }
 
-    /// Handle that stops the run after the step in progress.
+    /// Handle that stops the run after the current step.
     pub fn interrupter(&self) -> Interrupter {
         self.options.interrupter.0.clone()
     }
 
-    /// Shape of an input row, and number of classes.
+    /// Shape of an input row, and the number of classes.
     pub fn shapes(&self) -> (RowShape, usize) {
         (self.data.input(), self.data.classes())
     }
 
-    /// The device for training.
+    /// The device for training, with autodiff.
     pub fn training_device(&self) -> Device {
         let device = self.device.clone().autodiff();
         if self.config.training.gradient_checkpointing { device.gradient_checkpointing() } else { device }
@@ -133,26 +136,26 @@ impl Run {
     /// A model with initial weights on the training device.
     ///
     /// # Errors
-    /// [`Error::Argument`] if network, rule and data do not fit.
+    /// [`Error::Argument`] if network, rule and data do not fit together.
     pub fn model(&self) -> Result<LocalModel> {
         let (input, classes) = self.shapes();
         let model = build_model(&self.config, input, classes, &self.training_device())?;
         Ok(model.with_signature(self.data.signature()))
     }
 
-    /// The model in shape alone: what can be counted and described, without the memory that its weights would take.
+    /// The model with shapes alone, for counting and describing it without allocating its weights.
     ///
     /// # Errors
-    /// As [`model`](Self::model), but for memory.
+    /// The errors of [`model`](Self::model), except those about memory.
     pub fn outline(&self) -> Result<LocalModel> {
         let (input, classes) = self.shapes();
         outline(&self.config, input, classes, &self.device)
     }
 
-    /// A model with the weights that the config has a run start from.
+    /// A model with the weights that the run starts from according to its config.
     ///
     /// # Errors
-    /// As [`model`](Self::model), and [`Error::Data`] for weights that are not there or do not fit.
+    /// The errors of [`model`](Self::model), and [`Error::Data`] for weights that are missing or do not fit.
     pub fn start_model(&self) -> Result<LocalModel> {
         let model = self.model()?;
         let Some(weights) = &self.config.weights else { return Ok(model) };
@@ -166,7 +169,7 @@ impl Run {
     /// Evaluates a model on the test set.
     ///
     /// # Errors
-    /// As [`evaluate`].
+    /// The errors of [`evaluate`].
     pub fn test(&self, model: &LocalModel) -> Result<Evaluation> {
         let loader = self.data.eval_loader(DataSplit::Test, self.config.training.eval_batch_size, &self.device)?;
         evaluate(model, loader.as_ref(), "test")

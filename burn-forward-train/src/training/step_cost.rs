@@ -1,5 +1,5 @@
-//! What a training step costs: seconds, and resident memory above what is there before the first, with the part of it that
-//! belongs to parameters (gradients, optimiser state), which no learning rule saves.
+//! The cost of a training step in time and memory. Memory is the resident memory above that before the first step. The
+//! part that belongs to parameters (gradients, optimiser state), which no learning rule saves, is reported separately.
 
 use std::time::Instant;
 
@@ -20,23 +20,24 @@ use burn_forward::{Error, Result};
 /// Cost of a step, measured in this process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepCost {
-    /// Steps that were run.
+    /// Number of steps taken.
     pub steps: usize,
-    /// Median seconds of a step, the first left out where there are more: forward, backward, update, and reading the loss.
+    /// Median seconds of a step, without the first if there are several. It includes forward, backward, update, and
+    /// reading the loss.
     pub seconds_per_step: f64,
     /// Seconds of the fastest step.
     pub fastest_step: f64,
-    /// Resident memory before the first step, with data and model there.
+    /// Resident memory before the first step, including data and model.
     pub base_bytes: Option<u64>,
-    /// Largest resident memory during the steps, above the base: activations, gradients, optimiser state, workspaces.
+    /// Peak resident memory during the steps, above the base: activations, gradients, optimiser state, workspaces.
     pub peak_above_base_bytes: Option<u64>,
-    /// Bytes of the parameters themselves, heads and running statistics included; they are part of the base.
+    /// Bytes of the parameters themselves, including heads and running statistics; they are part of the base.
     pub weight_bytes: usize,
     /// Bytes of the gradients that a step hands to the optimiser.
     pub gradient_bytes: usize,
     /// Bytes that the optimiser keeps between steps.
     pub optimizer_bytes: usize,
-    /// Mean loss over blocks of the last step, which says that two arms did comparable things.
+    /// Mean loss of the blocks in the last step, to check that two compared runs did similar work.
     pub last_loss: Option<f64>,
 }
 
@@ -48,10 +49,10 @@ impl StepCost {
     }
 }
 
-/// Runs `steps` training steps of a run's config from its initial weights, and keeps nothing of them.
+/// Takes `steps` training steps of a run from its initial weights. Nothing is saved.
 ///
 /// # Errors
-/// What the model, the data and the optimiser give, and [`Error::Argument`] for 0 steps.
+/// Any error from the model, the data or the optimiser, and [`Error::Argument`] for 0 steps.
 pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
     let place = "step_cost";
     if steps == 0 {
@@ -75,7 +76,7 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
         let batch = batch.map_err(|e| Error::burn(place, e))?;
         let begun = Instant::now();
         let (learned, said) = model.learn_with(&batch, |model, gradients| {
-            // In the first step, whose time does not count.
+            // Only in the first step, whose time does not count.
             if parameters == (0, 0) {
                 model.visit(&mut ParameterBytes { gradients: &gradients, sum: &mut parameters });
             }
@@ -87,7 +88,7 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
         seconds.push(begun.elapsed().as_secs_f64());
     }
     let peak = if reset { peak_memory_bytes() } else { None };
-    // Pages of the program that the first steps run through stay resident, and are no memory of training.
+    // Program pages that the first steps load stay resident, but are not memory of training.
     let of_files = file_memory_bytes().unwrap_or_default().saturating_sub(base_of_files);
     let peak_above_base_bytes = peak.zip(base_bytes).map(|(peak, base)| peak.saturating_sub(base + of_files));
     let (weight_bytes, gradient_bytes) = parameters;
@@ -110,7 +111,7 @@ pub fn step_cost(run: &Run, steps: usize) -> Result<StepCost> {
 /// Counts the bytes of a module's parameters and of their gradients.
 struct ParameterBytes<'a> {
     gradients: &'a GradientsParams,
-    /// Of parameters, of gradients.
+    /// Sums for parameters and for gradients.
     sum: &'a mut (usize, usize),
 }
 
@@ -122,7 +123,7 @@ impl ModuleVisitor for ParameterBytes<'_> {
     }
 }
 
-/// Bytes of the optimiser's tensors, by way of its record, which is the only one to know them.
+/// Bytes of the optimiser's tensors, counted in its record, since nothing else exposes them.
 fn state_bytes(optimizer: &BlockwiseOptimizer) -> Result<usize, Box<dyn std::error::Error>> {
     let record = optimizer.to_record();
     if record.is_empty() {

@@ -1,4 +1,4 @@
-//! What a run leaves in `summary.json`.
+//! The contents of `summary.json`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::plan::BlockPlan;
 use crate::quick_look::QuickLook;
 use burn_forward::rules::BlockRange;
 
-/// What a run leaves in `summary.json`.
+/// The contents of `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Name of the run.
@@ -19,22 +19,22 @@ pub struct Summary {
     pub data: String,
     /// Schedule.
     pub schedule: String,
-    /// Root of all random streams.
+    /// Seed of all random streams.
     pub seed: u64,
     /// Device.
     pub device: String,
-    /// The part of the data that the run used, where that is not all: then its accuracies are no results.
+    /// The part of the data that the run used, if not all of it; the accuracies are then not results.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quick_look: Option<QuickLook>,
-    /// Epochs trained.
+    /// Number of epochs trained.
     pub epochs: usize,
     /// Accuracy on the test set, a fraction.
     pub test_accuracy: f64,
-    /// Correct predictions on the test set.
+    /// Number of correct predictions on the test set.
     pub correct: usize,
-    /// Accuracy on the validation set of the weights the run ends with; `None` without one.
+    /// Accuracy on the validation set of the final weights; `None` without a validation set.
     pub validation_accuracy: Option<f64>,
-    /// Area under the ROC curve on the test set, of two classes.
+    /// Area under the ROC curve on the test set, for two classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roc_auc: Option<f64>,
     /// Average precision on the test set for the second of two classes.
@@ -42,23 +42,24 @@ pub struct Summary {
     pub average_precision: Option<f64>,
     /// Accuracy of every readout on the test set.
     pub readouts: Vec<(String, f64)>,
-    /// The blocks that the readout in force reads, where they were chosen on the validation set.
+    /// The blocks that the readout uses, if they were chosen on the validation set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readout_blocks: Option<BlockRange>,
-    /// Accuracy on the test set of the first block alone, the first two, and so on: under a greedy schedule what runs of so
-    /// many blocks end with, since no block hears of those above it (to the bit for rules without classifiers; that of a last
-    /// block is drawn from a stream of its own). Empty under others.
+    /// Test accuracy of the first block alone, of the first two blocks, and so on. Under a greedy schedule these are
+    /// the accuracies of runs with fewer blocks, since no block depends on those above it (identical to the bit for
+    /// rules without classifiers; the classifier of a last block is drawn from its own stream). Empty under other
+    /// schedules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<f64>,
-    /// Seconds of training, validation and test not included.
+    /// Seconds of training, excluding validation and test.
     pub train_seconds: f64,
     /// Median seconds of a training epoch.
     pub seconds_per_epoch: f64,
     /// Peak resident memory of the process.
     pub peak_memory_bytes: Option<u64>,
-    /// Parameters of the network and of its readout: what inference needs.
+    /// Number of parameters of the network and its readout: those that inference needs.
     pub parameters: usize,
-    /// Parameters that only teach.
+    /// Number of parameters used for training alone.
     pub head_parameters: usize,
     /// The block table.
     pub blocks: Vec<BlockPlan>,

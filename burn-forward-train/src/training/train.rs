@@ -1,4 +1,4 @@
-//! A run from its start to its summary: trained, tested, its files written.
+//! Runs a config from start to summary: trains, tests and writes the files.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -25,14 +25,14 @@ use burn_forward::model::LocalModel;
 /// What [`train`] did with a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// It was trained and tested.
+    /// The run was trained and tested.
     Trained(Summary),
-    /// It was finished before: nothing was trained, no file was touched.
+    /// The run had finished before; nothing was trained and no file was changed.
     FinishedBefore(Summary),
 }
 
 impl Outcome {
-    /// What `summary.json` holds.
+    /// The contents of `summary.json`.
     pub fn summary(&self) -> &Summary {
         match self {
             Self::Trained(summary) | Self::FinishedBefore(summary) => summary,
@@ -40,22 +40,22 @@ impl Outcome {
     }
 }
 
-/// Trains a run in `folder`, from its start or, if it has checkpoints, from the newest whole one; tests it and writes its
-/// files. A run that is finished is left as it is.
+/// Trains a run in `folder`, from the beginning or from its newest intact checkpoint, then tests it and writes its
+/// files. A finished run is left unchanged.
 ///
 /// # Errors
-/// As [`ReadyRun::inspect`] and [`ReadyRun::train`].
+/// The errors of [`ReadyRun::inspect`] and [`ReadyRun::train`].
 pub fn train(run: &Run, folder: &RunFolder, renderer: Box<dyn MetricsRenderer>) -> Result<Outcome> {
     ReadyRun::inspect(run, folder)?.train(renderer)
 }
 
 impl Run {
-    /// Trains this run in `folder` and shows nothing while it does: from its start in a folder that is not there yet or empty, and
-    /// from its newest checkpoint in one that holds it already. A run that is finished is left as it is; [`train`] says which it
-    /// was, and takes a renderer.
+    /// Trains this run in `folder` without any display. A folder that is empty or does not exist starts a new run; a
+    /// folder that contains this run resumes it from its newest checkpoint. A finished run is left unchanged. To learn
+    /// which of these happened, or to use a renderer, call [`train`].
     ///
     /// # Errors
-    /// As [`train`], and [`Error::RunFolder`] for a folder with other files.
+    /// The errors of [`train`], and [`Error::RunFolder`] for a folder with other files.
     pub fn train_in(&self, folder: impl Into<PathBuf>) -> Result<Summary> {
         let path = folder.into();
         let folder = if path.join("config.json").exists() { RunFolder::open(path) } else { RunFolder::create(path) }?;
@@ -66,12 +66,12 @@ impl Run {
 }
 
 impl ReadyRun<'_> {
-    /// Trains and tests the run and writes its files; nothing of it where it is finished.
+    /// Trains and tests the run and writes its files; does nothing if the run is finished.
     ///
     /// # Errors
-    /// As [`Run::check_training`] for a run that begins, before anything is written; [`Error::NonFinite`] if a loss became
-    /// NaN or infinite, [`Error::Interrupted`] if the run was stopped, and what data,
-    /// device and files give.
+    /// The errors of [`Run::check_training`] for a new run, before anything is written; [`Error::NonFinite`] if a loss
+    /// became NaN or infinite; [`Error::Interrupted`] if the run was stopped; and any error from the data, the device
+    /// or the files.
     pub fn train(self, renderer: Box<dyn MetricsRenderer>) -> Result<Outcome> {
         let Self { run, folder, state, .. } = self;
         let (resumed, _lock) = match state {
@@ -95,13 +95,13 @@ impl ReadyRun<'_> {
         };
         let noted = record.end(folder, status, files);
         tracing::debug!(seconds = begun.elapsed().as_secs_f64(), status, "run ended");
-        // What ended the run says more than that its end could not be noted, as on a full disk.
+        // The error that ended the run is more informative than a failure to record the end, as on a full disk.
         let summary = result?;
         noted.map(|()| Outcome::Trained(summary))
     }
 }
 
-/// What a finished run leaves beside its report.
+/// The files of a finished run, apart from its report.
 const OUTPUTS: [&str; 7] = [METRICS, MODEL, WEIGHTS, "summary.json", "evaluation.json", "graph.json", READOUT];
 /// The final weights.
 const WEIGHTS: &str = "model.safetensors";
@@ -122,7 +122,7 @@ fn train_and_test(
         None => run.start_model()?,
     };
     let blocks = plan(&model, &run.config.optimizer, run.data.rows_per_step(run.config.training.batch_size));
-    // Chosen anew for the weights that the run ends with.
+    // Chosen again for the final weights of the run.
     folder.delete(READOUT)?;
     if !is_done(&run.config, &rows, model.network.len()) {
         fit(run, folder, model, renderer, resumed, (&rows, metric_files))?;
@@ -138,7 +138,7 @@ fn train_and_test(
     Ok(summary)
 }
 
-/// Tests the trained model, writes what the report draws of that, and sums the run up.
+/// Tests the trained model, writes the data for the report's plots, and summarises the run.
 fn tested(run: &Run, folder: &RunFolder, model: &LocalModel, blocks: Vec<BlockPlan>) -> Result<Summary> {
     let validation = run.validate(model)?;
     let test = run.test(model)?;
@@ -183,7 +183,7 @@ fn tested(run: &Run, folder: &RunFolder, model: &LocalModel, blocks: Vec<BlockPl
     })
 }
 
-/// Seconds of all training epochs, and the median of them; 0 of none.
+/// Total seconds of all training epochs, and their median; 0 if there are none.
 fn seconds(rows: &[MetricRow]) -> (f64, f64) {
     let of_network = rows.iter().filter(|r| r.split == "train" && r.block.is_none());
     let mut seconds: Vec<f64> = of_network.filter_map(|r| r.seconds).collect();
@@ -192,7 +192,7 @@ fn seconds(rows: &[MetricRow]) -> (f64, f64) {
     (all, seconds.get(seconds.len() / 2).copied().unwrap_or(0.0))
 }
 
-/// What the report draws of a small graph.
+/// The data for the report's picture of a small graph.
 fn graph_picture(samples: &GraphView, predictions: &[usize]) -> Value {
     let node = |(i, class): (usize, &Option<usize>)| {
         let place = samples.test.iter().position(|node| *node == i);

@@ -1,4 +1,4 @@
-//! What can end a training before its last epoch, and what is said of it then.
+//! What can end training before its last epoch, and the messages for it.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::metrics::{NonFinite, NonFiniteGuard};
 use crate::run_folder::{METRICS, Position, RunFolder};
 use crate::{Error, Result};
 
-/// Watches a training: for losses that are no numbers, metrics that cannot be written, and requests to stop.
+/// Watches training for losses that are not finite, metrics that cannot be written, and requests to stop.
 pub(super) struct Watch {
     pub(super) interrupter: Interrupter,
     pub(super) guard: NonFiniteGuard,
@@ -17,16 +17,17 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// A watch that stops the training by `interrupter`.
+    /// A watch that stops training through `interrupter`.
     pub(super) fn new(interrupter: Interrupter) -> Self {
         let guard = NonFiniteGuard::new(interrupter.clone());
         Self { interrupter, guard, problem: WriteProblem::default() }
     }
 
-    /// What became of a training that burn-train ended with this `error` or `interruption`.
+    /// Converts the `error` or `interruption` with which burn-train ended the training.
     ///
     /// # Errors
-    /// [`Error::NonFinite`], [`Error::Write`] and [`Error::Interrupted`] for what was watched for, and Burn's own.
+    /// [`Error::NonFinite`], [`Error::Write`] and [`Error::Interrupted`] for what was watched for, and Burn's own
+    /// errors.
     pub(super) fn judge(
         &self,
         folder: &RunFolder,
@@ -49,7 +50,7 @@ impl Watch {
     }
 }
 
-/// Nothing here says "go on": a resumed run would take the same steps to the same end.
+/// This message does not suggest resuming: a resumed run would take the same steps and fail again.
 fn non_finite(folder: &RunFolder, NonFinite { block, value, epoch, step }: NonFinite) -> Error {
     let saved = folder.newest_checkpoint().map_or("no epoch was finished, so nothing is saved".into(), |at| {
         let file = folder.model_at(at);
@@ -59,18 +60,18 @@ fn non_finite(folder: &RunFolder, NonFinite { block, value, epoch, step }: NonFi
     Error::NonFinite { block, value, epoch, step, checkpoint }
 }
 
-/// The error of a training that was asked to stop, of which the rows of whole epochs stay.
+/// The error for training that was asked to stop. The rows of completed epochs are kept.
 fn interrupted(folder: &RunFolder, interruption: Interruption) -> Result<Error> {
     let saved = match folder.newest_checkpoint() {
         Some(at) => format!(
-            "{} saved; go on with `{} train --resume {}`",
+            "{} saved; resume with `{} train --resume {}`",
             saved_until(at),
             crate::program_name(),
             folder.path().display()
         ),
         None => "no step was finished, so nothing is saved".into(),
     };
-    // The epoch that was cut short has left rows, which would pass for those of a whole one.
+    // The interrupted epoch has left rows that would look like those of a complete epoch.
     folder.keep_rows(folder.last_checkpoint().unwrap_or(0))?;
     let by = interruption.reason.map_or(String::new(), |reason| format!(" by {reason}"));
     Ok(Error::Interrupted(format!("stopped{by}; {saved}")))

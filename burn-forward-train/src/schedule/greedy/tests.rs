@@ -21,7 +21,7 @@ fn phases_follow_from_the_history() {
     assert_eq!(at(&[]), Some((0, 0)));
     assert_eq!(at(&[(0, Some(0.5))]), Some((0, 1)));
     assert_eq!(at(&[(0, Some(0.5)), (0, Some(0.4))]), Some((0, 2)));
-    // Two epochs without a better accuracy: done, as after the most epochs.
+    // Two epochs without a better accuracy finish the block, as the maximum number of epochs does.
     assert_eq!(at(&[(0, Some(0.5)), (0, Some(0.4)), (0, Some(0.5))]), Some((1, 0)));
     assert_eq!(at(&[(0, Some(0.5)), (1, Some(0.1)), (1, Some(0.2)), (1, Some(0.3))]), None);
 }
@@ -32,11 +32,11 @@ fn the_first_of_equals_is_the_best() {
         [(0, Some(0.4)), (0, Some(0.5)), (0, Some(0.5)), (1, Some(0.3)), (1, Some(0.1)), (2, None), (2, None)];
     let best = [0, 1, 3].map(|block| best_of_block(&history, block));
     assert_eq!(best, [Some(2), Some(4), None]);
-    // Nothing to choose by: the last epoch, not the first.
+    // Without accuracies to choose by, the last epoch is the best, not the first.
     assert_eq!(best_of_block(&history, 2), Some(7));
 }
 
-/// Where nothing says which epoch is best, no epoch was waited for in vain.
+/// Without accuracies no epoch is known to be the best, so patience never runs out.
 #[test]
 fn without_accuracies_patience_has_no_end() {
     let mut history = vec![(0, Some(0.9)), (0, Some(0.8))];
@@ -118,13 +118,13 @@ enum Fault {
     Validation,
 }
 
-/// Trains greedily for two epochs per block; what is known of them goes to `history`.
+/// Trains greedily for two epochs per block and records them in `history`.
 fn trained(fault: Fault, cache: bool, history: SharedHistory) -> LearningResult<LocalModel> {
     let folder = tempfile::tempdir().unwrap();
     let data = digits();
     let plain = burn_forward::device::parse("flex").unwrap();
     let device = plain.clone().autodiff();
-    // Not the first, so that there is something to go on with in silence.
+    // Not the first batch, so that ignoring the error would go unnoticed.
     let faulty = |inner: Arc<dyn DataLoader<Batch>>, place| -> Arc<dyn DataLoader<Batch>> {
         Arc::new(Faulty { inner, at: (fault == place).then_some(1) })
     };
@@ -176,7 +176,7 @@ fn trained(fault: Fault, cache: bool, history: SharedHistory) -> LearningResult<
 #[case(Fault::Nowhere, true, false)]
 #[case(Fault::Nowhere, false, false)]
 #[case(Fault::Training, false, true)]
-// With a cache the shuffled loader is not asked for batches, and without one the ordered loader is not.
+// With a cache the shuffled loader is never asked for batches, and without one the ordered loader is not.
 #[case(Fault::Training, true, false)]
 #[case(Fault::Ordered, true, true)]
 #[case(Fault::Ordered, false, false)]
@@ -187,7 +187,7 @@ fn a_batch_that_cannot_be_read_ends_the_run(#[case] fault: Fault, #[case] cache:
     let result = trained(fault, cache, history.clone());
     let error = result.error.map(|error| error.to_string()).unwrap_or_default();
     assert_eq!(error.contains("unreadable"), ends, "{error:?}");
-    // What was measured on a part of the validation set decides nothing.
+    // A measurement on part of the validation set must not decide anything.
     assert_eq!(history.get().len(), if ends { 0 } else { 4 });
 }
 
