@@ -372,7 +372,7 @@ fn a_resumed_run_is_not_changed_by_other_arguments() {
         assert!(said.failed(2).starts_with(&expected), "{}", said.err);
     }
     let said = place.run(&["train", "--resume", "nowhere"]);
-    assert_eq!(said.failed(2), "run folder nowhere: found no config.json; needed: a folder that `train` made");
+    assert_eq!(said.failed(2), "run folder nowhere: found no config.json; needed: a folder that `train` created");
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn a_run_that_is_running_is_not_resumed() {
     let said = Place::end(child);
     assert_eq!(
         refused.failed(2),
-        "run folder busy: another process is training in it; needed: that it ends, or another folder"
+        "run folder busy: another process is training in it; needed: wait until it ends, or use another folder"
     );
     assert!(said.err.contains("resume with `burn-forward train --resume busy`"), "{}", said.err);
 }

@@ -55,7 +55,7 @@ fn run_folders() {
     let place = Place::new();
     for command in [vec!["eval", "x"], vec!["export", "x"], vec!["predict", "x", "y"], vec!["train", "--resume", "x"]] {
         let said = place.run(&command);
-        assert_eq!(said.failed(2), "run folder x: found no config.json; needed: a folder that `train` made");
+        assert_eq!(said.failed(2), "run folder x: found no config.json; needed: a folder that `train` created");
     }
     assert_eq!(place.run(&["report", "x"]).failed(2), "run folder x: there is no such folder");
 

@@ -1,4 +1,4 @@
-//! How a rule's updates compare with back-propagation, and whether they are local.
+//! Compares a rule's updates with back-propagation, and tells whether they are local.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -12,25 +12,27 @@ use burn_forward::network::{Chain, Network};
 use burn_forward::rules::BackpropConfig;
 use burn_forward::tape::Tape;
 
-/// A block's update beside the back-propagation gradient of the same batch at the same weights.
+/// A block's update compared with the back-propagation gradient of the same batch and the same weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alignment {
-    /// Block, from 0.
+    /// Index of the block, from 0.
     pub index: usize,
-    /// Angle between the two in degrees, 0 to 180, all parameters of the block as one vector; 90 degrees is unrelated. `None`
-    /// where one of them is zero.
+    /// Angle between the two in degrees, from 0 to 180, with all parameters of the block as one vector. Unrelated
+    /// directions have an angle of 90 degrees. `None` if one of the two is zero.
     pub angle_degrees: Option<f64>,
-    /// Length of the local update over that of the gradient; `None` where the gradient is zero.
+    /// Norm of the local update divided by that of the gradient; `None` if the gradient is zero.
     pub norm_ratio: Option<f64>,
 }
 
-/// Compares the update of every block with the back-propagation gradient of the same batch. Of a rule that takes several
-/// optimiser steps on a batch it is the update of the first one that teaches every block, with the weights as they are.
+/// Compares the update of every block with the back-propagation gradient of the same batch. For a rule that takes
+/// several optimiser steps per batch, the update is that of the first step in which every block learns, at the current
+/// weights.
 ///
-/// The gradient is that of the cross-entropy behind the rule's own [pass](burn_forward::rules::Rule::activities), so whatever the
-/// rule adds to the inputs or between blocks is there, with the same dropout masks as in the rule's step where both put the
-/// same rows through the network. The classifier is the [rule's own](burn_forward::rules::Rule::classify); a rule without one is
-/// given a fresh output layer, drawn as at the start of a run of back-propagation.
+/// The gradient is that of the cross-entropy after the rule's own [pass](burn_forward::rules::Rule::activities). It
+/// thus includes whatever the rule adds to the inputs or between blocks. The dropout masks are those of the rule's step
+/// if both pass the same rows through the network. The classifier is the
+/// [rule's own](burn_forward::rules::Rule::classify); a rule without one gets a new output layer, initialised as at the
+/// start of a run with back-propagation.
 ///
 /// # Errors
 /// [`burn_forward::Error::Argument`] if no output layer fits the network.
@@ -46,7 +48,7 @@ pub fn audit(model: &LocalModel, batch: &Batch, seed: burn_forward::random::Seed
     }
     drop(pass);
 
-    // The device draws the masks of the step once more.
+    // Reset the device so that it draws the masks of the step again.
     model.context(batch);
     let outputs = model.rule.activities(&model.network, &entered);
     let output = outputs.last().unwrap_or(&entered.inputs);
@@ -69,13 +71,13 @@ pub fn audit(model: &LocalModel, batch: &Batch, seed: burn_forward::random::Seed
     Ok(compared.swap_remove(step.unwrap_or(0)))
 }
 
-/// The update of every block beside the gradient.
+/// Compares the update of every block with the gradient.
 fn compare(network: &Network, local: &GradientsParams, global: &GradientsParams) -> Vec<Alignment> {
     let of_block = |(index, block): (usize, &Chain)| {
         let mut products = Products { local, global, dot: 0.0, local2: 0.0, global2: 0.0 };
         block.visit(&mut products);
         let (l, g) = (products.local2.sqrt(), products.global2.sqrt());
-        // NaN stays NaN: a zero would be a finding.
+        // NaN stays NaN: zero would look like a result.
         let angle = || (products.dot / (l * g)).clamp(-1.0, 1.0).acos().to_degrees();
         Alignment { index, angle_degrees: (l != 0.0 && g != 0.0).then(angle), norm_ratio: (g != 0.0).then(|| l / g) }
     };

@@ -1,8 +1,9 @@
-//! The consecutive blocks that predict best together: SIP of DeeperForward (Sun et al., ICLR 2025,
+//! The contiguous range of blocks that predicts best: SIP of DeeperForward (Sun et al., ICLR 2025,
 //! openreview.net/forum?id=kOYnXVQCtA).
 //!
-//! Of all ranges `first..=last` of blocks the one whose summed class scores classify most validation samples right. Of
-//! equals the one that ends first, since inference stops at its last block; of these the shortest.
+//! Among all ranges `first..=last` of blocks, it is the one whose summed class scores classify the most validation
+//! samples correctly. Ties go to the range that ends first, since inference stops at its last block, and then to the
+//! shortest.
 
 use burn::data::dataloader::DataLoader;
 
@@ -11,11 +12,12 @@ use burn_forward::model::LocalModel;
 use burn_forward::rules::BlockRange;
 use burn_forward::{Error, Result};
 
-/// The best range on everything that `loader` gives, for a `model` (an [inference copy](burn::module::Module::valid))
-/// whose blocks all have class scores. Give it validation samples: a range chosen on the test set would be trained on it.
+/// The best range on all batches of `loader`, for a `model` (an [inference copy](burn::module::Module::valid)) whose
+/// blocks all have class scores. The samples should be validation samples: choosing a range on the test set would be
+/// training on it.
 ///
 /// # Errors
-/// [`Error::Burn`] if the loader fails, [`Error::Argument`] if it is empty or a block has no scores.
+/// [`Error::Burn`] if the loader fails, [`Error::Argument`] if it is empty or a block has no class scores.
 pub fn best_blocks(model: &LocalModel, loader: &dyn DataLoader<Batch>) -> Result<BlockRange> {
     let place = "best_blocks";
     let mut hits = RangeHits::new(model.network.len());
@@ -36,11 +38,11 @@ pub fn best_blocks(model: &LocalModel, loader: &dyn DataLoader<Batch>) -> Result
     }
 }
 
-/// Right predictions of every range.
+/// Correct predictions of every range.
 struct RangeHits {
     blocks: usize,
     samples: usize,
-    /// At `last * blocks + first`.
+    /// At index `last * blocks + first`.
     hits: Vec<usize>,
 }
 
@@ -60,7 +62,7 @@ impl RangeHits {
                     let of_row = &of_block[row * classes..][..classes];
                     sum.iter_mut().zip(of_row).for_each(|(sum, score)| *sum += score);
                     let predicted = (0..classes).fold(0, |best, c| if sum[c] > sum[best] { c } else { best });
-                    // Scores that are no numbers predict nothing, least of all the first class.
+                    // Scores that are not finite predict nothing, in particular not the first class.
                     let right = predicted == *target && !sum.iter().any(|score| score.is_nan());
                     self.hits[last * self.blocks + first] += usize::from(right);
                 }
@@ -83,7 +85,7 @@ mod tests {
     fn best(scores: &[&[[f64; 2]]], targets: &[usize]) -> BlockRange {
         let scores: Vec<Vec<f64>> = scores.iter().map(|block| block.concat()).collect();
         let mut hits = RangeHits::new(scores.len());
-        // In two batches: counts add up.
+        // Use two batches, to check that counts add up.
         let (left, right) = targets.split_at(1);
         hits.count(&scores.iter().map(|s| s[..2].to_vec()).collect::<Vec<_>>(), left);
         hits.count(&scores.iter().map(|s| s[2..].to_vec()).collect::<Vec<_>>(), right);
@@ -92,8 +94,9 @@ mod tests {
 
     #[test]
     fn blocks_that_are_right_together_are_found() {
-        // Three samples of class 0. Alone: blocks 0 to 3 get 0, 2, 2 and 0 right. Blocks 1 and 2 together get all three
-        // (2 - 1, 1 + 1, -1 + 2); with block 0 or 3, which are sure of the wrong class, fewer.
+        // Three samples of class 0. Alone, blocks 0 to 3 get 0, 2, 2 and 0 of them right. Blocks 1 and 2 together get
+        // all three right (2 - 1, 1 + 1, -1 + 2). With block 0 or 3, which score the wrong class highly, fewer are
+        // right.
         let wrong: &[[f64; 2]] = &[[0.0, 5.0]; 3];
         let (one, two): (&[_], &[_]) = (&[[2.0, 0.0], [1.0, 0.0], [0.0, 1.0]], &[[0.0, 1.0], [1.0, 0.0], [2.0, 0.0]]);
         assert_eq!(best(&[wrong, one, two, wrong], &[0; 3]), BlockRange { first: 1, last: 2 });
@@ -112,7 +115,7 @@ mod tests {
         let half: &[[f64; 2]] = &[[1.0, 0.0], [0.0, 9.0]];
         // [1, 1], [1, 2] and [2, 2] all get both right: block 1 alone needs the fewest blocks.
         assert_eq!(best(&[half, right, right], &[0, 0]), BlockRange { first: 1, last: 1 });
-        // Nobody is better than block 0.
+        // No block is better than block 0.
         assert_eq!(best(&[half, half], &[0, 0]), BlockRange { first: 0, last: 0 });
     }
 }

@@ -15,43 +15,43 @@ use burn_forward::pieces::pair_loss::cross_entropy;
 use burn_forward::rules::{BlockRange, Scores};
 use burn_forward::{Error, Result};
 
-/// What a network does on a part of a data set.
+/// Results of a network on one part of a data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// `test` or `validation`.
     pub split: String,
     /// Accuracy of the readout in force, a fraction.
     pub accuracy: f64,
-    /// Correct predictions.
+    /// Number of correct predictions.
     pub correct: usize,
-    /// Samples.
+    /// Number of samples.
     pub samples: usize,
     /// Mean cross-entropy of the readout in force.
     pub loss: f64,
-    /// Area under the ROC curve of the readout in force, of two classes.
+    /// Area under the ROC curve of the readout in force, for two classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roc_auc: Option<f64>,
     /// Average precision of the readout in force for the second of two classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average_precision: Option<f64>,
-    /// Accuracy of every readout by name.
+    /// Accuracy of every readout, by name.
     pub readouts: Vec<(String, f64)>,
-    /// The blocks that the readout in force reads, where they were chosen.
+    /// The blocks that the readout in force uses, if they were chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readout_blocks: Option<BlockRange>,
     /// Counts by true class (row) and predicted class (column).
     pub confusion: Vec<Vec<usize>>,
-    /// Per block.
+    /// Results of every block.
     pub blocks: Vec<BlockEvaluation>,
-    /// The predicted class of every sample, in their order; not part of the file.
+    /// The predicted class of every sample, in order; not written to the file.
     #[serde(skip)]
     pub predictions: Vec<usize>,
 }
 
-/// What a block does.
+/// Results of a block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BlockEvaluation {
-    /// Index, from 0.
+    /// Index of the block, from 0.
     pub index: usize,
     /// Accuracy of the block's own readout.
     pub accuracy: Option<f64>,
@@ -63,24 +63,24 @@ pub struct BlockEvaluation {
     pub goodness: Option<GoodnessHistogram>,
 }
 
-/// Histograms of the goodness (or class score) of right and of wrong labels.
+/// Histograms of the goodness (or class score) of correct and wrong labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GoodnessHistogram {
-    /// Borders of the bins.
+    /// Edges of the bins.
     pub edges: Vec<f64>,
-    /// Samples per bin, right label.
+    /// Number of samples per bin for the correct label.
     pub positive: Vec<usize>,
-    /// Samples per bin, mean over the wrong labels.
+    /// Number of samples per bin for the wrong labels, averaged over these labels.
     pub negative: Vec<usize>,
-    /// Mean, right label.
+    /// Mean for the correct label.
     pub mean_positive: f64,
-    /// Mean, wrong labels.
+    /// Mean for the wrong labels.
     pub mean_negative: f64,
     /// `(mean+ - mean-) / sqrt((var+ + var-)/2)`.
     pub d_prime: f64,
 }
 
-/// Bins of a histogram.
+/// Number of bins in a histogram.
 const BINS: usize = 40;
 
 /// Sums over batches for one block.
@@ -88,7 +88,7 @@ const BINS: usize = 40;
 struct BlockSums {
     correct: usize,
     scored: bool,
-    /// Largest magnitude of every unit so far `[d]`.
+    /// Largest magnitude of every unit so far, `[d]`.
     largest: Option<Tensor<1>>,
     hoyer: f64,
     hoyer_rows: usize,
@@ -97,7 +97,7 @@ struct BlockSums {
 }
 
 impl BlockSums {
-    /// Adds what the block's own readout says of samples: `scores` `[B, C]`.
+    /// Adds the predictions of the block's own readout, with `scores` `[B, C]`.
     fn add_scores(&mut self, scores: &Tensor<2>, classes: &Classes) {
         self.scored = true;
         self.correct += classes.hits(&predicted(scores));
@@ -106,7 +106,8 @@ impl BlockSums {
         self.negative.extend(host(others));
     }
 
-    /// Adds the activities `[B, d]` of samples; `right` are the rows of those that the network predicts right, if any.
+    /// Adds the activities `[B, d]` of samples; `right` are the indices of the rows that the network predicts
+    /// correctly, if any.
     fn add_activities(&mut self, h: Tensor<2>, right: Option<&Tensor<1, Int>>) {
         let [_, d] = h.dims();
         let largest = h.clone().abs().max_dim(0).reshape([d]);
@@ -124,7 +125,7 @@ impl BlockSums {
         }
     }
 
-    /// What they come to, of block `index` after so many `samples`.
+    /// The results of block `index` after `samples` samples.
     fn evaluated(self, index: usize, samples: usize) -> BlockEvaluation {
         BlockEvaluation {
             index,
@@ -144,13 +145,13 @@ struct NetworkSums {
     loss: f64,
     readouts: Vec<(String, usize)>,
     confusion: Vec<Vec<usize>>,
-    /// Of two classes: how far the scores are for the second, and whether it is right.
+    /// For two classes: the margin of the second class's score, and whether it is the true class.
     ranked: Vec<(f64, bool)>,
     predictions: Vec<usize>,
 }
 
 impl NetworkSums {
-    /// Adds samples of one of `count` classes each; `logits` `[B, C]` are the scores of the readout in force.
+    /// Adds samples with the given `classes`; `logits` `[B, C]` are the scores of the readout in force.
     fn add(&mut self, scores: &Scores, logits: Tensor<2>, prediction: &[usize], classes: &Classes, count: usize) {
         let targets = &classes.indices;
         self.confusion.resize(self.confusion.len().max(count), Vec::new());
@@ -177,22 +178,21 @@ impl NetworkSums {
     }
 
     /// # Errors
-    /// [`Error::Argument`] if there were no samples, [`Error::Burn`] if the loss is no finite number.
+    /// [`Error::Argument`] if there were no samples, [`Error::Burn`] if the loss is not finite.
     fn check(&self, split: &str) -> Result<()> {
         if self.samples == 0 {
             return Err(Error::argument("evaluate", format!("number of {split} samples"), 0, ">= 1"));
         }
         if !self.loss.is_finite() {
             let loss = self.loss;
-            let message =
-                format!("the loss on the {split} samples is {loss}: the network's scores are no finite numbers");
+            let message = format!("the loss on the {split} samples is {loss}: the network's scores are not finite");
             return Err(Error::burn("evaluation", message));
         }
         Ok(())
     }
 }
 
-/// The classes of a batch's samples, on the device and off it.
+/// The classes of a batch's samples, on the device and on the host.
 struct Classes {
     tensor: Tensor<1, Int>,
     indices: Vec<usize>,
@@ -204,12 +204,12 @@ impl Classes {
         Self { tensor: batch.targets.clone(), indices }
     }
 
-    /// Number of right predictions.
+    /// Number of correct predictions.
     fn hits(&self, predicted: &[usize]) -> usize {
         predicted.iter().zip(&self.indices).filter(|(p, t)| p == t).count()
     }
 
-    /// Indices of the samples that are predicted right, if any.
+    /// Indices of the samples that are predicted correctly, if any.
     fn right_rows(&self, predicted: &[usize]) -> Option<Tensor<1, Int>> {
         let pairs = predicted.iter().zip(&self.indices).enumerate();
         let rows: Vec<i64> = pairs.filter(|(_, (p, t))| p == t).map(|(i, _)| i as i64).collect();
@@ -226,17 +226,17 @@ fn predicted(logits: &Tensor<2>) -> Vec<usize> {
     logits.clone().argmax(1).reshape([rows]).into_data().iter::<i64>().map(|c| c as usize).collect()
 }
 
-/// Evaluates `model` (an [inference copy](burn::module::Module::valid)) on everything that `loader` gives.
+/// Evaluates `model` (an [inference copy](burn::module::Module::valid)) on all batches of `loader`.
 ///
 /// # Errors
-/// [`Error::Burn`] if the loader fails or the loss is no finite number, [`Error::Argument`] if it is empty.
+/// [`Error::Burn`] if the loader fails or the loss is not finite, [`Error::Argument`] if the loader is empty.
 pub fn evaluate(model: &LocalModel, loader: &dyn DataLoader<Batch>, split: &str) -> Result<Evaluation> {
     let mut blocks: Vec<BlockSums> = (0..model.network.len()).map(|_| BlockSums::default()).collect();
     let mut network = NetworkSums::default();
     for batch in loader.iter() {
         let batch = batch.map_err(|e| Error::burn("loading a batch", e))?;
         let classes = Classes::of(&batch);
-        // Once, for scores and activities alike: layers that do not learn may be most of the work.
+        // Run frozen layers once for scores and activities alike, since they may be most of the work.
         let entered = model.forward_frozen_batch(&batch);
         let scores = model.rule.scores(&model.network, entered.inputs.clone());
         let logits = scores.primary();
@@ -301,7 +301,7 @@ fn histogram(positive: &[f64], negative: &[f64]) -> GoodnessHistogram {
         negative: count(negative),
         mean_positive,
         mean_negative,
-        // Not "above 0": of numbers that are none there is no difference, and 0 would be one.
+        // Not `spread > 0.0`: for values that are not finite the difference must not appear as 0.
         d_prime: if spread == 0.0 { 0.0 } else { (mean_positive - mean_negative) / spread },
     }
 }

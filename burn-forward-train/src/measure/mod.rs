@@ -1,4 +1,4 @@
-//! Measurements: what a trained network does on a data set, and how local its updates are.
+//! Measurements: how well a trained network performs on a data set, and how local its updates are.
 
 mod audit;
 mod best_blocks;

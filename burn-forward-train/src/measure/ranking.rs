@@ -1,7 +1,7 @@
-//! How well scores rank positives above negatives.
+//! How well scores rank positive samples above negative ones.
 
-/// Area under the ROC curve: the probability that a positive has a higher score than a negative, ties counting half.
-/// `None` without both. Scores that are no numbers rank lowest.
+/// Area under the ROC curve: the probability that a positive has a higher score than a negative, where ties count half.
+/// `None` unless there are both. NaN scores rank lowest.
 pub fn roc_auc(scored: &[(f64, bool)]) -> Option<f64> {
     let ordered = descending(scored);
     let positives = ordered.iter().filter(|(_, p)| *p).count();
@@ -18,8 +18,8 @@ pub fn roc_auc(scored: &[(f64, bool)]) -> Option<f64> {
     Some(area / (positives as f64 * negatives as f64))
 }
 
-/// Average precision: the mean, over positives, of the precision among all that score at least as high. `None` without
-/// positives.
+/// Average precision: the mean over all positives of the precision among the samples that score at least as high.
+/// `None` without positives.
 pub fn average_precision(scored: &[(f64, bool)]) -> Option<f64> {
     let ordered = descending(scored);
     let positives = ordered.iter().filter(|(_, p)| *p).count();
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn by_hand() {
-        // 0.9+ 0.8- 0.7+ 0.6-: of four pairs three are in order; precision 1/1 and 2/3 at the positives.
+        // 0.9+ 0.8- 0.7+ 0.6-: three of four pairs are in order; the precision at the positives is 1/1 and 2/3.
         let scored = [(0.7, true), (0.9, true), (0.6, false), (0.8, false)];
         assert_eq!(roc_auc(&scored), Some(0.75));
         assert!((average_precision(&scored).unwrap() - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-12);

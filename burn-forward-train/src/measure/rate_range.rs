@@ -1,19 +1,19 @@
-//! The learning-rate range test (Smith, *Cyclical Learning Rates for Training Neural Networks*, 2017, arXiv 1506.01186): rates
-//! that grow from step to step, and the loss that they lead to.
+//! The learning-rate range test (Smith, *Cyclical Learning Rates for Training Neural Networks*, 2017, arXiv
+//! 1506.01186): the rate grows from step to step, and the loss is recorded.
 //!
-//! Smith's rates grow linearly over some epochs. Here they grow geometrically over some batches, so that all orders of
-//! magnitude get as many of them.
+//! Smith increases the rate linearly over some epochs. Here it grows geometrically over some batches, so that every
+//! order of magnitude gets the same number of steps.
 
 use serde::{Deserialize, Serialize};
 
 use burn_forward::{Error, Result};
 
-/// Weight of the losses before in the smoothed loss.
+/// Weight of the previous losses in the smoothed loss.
 const MEMORY: f64 = 0.9;
-/// How many times the smallest smoothed loss ends the test.
+/// The test ends when the smoothed loss exceeds this multiple of its minimum.
 const DIVERGED: f64 = 4.0;
 
-/// The rates of a range test: `steps` of them, each the same multiple of the one before.
+/// The learning rates of a range test: `steps` rates that grow by a constant factor.
 ///
 /// | name | default | range |
 /// |---|---|---|
@@ -43,21 +43,22 @@ pub struct RatePoint {
     pub rate: f64,
     /// Loss of its batch, before the update.
     pub loss: f64,
-    /// Mean of the losses so far, weighted by `0.9^n` for the loss `n` steps before.
+    /// Mean of the losses so far, where the loss `n` steps earlier has the weight `0.9^n`.
     pub smoothed: f64,
 }
 
-/// What a range test found.
+/// Result of a range test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RateCurve {
-    /// Its steps, in order. A step whose loss is no finite number is none of them.
+    /// The steps in order, without a step whose loss is not finite.
     pub points: Vec<RatePoint>,
-    /// Whether it ended before the last rate: the smoothed loss exceeded four times its minimum, or a loss was no finite
-    /// number.
+    /// Whether the test ended before the last rate, because the smoothed loss exceeded four times its minimum or a loss
+    /// was not finite.
     pub diverged: bool,
-    /// The rate at which the smoothed loss is smallest; `None` if it never fell.
+    /// The rate with the smallest smoothed loss; `None` if the loss never fell.
     pub minimum: Option<f64>,
-    /// The rate at which the smoothed loss falls fastest per factor on the rate, before its minimum; `None` if it never fell.
+    /// The rate before the minimum at which the smoothed loss falls fastest on a logarithmic scale of rates; `None` if
+    /// it never fell.
     pub steepest: Option<f64>,
     /// A tenth of [`minimum`](Self::minimum).
     pub tenth_of_minimum: Option<f64>,
@@ -67,7 +68,7 @@ impl RateRange {
     /// The rates, from the first to the last.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a value out of its range.
+    /// [`Error::Argument`] for a value out of range.
     pub fn rates(self) -> Result<Vec<f64>> {
         let Self { from, to, steps } = self;
         let refuse = |what: &str, given: String, needed: String| Err(Error::argument("RateRange", what, given, needed));
@@ -84,13 +85,13 @@ impl RateRange {
         Ok((0..steps).map(|i| from * (to / from).powf(i as f64 / last)).collect())
     }
 
-    /// Takes a step with each of the rates, until the loss diverges. `step` takes the rate and returns the loss that it had
-    /// before its update.
+    /// Takes a step with each rate until the loss diverges. `step` receives the rate and returns the loss before its
+    /// update.
     ///
     /// ```
     /// use burn_forward_train::measure::RateRange;
     ///
-    /// // Gradient descent on w^2, which diverges with rates above 1.
+    /// Gradient descent on w^2, which diverges for rates above 1.
     /// let mut w = 1.0;
     /// let curve = RateRange { to: 100.0, ..Default::default() }.test(|rate| {
     ///     let loss = w * w;
@@ -103,7 +104,7 @@ impl RateRange {
     /// ```
     ///
     /// # Errors
-    /// As [`rates`](Self::rates), and what `step` gives.
+    /// The errors of [`rates`](Self::rates), and any error from `step`.
     pub fn test(self, mut step: impl FnMut(f64) -> Result<f64>) -> Result<RateCurve> {
         let mut points: Vec<RatePoint> = Vec::with_capacity(self.steps.min(1 << 16));
         let (mut sum, mut weight, mut smallest) = (0.0, 0.0, f64::INFINITY);
@@ -119,7 +120,7 @@ impl RateRange {
             let smoothed: f64 = sum / weight;
             points.push(RatePoint { rate, loss, smoothed });
             smallest = smallest.min(smoothed);
-            // Some rules have losses below 0; their distance from the minimum counts then.
+            // Some rules have negative losses; then the distance from the minimum counts.
             if smoothed > smallest + (DIVERGED - 1.0) * smallest.abs() {
                 diverged = true;
                 break;
@@ -133,10 +134,10 @@ impl RateCurve {
     fn of(points: Vec<RatePoint>, diverged: bool) -> Self {
         let smoothed = |i: usize| points[i].smoothed;
         let lowest = (0..points.len()).min_by(|a, b| smoothed(*a).total_cmp(&smoothed(*b))).unwrap_or(0);
-        // The first means are of few losses, and differ by chance alone.
+        // The first means cover few losses and are dominated by chance.
         let settled = (points.len() / 10).max(1);
         let slope = |i: usize| smoothed(i + 1) - smoothed(i - 1);
-        // What the mean of equal losses loses by rounding is no fall.
+        // A difference due to rounding in the mean of equal losses does not count as a fall.
         let rounding = 1e-9 * points.first().map_or(0.0, |point| point.smoothed.abs());
         let falling = (settled..lowest).filter(|i| i + 1 < points.len() && slope(*i) < -rounding);
         let steepest = falling.min_by(|a, b| slope(*a).total_cmp(&slope(*b))).map(|i| points[i].rate);
@@ -150,7 +151,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Gradient descent on `1/2 sum L_i w_i^2` from ones, a linear least-squares problem in the axes of its Hessian.
+    /// Gradient descent on `1/2 sum L_i w_i^2`, starting from ones: a linear least-squares problem in the eigenbasis of
+    /// its Hessian.
     fn least_squares(curvatures: &[f64], range: RateRange) -> RateCurve {
         let mut w = vec![1.0; curvatures.len()];
         let step = |rate: f64| {
@@ -161,7 +163,7 @@ mod tests {
         range.test(step).unwrap()
     }
 
-    /// It diverges above 2 / L, where L is the largest curvature.
+    /// Gradient descent diverges above 2 / L, where L is the largest curvature.
     #[test]
     fn least_squares_diverges_above_two_over_the_largest_curvature() {
         for (largest, curvatures) in [(40.0, vec![1.0, 10.0, 40.0]), (4e3, vec![4e3, 5.0]), (70.0, vec![70.0])] {
@@ -170,12 +172,12 @@ mod tests {
             assert!(curve.diverged);
             let last = curve.points.last().unwrap();
             assert!(last.rate > bound, "{largest}: it ended at {}, below {bound}", last.rate);
-            // With one curvature the loss falls up to the bound, and the next step sees the smallest.
+            // With one curvature the loss falls up to the bound, and the next step has the smallest loss.
             let ratio = curve.points[1].rate / curve.points[0].rate;
             let lowest = curve.points.iter().min_by(|a, b| a.loss.total_cmp(&b.loss)).unwrap();
             let is_at_the_bound = lowest.rate >= bound && lowest.rate <= bound * ratio;
             assert!(is_at_the_bound || curvatures.len() > 1, "{largest}: {} and not {bound}", lowest.rate);
-            // What is suggested can be used, and is not needlessly small.
+            // The suggested rates must be usable, and not needlessly small.
             for suggested in [curve.steepest.unwrap(), curve.tenth_of_minimum.unwrap()] {
                 assert!(suggested < bound && suggested > bound / 50.0, "{largest}: {suggested} against {bound}");
             }
@@ -195,7 +197,7 @@ mod tests {
     fn it_ends_above_four_times_the_minimum_and_at_what_is_no_number() {
         let mut losses = [1.0, 1.0, 1.0, 30.0, 1000.0].into_iter();
         let curve = RateRange::default().test(|_| Ok(losses.next().unwrap())).unwrap();
-        // (0.729 + 0.81 + 0.9 + 30) / 3.439 is 9.4; the loss of 1000 is not asked for.
+        // (0.729 + 0.81 + 0.9 + 30) / 3.439 is 9.4; the loss of 1000 is never requested.
         assert!(curve.diverged && curve.points.len() == 4);
         assert!((curve.points[3].smoothed - 32.439 / 3.439).abs() < 1e-12);
         let mut losses = [-1.0, -2.0, f64::NAN].into_iter();
@@ -218,7 +220,7 @@ mod tests {
     }
 
     proptest! {
-        /// The rates reach both ends, and each is the same multiple of the one before.
+        /// The rates reach both ends and grow by a constant factor.
         #[test]
         fn rates_grow_geometrically(from in 1e-9f64..1e-2, times in 2.0f64..1e8, steps in 3usize..200) {
             let range = RateRange { from, to: from * times, steps };

@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 
-/// Hoyer sparsity of every row: `(sqrt(n) - |x|_1/|x|_2) / (sqrt(n) - 1)`, 1 for a one-hot row and 0 for a constant one
-/// (Hoyer 2004). A row of zeros has none; it is given as NaN, and means should skip it.
+/// Hoyer sparsity of every row: `(sqrt(n) - |x|_1/|x|_2) / (sqrt(n) - 1)`, which is 1 for a one-hot row and 0 for a
+/// constant one (Hoyer 2004). It is undefined for a row of zeros, which gives NaN; means should skip it.
 ///
 /// # Shapes
 /// - `x`: `[B, n]`, `n >= 2`; returns `[B]`.

@@ -1,10 +1,10 @@
-//! The rows as a table of comma-separated values.
+//! The metric rows as a table of comma-separated values.
 
 use std::fmt::Display;
 
 use crate::run_folder::MetricRow;
 
-/// Its columns, called as the keys of `metrics.jsonl`.
+/// The columns, named like the keys of `metrics.jsonl`.
 const COLUMNS: [&str; 10] = [
     "epoch",
     "split",
@@ -18,8 +18,8 @@ const COLUMNS: [&str; 10] = [
     "phase",
 ];
 
-/// A line of titles and a line for every row; what a row does not have is empty, and so is the block of the network's row.
-/// Numbers have the digits that they are read back by.
+/// A header line and one line per row. Values that a row does not have are empty, as is the block in the rows of the
+/// network. Numbers are written so that parsing restores them exactly.
 pub(super) fn table(rows: &[MetricRow]) -> String {
     let mut text = COLUMNS.join(",") + "\n";
     for row in rows {
@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(table(&rows), format!("{}\n{lines}", COLUMNS.join(",")));
     }
 
-    /// Every key of a row has a column, in the order of the keys.
+    /// Every key of a row has a column, in the same order.
     #[test]
     fn no_key_is_left_out() {
         let row = MetricRow {

@@ -1,4 +1,4 @@
-//! The messages of TensorBoard's event files that scalars need, in the encoding of protocol buffers.
+//! The messages of TensorBoard's event files that are needed for scalars, in protocol-buffer encoding.
 //!
 //! | message | field | number, type |
 //! |---|---|---|
@@ -6,11 +6,11 @@
 //! | | `step` | 2, int64 |
 //! | | `file_version` | 3, string |
 //! | | `summary` | 5, `Summary` |
-//! | `Summary` | `value` | 1, `Value`, any number of them |
+//! | `Summary` | `value` | 1, repeated `Value` |
 //! | `Value` | `tag` | 1, string |
 //! | | `simple_value` | 2, float |
 
-/// How a field is encoded, by protocol buffers' numbers.
+/// Wire types of fields, numbered as in protocol buffers.
 #[derive(Clone, Copy)]
 enum Wire {
     Varint = 0,
@@ -19,7 +19,7 @@ enum Wire {
     Fixed32 = 5,
 }
 
-/// A number in groups of seven bits, the lowest first.
+/// Appends a number in groups of seven bits, lowest group first.
 fn varint(message: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         message.push((number as u8) | 0x80);
@@ -38,7 +38,7 @@ fn bytes(message: &mut Vec<u8>, field: u64, bytes: &[u8]) {
     message.extend(bytes);
 }
 
-/// The first fields of an event, at `seconds` since 1970. A step of 0 is the default and left out.
+/// The first fields of an event at `seconds` since 1970. Step 0 is the default and is left out.
 fn event(seconds: f64, step: u64) -> Vec<u8> {
     let mut message = Vec::new();
     key(&mut message, 1, Wire::Fixed64);
@@ -50,14 +50,14 @@ fn event(seconds: f64, step: u64) -> Vec<u8> {
     message
 }
 
-/// The event that a file begins with.
+/// The event at the beginning of a file.
 pub(super) fn version(seconds: f64) -> Vec<u8> {
     let mut message = event(seconds, 0);
     bytes(&mut message, 3, b"brain.Event:2");
     message
 }
 
-/// The event with the scalars of a step, each with its tag.
+/// The event with the scalars of one step, each with its tag.
 pub(super) fn scalars(seconds: f64, step: u64, scalars: &[(String, f64)]) -> Vec<u8> {
     let mut summary = Vec::new();
     for (tag, scalar) in scalars {
@@ -77,7 +77,7 @@ mod tests {
     use super::super::record;
     use super::*;
 
-    /// What tensorboard 2.21.0 writes with its own messages and its `RecordWriter`.
+    /// The output of tensorboard 2.21.0 with its own messages and its `RecordWriter`.
     const FILE: &str = "1800000000000000a37f4b2209000040892fc1da411a0d627261696e2e4576656e743a320c77b03c3d000000000000006049f1ec\
         090000e0892fc1da4110ac022a2f0a130a0c6c6f73732f6e6574776f726b150000003f0a180a1161636375726163792f626c6f636b2d31\
         32150000603fb3b9c9b4";

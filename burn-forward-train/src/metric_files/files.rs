@@ -1,4 +1,4 @@
-//! Files of metrics in a run's folder.
+//! The metric files in a run folder.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -9,8 +9,8 @@ use super::{csv, tensorboard};
 use crate::run_folder::{METRICS_CSV, MetricRow, RunFolder, events_of};
 use crate::{Error, Result};
 
-/// The files of metrics that a run keeps beside `metrics.jsonl`. They follow from its rows, so they are as exact as these
-/// after a resume.
+/// The metric files that a run writes in addition to `metrics.jsonl`. They are derived from its rows, so they are just
+/// as exact after a resume.
 #[derive(Debug, Clone)]
 pub struct MetricFiles {
     folder: RunFolder,
@@ -20,15 +20,16 @@ pub struct MetricFiles {
 }
 
 impl MetricFiles {
-    /// The files of the run in `folder` that began at so many seconds since 1970.
+    /// The files of the run in `folder` that `started` at this number of seconds since 1970.
     pub fn new(folder: RunFolder, formats: Vec<LogFormat>, started: f64) -> Self {
         Self { folder, formats, started }
     }
 
-    /// Brings the files up to the rows of `metrics.jsonl`.
+    /// Updates the files to match the rows of `metrics.jsonl`.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] for damaged rows, [`Error::Write`] for a file that cannot be written, and what reading gives.
+    /// [`Error::RunFolder`] for damaged rows, [`Error::Write`] for a file that cannot be written, and any error from
+    /// reading a file.
     pub fn write(&self) -> Result<()> {
         if self.formats.is_empty() {
             return Ok(());
@@ -50,7 +51,7 @@ impl MetricFiles {
     }
 }
 
-/// Makes the file hold `bytes`. What only has to be added is appended, since programs that follow a file keep it open.
+/// Makes the file contain `bytes`. New bytes at its end are appended, since programs that follow a file keep it open.
 fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     match fs::read(path) {
         Ok(there) if bytes.starts_with(&there) => {
@@ -92,7 +93,7 @@ mod tests {
         }
         assert_eq!(String::from_utf8(seen[2][0].clone()).unwrap().lines().count(), 4);
         assert!(seen[2][1].starts_with(&seen[1][1]) && seen[2][1].len() > seen[1][1].len());
-        // A run that goes on after its second epoch, from files that were cut off in the middle, or written to.
+        // A run that resumes after its second epoch, with files that were truncated or changed.
         for spoil in [&b""[..], b"torn", &seen[2][1][..70]] {
             names.iter().for_each(|name| fs::write(folder.file(name), spoil).unwrap());
             folder.write("metrics.jsonl", rows(2).as_bytes()).unwrap();

@@ -1,9 +1,9 @@
-//! What a config asks for.
+//! The metric files that a config can ask for.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A file of metrics beside `metrics.jsonl`, with the same rows.
+/// A metric file in addition to `metrics.jsonl`, with the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {

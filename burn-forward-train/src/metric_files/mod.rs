@@ -1,11 +1,11 @@
 //! The rows of `metrics.jsonl` in the formats of other tools.
 //!
-//! | file | what it does |
+//! | file | contents |
 //! |---|---|
-//! | `files` | writes them, after every epoch |
+//! | `files` | writing the files after every epoch |
 //! | `csv` | `metrics.csv` |
-//! | `tensorboard` | which scalars there are, as TensorBoard's events |
-//! | `event` | TensorBoard's messages, in the encoding of protocol buffers |
+//! | `tensorboard` | the scalars, as TensorBoard events |
+//! | `event` | TensorBoard's messages, in protocol-buffer encoding |
 //! | `record` | the frames around them, TensorFlow's TFRecord |
 
 mod csv;

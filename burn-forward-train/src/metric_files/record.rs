@@ -1,9 +1,9 @@
-//! The frames of TensorFlow's record files (TFRecord): the length of the data, the data, and a checksum of each.
+//! The framing of TensorFlow's record files (TFRecord): the length of the data, the data, and a checksum of each.
 
-/// The polynomial of Castagnoli, its bits reversed.
+/// The Castagnoli polynomial, bit-reversed.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
-/// Remainders of all bytes.
+/// The remainders of all byte values.
 const TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -26,7 +26,8 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, next)
 }
 
-/// The checksum as the format stores it: turned and shifted, so that the checksum of bytes that hold one is not degenerate.
+/// The checksum as the format stores it: rotated and offset, because the checksum of data that contains its own
+/// checksum is degenerate.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -1,12 +1,13 @@
-//! The rows of one split as an event file of TensorBoard.
+//! The rows of one split as a TensorBoard event file.
 
 use super::{event, record};
 use crate::run_folder::MetricRow;
 
-/// The file of a split: for every epoch its scalars, as `accuracy/network` and `accuracy/block-0`, at step `epoch`.
+/// The file of a split. It contains the scalars of every epoch, such as `accuracy/network` and `accuracy/block-0`, at
+/// step `epoch`.
 ///
-/// Times follow from the rows: a run that `started` at so many seconds since 1970 and spent the seconds of its epochs one
-/// after the other. The same rows are the same file, whenever it is written.
+/// The times are computed from the rows, as if the run `started` at that number of seconds since 1970 and took its
+/// epochs without a pause. Equal rows give an equal file, whenever it is written.
 pub(super) fn file(rows: &[MetricRow], split: &str, started: f64) -> Vec<u8> {
     let mut file = Vec::new();
     record::push(&mut file, &event::version(started));
@@ -28,7 +29,8 @@ pub(super) fn file(rows: &[MetricRow], split: &str, started: f64) -> Vec<u8> {
     file
 }
 
-/// The scalars of a row with their tags. Tags of one quantity begin alike: TensorBoard shows them side by side.
+/// The scalars of a row with their tags. Tags of the same quantity share a prefix, so that TensorBoard shows them side
+/// by side.
 fn scalars(row: &MetricRow) -> Vec<(String, f64)> {
     let of = row.block.map_or_else(|| "network".to_owned(), |block| format!("block-{block}"));
     let quantities = [
@@ -72,7 +74,7 @@ mod tests {
             file(&rows, "validation", 100.0),
             expected(&[event::version(100.0), event::scalars(104.0, 1, &tested)])
         );
-        // A longer run's file begins with that of a shorter one, so it can be written on.
+        // The file of a longer run starts with that of a shorter one, so it can be appended to.
         assert!(of_training.starts_with(&file(&rows[..3], "train", 100.0)));
     }
 }

@@ -1,4 +1,4 @@
-//! A part of a data set, as a run uses it.
+//! The part of a data set that a run uses.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ impl QuickLook {
     /// The part of `data` that the run uses; `batching` is that of its training.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a number of 0, and for fewer training samples than make one.
+    /// [`Error::Argument`] if a number is 0, or if there are not enough training samples for one sample of the excerpt.
     pub fn excerpt(
         self,
         data: Box<dyn LoadedData>,
@@ -36,20 +36,20 @@ impl QuickLook {
     }
 }
 
-/// A part of a data set of any kind: its loaders are [sliced](DataLoader::slice) and stopped early.
+/// A part of a data set of any kind. Its loaders are [sliced](DataLoader::slice) and stopped early.
 #[derive(Debug)]
 pub(super) struct Excerpt {
     whole: Box<dyn LoadedData>,
     look: QuickLook,
-    /// Samples that are learned and tested, where these are the first of the training part.
+    /// Number of samples to train and test on, if these are the first ones of the training set.
     samples: Option<usize>,
 }
 
 impl Excerpt {
-    /// The part of `whole` that `look` takes.
+    /// The part of `whole` that `look` selects.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the first samples asked for are none.
+    /// [`Error::Argument`] if the requested first samples are none at all.
     pub(super) fn new(
         whole: Box<dyn LoadedData>,
         look: QuickLook,
@@ -59,26 +59,26 @@ impl Excerpt {
         let mut excerpt = Self { whole, look, samples: None };
         let Some(asked) = look.overfit else { return Ok(excerpt) };
         let all = excerpt.whole.samples(DataSplit::Train);
-        // The slice that ends with the last full batch of a loader has the rest, too.
+        // A slice of a loader that reaches the last full batch includes the incomplete one as well.
         let asked = if excerpt.cuts_samples() && asked >= batching.used(all) { all } else { asked.min(all) };
-        // Pairs of nodes come in twos, so there may be fewer than asked for.
+        // Links come in pairs of samples, so there may be fewer than requested.
         let found = excerpt.whole.eval_loader(DataSplit::Train, all.max(1), device)?.slice(0, asked).num_items();
         if found == 0 {
-            let needed = format!("enough to make one of the {all} training samples");
+            let needed = format!("enough for at least one of the {all} training samples");
             return Err(Error::argument("QuickLook", "samples to overfit", asked, needed));
         }
         excerpt.samples = Some(found);
         Ok(excerpt)
     }
 
-    /// Whether an epoch is its samples cut into batches, as opposed to so many steps with all of them.
+    /// Whether an epoch divides its samples into batches, as opposed to a number of steps that each use all of them.
     fn cuts_samples(&self) -> bool {
         let steps = |size: usize| self.whole.steps_per_epoch(size.into());
         let samples = self.whole.samples(DataSplit::Train);
         steps(1) == samples && steps(samples.max(1)) == samples.min(1)
     }
 
-    /// Steps of an epoch without a limit.
+    /// Number of steps of an epoch without a limit.
     fn all_steps(&self, batching: Batching) -> usize {
         match self.samples {
             Some(samples) if self.cuts_samples() => batching.count(samples),
@@ -135,7 +135,7 @@ impl LoadedData for Excerpt {
         let all = self.all_steps(batching);
         match (all, self.look.limit_batches) {
             (0, _) => 0,
-            // The last batch of an epoch, the small one, is not reached.
+            // The last, incomplete batch of an epoch is not reached.
             (_, Some(limit)) if limit < all => self.rows_per_step(batching.size),
             _ => self.rows_per_step(batching.smallest(self.samples(DataSplit::Train))),
         }
@@ -155,7 +155,7 @@ impl LoadedData for Excerpt {
     ) -> Result<Arc<dyn DataLoader<Batch>>> {
         let mut loader = self.whole.train_loader(batching, first_epoch, workers, device)?;
         if let Some(samples) = self.samples {
-            // A graph has its samples once in every step.
+            // A graph contains its samples once in every step.
             let times = loader.num_items() / self.whole.samples(DataSplit::Train).max(1);
             loader = loader.slice(0, samples * times.max(1));
         }
@@ -168,7 +168,7 @@ impl LoadedData for Excerpt {
         Ok(Arc::new(Limited::new(loader, limit, items)))
     }
 
-    /// The training part is not limited: it is what a greedy schedule keeps the outputs of finished blocks for.
+    /// The training set is not limited here: a greedy schedule caches the outputs of finished blocks for all of it.
     fn eval_loader(&self, split: DataSplit, batch_size: usize, device: &Device) -> Result<Arc<dyn DataLoader<Batch>>> {
         let loader = match self.samples {
             Some(samples) => self.whole.eval_loader(DataSplit::Train, batch_size, device)?.slice(0, samples),

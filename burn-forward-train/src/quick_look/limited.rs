@@ -7,8 +7,8 @@ use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
 use burn_forward::data::{Batch, BatchKey};
 
-/// The first batches of every pass of another loader. Which samples these are is up to that loader: in training, others in
-/// every epoch.
+/// The first batches of every pass of another loader. That loader determines which samples these are; in training they
+/// differ from epoch to epoch.
 pub(super) struct Limited {
     loader: Arc<dyn DataLoader<Batch>>,
     batches: usize,
@@ -16,7 +16,7 @@ pub(super) struct Limited {
 }
 
 impl Limited {
-    /// At most `batches` of a pass, which have `items` in all.
+    /// At most `batches` batches of a pass, which have `items` items in total.
     pub(super) fn new(loader: Arc<dyn DataLoader<Batch>>, batches: usize, items: usize) -> Self {
         Self { loader, batches, items }
     }
@@ -60,7 +60,8 @@ impl Iterator for Pass<'_> {
         let place = self.next as u64;
         self.next += 1;
         Some(batch.map(|mut batch| {
-            // Steps are counted over the run: what alternates from step to step goes on alternating from epoch to epoch.
+            // Steps are counted over the whole run, so what alternates from step to step keeps alternating across
+            // epochs.
             batch.key.step = BatchKey::new(batch.key.epoch, place, self.limit).step;
             batch
         }))

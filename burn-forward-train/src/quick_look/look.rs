@@ -1,12 +1,12 @@
-//! Which part of its data a run uses.
+//! The part of its data that a run uses.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which part of its data a run uses. The default is all of it.
+/// The part of its data that a run uses; by default all of it.
 ///
-/// A run that uses a part is marked in `run.json`, in `summary.json` and in its report.
+/// A run that uses only a part is marked in `run.json`, in `summary.json` and in its report.
 ///
 /// ```
 /// use burn_forward_train::quick_look::QuickLook;
@@ -17,12 +17,13 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct QuickLook {
-    /// The run learns the first so many training samples alone, and validates and tests on the same; at least 1.
+    /// Train, validate and test on the first `overfit` training samples alone; at least 1.
     ///
-    /// On a graph these are the samples that are asked for. The graph stays whole, and so does what the rule knows of it.
+    /// On a graph these are the samples whose labels are used. The graph stays whole, and so does what the rule knows
+    /// about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overfit: Option<usize>,
-    /// At most so many batches of an epoch, and as many of a validation and of a test; at least 1.
+    /// Maximum number of batches in an epoch, in a validation and in a test; at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_batches: Option<usize>,
 }
@@ -33,7 +34,7 @@ impl QuickLook {
         *self == Self::default()
     }
 
-    /// This look, unless it [is none](Self::is_none).
+    /// This quick look, or `None` if the run [uses all of its data](Self::is_none).
     pub fn some(self) -> Option<Self> {
         (!self.is_none()).then_some(self)
     }

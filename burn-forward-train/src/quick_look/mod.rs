@@ -1,4 +1,4 @@
-//! A quick look at whether a config can learn: a run on a part of its data, from which no result is taken.
+//! A quick look at whether a config can learn: a run on part of its data, not meant for results.
 
 mod excerpt;
 mod limited;

@@ -8,7 +8,7 @@ use burn_forward::random::Seed;
 
 use super::QuickLook;
 
-/// Rows 0 to 19; 14 of them, in an order of their own, are the training part.
+/// Rows 0 to 19; 14 of them, in their own order, are the training set.
 fn rows() -> Box<dyn LoadedData> {
     let values = (0..20).map(|i| i as f32).collect();
     let rows = Rows::new(RowShape::Features(1), values, (0..20).map(|i| i % 2).collect(), 2).unwrap();
@@ -31,7 +31,7 @@ fn limit(n: usize) -> QuickLook {
     QuickLook { overfit: None, limit_batches: Some(n) }
 }
 
-/// The batches of a pass: their inputs, one list of numbers for each.
+/// The inputs of the batches of a pass, as one list of numbers per batch.
 fn pass(loader: &dyn DataLoader<Batch>) -> Vec<Vec<f32>> {
     let numbers = |batch: Batch| batch.features().into_data().iter::<f32>().collect();
     loader.iter().map(|batch| numbers(batch.unwrap())).collect()
@@ -80,13 +80,13 @@ fn a_limit_takes_the_first_batches_of_every_pass() {
             assert_eq!(train(data.as_ref(), batching, epoch), all[..2]);
         }
         assert_eq!(eval(data.as_ref(), DataSplit::Test, 1), tested[..2]);
-        // What a greedy schedule keeps of the training set is of all of it.
+        // A greedy schedule caches outputs for the whole training set.
         assert_eq!(eval(data.as_ref(), DataSplit::Train, 4), learned);
         assert_eq!((data.steps_per_epoch(batching), data.smallest_step(batching)), (2, 3));
     }
 }
 
-/// What alternates from step to step does so across epochs, too.
+/// What alternates from step to step also alternates across epochs.
 #[test]
 fn steps_are_counted_over_the_run() {
     let data = limit(3).excerpt(rows(), 2.into(), &Device::default()).unwrap();
@@ -107,7 +107,7 @@ fn more_than_there_is_is_all_there_is() {
     let dropping = Batching { size: 4, last: LastBatch::Drop };
     let all = train(rows().as_ref(), dropping, 1);
     assert_eq!(all.len(), 3);
-    // 12 of the 14 fill batches, so the 13th is learned only if all are in turn.
+    // 12 of the 14 fill batches, so the 13th is only learned if all take their turn.
     for n in [12, 13, 14, 100] {
         let data = overfit(n).excerpt(rows(), dropping, &Device::default()).unwrap();
         assert_eq!((data.samples(DataSplit::Train), train(data.as_ref(), dropping, 1)), (14, all.clone()), "{n}");

@@ -1,4 +1,4 @@
-//! The checkpoints in a run's folder.
+//! The checkpoints in a run folder.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use crate::files::is_remains;
 use crate::{Error, Result};
 
 impl RunFolder {
-    /// Deletes what a kill left behind: files under temporary names, checkpoints that are not whole, those after `last`, from
-    /// which a run goes on, and those within an epoch before it.
+    /// Deletes what a killed run left behind: files with temporary names, incomplete checkpoints, checkpoints after
+    /// `last` (the one to resume from), and earlier ones within an epoch.
     ///
     /// # Errors
     /// [`Error::Write`] if a file cannot be deleted.
@@ -27,8 +27,8 @@ impl RunFolder {
         Ok(())
     }
 
-    /// The newest whole checkpoint. Whether the files are still as they were saved is known by their
-    /// [sums](super::Manifest).
+    /// The newest complete checkpoint. Whether its files are unchanged is checked by their
+    /// [checksums](super::Manifest).
     pub fn newest_checkpoint(&self) -> Option<Position> {
         self.whole_checkpoints().pop()
     }
@@ -43,12 +43,12 @@ impl RunFolder {
         self.whole_checkpoints().into_iter().filter(|at| !at.is_within_epoch()).map(|at| at.epochs).collect()
     }
 
-    /// Checkpoints of which model, optimisers and scheduler were all saved, in order.
+    /// Checkpoints whose model, optimiser and scheduler were all saved, in order.
     fn whole_checkpoints(&self) -> Vec<Position> {
         let has_manifests = self.has_manifests();
         let mut positions = self.positions_with_files();
         positions.retain(|at| match has_manifests {
-            // It is written last.
+            // The manifest is written last.
             true => self.checkpoints().join(manifest_name(*at)).is_file(),
             false if at.is_within_epoch() => false,
             false => KINDS.iter().all(|kind| self.checkpoints().join(file_name(kind, *at)).is_file()),
@@ -56,15 +56,14 @@ impl RunFolder {
         positions
     }
 
-    /// The newest epoch of which there is a row or any file of a checkpoint, 0 for none. Rows that cannot be read count for
-    /// nothing.
+    /// The newest epoch with a row or any checkpoint file, or 0 if there is none. Unreadable rows are ignored.
     pub(crate) fn last_begun(&self) -> usize {
         let rows = self.rows().unwrap_or_default();
         let saved = self.positions_with_files().into_iter().map(|at| at.epochs);
         rows.iter().map(|row| row.epoch).chain(saved).max().unwrap_or(0)
     }
 
-    /// Positions of which there is any file of a checkpoint, in order.
+    /// Positions with any checkpoint file, in order.
     pub(crate) fn positions_with_files(&self) -> Vec<Position> {
         let mut positions: Vec<Position> =
             entries(&self.checkpoints()).iter().filter_map(|(_, name)| position_of(name)).collect();
@@ -78,12 +77,12 @@ impl RunFolder {
         entries(&self.checkpoints()).iter().any(|(_, name)| position_of_manifest(name).is_some())
     }
 
-    /// The weights after an epoch that was saved.
+    /// Path of the weights after an epoch that was saved.
     pub fn model_of_epoch(&self, epoch: usize) -> PathBuf {
         self.model_at(Position::after_epoch(epoch))
     }
 
-    /// The weights at a position that was saved.
+    /// Path of the weights at a position that was saved.
     pub fn model_at(&self, at: Position) -> PathBuf {
         self.checkpoints().join(file_name(MODEL, at))
     }

@@ -1,4 +1,4 @@
-//! A run's folder: made, opened, kept for one process, and its files written and read.
+//! The run folder: creating, opening and locking it, and reading and writing its files.
 
 use std::fs::{self, TryLockError};
 use std::path::{Path, PathBuf};
@@ -11,41 +11,42 @@ use super::names::{LOCK, RUN_FILES, entries, events_of, position_of};
 use crate::files::is_remains;
 use crate::{Error, Result};
 
-/// A run's folder.
+/// The folder of one run.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
 }
 
-/// Keeps a run's folder for one process, see [`RunFolder::lock`].
+/// Reserves a run folder for one process; see [`RunFolder::lock`].
 #[derive(Debug)]
 pub struct RunLock {
     _file: fs::File,
 }
 
 impl RunFolder {
-    /// A folder for a new run at `path`: one that is not there yet, or an empty one.
+    /// A folder for a new run at `path`, which must not exist yet or must be empty.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] if there is a run in it already or anything else, [`Error::Write`] if it cannot be made.
+    /// [`Error::RunFolder`] if the folder contains a run or anything else, [`Error::Write`] if it cannot be created.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self> {
         let run = Self::without_run(path.into())?;
-        // A run that was killed before its first file may have left its lock.
+        // A run that was killed before it wrote its first file may have left its lock.
         let mut names = entries(&run.path).into_iter().map(|(_, name)| name);
         if let Some(name) = names.find(|name| name != LOCK && !is_remains(name)) {
-            let found = format!("is no run and not empty: \"{name}\" is in it");
-            let needed = "another `--out`, or `--force` to put the run beside it and replace files of the same names";
+            let found = format!("is neither empty nor a run: it contains \"{name}\"");
+            let needed = "another `--out`, or `--force` to put the run there too and replace files with the same names";
             return Err(Error::run_folder(&run.path, format!("{found}; needed: {needed}")));
         }
         fs::create_dir_all(&run.path).map_err(|e| Error::write(&run.path, e))?;
         Ok(run)
     }
 
-    /// As [`create`](Self::create), in a folder with other files, too. Those with names of a run's files are deleted, so that
-    /// the run starts at its beginning; all others stay.
+    /// Like [`create`](Self::create), but accepts a folder with other files. Files that have the name of a run file are
+    /// deleted, so that the run starts from the beginning; all others are kept.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] if there is a run in it already, [`Error::Write`] if it cannot be made or a file not be deleted.
+    /// [`Error::RunFolder`] if the folder already contains a run, [`Error::Write`] if it cannot be created or a file
+    /// cannot be deleted.
     pub fn create_among_others(path: impl Into<PathBuf>) -> Result<Self> {
         let run = Self::without_run(path.into())?;
         fs::create_dir_all(&run.path).map_err(|e| Error::write(&run.path, e))?;
@@ -62,7 +63,7 @@ impl RunFolder {
 
     fn without_run(path: PathBuf) -> Result<Self> {
         if path.exists() && !path.is_dir() {
-            return Err(Error::run_folder(&path, "is a file; needed: a folder, or a name that is not there yet"));
+            return Err(Error::run_folder(&path, "is a file; needed: a folder, or a path that does not exist yet"));
         }
         if path.join("config.json").exists() {
             return Err(Error::run_folder(
@@ -73,10 +74,10 @@ impl RunFolder {
         Ok(Self { path })
     }
 
-    /// The first of `runs/<name>-1`, `runs/<name>-2` ... that is not there yet.
+    /// The first of `runs/<name>-1`, `runs/<name>-2` and so on that does not exist yet.
     ///
     /// # Errors
-    /// [`Error::Write`] if it cannot be made.
+    /// [`Error::Write`] if it cannot be created.
     pub fn create_next(parent: &Path, name: &str) -> Result<Self> {
         let mut n = 1;
         while parent.join(format!("{name}-{n}")).exists() {
@@ -85,24 +86,26 @@ impl RunFolder {
         Self::create(parent.join(format!("{name}-{n}")))
     }
 
-    /// An existing run.
+    /// Opens the folder of an existing run.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] if there is no run in it.
+    /// [`Error::RunFolder`] if the folder does not contain a run.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         if !path.join("config.json").is_file() {
-            return Err(Error::run_folder(&path, "found no config.json; needed: a folder that `train` made"));
+            return Err(Error::run_folder(&path, "found no config.json; needed: a folder that `train` created"));
         }
         Ok(Self { path })
     }
 
-    /// Takes the folder for this process: two that train in one folder would spoil each other's checkpoints and metrics.
+    /// Locks the folder for this process: two processes training in one folder would overwrite each other's checkpoints
+    /// and metrics.
     ///
-    /// The lock ends with the value or, however it ends, with the process. Its file `.lock` stays and says nothing.
+    /// The lock is released when the returned value is dropped or the process ends in any way. Its file `.lock` stays
+    /// and is empty.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] if another process has it, [`Error::Write`] if the file cannot be made.
+    /// [`Error::RunFolder`] if another process holds the lock, [`Error::Write`] if the file cannot be created.
     pub fn lock(&self) -> Result<RunLock> {
         let path = self.file(LOCK);
         let file = fs::File::options()
@@ -114,55 +117,55 @@ impl RunFolder {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let problem = "another process is training in it; needed: that it ends, or another folder";
+                let problem = "another process is training in it; needed: wait until it ends, or use another folder";
                 return Err(Error::run_folder(&self.path, problem));
             }
-            // A file system without locks: training there is better than not.
+            // On a file system without locks, training without one is better than not training.
             Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {
-                tracing::warn!(path = %path.display(), "no lock: {e}");
+                tracing::warn!(path = %path.display(), "the run folder cannot be locked: {e}");
             }
             Err(TryLockError::Error(e)) => return Err(burn_forward::Error::io(&path, e).into()),
         }
         Ok(RunLock { _file: file })
     }
 
-    /// Where it is.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A file in it.
+    /// Path of a file in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Folder of the checkpoints.
+    /// Path of the folder with the checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoint")
     }
 
-    /// Writes a JSON file, [whole](crate::files::write).
+    /// Writes a JSON file [atomically](crate::files::write).
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the file cannot be written.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let mut text = serde_json::to_string_pretty(value).map_err(|e| burn_forward::Error::burn("writing JSON", e))?;
         text.push('\n');
         self.write(name, text.as_bytes())
     }
 
-    /// Writes a file, [whole](crate::files::write).
+    /// Writes a file [atomically](crate::files::write).
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the file cannot be written.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         crate::files::write(self.file(name), bytes)
     }
 
-    /// Deletes a file, if it is there.
+    /// Deletes a file if it exists.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the file cannot be deleted.
     pub fn delete(&self, name: &str) -> Result<()> {
         let path = self.file(name);
         match fs::remove_file(&path) {
@@ -174,7 +177,7 @@ impl RunFolder {
     /// Reads a JSON file.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] if it is missing or no JSON.
+    /// [`Error::RunFolder`] if the file is missing or is not JSON.
     pub fn read_json(&self, name: &str) -> Result<Value> {
         let bytes = burn_forward::input::read(&self.file(name)).map_err(|e| {
             let problem = match e {
@@ -186,10 +189,10 @@ impl RunFolder {
         serde_json::from_slice(&bytes).map_err(|e| Error::run_folder(&self.path, format!("{name} is damaged: {e}")))
     }
 
-    /// What a JSON file says, if there is such a file.
+    /// The value in a JSON file; `None` if the file does not exist.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] if it says something else than a `T`.
+    /// [`Error::RunFolder`] if the file does not contain a `T`.
     pub(crate) fn stored<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         if !self.file(name).is_file() {
             return Ok(None);
@@ -236,7 +239,7 @@ mod tests {
             fs::write(dir.path().join(name), "mine").unwrap();
         }
         let refused = RunFolder::create(dir.path()).unwrap_err().to_string();
-        assert!(refused.contains("is no run and not empty") && refused.contains("--force"), "{refused}");
+        assert!(refused.contains("is neither empty nor a run") && refused.contains("--force"), "{refused}");
         assert!(go.iter().all(|name| dir.path().join(name).is_file()));
         RunFolder::create_among_others(dir.path()).unwrap();
         assert!(stay.iter().all(|name| dir.path().join(name).is_file()));

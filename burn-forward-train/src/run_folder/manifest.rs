@@ -1,9 +1,9 @@
-//! What makes a checkpoint whole: `checkpoint/epoch-<n>.json`, within an epoch `epoch-<n>+<steps>.json`, with the sums of its
-//! files and of the rows of metrics up to it.
+//! The manifest that completes a checkpoint: `checkpoint/epoch-<n>.json`, or `epoch-<n>+<steps>.json` within an epoch.
+//! It contains checksums of the checkpoint's files and of the metric rows up to it.
 //!
-//! It is written last, when everything it names is on disk. A checkpoint without it was being saved when the program was
-//! killed; one whose files have other sums was damaged later, or is of another run. Checkpoints from before there were
-//! manifests count as whole where they can be read.
+//! The manifest is written last, when everything it names is on disk. A checkpoint without one was being saved when the
+//! program was killed. If the checksums differ, a file was damaged later or belongs to another run. Checkpoints from
+//! versions without manifests count as intact if they can be read.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,19 +20,19 @@ use super::names::{KINDS, METRICS, MODEL, SCHEDULER, file_name, manifest_name};
 use super::position::Position;
 use crate::files::{hexadecimal, sum_of_file};
 
-/// Sums of one checkpoint.
+/// Checksums of one checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Whole epochs after which it was saved.
+    /// Number of completed epochs.
     pub epoch: usize,
-    /// Steps of the epoch after them.
+    /// Number of steps in the epoch after them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub steps: usize,
-    /// Bytes of `metrics.jsonl` up to and with the rows of these epochs.
+    /// Number of bytes of `metrics.jsonl` up to and including the rows of the completed epochs.
     pub rows: u64,
     /// SHA-256 of these bytes.
     pub rows_sum: String,
-    /// SHA-256 of every file by its name.
+    /// SHA-256 of every file, by file name.
     pub files: BTreeMap<String, String>,
 }
 
@@ -41,15 +41,15 @@ fn is_zero(steps: &usize) -> bool {
     *steps == 0
 }
 
-/// Why a checkpoint cannot be used, naming the file that is to blame.
+/// Why a checkpoint cannot be used; names the faulty file.
 pub(crate) type Fault = String;
 
-/// Checks the checkpoint at a position: its manifest, the sums of its files, and the rows of metrics up to it.
+/// Checks the checkpoint at a position: its manifest, the checksums of its files, and the metric rows up to it.
 pub(crate) fn check_checkpoint(folder: &RunFolder, at: Position) -> Result<(), Fault> {
     let Some(manifest) = read_manifest(folder, at)? else { return check_readable(folder, at) };
     let rows = rows_sum(folder, manifest.rows).map_err(|e| format!("{METRICS} cannot be read: {e}"))?;
     if rows != manifest.rows_sum {
-        return Err(format!("{METRICS} is not as checkpoint/{} says it was", manifest_name(at)));
+        return Err(format!("{METRICS} does not match its checksum in checkpoint/{}", manifest_name(at)));
     }
     for kind in KINDS {
         check_file(folder, &manifest, &file_name(kind, at))?;
@@ -66,12 +66,12 @@ pub(crate) fn check_model(folder: &RunFolder, epoch: usize) -> Result<(), Fault>
     }
 }
 
-/// The manifest of a checkpoint; `None` if the folder's checkpoints are from before there were any.
+/// The manifest of a checkpoint; `None` if the checkpoints in the folder are from a version without manifests.
 fn read_manifest(folder: &RunFolder, at: Position) -> Result<Option<Manifest>, Fault> {
     let name = manifest_name(at);
     let text = match std::fs::read_to_string(folder.checkpoints().join(&name)) {
         Ok(text) => text,
-        // Those were saved at the end of an epoch.
+        // Those versions saved at the end of an epoch only.
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && !folder.has_manifests() && !at.is_within_epoch() => {
             return Ok(None);
         }
@@ -80,7 +80,7 @@ fn read_manifest(folder: &RunFolder, at: Position) -> Result<Option<Manifest>, F
     let manifest: Manifest = serde_json::from_str(&text).map_err(|e| format!("checkpoint/{name} is damaged: {e}"))?;
     match (Position { epochs: manifest.epoch, steps: manifest.steps }) {
         of if of == at => Ok(Some(manifest)),
-        of => Err(format!("checkpoint/{name} is that of epoch {of}")),
+        of => Err(format!("checkpoint/{name} belongs to epoch {of}")),
     }
 }
 
@@ -89,11 +89,11 @@ fn check_file(folder: &RunFolder, manifest: &Manifest, name: &str) -> Result<(),
         sum_of_file(&folder.checkpoints().join(name)).map_err(|e| format!("checkpoint/{name} cannot be read: {e}"))?;
     match manifest.files.get(name) == Some(&sum) {
         true => Ok(()),
-        false => Err(format!("checkpoint/{name} is damaged, or of another run: it is not as it was saved")),
+        false => Err(format!("checkpoint/{name} is damaged or belongs to another run: its checksum does not match")),
     }
 }
 
-/// Whether the files of a checkpoint without a manifest are records.
+/// Checks that the files of a checkpoint without a manifest are valid records.
 fn check_readable(folder: &RunFolder, at: Position) -> Result<(), Fault> {
     for kind in KINDS {
         let name = file_name(kind, at);
@@ -108,7 +108,7 @@ fn check_readable(folder: &RunFolder, at: Position) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Sum of the first `bytes` bytes of `metrics.jsonl`.
+/// Checksum of the first `bytes` bytes of `metrics.jsonl`.
 fn rows_sum(folder: &RunFolder, bytes: u64) -> std::io::Result<String> {
     let mut text = Vec::new();
     File::open(folder.file(METRICS))?.take(bytes).read_to_end(&mut text)?;

@@ -1,4 +1,4 @@
-//! The folder of a run: what is in it, and how it survives a kill at any moment.
+//! The run folder: what it contains, and how it survives a kill at any moment.
 
 mod checkpoints;
 mod folder;

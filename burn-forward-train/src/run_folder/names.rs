@@ -1,4 +1,4 @@
-//! Names of the files in a run's folder.
+//! Names of the files in a run folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,30 +8,31 @@ use super::position::Position;
 /// The file that is locked while a run trains.
 pub(super) const LOCK: &str = ".lock";
 
-/// The kind of the file with a model's weights.
+/// Kind of the file with the model's weights.
 pub(crate) const MODEL: &str = "model";
 
-/// The kind of the file with the state of the learning-rate schedule.
+/// Kind of the file with the state of the learning-rate schedule.
 pub(crate) const SCHEDULER: &str = "scheduler";
 
-/// The kind of the file with the state of the optimiser.
+/// Kind of the file with the state of the optimiser.
 pub(crate) const OPTIMIZER: &str = "optim";
 
-/// The kinds of files of every checkpoint.
+/// Kinds of the files in every checkpoint.
 pub(super) const KINDS: [&str; 3] = [MODEL, OPTIMIZER, SCHEDULER];
 
 /// The rows of all epochs.
 pub(crate) const METRICS: &str = "metrics.jsonl";
 
-/// The same as a table.
+/// The same rows as a table.
 pub(crate) const METRICS_CSV: &str = "metrics.csv";
 
-/// TensorBoard's file with the rows of a split. It knows such files by the word in the middle of their names.
+/// Name of the TensorBoard file with the rows of a split. TensorBoard recognises such files by the word in the middle
+/// of their names.
 pub(crate) fn events_of(split: &str) -> String {
     format!("tensorboard/{split}/events.out.tfevents.metrics")
 }
 
-/// The files of a run beside its config and its checkpoints.
+/// The files of a run besides its config and its checkpoints.
 pub(super) const RUN_FILES: [&str; 10] = [
     "run.json",
     METRICS,
@@ -45,40 +46,40 @@ pub(super) const RUN_FILES: [&str; 10] = [
     "report.html",
 ];
 
-/// Name of a checkpoint's file.
+/// Name of a checkpoint file.
 pub(crate) fn file_name(kind: &str, at: Position) -> String {
     format!("{kind}-{at}.bpk")
 }
 
-/// What the name of a checkpoint's manifest begins with.
+/// Prefix of the name of a manifest.
 const MANIFEST: &str = "epoch-";
 
-/// What the name of the file with the steps of a begun epoch begins with.
+/// Prefix of the name of the file with the steps of an incomplete epoch.
 const STEPS: &str = "steps-";
 
-/// Name of the manifest of a checkpoint, in the folder of checkpoints.
+/// Name of a checkpoint's manifest, in the folder of checkpoints.
 pub(crate) fn manifest_name(at: Position) -> String {
     format!("{MANIFEST}{at}.json")
 }
 
-/// Name of the file that says what the steps of a begun epoch measured.
+/// Name of the file with the measurements of the steps of an incomplete epoch.
 pub(super) fn steps_name(at: Position) -> String {
     format!("{STEPS}{at}.json")
 }
 
-/// The position of a checkpoint's file.
+/// The position that the name of a checkpoint file contains.
 pub(super) fn position_of(name: &str) -> Option<Position> {
     let of_record = |kind: &&str| name.strip_prefix(*kind)?.strip_prefix('-')?.strip_suffix(".bpk")?.parse().ok();
     let of_steps = || name.strip_prefix(STEPS)?.strip_suffix(".json")?.parse().ok();
     KINDS.iter().find_map(of_record).or_else(|| position_of_manifest(name)).or_else(of_steps)
 }
 
-/// The position of a manifest.
+/// The position that the name of a manifest contains.
 pub(super) fn position_of_manifest(name: &str) -> Option<Position> {
     name.strip_prefix(MANIFEST)?.strip_suffix(".json")?.parse().ok()
 }
 
-/// Path and name of the files of a folder; none if there is no such folder.
+/// Paths and names of the files in a folder; empty if the folder does not exist.
 pub(super) fn entries(folder: &Path) -> Vec<(PathBuf, String)> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();

@@ -1,22 +1,22 @@
-//! How far a run has come.
+//! The progress of a run.
 
 use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
-/// How far a run has come: whole epochs, and steps of the epoch after them.
+/// The progress of a run: the number of completed epochs, and of steps in the epoch after them.
 ///
-/// As text, in the names of checkpoints: `3`, or `3+120` within epoch 4.
+/// Written as text in the names of checkpoints: `3`, or `3+120` within epoch 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position {
-    /// Epochs that were trained and validated.
+    /// Number of epochs that were trained and validated.
     pub epochs: usize,
-    /// Steps of the epoch after them.
+    /// Number of steps in the epoch after them.
     pub steps: usize,
 }
 
 impl Position {
-    /// After so many whole epochs.
+    /// The position after `epochs` completed epochs.
     pub fn after_epoch(epochs: usize) -> Self {
         Self { epochs, steps: 0 }
     }
@@ -29,7 +29,7 @@ impl Position {
         }
     }
 
-    /// Whether it is within an epoch.
+    /// Whether the position is within an epoch.
     pub fn is_within_epoch(self) -> bool {
         self.steps > 0
     }

@@ -1,4 +1,5 @@
-//! Checkpoints as they are written and read: weights, states of optimiser and schedule, and the steps of a begun epoch.
+//! Writing and reading checkpoints: the weights, the states of optimiser and learning-rate schedule, and the steps of
+//! an incomplete epoch.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -20,20 +21,20 @@ use super::steps::StoredStep;
 use crate::files::{hexadecimal, sum_of_file};
 use crate::{Error, Result};
 
-/// What a checkpoint holds beside the weights.
+/// The contents of a checkpoint besides the weights.
 #[derive(Debug)]
 pub struct SavedState {
     /// The state of the optimiser.
     pub optimizer: OptimizerRecord,
     /// The state of the learning-rate schedule.
     pub scheduler: LrSchedulerRecord,
-    /// Measurements of the steps of a begun epoch.
+    /// Measurements of the steps of an incomplete epoch.
     pub steps: Vec<StepMetrics>,
     /// Seconds that these steps took.
     pub seconds: f64,
 }
 
-/// What the file of a begun epoch holds.
+/// The contents of the file for an incomplete epoch.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct StoredEpoch {
     seconds: f64,
@@ -42,18 +43,19 @@ struct StoredEpoch {
 
 /// Writes the checkpoints of a run.
 ///
-/// The manifest comes last, when everything that it names is on disk: a kill leaves a whole checkpoint or none.
+/// The manifest is written last, when everything that it names is on disk, so a kill leaves either a complete
+/// checkpoint or none.
 pub struct CheckpointWriter {
     folder: RunFolder,
-    /// Sum and number of the bytes of `metrics.jsonl` up to the last whole epoch.
+    /// Checksum and length in bytes of `metrics.jsonl` up to the last completed epoch.
     rows: (Sha256, u64),
 }
 
 impl CheckpointWriter {
-    /// A writer for the run in `folder`, whose rows are those of whole epochs.
+    /// A writer for the run in `folder`, whose rows must be those of completed epochs.
     ///
     /// # Errors
-    /// What reading `metrics.jsonl` gives.
+    /// Any error from reading `metrics.jsonl`.
     pub fn new(folder: RunFolder) -> Result<Self> {
         let checkpoints = folder.checkpoints();
         fs::create_dir_all(&checkpoints).map_err(|e| Error::write(&checkpoints, e))?;
@@ -64,10 +66,10 @@ impl CheckpointWriter {
         Ok(writer)
     }
 
-    /// Adds the rows of another whole epoch: later checkpoints include them.
+    /// Adds the rows of another completed epoch to those that later checkpoints cover.
     ///
     /// # Errors
-    /// What reading `metrics.jsonl` gives.
+    /// Any error from reading `metrics.jsonl`.
     pub fn add_rows(&mut self) -> Result<()> {
         let path = self.folder.file(METRICS);
         let mut fresh = Vec::new();
@@ -130,7 +132,7 @@ impl CheckpointWriter {
     /// [`Error::Write`] if a file cannot be deleted.
     pub fn delete(&self, at: Position) -> Result<()> {
         let folder = self.folder.checkpoints();
-        // The manifest first of all: what is left of the checkpoint is none without it.
+        // The manifest first: without it, the remaining files do not count as a checkpoint.
         let manifest = (folder.join(manifest_name(at)), manifest_name(at));
         let others =
             entries(&folder).into_iter().filter(|(_, name)| position_of(name) == Some(at) && *name != manifest.1);
@@ -149,7 +151,7 @@ fn json(value: &impl serde::Serialize) -> Result<String> {
 }
 
 impl RunFolder {
-    /// What the checkpoint at a position holds beside the weights.
+    /// The contents of the checkpoint at a position, besides the weights.
     ///
     /// # Errors
     /// [`Error::RunFolder`] if a file is missing or damaged.

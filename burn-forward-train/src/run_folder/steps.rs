@@ -1,10 +1,11 @@
-//! What the steps of a begun epoch measured, to the last bit: the rows of an epoch are means over all of its steps.
+//! Exact measurements of the steps of an incomplete epoch. They are needed because the rows of an epoch are means over
+//! all of its steps.
 
 use burn_forward::data::BatchKey;
 use burn_forward::model::{BlockMetrics, StepMetrics};
 use serde::{Deserialize, Serialize};
 
-/// One step. Floats are stored by their bits, since not every reader of decimal numbers gives back the last one.
+/// One step. Floats are stored as bits, since not every parser of decimal numbers restores the last one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct StoredStep {
     rows: usize,
@@ -17,7 +18,7 @@ pub(super) struct StoredStep {
 struct StoredBlock {
     block: Option<usize>,
     correct: Option<usize>,
-    /// Loss, and goodness of positives and of negatives.
+    /// Loss, and goodness of positive and negative samples.
     means: [Option<u64>; 3],
 }
 
