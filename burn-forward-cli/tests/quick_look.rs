@@ -157,5 +157,5 @@ fn a_comparison_takes_no_quick_look_for_a_result() {
     // Side by side they are not averaged with others.
     place.run(&["report", "c/mono-forward-seed0", "c/backprop-seed0", "--out", "page.html"]).done();
     let page = fs::read_to_string(place.file("page.html")).unwrap();
-    assert!(page.contains("Quick looks at a part of the data, no results: mono-forward."));
+    assert!(page.contains("Quick looks at part of the data, no results: mono-forward."));
 }

@@ -1,32 +1,32 @@
-//! Vertical and horizontal axes: how far they reach and where their labels stand.
+//! Vertical and horizontal axes: their ranges and the places of their labels.
 //!
-//! Plotters chooses ticks itself, but its search does not end on a range far below 1 and asserts on NaN, and both are
-//! what a diverged run leaves behind. An [`Axis`] brings its own ticks.
+//! Plotters can choose ticks itself, but its search does not terminate on ranges far below 1 and asserts on NaN. A
+//! diverged run leaves both behind, so an [`Axis`] brings its own ticks.
 
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
-/// What the numbers along an axis are.
+/// The kind of numbers along an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     /// Fractions, labelled in percent.
     Percent,
-    /// Plain numbers; logarithmic where they are positive and span more than two orders of magnitude.
+    /// Plain numbers; logarithmic if they are positive and span more than two orders of magnitude.
     Plain,
-    /// Plain numbers on an axis that reaches 0.
+    /// Plain numbers on an axis that includes 0.
     FromZero,
     /// Angles, with a label every 30 degrees.
     Degrees,
-    /// Whole numbers, from the first to the last without a margin.
+    /// Whole numbers from the first to the last, without a margin.
     Epochs,
-    /// Seconds since 0, to the last without a margin.
+    /// Seconds from 0 to the last, without a margin.
     Seconds,
-    /// Places with a name each, from the first to the last without a margin.
+    /// Named places from the first to the last, without a margin.
     Named,
 }
 
-/// An axis over the values that are to be drawn.
+/// An axis over the values to be drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Axis {
     kind: Kind,
@@ -35,19 +35,19 @@ pub(super) struct Axis {
     high: f64,
     step: f64,
     ticks: Vec<f64>,
-    /// Of the ticks, where they have names.
+    /// Names of the ticks, if they have any.
     names: Vec<String>,
 }
 
 impl Axis {
-    /// An axis with the given `names` at rising places.
+    /// An axis with the given `names` at increasing places.
     pub(super) fn named(names: Vec<(f64, String)>) -> Self {
         let over = Self::over(Kind::Named, names.iter().map(|(at, _)| *at), names.len().max(1));
         let (ticks, names) = names.into_iter().unzip();
         Self { ticks, names, ..over }
     }
 
-    /// An axis that all `values` fit on, with about `labels` labels.
+    /// An axis that covers all `values`, with about `labels` labels.
     pub(super) fn over(kind: Kind, values: impl Iterator<Item = f64>, labels: usize) -> Self {
         let within = |(low, high): (f64, f64), value: f64| (low.min(value), high.max(value));
         let (low, high) = values.filter(|value| drawable(*value)).fold((f64::INFINITY, f64::NEG_INFINITY), within);
@@ -57,7 +57,7 @@ impl Axis {
         let (low, high) = match kind {
             Kind::Percent => {
                 let (bottom, top) = padded(low, high);
-                // Nothing lies beyond 0 and 100 %; the latter needs a hair of room for the width of its line.
+                // Nothing lies below 0 or above 100 %; at the top there must be a little room for the width of a line.
                 (if low < 0.0 { bottom } else { bottom.max(0.0) }, if high > 1.0 { top } else { top.min(1.002) })
             }
             Kind::Plain | Kind::Degrees => padded(low, high),
@@ -72,13 +72,13 @@ impl Axis {
         Self::between(kind, log, low, high, labels)
     }
 
-    /// An axis of plain numbers from `low` to `high`, exactly.
+    /// An axis of plain numbers that ranges exactly from `low` to `high`.
     pub(super) fn exactly(kind: Kind, low: f64, high: f64, labels: usize) -> Self {
         Self::between(kind, false, low, high, labels)
     }
 
     fn between(kind: Kind, log: bool, low: f64, high: f64, labels: usize) -> Self {
-        // Between two epochs there is nothing to label, and between powers of ten nothing round.
+        // Ticks lie on whole numbers: epochs, or exponents of powers of ten.
         let whole = log || kind == Kind::Epochs;
         let step = match kind {
             Kind::Degrees => 30.0,
@@ -99,13 +99,13 @@ impl Axis {
         self.high
     }
 
-    /// Where a value stands on the axis; nowhere if it is no number that can be drawn.
+    /// The place of a value on the axis; `None` if the value cannot be drawn.
     pub(super) fn place(&self, value: Option<f64>) -> Option<f64> {
         let value = value.filter(|value| drawable(*value))?;
         Some(if self.log { value.log10() } else { value })
     }
 
-    /// The label at a place, with just the decimals that tell it from the next one.
+    /// The label at a place, with just enough decimals to distinguish it from the next one.
     pub(super) fn label(&self, place: f64) -> String {
         if let Some(i) = self.ticks.iter().position(|at| *at == place)
             && let Some(name) = self.names.get(i)
@@ -141,12 +141,12 @@ impl Ranged for Axis {
     }
 }
 
-/// Whether a value can be drawn: a number whose distance to another such is one, too.
+/// Whether a value can be drawn: it must be finite, and small enough for differences of values to be finite.
 fn drawable(value: f64) -> bool {
     value.abs() < 1e100
 }
 
-/// The next larger of 1, 2, 5 times a power of ten.
+/// The smallest number that is 1, 2 or 5 times a power of ten and at least `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
     let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= step * (1.0 - 1e-9));
@@ -155,7 +155,7 @@ fn round_step(step: f64) -> f64 {
 
 fn padded(low: f64, high: f64) -> (f64, f64) {
     let room = 0.06 * (high - low);
-    // An axis needs a length, even where all values are the same.
+    // An axis needs a length, even if all values are equal.
     let flat = 0.05 * high.abs().max(low.abs());
     let room = if high - low > 1e-9 * high.abs().max(low.abs()) { room } else { flat };
     let room = if room > 0.0 { room } else { 0.01 };

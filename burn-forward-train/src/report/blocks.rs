@@ -1,10 +1,10 @@
-//! The blocks of a run's network, named and listed.
+//! Names and the table of the blocks of a run's network.
 
 use super::figures::{UNKNOWN, bytes, exact, known};
 use super::html::{self, Column, Html};
 use super::run_record::RunRecord;
 
-/// A block by its index and, where the summary has one, its name.
+/// A block by its index and, if the summary has one, its name.
 pub(super) fn cell(run: &RunRecord, block: usize) -> Html {
     let blocks = run.summary.as_ref().map(|summary| summary.blocks.as_slice()).unwrap_or_default();
     let entry = blocks.iter().enumerate().find(|(i, entry)| entry.index.unwrap_or(*i) == block);
@@ -12,7 +12,7 @@ pub(super) fn cell(run: &RunRecord, block: usize) -> Html {
     Html::markup(format!("<b>{block}</b> {}", Html::text(name)))
 }
 
-/// The table of the blocks: shapes, parameters, memory.
+/// The table of the blocks: shapes, parameters and memory.
 pub(super) fn table(run: &RunRecord) -> Html {
     let Some(summary) = run.summary.as_ref().filter(|summary| !summary.blocks.is_empty()) else {
         return Html::missing("summary.json, which lists the blocks, is missing or lists none.");

@@ -1,4 +1,4 @@
-//! Several runs side by side.
+//! Comparison of several runs.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -15,25 +15,25 @@ use super::run_record::RunRecord;
 use super::run_section::with_heads;
 use burn_forward::Result;
 
-/// Runs that share everything but the seed, with their places among all runs.
+/// Runs that share everything but the seed, by their indices among all runs.
 #[derive(Debug)]
 struct Group<'a> {
     runs: Vec<(usize, &'a RunRecord)>,
 }
 
-/// Mean of some runs' figures, their sample standard deviation, and how many there are.
+/// Mean of some runs' figures, their sample standard deviation, and the number of runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Spread {
     mean: f64,
-    /// None for a single run.
+    /// `None` for a single run.
     deviation: Option<f64>,
     n: usize,
 }
 
-/// A word about a run, with the heading of its column.
+/// A property of a run in words, with the heading of its column.
 type Trait = (&'static str, fn(&RunRecord) -> Option<String>);
 
-/// What has a column only where the runs differ in it: the table would be wider than the page.
+/// These have a column only if the runs differ in them; otherwise the table would be wider than the page.
 const TRAITS: [Trait; 3] =
     [("Rule", RunRecord::rule), ("Network", RunRecord::network), ("Schedule", RunRecord::schedule)];
 
@@ -41,7 +41,7 @@ fn is_shared(runs: &[RunRecord], of: fn(&RunRecord) -> Option<String>) -> bool {
     runs.windows(2).all(|pair| of(&pair[0]) == of(&pair[1]))
 }
 
-/// The table sorted by test accuracy, and the validation curves over one another.
+/// The table sorted by test accuracy, and the validation curves in one plot.
 pub(super) fn render(runs: &[RunRecord]) -> Result<Html> {
     let groups = groups(runs);
     let mut body = cautions(runs);
@@ -49,17 +49,19 @@ pub(super) fn render(runs: &[RunRecord]) -> Result<Html> {
     let same: Vec<String> =
         same.iter().filter_map(|(name, of)| Some(format!("{name}: {}.", of(runs.first()?)?))).collect();
     if !same.is_empty() {
-        body.push(Html::hint(format!("The same in all: {}", same.join(" "))));
+        body.push(Html::hint(format!("The same in all runs: {}", same.join(" "))));
     }
     body.push(Html::markup(format!("<div class=\"ranking\">{}</div>\n", ranking(&groups, &differing))));
     if groups.iter().any(|group| group.runs.len() > 1) {
-        body.push(Html::hint("Runs that share everything but the seed are one row: mean ± sample standard deviation."));
+        body.push(Html::hint(
+            "Runs that share everything but the seed are shown in one row: mean ± sample standard deviation.",
+        ));
     }
     body.push(overlay(&groups)?);
     Ok(body)
 }
 
-/// What keeps the figures from being comparable.
+/// Reasons why the figures are not comparable.
 fn cautions(runs: &[RunRecord]) -> Html {
     let differ = |of: fn(&RunRecord) -> Option<String>, what: &str| {
         let values: BTreeSet<String> = runs.iter().filter_map(of).collect();
@@ -72,11 +74,11 @@ fn cautions(runs: &[RunRecord]) -> Html {
         (!unfinished.is_empty()).then(|| Html::missing(format!("Not finished: {}.", unfinished.join(", "))));
     let looks: Vec<String> = runs.iter().filter(|run| run.quick_look().is_some()).map(RunRecord::name).collect();
     let looks = (!looks.is_empty())
-        .then(|| Html::missing(format!("Quick looks at a part of the data, no results: {}.", looks.join(", "))));
+        .then(|| Html::missing(format!("Quick looks at part of the data, no results: {}.", looks.join(", "))));
     [
         looks,
         differ(RunRecord::data, "data"),
-        differ(RunRecord::device, "device, so time and memory do not compare"),
+        differ(RunRecord::device, "device, so time and memory are not comparable"),
         unfinished,
     ]
     .into_iter()
@@ -84,7 +86,7 @@ fn cautions(runs: &[RunRecord]) -> Html {
     .collect()
 }
 
-/// One row per group. The figures stand next to the names, where a phone shows them without scrolling.
+/// One row per group. The figures are next to the names, so that a phone shows them without scrolling.
 fn ranking(groups: &[Group<'_>], traits: &[Trait]) -> Html {
     let mut columns = vec![
         Column::Words("Run"),
@@ -102,7 +104,7 @@ fn ranking(groups: &[Group<'_>], traits: &[Trait]) -> Html {
     let best = |column: &[Option<Spread>], better: Ordering| {
         let means = || column.iter().flatten().map(|spread| spread.mean);
         let winner = means().reduce(|best, mean| if mean.total_cmp(&best) == better { mean } else { best });
-        // With a single figure there is nothing to be best of.
+        // A single figure is not marked as the best.
         winner.filter(|_| means().count() > 1)
     };
     let (most_accurate, fastest, smallest) =
@@ -137,7 +139,7 @@ fn ranking(groups: &[Group<'_>], traits: &[Trait]) -> Html {
     table(&columns, (0..groups.len()).map(row))
 }
 
-/// Validation accuracy of all runs: over the epochs, and over the seconds that training them took.
+/// Validation accuracy of all runs, over epochs and over the training time in seconds.
 fn overlay(groups: &[Group<'_>]) -> Result<Html> {
     let mut key = Vec::new();
     let mut lines: [Vec<Line>; 2] = Default::default();
@@ -177,8 +179,8 @@ fn overlay(groups: &[Group<'_>]) -> Result<Html> {
     Ok(body)
 }
 
-/// The curve with, for each epoch, the seconds that training up to its end took. Nothing where an epoch has no time:
-/// a gap would move all that follows.
+/// The curve over the training time in seconds at the end of each epoch. Empty if an epoch has no time, since a gap
+/// would shift everything after it.
 fn over_time(run: &RunRecord, by_epoch: &[(f64, Option<f64>)]) -> Vec<(f64, Option<f64>)> {
     let seconds = run.curve(Split::Train, None, |row| row.seconds);
     if seconds.iter().any(|(_, seconds)| seconds.is_none()) {
@@ -195,7 +197,7 @@ impl Group<'_> {
         Spread::of(&values)
     }
 
-    /// The names of the runs and, of several, their seeds, each a link to the run's section.
+    /// The names of the runs and, if there are several, their seeds, each linked to the section of the run.
     fn links(&self) -> Html {
         let links = |of: fn(&RunRecord) -> String| {
             let mut links: Vec<(String, String)> = Vec::new();
@@ -226,7 +228,7 @@ impl Spread {
     }
 }
 
-/// Mean and deviation in percent; and over how many runs, where that is not all of them.
+/// Mean and deviation in percent, and the number of runs if not all of them are included.
 fn accuracy(spread: Spread, runs: usize) -> String {
     let figures = match spread.deviation {
         Some(deviation) => format!("{:.2} ± {:.2} %", 100.0 * spread.mean, 100.0 * deviation),
@@ -239,7 +241,8 @@ fn peak_memory(run: &RunRecord) -> Option<f64> {
     run.summary.as_ref()?.peak_memory_bytes.map(|bytes| bytes as f64)
 }
 
-/// Runs by what they share, the most accurate first; of equals the one given first, and those without a test last.
+/// Groups of runs that differ in the seed alone, the most accurate first. Ties keep the given order, and groups without
+/// a test come last.
 fn groups(runs: &[RunRecord]) -> Vec<Group<'_>> {
     let mut groups: Vec<(Shared, Group<'_>)> = Vec::new();
     for (i, run) in runs.iter().enumerate() {
@@ -257,7 +260,7 @@ fn groups(runs: &[RunRecord]) -> Vec<Group<'_>> {
 
 type Shared = (Value, [Option<String>; 6]);
 
-/// Everything but the seed, and the name, which often carries it.
+/// Everything but the seed, and but the name, which often contains the seed.
 fn shared(run: &RunRecord) -> Shared {
     let mut config = run.config.clone();
     without_seeds(&mut config);

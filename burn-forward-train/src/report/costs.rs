@@ -1,4 +1,4 @@
-//! What a training step costs along the values of one setting: a plot of memory, a plot of time, the table.
+//! The cost of a training step as a function of one setting: a plot of memory, a plot of time, and a table.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,18 +21,18 @@ pub struct CostPoint {
     pub value: Value,
     /// Number of blocks.
     pub blocks: usize,
-    /// What a step costs.
+    /// Cost of a step.
     pub measured: StepCost,
 }
 
 impl CostPoint {
-    /// The value in words, a list of the same item over and over as `[128x32]`.
+    /// The value in words; a list that repeats one item is written as `[128x32]`.
     pub fn label(&self) -> String {
         setting_label(&self.value)
     }
 }
 
-/// A setting's value in words, a list of the same item over and over as `[128x32]`.
+/// The value of a setting in words; a list that repeats one item is written as `[128x32]`.
 pub fn setting_label(value: &Value) -> String {
     match (value, repeated(value)) {
         (Value::String(text), _) => text.clone(),
@@ -41,7 +41,7 @@ pub fn setting_label(value: &Value) -> String {
     }
 }
 
-/// The item of a list that holds nothing else, and how often.
+/// The item that a list repeats, and how often; `None` if its items differ.
 fn repeated(value: &Value) -> Option<(&Value, usize)> {
     let (first, others) = value.as_array()?.split_first()?;
     others.iter().all(|item| item == first).then_some((first, others.len() + 1))
@@ -55,9 +55,9 @@ pub(super) fn render(setting: &str, points: &[CostPoint]) -> Result<String> {
     let title = format!("Cost of a training step along {setting}");
     let mut main = Html::markup(format!("<section>\n<h1>{}</h1>\n", Html::text(&title)));
     main.push(Html::hint(
-        "Every point is a process of its own. Memory is the peak of resident memory above what the process held before its \
-        first step, with data and weights there: activations, workspaces, gradients and optimiser state. The last two belong \
-        to the parameters, grow with their number under every rule, and are the dashed lines.",
+        "Every point was measured in its own process. Memory is the peak of resident memory above what the process held \
+        before its first step, which includes data and weights. The peak consists of activations, workspaces, gradients \
+        and optimiser state. The last two, shown as dashed lines, grow with the number of parameters under every rule.",
     ));
     main.push(plots(setting, points)?);
     main.push(Html::markup("</section>\n"));
@@ -74,7 +74,7 @@ fn plots(setting: &str, points: &[CostPoint]) -> Result<Html> {
     let values = distinct(points.iter().map(|point| &point.value));
     let places = places(&values);
     let (setting, label): (_, fn(&Value) -> String) = match lengths(&values) {
-        // Lists would not fit beside each other.
+        // Several lists would not fit side by side.
         Some(_) => (format!("length of {setting}"), |value| value.as_array().map_or(0, Vec::len).to_string()),
         None => (setting.to_owned(), setting_label),
     };
@@ -105,7 +105,7 @@ fn plots(setting: &str, points: &[CostPoint]) -> Result<Html> {
         ("Seconds per step", lines(false, &|cost| Some(cost.seconds_per_step))),
     ] {
         if lines.is_empty() {
-            body.push(Html::missing(format!("{title}: this system does not tell.")));
+            body.push(Html::missing(format!("{title}: this system does not report it.")));
         } else {
             drawn.push(figure(title, &plot::over_setting(title, (&x, &setting), &lines)?));
         }
@@ -147,15 +147,16 @@ fn figures(setting: &str, points: &[CostPoint]) -> Html {
         cells.map(Html::text).to_vec()
     });
     let mut body = Html::hint(format!(
-        "Value is that of {setting}. Weights are part of the base and not of the peak. Of the first: activations and workspaces \
-        against those at the arm's first value."
+        "Value is that of {setting}. Weights are part of the base, not of the peak. Of the first: activations and workspaces \
+        relative to those at the arm's first value."
     ));
     body.push(Html::markup(format!("<div class=\"ranking\">{}</div>\n", table(&columns, rows))));
     body
 }
 
-/// Where the values stand: at themselves where all are numbers, at their lengths where all are lists of one and the same
-/// item (widths of networks of different depths), else side by side in their order; with their indices, in rising order.
+/// The places of the values, with their indices, in increasing order. Numbers are placed at their values. Lists that
+/// all repeat the same item (widths of networks of different depth) are placed at their lengths. Other values are
+/// placed side by side in the given order.
 fn places(values: &[&Value]) -> Vec<(f64, usize)> {
     let numbers: Option<Vec<f64>> = values.iter().map(|value| value.as_f64()).collect();
     let places = numbers.or_else(|| lengths(values)).unwrap_or_else(|| (1..=values.len()).map(|i| i as f64).collect());
@@ -164,7 +165,7 @@ fn places(values: &[&Value]) -> Vec<(f64, usize)> {
     places
 }
 
-/// Lengths of lists that hold one and the same item, all of different length.
+/// Lengths of lists that repeat one common item and all differ in length; `None` for other values.
 fn lengths(values: &[&Value]) -> Option<Vec<f64>> {
     let lists: Vec<(&Value, usize)> = values.iter().map(|value| repeated(value)).collect::<Option<_>>()?;
     let same = lists.windows(2).all(|pair| pair[0].0 == pair[1].0);
@@ -214,7 +215,7 @@ mod tests {
         }
         assert!(!page.contains("<nav"), "there are no contents to list");
         assert_eq!(page.matches("<svg ").count(), 3);
-        // The dashed line of the first series and the solid ones of three plots.
+        // The dashed line of the first series, and the solid lines of three plots.
         let lines = |ink: Ink| {
             page.matches(&format!("stroke=\"#{}\" stroke-width=\"7\"", ink.class()[4..10].to_owned())).count()
         };
@@ -249,7 +250,7 @@ mod tests {
     #[test]
     fn a_system_that_does_not_tell_its_memory_has_its_times() {
         let page = render("network.depth", &[point("a", json!(20), None)]).unwrap();
-        assert!(page.contains("this system does not tell") && page.contains("250 ms"));
+        assert!(page.contains("this system does not report it") && page.contains("250 ms"));
         assert!(render("network.depth", &[]).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The sections of one run that show something over the epochs.
+//! The sections on one run that show quantities over the epochs.
 
 use super::axis::Kind;
 use super::html::{Html, figure, figure_with_key, grid, legend};
@@ -17,7 +17,7 @@ pub(super) fn learning(run: &RunRecord) -> Result<Html> {
     }
     let phases = phases(run);
     let accuracy = |split| lines(run, split, |row| row.accuracy);
-    // In training a block's loss is its own, which may be no cross-entropy at all; everything else is one.
+    // The training loss of a block is its own, which need not be a cross-entropy; all other losses are.
     let of_blocks: Quantity = |row| row.loss.filter(|_| row.block.is_some());
     let of_network: Quantity = |row| row.loss.filter(|_| row.block.is_none());
     let figures = [
@@ -30,9 +30,11 @@ pub(super) fn learning(run: &RunRecord) -> Result<Html> {
     let drawn: Vec<Line> = figures.iter().flat_map(|(.., lines)| lines.clone()).collect();
     let mut body = key_of(&drawn, run.blocks());
     if !phases.is_empty() {
-        body.push(Html::hint("The greedy schedule trained one block after the other: the bands say which, and when."));
+        body.push(Html::hint(
+            "The greedy schedule trained one block after another; the bands show which block was trained when.",
+        ));
     }
-    // Plots of one quantity share an axis, so that a gap between them is a gap between the numbers.
+    // Plots of the same quantity share an axis, so that their heights can be compared.
     for alike in [&figures[..2], &figures[2..4], &figures[4..]] {
         let axis: Vec<Line> = alike.iter().flat_map(|(.., lines)| lines.clone()).collect();
         let mut plots = Vec::new();
@@ -48,7 +50,7 @@ pub(super) fn learning(run: &RunRecord) -> Result<Html> {
     Ok(body)
 }
 
-/// Mean goodness of positive and negative samples per block, and how far they lie apart.
+/// Mean goodness of positive and negative samples per block, and the difference between them.
 pub(super) fn goodness(run: &RunRecord) -> Result<Html> {
     let has = |split: Split| run.metrics.iter().any(|row| row.split == split && row.goodness_positive.is_some());
     let split = if has(Split::Validation) { Split::Validation } else { Split::Train };
@@ -62,7 +64,7 @@ pub(super) fn goodness(run: &RunRecord) -> Result<Html> {
     let mut plots = Vec::new();
     for (block, sides) in blocks.iter().filter(|(_, sides)| !sides.is_empty()) {
         let title = format!("Block {block}: mean goodness, {samples}");
-        // Goodness sums over units: blocks of different width differ in scale, and each has its own axis.
+        // Goodness is a sum over units, so blocks of different width differ in scale. Each has its own axis.
         plots.push(figure(&title, &plot::curves(&title, (Kind::Epochs, Kind::FromZero), sides, sides, &[])?));
     }
     if !separations.is_empty() {
@@ -75,7 +77,7 @@ pub(super) fn goodness(run: &RunRecord) -> Result<Html> {
     Ok(body)
 }
 
-/// Seconds per epoch and the learning rate, as far as the rows have them.
+/// Seconds per epoch and the learning rate, if the rows contain them.
 pub(super) fn timing(run: &RunRecord) -> Result<Html> {
     let phases = phases(run);
     let mut plots = Vec::new();
@@ -96,7 +98,7 @@ pub(super) fn timing(run: &RunRecord) -> Result<Html> {
     Ok(if plots.is_empty() { Html::default() } else { grid(plots) })
 }
 
-/// One curve per block, and the network's on top of them.
+/// One curve per block, and the curve of the network on top.
 fn lines(run: &RunRecord, split: Split, quantity: Quantity) -> Vec<Line> {
     let blocks = run.blocks();
     let ink = |block: Option<usize>| block.map_or(Ink::Network, |block| Ink::block(block, blocks));
@@ -111,7 +113,7 @@ fn sides(run: &RunRecord, split: Split, block: usize) -> Vec<Line> {
     sides.into_iter().map(line).filter(|line| !line.is_empty()).collect()
 }
 
-/// The key to those of the network and its blocks that `lines` show.
+/// The key to the network and the blocks that `lines` show.
 fn key_of(lines: &[Line], blocks: usize) -> Html {
     let network = (Ink::Network, Html::text("network"));
     let block = |block| (Ink::block(block, blocks), Html::text(format!("block {block}")));
@@ -124,7 +126,7 @@ pub(super) fn sides_key() -> Html {
     legend([(Ink::Positive, Html::text("positive")), (Ink::Negative, Html::text("negative"))])
 }
 
-/// Runs of epochs in which the same block was trained.
+/// Ranges of epochs in which the same block was trained.
 fn phases(run: &RunRecord) -> Vec<Phase> {
     let mut phases: Vec<Phase> = Vec::new();
     for row in &run.metrics {

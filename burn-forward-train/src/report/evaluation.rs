@@ -1,4 +1,4 @@
-//! The sections of one run that come from its final test.
+//! The sections on one run that are based on its final test.
 
 use super::axis::Kind;
 use super::curves::sides_key;
@@ -10,12 +10,12 @@ use super::run_record::RunRecord;
 use super::{blocks, plot};
 use burn_forward::Result;
 
-/// Up to this many classes the confusion matrix is a matrix; beyond, nobody could read it.
+/// Maximum number of classes for which the confusion matrix is shown as a matrix; a larger one would be unreadable.
 const CLASSES: usize = 20;
-/// Number of confusions in the list that replaces a larger matrix.
+/// Length of the list of confusions that replaces a larger matrix.
 const CONFUSIONS: usize = 20;
 
-const NO_TEST: &str = "evaluation.json is missing: the run has no final test.";
+const NO_TEST: &str = "evaluation.json is missing: there was no final test.";
 
 /// What each block predicts by itself.
 pub(super) fn layers(run: &RunRecord) -> Result<Html> {
@@ -34,7 +34,7 @@ pub(super) fn layers(run: &RunRecord) -> Result<Html> {
                 }),
             )
         }
-        // Without a test the last validation still says how the blocks compare, as long as it is called that.
+        // Without a test, show the last validation, labelled as such.
         _ => {
             body.push(Html::missing(NO_TEST));
             let epoch = run.metrics.iter().filter(|row| row.split == Split::Validation).map(|row| row.epoch).max();
@@ -48,7 +48,7 @@ pub(super) fn layers(run: &RunRecord) -> Result<Html> {
     };
     if let Some(blocks) = run.summary.as_ref().and_then(|summary| summary.readout_blocks) {
         body.push(Html::hint(format!(
-            "The network predicts by the mean of the scores of {blocks}, chosen on the validation set; blocks above are not \
+            "The network predicts with the mean scores of {blocks}, chosen on the validation set; the blocks above are not \
             part of the exported network."
         )));
     }
@@ -94,7 +94,7 @@ pub(super) fn histograms(run: &RunRecord) -> Result<Html> {
     for (block, goodness) in &blocks {
         let GoodnessHistogram { edges, positive, negative, .. } = goodness;
         if !edges.is_sorted_by(|a, b| a < b) {
-            body.push(Html::missing(format!("Block {block} is not drawn: its bin edges do not rise.")));
+            body.push(Html::missing(format!("Block {block} is not drawn: its bin edges do not increase.")));
             continue;
         }
         if edges.len() < 2 || positive.len() + 1 != edges.len() || negative.len() + 1 != edges.len() {
@@ -145,14 +145,14 @@ pub(super) fn activity(run: &RunRecord) -> Html {
         vec![blocks::cell(run, block.index.unwrap_or(i)), dead, hoyer]
     };
     let mut body = Html::hint(
-        "Dead units are active for no sample. Hoyer sparsity is 0 where all units are equally \
-        active and 1 where a single one is.",
+        "Dead units are active for no sample. Hoyer sparsity is 0 if all units are equally \
+        active and 1 if only one is.",
     );
     body.push(table(&columns, evaluation.blocks.iter().enumerate().map(row)));
     body
 }
 
-/// True against predicted classes.
+/// True classes against predicted ones.
 pub(super) fn confusion(run: &RunRecord) -> Html {
     let Some(evaluation) = &run.evaluation else { return Html::missing(NO_TEST) };
     let matrix = &evaluation.confusion;
@@ -179,7 +179,7 @@ fn cells(matrix: &[Vec<u64>]) -> Html {
         rows.push_str(&format!("<tr><th scope=\"row\">{class}</th>"));
         for (predicted, count) in counts.iter().enumerate() {
             let share = if total == 0 { 0.0 } else { *count as f64 / total as f64 };
-            // The square root lifts the few mistakes of a good network above the paper.
+            // The square root makes the few mistakes of a good network visible.
             let shade = share.sqrt();
             let kind = if predicted == class { "right" } else { "wrong" };
             let strong = if shade > 0.6 { " strong" } else { "" };
@@ -194,8 +194,8 @@ fn cells(matrix: &[Vec<u64>]) -> Html {
         rows.push_str(&format!("<td class=\"recall\">{}</td></tr>\n", known(right, percent)));
     }
     let mut body = Html::hint(
-        "Rows are the true class, columns the predicted one. Cells are shaded by the share of \
-        their row; the last column is the share that was predicted right.",
+        "Rows are true classes, columns predicted ones. Cells are shaded by the share of \
+        their row; the last column is the share predicted correctly.",
     );
     body.push(Html::markup(format!(
         "<div class=\"scroll\"><table class=\"confusion\"><thead><tr><td></td>{head}<th scope=\"col\">right</th></tr>\
@@ -210,10 +210,10 @@ fn largest_confusions(matrix: &[Vec<u64>]) -> Html {
         let wrong = counts.iter().enumerate().filter(|(predicted, count)| *predicted != class && **count > 0);
         mistakes.extend(wrong.map(|(predicted, count)| (*count, class, predicted)));
     }
-    // Largest first; equal ones by class, so that the page is always the same.
+    // Largest first, then by class, so that the page is reproducible.
     mistakes.sort_by_key(|(count, class, predicted)| (std::cmp::Reverse(*count), *class, *predicted));
     let classes = matrix.len();
-    let mut body = Html::hint(format!("Of {classes} classes, the {CONFUSIONS} most frequent mistakes."));
+    let mut body = Html::hint(format!("The {CONFUSIONS} most frequent mistakes among {classes} classes."));
     let columns = [
         Column::Figures("True class"),
         Column::Figures("Predicted"),
@@ -235,7 +235,7 @@ fn accuracies(run: &RunRecord, of: impl Fn(Option<usize>) -> Option<f64>) -> Vec
     (0..run.blocks()).map(Some).chain([None]).map(|block| (block, of(block))).collect()
 }
 
-/// The entry of block `block`: the one that says so, else the one at its place.
+/// The entry of block `block`: the one with that index, or else the one at that position.
 fn indexed(blocks: &[BlockEvaluation], block: usize) -> Option<&BlockEvaluation> {
     blocks.iter().enumerate().find(|(i, entry)| entry.index.unwrap_or(*i) == block).map(|(_, entry)| entry)
 }

@@ -1,6 +1,6 @@
-//! How numbers are written: with the digits a reader can use, and a unit.
+//! Formatting of numbers, with units and no more digits than a reader can use.
 
-/// What stands where a figure is not known.
+/// Shown in place of an unknown figure.
 pub(super) const UNKNOWN: &str = "–";
 
 /// A fraction as `98.43 %`.
@@ -13,7 +13,7 @@ pub(super) fn count(n: u64) -> String {
     let scaled = |unit: f64, name: &str| format!("{} {name}", three_digits(n as f64 / unit));
     match n {
         0..10_000 => exact(n),
-        // Where rounding to three digits would give 1000 k, the next unit begins.
+        // If rounding to three digits would give 1000 k, use the next unit.
         10_000..999_500 => scaled(1e3, "k"),
         999_500..999_500_000 => scaled(1e6, "M"),
         _ => scaled(1e9, "G"),
@@ -74,7 +74,7 @@ pub(super) fn number(x: f64) -> String {
     }
 }
 
-/// `figure` of a value, or the sign for "not known".
+/// Formats a value with `figure`, or gives the sign for an unknown one.
 pub(super) fn known<T>(value: Option<T>, figure: impl Fn(T) -> String) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), figure)
 }

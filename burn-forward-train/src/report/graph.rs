@@ -1,4 +1,4 @@
-//! The picture of a small graph: who is joined to whom, and what was predicted.
+//! The picture of a small graph: its edges and the predicted classes.
 
 use super::html::{Html, figure_with_key, marks};
 use super::layout;
@@ -12,7 +12,8 @@ fn ink(class: usize) -> Ink {
     Ink::series(class)
 }
 
-/// Nodes in the colour of the predicted class, known ones square, wrong ones in a ring of the true class's colour.
+/// Nodes have the colour of the predicted class. Those whose class was known are square; wrong ones have a ring in the
+/// colour of the true class.
 pub(super) fn picture(graph: &RecordedGraph) -> Result<Html> {
     let edges: Vec<(usize, usize)> = graph.edges.iter().map(|[a, b]| (*a, *b)).collect();
     let at = layout::places(graph.nodes.len(), &edges);
@@ -32,7 +33,7 @@ pub(super) fn picture(graph: &RecordedGraph) -> Result<Html> {
         key.push((Ink::Label, "dot square", Html::text("class was known")));
     }
     if dots.iter().any(|d| d.fill.is_none()) {
-        key.push((Ink::Label, "dot hollow", Html::text("not asked for")));
+        key.push((Ink::Label, "dot hollow", Html::text("not tested")));
     }
     if wrong > 0 {
         key.push((Ink::Label, "dot ringed", Html::text("wrong: the ring has the colour of the true class")));

@@ -1,4 +1,4 @@
-//! Pieces of HTML, with text and markup kept apart by type: no text of a file reaches the page unescaped.
+//! Pieces of HTML. Types keep text and markup apart, so that no text from a file reaches the page unescaped.
 
 use std::fmt;
 
@@ -25,22 +25,22 @@ impl Html {
         Self(escaped)
     }
 
-    /// Markup that this module's siblings wrote; text of files is in it only as [`Html::text`].
+    /// Markup written by the report modules; it contains text from files only as [`Html::text`].
     pub(super) fn markup(markup: impl Into<String>) -> Self {
         Self(markup.into())
     }
 
-    /// Appends.
+    /// Appends `more`.
     pub(super) fn push(&mut self, more: Self) {
         self.0.push_str(&more.0);
     }
 
-    /// A paragraph that says what is missing.
+    /// A paragraph that tells what is missing.
     pub(super) fn missing(text: impl AsRef<str>) -> Self {
         Self(format!("<p class=\"missing\">{}</p>\n", Self::text(text)))
     }
 
-    /// A paragraph that explains.
+    /// A paragraph with an explanation.
     pub(super) fn hint(text: impl AsRef<str>) -> Self {
         Self(format!("<p class=\"hint\">{}</p>\n", Self::text(text)))
     }
@@ -67,7 +67,7 @@ pub(super) enum Column {
     Figures(&'static str),
 }
 
-/// A table that scrolls by itself where the page is narrower. A row with fewer cells than there are columns is filled.
+/// A table that scrolls by itself if the page is narrower. Short rows are filled with empty cells.
 pub(super) fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<Html>>) -> Html {
     let class = |column: &Column| if matches!(column, Column::Words(_)) { " class=\"words\"" } else { "" };
     let head: String = columns
@@ -96,7 +96,7 @@ pub(super) fn figure(caption: impl AsRef<str>, svg: &str) -> Html {
     Html(format!("<figure><figcaption>{}</figcaption>{svg}</figure>\n", Html::text(caption)))
 }
 
-/// A plot with its caption and the key to its own colours.
+/// A plot with its caption and its own colour key.
 pub(super) fn figure_with_key(caption: impl AsRef<str>, key: Html, svg: &str) -> Html {
     Html(format!("<figure><figcaption>{}</figcaption>{key}{svg}</figure>\n", Html::text(caption)))
 }
@@ -106,13 +106,13 @@ pub(super) fn grid(figures: impl IntoIterator<Item = Html>) -> Html {
     Html(format!("<div class=\"grid\">{}</div>\n", figures.into_iter().collect::<Html>()))
 }
 
-/// The key to the colours of the plots below it.
+/// The colour key for the plots below it.
 pub(super) fn legend(entries: impl IntoIterator<Item = (Ink, Html)>) -> Html {
     let entry = |(ink, text): (Ink, Html)| format!("<li><i class=\"{}\"></i>{text}</li>", ink.class());
     Html(format!("<ul class=\"legend\">{}</ul>\n", entries.into_iter().map(entry).collect::<String>()))
 }
 
-/// The key to marks in the plots below it, by CSS class.
+/// The key to the marks in the plots below it, by CSS class.
 pub(super) fn marks(entries: impl IntoIterator<Item = (Ink, &'static str, Html)>) -> Html {
     let entry =
         |(ink, class, text): (Ink, &str, Html)| format!("<li><b class=\"{} {class}\"></b>{text}</li>", ink.class());

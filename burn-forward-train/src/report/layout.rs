@@ -1,22 +1,23 @@
-//! Places for the nodes of a small graph: forces until they balance.
+//! Force-directed placement of the nodes of a small graph.
 //!
-//! Fruchterman and Reingold, "Graph Drawing by Force-directed Placement", Software: Practice and Experience 21, 1991, with a
-//! weak pull to the middle, which keeps parts of a graph that nothing joins within the picture.
+//! The method is that of Fruchterman and Reingold, "Graph Drawing by Force-directed Placement", Software: Practice and
+//! Experience 21, 1991, with a weak pull towards the centre, which keeps unconnected parts of a graph in the picture.
 
 use rand::RngExt;
 
 use burn_forward::random::Seed;
 
-/// Steps; in each, a node moves at most so far as the temperature allows, which falls to 0.
+/// Number of steps. In each step a node moves at most by the temperature, which falls to 0.
 const STEPS: usize = 600;
-/// Largest first move, of a picture of width 1.
+/// Initial temperature, for a picture of width 1.
 const HOT: f64 = 0.1;
-/// Pull to the middle, of a node's distance from it.
+/// Pull towards the centre, relative to a node's distance from it.
 const GRAVITY: f64 = 0.4;
 
-/// Places in `[0, 1] x [0, 1]`, the same for the same graph: both dimensions are used from 0 to 1.
+/// Places in `[0, 1] x [0, 1]`, which are stretched from 0 to 1 in both dimensions. The same graph always gets the same
+/// places.
 ///
-/// Edges to nodes that there are not are ignored.
+/// Edges to nodes that do not exist are ignored.
 pub(super) fn places(nodes: usize, edges: &[(usize, usize)]) -> Vec<(f64, f64)> {
     let mut rng = Seed::new(0).stream("layout", &[nodes as u64]);
     let mut at: Vec<(f64, f64)> =
@@ -27,7 +28,7 @@ pub(super) fn places(nodes: usize, edges: &[(usize, usize)]) -> Vec<(f64, f64)> 
         let mut forces: Vec<(f64, f64)> = at.iter().map(|(x, y)| (GRAVITY * (0.5 - x), GRAVITY * (0.5 - y))).collect();
         for i in 0..nodes {
             for j in 0..i {
-                // Apart by the square of the ideal distance over the distance.
+                // Repulsion: the square of the ideal distance divided by the distance.
                 let (dx, dy) = (at[i].0 - at[j].0, at[i].1 - at[j].1);
                 let push = ideal * ideal / (dx * dx + dy * dy).max(1e-9);
                 forces[i] = (forces[i].0 + push * dx, forces[i].1 + push * dy);
@@ -35,7 +36,7 @@ pub(super) fn places(nodes: usize, edges: &[(usize, usize)]) -> Vec<(f64, f64)> 
             }
         }
         for &(a, b) in edges.iter().filter(|(a, b)| *a < nodes && *b < nodes) {
-            // Together by the square of the distance over the ideal one.
+            // Attraction: the square of the distance divided by the ideal distance.
             let (dx, dy) = (at[b].0 - at[a].0, at[b].1 - at[a].1);
             let pull = dx.hypot(dy) / ideal;
             forces[a] = (forces[a].0 + pull * dx, forces[a].1 + pull * dy);
@@ -49,13 +50,13 @@ pub(super) fn places(nodes: usize, edges: &[(usize, usize)]) -> Vec<(f64, f64)> 
     spread(at)
 }
 
-/// Stretched over `[0, 1]` in both dimensions, the wider one horizontal.
+/// Stretches the places over `[0, 1]` in both dimensions, with the wider one horizontal.
 fn spread(mut at: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let range = |values: Vec<f64>| {
         let (low, high) = values.into_iter().fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
         (low, (high - low).max(1e-9))
     };
-    // Turned so that the longest way through the graph lies along the picture.
+    // Rotated so that the longest extent of the graph is horizontal.
     let n = at.len().max(1) as f64;
     let (mx, my) = (at.iter().map(|p| p.0).sum::<f64>() / n, at.iter().map(|p| p.1).sum::<f64>() / n);
     let moment = |f: fn(f64, f64) -> f64| at.iter().map(|p| f(p.0 - mx, p.1 - my)).sum::<f64>();

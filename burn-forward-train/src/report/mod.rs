@@ -1,9 +1,9 @@
-//! One self-contained HTML page from one or several run folders: figures, curves, tables, config.
+//! One self-contained HTML page from one or several run folders: figures, curves, tables and configs.
 //!
-//! The page carries its style sheet and its plots (inline SVG) with it. It has no scripts, fetches nothing, follows the
-//! reader's light or dark theme, and prints. It shows what the run folder holds and says what is missing; the only
-//! numbers it computes are means, spreads and shares of numbers in the folder. It holds no date of its own, so the same
-//! folders give the same page, byte for byte.
+//! The page includes its style sheet and its plots (inline SVG). It has no scripts, fetches nothing, follows the
+//! reader's light or dark theme, and can be printed. It shows the contents of the run folder and tells what is missing.
+//! The only numbers it computes are means, spreads and shares of numbers in the folder. It contains no date of its own,
+//! so the same folders always give the same page, byte for byte.
 //!
 //! ```no_run
 //! use burn_forward_train::report::{self, RunRecord};
@@ -14,18 +14,18 @@
 //! # }
 //! ```
 //!
-//! | file | what it does |
+//! | file | contents |
 //! |---|---|
 //! | `run_files` | the types of the files in a run folder |
-//! | `run_record` | loads a folder |
+//! | `run_record` | loading of a folder |
 //! | `curves`, `evaluation`, `blocks`, `run_section` | the sections of one run |
-//! | `graph`, `layout` | the picture of a small graph, and places for its nodes |
+//! | `graph`, `layout` | the picture of a small graph, and placement of its nodes |
 //! | `comparison` | the table and curves over several runs |
-//! | `costs` | time and memory of a step along one setting, a page of its own |
-//! | `rates` | the loss over growing learning rates, a page of its own |
+//! | `costs` | a separate page: time and memory of a step against one setting |
+//! | `rates` | a separate page: the loss against the learning rate |
 //! | `page`, `style.css`, `html` | the page around them |
 //! | `plot`, `axis`, `palette` | every SVG, its axes, and its colours in both themes |
-//! | `figures` | how numbers are written |
+//! | `figures` | formatting of numbers |
 
 mod axis;
 mod blocks;
@@ -60,10 +60,11 @@ pub use run_files::{
 };
 pub use run_record::RunRecord;
 
-/// The report of `runs` as one HTML page. Several runs get a comparison on top, then a section each.
+/// Renders the report of `runs` as one HTML page. A report of several runs starts with a comparison, followed by one
+/// section per run.
 ///
 /// # Errors
-/// [`burn_forward::Error::Argument`] where `runs` is empty; [`burn_forward::Error::Io`] where a plot could not be drawn.
+/// [`burn_forward::Error::Argument`] if `runs` is empty, [`burn_forward::Error::Io`] if a plot cannot be drawn.
 pub fn render(runs: &[RunRecord]) -> Result<String> {
     if runs.is_empty() {
         return Err(burn_forward::Error::argument("report::render", "number of runs", 0, "at least 1").into());
@@ -71,28 +72,28 @@ pub fn render(runs: &[RunRecord]) -> Result<String> {
     Ok(page::render(runs)?)
 }
 
-/// Writes the report of `runs` to `out`, [whole](files::write): a failure leaves an older report as it was.
+/// Writes the report of `runs` to `out`, [atomically](files::write): if it fails, an older report is kept unchanged.
 ///
 /// # Errors
-/// Those of [`render`], and [`crate::Error::Write`] where the file cannot be written.
+/// The errors of [`render`], and [`crate::Error::Write`] if the file cannot be written.
 pub fn write(runs: &[RunRecord], out: impl AsRef<Path>) -> Result<()> {
     files::write(out, render(runs)?)
 }
 
-/// Writes the page of what steps cost along the values of `setting`, as [`write()`] does.
+/// Writes the page on the cost of a step for the values of `setting`, like [`write()`].
 ///
 /// # Errors
-/// [`burn_forward::Error::Argument`] where `points` is empty; [`burn_forward::Error::Io`] where a plot cannot be drawn, [`crate::Error::Write`] where the file
-/// cannot be written.
+/// [`burn_forward::Error::Argument`] if `points` is empty, [`burn_forward::Error::Io`] if a plot cannot be drawn,
+/// [`crate::Error::Write`] if the file cannot be written.
 pub fn write_costs(setting: &str, points: &[CostPoint], out: impl AsRef<Path>) -> Result<()> {
     files::write(out, costs::render(setting, points)?)
 }
 
-/// Writes the page of a range test of the config called `name`, as [`write()`] does.
+/// Writes the page on a range test of the config called `name`, like [`write()`].
 ///
 /// # Errors
-/// [`burn_forward::Error::Argument`] where `curve` has no points; [`burn_forward::Error::Io`] where a plot cannot be drawn, [`crate::Error::Write`] where the
-/// file cannot be written.
+/// [`burn_forward::Error::Argument`] if `curve` has no points, [`burn_forward::Error::Io`] if a plot cannot be drawn,
+/// [`crate::Error::Write`] if the file cannot be written.
 pub fn write_rates(name: &str, curve: &RateCurve, out: impl AsRef<Path>) -> Result<()> {
     files::write(out, rates::render(name, curve)?)
 }

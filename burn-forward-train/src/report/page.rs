@@ -1,4 +1,4 @@
-//! The page: head, table of contents, comparison, one section per run.
+//! The page: head, table of contents, comparison, and one section per run.
 
 use super::html::Html;
 use super::run_record::RunRecord;
@@ -7,10 +7,10 @@ use super::{comparison, palette};
 use burn_forward::Result;
 
 const STYLE: &str = include_str!("style.css");
-/// The browser is told to run and fetch nothing, whatever the page may come to hold.
+/// Forbids the browser to run or fetch anything, whatever the page contains.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-/// Up to this many runs the table of contents lists their parts.
+/// Maximum number of runs for which the table of contents lists the parts of each run.
 const DETAILED: usize = 4;
 
 /// The whole page.
@@ -38,7 +38,7 @@ pub(super) fn render(runs: &[RunRecord]) -> Result<String> {
     Ok(document(&title, &contents, &main))
 }
 
-/// A page with nothing around it: style sheet and colours are in it.
+/// A complete page with style sheet and colours.
 pub(super) fn document(title: &str, contents: &Html, main: &Html) -> String {
     let (title, colors) = (Html::text(title), palette::css());
     let contents = match *contents == Html::default() {
@@ -57,7 +57,7 @@ pub(super) fn document(title: &str, contents: &Html, main: &Html) -> String {
     )
 }
 
-/// The run's name, with its seed where another run has the same name.
+/// The run's name, with its seed if another run has the same name.
 fn heading(run: &RunRecord, runs: &[RunRecord]) -> String {
     let name = run.name();
     match run.seed().filter(|_| runs.iter().filter(|other| other.name() == name).count() > 1) {

@@ -1,12 +1,12 @@
-//! The colours of the plots, each in a light and a dark theme.
+//! The colours of the plots, each for a light and a dark theme.
 //!
-//! Plotters writes a colour as `fill="#RRGGBB"` or `stroke="#RRGGBB"`. Such attributes give way to any CSS rule, so the
-//! plots are drawn in the light colours and the style sheet, selecting by that very attribute, exchanges them where
-//! the reader prefers dark. This needs the light colours to be distinct, which a test checks.
+//! Plotters writes a colour as `fill="#RRGGBB"` or `stroke="#RRGGBB"`. Any CSS rule overrides such an attribute, so the
+//! plots are drawn in the light colours, and the style sheet selects these attributes and replaces the colours if the
+//! reader prefers a dark theme. This requires the light colours to be distinct, which a test checks.
 
 use plotters::style::RGBColor;
 
-/// What a colour stands for.
+/// What a colour represents.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Ink {
     /// The readout of the whole network.
@@ -15,11 +15,11 @@ pub(super) enum Ink {
     Label,
     /// Grid lines and axes.
     Grid,
-    /// Shade behind every other phase of a greedy schedule.
+    /// Background of every other phase of a greedy schedule.
     Band,
     /// Edges of a graph.
     Edge,
-    /// The card a plot stands on: text on coloured marks.
+    /// Background of a plot: text on coloured marks.
     Card,
     /// Positive samples.
     Positive,
@@ -31,14 +31,14 @@ pub(super) enum Ink {
     Series(usize),
 }
 
-/// Steps of the depth ramp.
+/// Number of steps in the depth ramp.
 pub(super) const DEPTHS: usize = 12;
-/// Colours for unordered things, before they repeat dashed.
+/// Number of colours for unordered series; further series repeat them dashed.
 pub(super) const SERIES: usize = 8;
 
 type Rgb = (u8, u8, u8);
 
-/// The depth ramp goes from cool to warm, at a lightness that shows on the paper of its theme.
+/// The depth ramp goes from cool to warm, at a lightness that stands out from the background of its theme.
 const DEPTH_LIGHT: [Rgb; 5] = [(62, 52, 168), (137, 42, 172), (199, 50, 118), (217, 92, 31), (186, 134, 4)];
 const DEPTH_DARK: [Rgb; 5] = [(140, 155, 255), (194, 139, 255), (255, 134, 184), (255, 160, 107), (255, 212, 94)];
 const SERIES_LIGHT: [Rgb; SERIES] = [
@@ -68,12 +68,12 @@ impl Ink {
         Self::Depth((block * (DEPTHS - 1)).checked_div(blocks.saturating_sub(1)).unwrap_or(0).min(DEPTHS - 1))
     }
 
-    /// Colour for the `i`-th of several unordered things; they repeat after [`SERIES`] solid and as many dashed ones.
+    /// Colour of the `i`-th of several unordered series. After [`SERIES`] solid and as many dashed ones they repeat.
     pub(super) fn series(i: usize) -> Self {
         Self::Series(i % (2 * SERIES))
     }
 
-    /// The colour that is written into the SVG.
+    /// The colour as written into the SVG.
     pub(super) fn color(self) -> RGBColor {
         let (r, g, b) = self.light();
         RGBColor(r, g, b)
@@ -100,7 +100,7 @@ impl Ink {
             Self::Positive => (28, 112, 178),
             Self::Negative => (201, 84, 24),
             Self::Depth(step) => ramp(&DEPTH_LIGHT, step),
-            // A dashed colour differs in one bit of blue from its solid one, so that CSS can tell them apart.
+            // A dashed colour differs from its solid one in one bit of blue, so that CSS can distinguish them.
             Self::Series(i) => {
                 let (r, g, b) = SERIES_LIGHT[i % SERIES];
                 (r, g, b ^ u8::from(i >= SERIES))
@@ -132,7 +132,7 @@ impl Ink {
     }
 }
 
-/// The rules that put the plots and legends into the reader's theme. Paper is light, whatever the screen is.
+/// The rules that apply the reader's theme to plots and legends. Print is always light.
 pub(super) fn css() -> String {
     let (mut light, mut dark) = (String::new(), String::new());
     for ink in Ink::all() {
@@ -152,7 +152,7 @@ fn hex((r, g, b): Rgb) -> String {
     format!("{r:02X}{g:02X}{b:02X}")
 }
 
-/// Step `step` of [`DEPTHS`] along the anchors.
+/// Step `step` of [`DEPTHS`], interpolated between the anchors.
 fn ramp(anchors: &[Rgb; 5], step: usize) -> Rgb {
     let place = 4.0 * step.min(DEPTHS - 1) as f64 / (DEPTHS - 1) as f64;
     let from = (place.floor() as usize).min(3);

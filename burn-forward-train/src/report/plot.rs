@@ -1,4 +1,4 @@
-//! Every plot of the report, as inline SVG. Titles and legends are HTML around it, where they wrap and scale.
+//! Every plot of the report, as inline SVG. Titles and legends are HTML outside the SVG, where they can wrap and scale.
 
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::SegmentValue;
@@ -10,7 +10,7 @@ use super::html::Html;
 use super::palette::Ink;
 use burn_forward::{Error, Result};
 
-/// Size of a plot in CSS pixels: about a phone's width, so that its text stays readable there.
+/// Size of a plot in CSS pixels: about the width of a phone, so that text stays readable there.
 const SIZE: (u32, u32) = (440, 250);
 /// Size of the picture of a graph.
 const GRAPH: (u32, u32) = (640, 400);
@@ -50,8 +50,8 @@ pub(super) struct Phase {
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Curves over epochs, or over seconds where `time` says so. `alike` are the curves whose values the vertical axis spans: those of this plot and of the plots
-/// that are to be compared with it.
+/// Curves over epochs, or over seconds if `time` is [`Kind::Seconds`]. The vertical axis covers the values of the
+/// curves in `alike`: those of this plot and of the plots it is to be compared with.
 pub(super) fn curves(
     title: &str,
     (time, kind): (Kind, Kind),
@@ -65,12 +65,12 @@ pub(super) fn curves(
     draw_lines(title, (&Axis::over(time, epochs, 8), words), &y, lines, phases)
 }
 
-/// Curves from 0 over the values of a setting.
+/// Curves over the values of a setting, with a vertical axis from 0.
 pub(super) fn over_setting(title: &str, (x, setting): (&Axis, &str), lines: &[Line]) -> Result<String> {
     along(title, (x, setting), Kind::FromZero, lines)
 }
 
-/// Curves over an axis of one's own, which is called `words`.
+/// Curves over a given axis with the title `words`.
 pub(super) fn along(title: &str, (x, words): (&Axis, &str), kind: Kind, lines: &[Line]) -> Result<String> {
     let y = Axis::over(kind, lines.iter().flat_map(Line::values), 7);
     draw_lines(title, (x, words), &y, lines, &[])
@@ -86,7 +86,7 @@ fn draw_lines(title: &str, (x, words): (&Axis, &str), y: &Axis, lines: &[Line], 
             .build_cartesian_2d(x.clone(), y.clone())?;
         let (left, right, low, high) = (x.low(), x.high(), y.low(), y.high());
         for phase in phases {
-            // A phase reaches half an epoch beyond its first and last one, so that neighbours meet.
+            // A phase extends half an epoch beyond its first and last one, so that adjacent phases touch.
             let (from, to) = ((phase.first - 0.5).max(left), (phase.last + 0.5).min(right));
             if from >= to {
                 continue;
@@ -122,7 +122,7 @@ fn draw_lines(title: &str, (x, words): (&Axis, &str), y: &Axis, lines: &[Line], 
             let points: Vec<_> = line.points.iter().map(|(epoch, value)| (*epoch, y.place(*value))).collect();
             for part in points.split(|(_, place)| place.is_none()) {
                 let part: Vec<_> = part.iter().filter_map(|(epoch, place)| Some((*epoch, (*place)?))).collect();
-                // With few epochs a reader wants to see where they are; a single one is nothing but a dot.
+                // With few epochs, dots show where they are; a single epoch is nothing but a dot.
                 if part.len() <= 12 {
                     chart.draw_series(part.iter().map(|at| Circle::new(*at, px(2), style.filled())))?;
                 }
@@ -133,7 +133,7 @@ fn draw_lines(title: &str, (x, words): (&Axis, &str), y: &Axis, lines: &[Line], 
     })
 }
 
-/// Bars from 0 to at most `top`, one per label; with their value written on top while there is room.
+/// Bars from 0 to at most `top`, one per label, with their values above if there is room.
 pub(super) fn bars(
     title: &str,
     kind: Kind,
@@ -180,8 +180,8 @@ pub(super) fn bars(
     })
 }
 
-/// Two histograms over the same bins, each as shares of its own samples, with a line at each mean. `edges` has one entry
-/// more than each list of counts.
+/// Two histograms over the same bins, each normalised by its own number of samples, with a line at each mean. `edges`
+/// has one entry more than each list of counts.
 pub(super) fn histograms(title: &str, edges: &[f64], sides: [(Ink, &[f64], Option<f64>); 2]) -> Result<String> {
     let shares = |counts: &[f64]| -> Vec<f64> {
         let total: f64 = counts.iter().filter(|count| count.is_finite()).sum();
@@ -232,19 +232,19 @@ pub(super) fn histograms(title: &str, edges: &[f64], sides: [(Ink, &[f64], Optio
 pub(super) struct Dot {
     /// Place in `[0, 1] x [0, 1]`.
     pub(super) at: (f64, f64),
-    /// What is written on it.
+    /// Text of the label.
     pub(super) label: String,
-    /// Colour; an outline without.
+    /// Fill colour; `None` draws an outline only.
     pub(super) fill: Option<Ink>,
-    /// Colour of a ring around it.
+    /// Colour of a ring around the node.
     pub(super) ring: Option<Ink>,
-    /// A square instead of a circle.
+    /// Whether to draw a square instead of a circle.
     pub(super) square: bool,
 }
 
-/// Nodes and the edges between them.
+/// Draws nodes and the edges between them.
 pub(super) fn graph(title: &str, dots: &[Dot], edges: &[(usize, usize)]) -> Result<String> {
-    // Room for 100 nodes with their labels; more of them are smaller, and without.
+    // There is room for 100 nodes with labels; if there are more, they are smaller and have no labels.
     let radius = (90.0 / (dots.len().max(1) as f64).sqrt()).clamp(2.0, 8.0);
     let labelled = radius >= 6.5;
     let margin = 16.0;
@@ -270,7 +270,7 @@ pub(super) fn graph(title: &str, dots: &[Dot], edges: &[(usize, usize)]) -> Resu
                     canvas.draw(&Circle::new(at, r, style))
                 }
             };
-            // A border of the card's colour parts the mark from the edges behind it.
+            // A border in the background colour separates the mark from the edges behind it.
             if let Some(ring) = dot.ring {
                 mark(radius + 4.0, Ink::Card.color().filled())?;
                 mark(radius + 3.0, ring.color().filled())?;
@@ -293,7 +293,7 @@ pub(super) fn graph(title: &str, dots: &[Dot], edges: &[(usize, usize)]) -> Resu
 
 type Drawing = DrawingAreaErrorKind<std::io::Error>;
 
-/// Runs `paint` on a fresh canvas and turns what Plotters wrote into SVG that stands inside a page.
+/// Runs `paint` on a new canvas and turns the output of Plotters into SVG that can be placed in a page.
 fn draw(title: &str, paint: impl FnOnce(&Canvas<'_>) -> Result<(), Drawing>) -> Result<String> {
     draw_sized(title, SIZE, paint)
 }
@@ -304,7 +304,7 @@ fn draw_sized(title: &str, size: (u32, u32), paint: impl FnOnce(&Canvas<'_>) -> 
     let painted = paint(&canvas).and_then(|()| canvas.present());
     drop(canvas);
     painted.map_err(|error| Error::io(format!("plot '{title}'"), std::io::Error::other(error.to_string())))?;
-    // Inside HTML an svg element needs no name space, and its size is the style sheet's business.
+    // Inside HTML an `svg` element needs no namespace, and the style sheet sets its size.
     let (_, content) = svg.split_once('>').unwrap_or_default();
     let (width, height) = (size.0 * UNITS, size.1 * UNITS);
     let title = Html::text(title);
@@ -320,7 +320,7 @@ fn stroke(ink: Ink, pixels: f64) -> ShapeStyle {
 }
 
 fn label_style(pixels: u32) -> TextStyle<'static> {
-    // Plotters writes the size it is given divided by 1.24, the height of a line of its default font.
+    // Plotters divides the given font size by 1.24, the line height of its default font.
     ("sans-serif", f64::from(pixels * UNITS) * 1.24).into_font().color(&Ink::Label.color())
 }
 

@@ -1,4 +1,4 @@
-//! The loss over the learning rate, as a range test found it: a plot, the suggestions, the table.
+//! The loss against the learning rate, as measured by a range test: a plot, the suggestions and a table.
 
 use super::axis::{Axis, Kind};
 use super::figures::UNKNOWN;
@@ -9,7 +9,7 @@ use super::plot::{self, Line};
 use crate::measure::RateCurve;
 use burn_forward::{Error, Result};
 
-/// The whole page, of the config that is called `name`.
+/// The whole page, for the config called `name`.
 pub(super) fn render(name: &str, curve: &RateCurve) -> Result<String> {
     if curve.points.is_empty() {
         return Err(Error::argument("report::write_rates", "number of points", 0, "at least 1"));
@@ -17,8 +17,8 @@ pub(super) fn render(name: &str, curve: &RateCurve) -> Result<String> {
     let title = format!("Learning rates of {name}");
     let mut main = Html::markup(format!("<section>\n<h1>{}</h1>\n", Html::text(&title)));
     main.push(Html::hint(
-        "Every step learns one batch, with a higher rate than the step before. The loss is that of its batch before the update; \
-        the smoothed loss is an exponential mean. Rates are those of optimizer.lr.",
+        "Every step learns from one batch, at a higher rate than the step before. The loss is that of the batch before the update; \
+        the smoothed loss is an exponential moving average. Rates are values of optimizer.lr.",
     ));
     main.push(suggestions(curve));
     main.push(plotted(curve)?);

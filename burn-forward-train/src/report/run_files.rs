@@ -1,7 +1,8 @@
-//! The files of a run folder, as far as the report reads them.
+//! The parts of the files in a run folder that the report reads.
 //!
-//! Every field but the keys of a metrics row is optional, and unknown fields are ignored: a run of an older or newer
-//! version, or one that stopped half way, still has a report. JSON has no NaN: a `null` number reads as "not there".
+//! Every field is optional except the keys of a metrics row, and unknown fields are ignored. A run of an older or newer
+//! version, or one that stopped halfway, therefore still has a report. JSON cannot represent NaN: a `null` number means
+//! that there is none.
 
 use std::collections::BTreeMap;
 
@@ -23,21 +24,21 @@ pub struct RunInfo {
     pub started: Option<String>,
     /// End, RFC 3339.
     pub finished: Option<String>,
-    /// Versions of this crate, of Burn, and of what else was recorded.
+    /// Versions of this crate, of Burn, and of anything else that was recorded.
     pub versions: Option<BTreeMap<String, Value>>,
     /// Git revision of the program.
     pub git_revision: Option<String>,
-    /// The seed all random streams come from.
+    /// Seed of all random streams.
     pub seed: Option<u64>,
     /// The device as the user named it.
     pub device: Option<String>,
     /// Operating system, architecture, processors.
     pub host: Option<BTreeMap<String, Value>>,
-    /// The part of the data that the run used, where that is not all.
+    /// The part of the data that the run used, if not all of it.
     pub quick_look: Option<QuickLook>,
     /// The command line.
     pub command: Option<Value>,
-    /// The whole file, for the section that shows it.
+    /// The whole file, for the section that prints it.
     #[serde(skip)]
     pub raw: Value,
 }
@@ -59,9 +60,9 @@ pub enum Split {
 pub struct RecordedRow {
     /// Epoch, from 1.
     pub epoch: usize,
-    /// What it was measured on.
+    /// The samples that it was measured on.
     pub split: Split,
-    /// Index of the block; none is the readout of the whole network.
+    /// Index of the block; `None` for the readout of the whole network.
     #[serde(default)]
     pub block: Option<usize>,
     /// Loss.
@@ -108,23 +109,23 @@ pub struct Summary {
     pub seed: Option<u64>,
     /// Device.
     pub device: Option<String>,
-    /// The part of the data that the run used, where that is not all.
+    /// The part of the data that the run used, if not all of it.
     pub quick_look: Option<QuickLook>,
-    /// Epochs trained.
+    /// Number of epochs trained.
     pub epochs: Option<u64>,
     /// Accuracy on the test samples, a fraction.
     pub test_accuracy: Option<f64>,
     /// Accuracy on the validation samples, a fraction.
     pub validation_accuracy: Option<f64>,
-    /// The blocks that the prediction is made of, where they were chosen.
+    /// The blocks that the readout uses, if they were chosen.
     pub readout_blocks: Option<BlockRange>,
-    /// Seconds of the whole training.
+    /// Seconds of training in total.
     pub train_seconds: Option<f64>,
     /// Median seconds of an epoch.
     pub seconds_per_epoch: Option<f64>,
-    /// Highest memory use.
+    /// Peak memory.
     pub peak_memory_bytes: Option<u64>,
-    /// Parameters of the network **without** the local heads: what is deployed.
+    /// Parameters of the network **without** the local heads, as deployed.
     pub parameters: Option<u64>,
     /// Parameters of the local heads, on top of `parameters`.
     pub head_parameters: Option<u64>,
@@ -139,7 +140,7 @@ pub struct Summary {
 pub struct BlockSummary {
     /// Index, from 0.
     pub index: Option<usize>,
-    /// What the block is, `dense 784->1000`.
+    /// Description of the block, such as `dense 784->1000`.
     pub name: Option<String>,
     /// Shape of its output for one sample.
     pub output: Option<String>,
@@ -155,13 +156,13 @@ pub struct BlockSummary {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct RecordedEvaluation {
-    /// Which samples, `test`.
+    /// The samples that were evaluated, `test`.
     pub split: Option<String>,
     /// Accuracy, a fraction.
     pub accuracy: Option<f64>,
-    /// Samples that were predicted right.
+    /// Number of correctly predicted samples.
     pub correct: Option<u64>,
-    /// Samples.
+    /// Number of samples.
     pub samples: Option<u64>,
     /// Mean loss.
     pub loss: Option<f64>,
@@ -179,7 +180,7 @@ pub struct RecordedEvaluation {
 pub struct BlockEvaluation {
     /// Index, from 0.
     pub index: Option<usize>,
-    /// Accuracy of what the block alone predicts, a fraction.
+    /// Accuracy of the block's own prediction, a fraction.
     pub accuracy: Option<f64>,
     /// Fraction of units that are active for no sample.
     pub dead_units: Option<f64>,
@@ -206,11 +207,11 @@ pub struct GoodnessHistogram {
     pub mean_positive: Option<f64>,
     /// Mean goodness of negative samples.
     pub mean_negative: Option<f64>,
-    /// Sensitivity index d': difference of the means over the pooled standard deviation.
+    /// Sensitivity index d': difference of the means divided by the pooled standard deviation.
     pub d_prime: Option<f64>,
 }
 
-/// `audit.json`: local updates against the gradient of back-propagation.
+/// `audit.json`: local updates compared with the gradient of back-propagation.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Audit {
@@ -225,20 +226,21 @@ pub struct Audit {
 pub struct BlockAlignment {
     /// Index, from 0.
     pub index: Option<usize>,
-    /// Angle between the local update and the back-propagation gradient: 0 is the same direction, 90 unrelated.
+    /// Angle between the local update and the back-propagation gradient: 0 degrees is the same direction, 90 an
+    /// unrelated one.
     pub angle_degrees: Option<f64>,
-    /// Norm of the local update over the norm of the gradient.
+    /// Norm of the local update divided by the norm of the gradient.
     pub norm_ratio: Option<f64>,
 }
 
-/// `graph.json`: a data set that is a graph, small enough to be looked at.
+/// `graph.json`: a data set that is a graph small enough to be drawn.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct RecordedGraph {
     /// The nodes.
     #[serde(deserialize_with = "null_as_default")]
     pub nodes: Vec<GraphNode>,
-    /// Pairs of nodes that are joined.
+    /// Pairs of connected nodes.
     #[serde(deserialize_with = "null_as_default")]
     pub edges: Vec<[usize; 2]>,
 }
@@ -251,7 +253,7 @@ pub struct GraphNode {
     pub class: Option<usize>,
     /// Whether the class was known in training.
     pub known: bool,
-    /// What was predicted in the test, of a node that it asked for.
+    /// The class predicted in the test; `None` for a node that was not tested.
     pub predicted: Option<usize>,
 }
 
@@ -260,7 +262,7 @@ fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(sou
     Ok(Option::deserialize(source)?.unwrap_or_default())
 }
 
-/// A list of numbers that may be `null`, as may each number (NaN and the infinities, which JSON cannot say).
+/// A list of numbers that may be `null`, as may each number (JSON cannot represent NaN and the infinities).
 fn numbers<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<f64>, D::Error> {
     let list: Option<Vec<Option<f64>>> = Option::deserialize(source)?;
     Ok(list.unwrap_or_default().into_iter().map(|number| number.unwrap_or(f64::NAN)).collect())

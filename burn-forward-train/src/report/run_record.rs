@@ -11,14 +11,14 @@ use super::run_files::{Audit, RecordedEvaluation, RecordedGraph, RecordedRow, Ru
 use crate::quick_look::QuickLook;
 use crate::{Error, Result};
 
-/// Everything the report knows of one run.
+/// Everything the report knows about one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRecord {
     /// The run folder.
     pub folder: PathBuf,
     /// `config.json`, resolved.
     pub config: Value,
-    /// `metrics.jsonl`, by epoch, split and block. Of a row that was written twice, as a resumed run does, the later.
+    /// `metrics.jsonl`, by epoch, split and block. If a row was written twice, as by a resumed run, the later one.
     pub metrics: Vec<RecordedRow>,
     /// `run.json`.
     pub info: Option<RunInfo>,
@@ -30,17 +30,17 @@ pub struct RunRecord {
     pub audit: Option<Audit>,
     /// `graph.json`.
     pub graph: Option<RecordedGraph>,
-    /// What a reader should know about the folder: rows that were cut off or repeated.
+    /// Notes for the reader: rows that were cut off or repeated.
     pub notes: Vec<String>,
 }
 
 impl RunRecord {
-    /// Reads a run folder. `config.json` and `metrics.jsonl` have to be there; any other file may be missing, as it is
-    /// while a run is under way. A last row of `metrics.jsonl` that was cut off is left out, with a note.
+    /// Reads a run folder. `config.json` and `metrics.jsonl` are required. Any other file may be missing, as in a run
+    /// that is still training. A last row of `metrics.jsonl` that was cut off is left out, with a note.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] where a file that has to be there is missing, or a file is damaged, with its line;
-    /// [`burn_forward::Error::Io`] where a file cannot be read.
+    /// [`Error::RunFolder`] if a required file is missing, or if a file is damaged (with the line);
+    /// [`burn_forward::Error::Io`] if a file cannot be read.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         if !folder.is_dir() {
@@ -54,7 +54,7 @@ impl RunRecord {
         let info = match json::<RunInfo>(folder, "run.json")? {
             Some(info) => {
                 let mut raw: Value = json(folder, "run.json")?.unwrap_or_default();
-                // For programs: what a run that goes on is compared with. The config has a section of its own.
+                // These are for programs that compare a resumed run. The config has its own section.
                 for key in ["config", "sums"] {
                     raw.as_object_mut().and_then(|fields| fields.shift_remove(key));
                 }
@@ -75,7 +75,7 @@ impl RunRecord {
         })
     }
 
-    /// Name of the run: as recorded, else the folder's.
+    /// Name of the run: the recorded one, or else that of the folder.
     pub fn name(&self) -> String {
         let recorded = self.info.as_ref().and_then(|info| info.name.clone());
         recorded
@@ -85,12 +85,12 @@ impl RunRecord {
             .unwrap_or_else(|| self.folder.display().to_string())
     }
 
-    /// How the run ended: `finished`, `interrupted`, `failed`, `running`; none where `run.json` does not say.
+    /// How the run ended: `finished`, `interrupted`, `failed` or `running`; `None` if `run.json` does not tell.
     pub fn status(&self) -> Option<&str> {
         self.info.as_ref()?.status.as_deref()
     }
 
-    /// The part of the data that the run used, where that is not all: then its figures are no results.
+    /// The part of the data that the run used, if not all of it; its figures are then not results.
     pub fn quick_look(&self) -> Option<QuickLook> {
         let recorded = self.info.as_ref().and_then(|info| info.quick_look);
         recorded.or_else(|| self.summary.as_ref()?.quick_look)
@@ -136,7 +136,8 @@ impl RunRecord {
         self.summary.as_ref().and_then(|summary| summary.test_accuracy).or_else(|| tested?.accuracy)
     }
 
-    /// Validation accuracy, a fraction, and the epoch it is of where the run has no summary and it is the last one.
+    /// Validation accuracy, a fraction. If it comes from the last epoch because the run has no summary, also that
+    /// epoch.
     pub fn validation_accuracy(&self) -> Option<(f64, Option<usize>)> {
         let summed_up = self.summary.as_ref().and_then(|summary| summary.validation_accuracy);
         summed_up.map(|accuracy| (accuracy, None)).or_else(|| {
@@ -145,13 +146,13 @@ impl RunRecord {
         })
     }
 
-    /// Epochs trained.
+    /// Number of epochs trained.
     pub fn epochs(&self) -> Option<u64> {
         let seen = self.metrics.iter().map(|row| row.epoch as u64).max();
         self.summary.as_ref().and_then(|summary| summary.epochs).or(seen)
     }
 
-    /// Median seconds of an epoch: as summed up, else of the network's training rows.
+    /// Median seconds of an epoch: from the summary, or else from the network's training rows.
     pub fn seconds_per_epoch(&self) -> Option<f64> {
         self.summary.as_ref().and_then(|summary| summary.seconds_per_epoch).or_else(|| {
             let of_network = self.metrics.iter().filter(|row| row.split == Split::Train && row.block.is_none());
@@ -161,7 +162,7 @@ impl RunRecord {
         })
     }
 
-    /// Number of blocks that any file of the folder speaks of.
+    /// Number of blocks mentioned in any file of the folder.
     pub fn blocks(&self) -> usize {
         let measured = self.metrics.iter().filter_map(|row| row.block).map(|block| block + 1).max().unwrap_or(0);
         let summed_up = self.summary.as_ref().map_or(0, |summary| summary.blocks.len());
@@ -169,7 +170,7 @@ impl RunRecord {
         measured.max(summed_up).max(tested)
     }
 
-    /// `quantity` over the epochs for one split and one block (none: the network): one entry per row, by epoch.
+    /// `quantity` over the epochs for one split and one block (`None` for the network): one entry per row, by epoch.
     pub fn curve(
         &self,
         split: Split,
@@ -180,8 +181,8 @@ impl RunRecord {
         rows.map(|row| (row.epoch as f64, quantity(row).filter(|value| value.is_finite()))).collect()
     }
 
-    /// A trait of the run as its summary says it, else as its config does: a text, or an object with a `name`, `kind`
-    /// or `type`.
+    /// A property of the run from its summary, or else from its config: a string, or an object with a `name`, `kind` or
+    /// `type`.
     fn trait_of(&self, key: &str, summed_up: impl Fn(&Summary) -> &Option<String>) -> Option<String> {
         self.summary.as_ref().and_then(|summary| summed_up(summary).clone()).or_else(|| {
             let value = self.config.get(key)?;
@@ -192,7 +193,7 @@ impl RunRecord {
     }
 }
 
-/// The bytes of a file of the folder, none where it is missing.
+/// The bytes of a file in the folder; `None` if it is missing.
 fn read(folder: &Path, file: &str) -> Result<Option<Vec<u8>>> {
     let path = folder.join(file);
     match burn_forward::input::read(&path) {
@@ -223,7 +224,7 @@ fn metric_rows(folder: &Path, bytes: &[u8], notes: &mut Vec<String>) -> Result<V
                 notes.push(format!("metrics.jsonl: the last row (line {}) was cut off and is left out", i + 1));
             }
             Err(error) => {
-                // The position within the row says more than serde's "line 1" would beside the line of the file.
+                // Keep the position within the row; serde's "line 1" would be confusing beside the line of the file.
                 let text = error.to_string();
                 let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
                 let place = format!("metrics.jsonl, line {}, column {}", i + 1, error.column());

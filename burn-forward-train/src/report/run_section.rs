@@ -1,4 +1,4 @@
-//! Everything the report says about one run.
+//! All sections of the report on one run.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use burn_forward::Result;
 /// A titled part of a run's section.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// End of its HTML id.
+    /// Suffix of its HTML id.
     pub(super) id: &'static str,
     /// Heading.
     pub(super) title: &'static str,
@@ -34,7 +34,7 @@ pub(super) fn parts(run: &RunRecord) -> Result<Vec<Part>> {
     if let Some(graph) = run.graph.as_ref().filter(|graph| !graph.nodes.is_empty()) {
         parts.insert(0, part("graph", "Graph", graph::picture(graph)?));
     }
-    // The audit is asked for separately: that it is not there is no shortcoming of the run.
+    // An audit is a separate command, so a missing one is not reported.
     if run.audit.is_some() {
         parts.push(part("alignment", "Alignment with back-propagation", alignment(run)?));
     }
@@ -48,7 +48,7 @@ pub(super) fn parts(run: &RunRecord) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// The figures a reader looks for first, and what is missing.
+/// The figures a reader looks for first, and a note on what is missing.
 pub(super) fn key_figures(run: &RunRecord) -> Html {
     let summary = run.summary.clone().unwrap_or_default();
     let of_epoch = |epoch: usize| format!("epoch {epoch}, the last one");
@@ -92,8 +92,8 @@ pub(super) fn key_figures(run: &RunRecord) -> Html {
     if !missing.is_empty() {
         let verb = if missing.len() == 1 { "is" } else { "are" };
         let text = format!(
-            "{} {verb} not in the run folder: the run is not finished, or was cut off. What they would \
-            say is left out here.",
+            "{} {verb} not in the run folder: the run has not finished, or was interrupted. The figures that \
+            they contain are left out here.",
             missing.join(", ")
         );
         html.push(Html::missing(text));
@@ -119,7 +119,7 @@ pub(super) fn subtitle(run: &RunRecord) -> Html {
     ))
 }
 
-/// The parameters of the network and of its local heads, where both are known.
+/// Number of parameters of the network and its local heads, if both are known.
 pub(super) fn with_heads(run: &RunRecord) -> Option<u64> {
     let summary = run.summary.as_ref()?;
     summary.parameters?.checked_add(summary.head_parameters?)
@@ -144,8 +144,8 @@ fn alignment(run: &RunRecord) -> Result<Html> {
     };
     let columns = [Column::Words("Block"), Column::Figures("Angle"), Column::Figures("Norm ratio")];
     let mut body = Html::hint(
-        "Against the gradient that back-propagation gives for the same weights and batch: 0° is \
-        the same direction, 90° an unrelated one, beyond 90° the update makes the network's loss worse.",
+        "The gradient is that of back-propagation for the same weights and batch. 0° is the same \
+        direction and 90° an unrelated one; beyond 90° the update increases the network's loss.",
     );
     let rows = table(&columns, (0..blocks.len()).map(row));
     body.push(Html::markup(format!("<div class=\"grid\">{}<div>{rows}</div></div>\n", figure(title, &svg))));
@@ -164,7 +164,7 @@ fn timing(run: &RunRecord) -> Result<Html> {
     let kept: Vec<u64> = kept.into_iter().flatten().collect();
     add("Activations, all blocks", (!kept.is_empty()).then(|| bytes(kept.iter().sum())));
     add("Activations, largest block", kept.iter().max().map(|n| bytes(*n)));
-    let mut body = if rows.is_empty() { Html::missing("No time and no memory was recorded.") } else { facts(rows) };
+    let mut body = if rows.is_empty() { Html::missing("Neither time nor memory was recorded.") } else { facts(rows) };
     body.push(curves::timing(run)?);
     Ok(body)
 }
@@ -172,7 +172,9 @@ fn timing(run: &RunRecord) -> Result<Html> {
 fn provenance(run: &RunRecord) -> Html {
     let mut rows = vec![("Folder".to_owned(), run.folder.display().to_string())];
     let Some(info) = &run.info else {
-        let mut body = Html::missing("run.json is missing: when, where and with what it ran is not known.");
+        let mut body = Html::missing(
+            "run.json is missing: it is not known when, where and with which versions the run took place.",
+        );
         body.push(facts(rows));
         return body;
     };
@@ -180,7 +182,7 @@ fn provenance(run: &RunRecord) -> Html {
     facts(rows)
 }
 
-/// The leaves of a JSON object as `host.cpus` and value.
+/// The leaves of a JSON object, as a path such as `host.cpus` and a value.
 fn flatten(path: &str, value: &Value, rows: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => {
@@ -200,7 +202,7 @@ fn flatten(path: &str, value: &Value, rows: &mut Vec<(String, String)>) {
 }
 
 fn json(file: &str, value: &Value) -> Html {
-    // The alternate form of a Value is its pretty-printed JSON.
+    // The alternate format of a `Value` is pretty-printed JSON.
     let text = Html::text(format!("{value:#}"));
     Html::markup(format!("<details open><summary>{file}</summary><pre>{text}</pre></details>\n"))
 }

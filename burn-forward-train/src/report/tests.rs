@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::{RunRecord, Split, render, write};
 use crate::Error;
 
-/// This crate's folder as it is when the tests run: what was compiled in another checkout may be run in this one.
+/// This crate's folder at the time the tests run: they may have been compiled in another checkout.
 fn this_crate() -> PathBuf {
     PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
 }
@@ -21,7 +21,7 @@ fn load(name: &str) -> RunRecord {
     RunRecord::load(fixture(name)).unwrap()
 }
 
-/// A copy of a fixture in which `edit` may break things.
+/// A copy of a fixture in which `edit` may damage files.
 fn copy(name: &str, edit: impl FnOnce(&Path)) -> (TempDir, crate::Result<RunRecord>) {
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(fixture(name)).unwrap() {
@@ -184,7 +184,7 @@ fn runs_that_differ_in_the_seed_are_one_row() {
     let ranking = page.split("<section id=\"run-0\"").next().unwrap();
     let seeds: Vec<String> = (0..3).map(|seed| format!("<a href=\"#run-{}\">{seed}</a>", seed + 1)).collect();
     assert_contains(ranking, &["84.51 ± 0.20 %", &seeds.join(", "), "Not finished: mf-mlp."]);
-    // A heading row, the three seeds, and the run that has no test yet and so comes last.
+    // A header row, the row of the three seeds, and last the run without a test.
     assert_eq!(ranking.matches("<tr>").count(), 3);
     assert!(ranking.find("ff-mlp-greedy-0").unwrap() < ranking.find("href=\"#run-0\">mf-mlp</a></td>").unwrap());
 }
@@ -256,7 +256,7 @@ fn many_classes_are_a_list_and_not_a_matrix() {
     evaluation.confusion =
         (0..100).map(|i| (0..100).map(|j| u64::from(i == j) * 9 + u64::from(j == i + 1)).collect()).collect();
     let page = render(&[run]).unwrap();
-    assert_contains(&page, &["Of 100 classes, the 20 most frequent mistakes", "10.00 %"]);
+    assert_contains(&page, &["The 20 most frequent mistakes among 100 classes", "10.00 %"]);
     assert!(!page.contains("class=\"confusion\""));
 }
 
@@ -284,7 +284,7 @@ fn writing_replaces_the_old_report_and_leaves_nothing_else() {
     write(&runs, &out).unwrap();
     assert_eq!(fs::read_to_string(&out).unwrap(), render(&runs).unwrap());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    // A folder cannot be replaced by a file: the attempt fails and cleans up behind itself.
+    // A file cannot replace a folder: writing fails and leaves nothing behind.
     let taken = folder.path().join("taken");
     fs::create_dir(&taken).unwrap();
     fs::write(taken.join("file"), "").unwrap();
