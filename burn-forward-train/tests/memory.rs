@@ -1,6 +1,7 @@
-//! What local learning is for: no graph of a block outlives the block's own step, whatever the schedule.
+//! The point of local learning: the graph of a block never outlives the block's own step, whatever the schedule.
 //!
-//! Alone in their program and one at a time, since they count every byte that the program has allocated.
+//! These tests are in a program of their own and run one at a time, since they count every byte that the program
+//! allocates.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -32,18 +33,18 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
-// SAFETY: every call goes straight to the system's allocator.
-#[allow(unsafe_code, reason = "the trait asks for it")]
+// SAFETY: every call is passed on to the system's allocator.
+#[allow(unsafe_code, reason = "the trait requires it")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();
         PEAK.fetch_max(live, Relaxed);
-        // SAFETY: the caller's own promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's own promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -51,13 +52,13 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Held by the test that runs.
+/// Held by the test that is running.
 static ALONE: Mutex<()> = Mutex::new(());
 
 const ROWS: usize = 4096;
 const WIDTH: usize = 64;
 const CLASSES: usize = 4;
-/// Bytes of one activation; a block's parameters are a 60th of it.
+/// Size of one activation in bytes; a block's parameters are a 60th of it.
 const ACTIVATION: usize = ROWS * WIDTH * size_of::<f32>();
 
 fn model(rule: &str, settings: &Value, depth: usize, device: &Device) -> LocalModel {
@@ -91,16 +92,17 @@ fn batch(device: &Device) -> Batch {
     }
 }
 
-/// Largest number of bytes above what was there before a step, in a step.
+/// Peak number of allocated bytes during a step, above those allocated before it.
 fn peak_of_a_step(model: &LocalModel, batch: &Batch) -> usize {
-    drop(model.learn(batch)); // parameters are made, threads started
+    drop(model.learn(batch)); // initialises parameters and starts threads
     let before = LIVE.load(Relaxed);
     PEAK.store(before, Relaxed);
     drop(model.learn(batch));
     PEAK.load(Relaxed) - before
 }
 
-/// Whether every block learns as soon as it has run: the rule is local, and its signal needs no pass of the network.
+/// Whether every block learns as soon as it has run: the rule is local, and its signal does not need a pass through the
+/// network.
 fn learns_on_the_way(model: &LocalModel, batch: &Batch) -> bool {
     let pass = model.rule.begin(&model.network, batch, model.context(batch), &mut Tape::new(()));
     pass.signals.rows("output error").is_none() && pass.logits.is_none()
@@ -116,7 +118,7 @@ fn of_a_rectified_layer_only_the_output_is_kept() {
         peak_of_a_step(&model_of("backprop", &json!({}), depth, layer, &device), &batch)
     };
     let growth = (of_layers(12) as f64 - of_layers(3) as f64) / 9.0 / ACTIVATION as f64;
-    // With Burn's own rectifier, which keeps what it rectifies, it is 2.
+    // With Burn's own ReLU, which keeps its input, it is 2.
     assert!((0.9..1.2).contains(&growth), "back-propagation keeps {growth} activations per layer");
 }
 
@@ -127,7 +129,7 @@ fn memory_does_not_grow_with_depth() {
     let batch = batch(&device);
     let mut flat = Vec::new();
     let settings = |name: &str| match name {
-        // Hard negatives, the default, are sampled after a pass of the whole network.
+        // Hard negatives, the default, are sampled after a pass through the whole network.
         "forward-forward" => json!({"negatives": "wrong", "softmax-head": false}),
         _ => json!({}),
     };
@@ -138,14 +140,14 @@ fn memory_does_not_grow_with_depth() {
         let growth = (peak_of_a_step(&deep, &batch) as f64 - peak_of_a_step(&shallow, &batch) as f64) / 9.0;
         let growth = growth / ACTIVATION as f64;
         println!("{}: {growth:.2} activations per layer", row.name);
-        // Losses of passes that keep nothing are all that it learns from.
+        // It learns only from losses of passes that keep nothing.
         let without_backward = row.name == "zeroth-order";
         if local && deep.network.len() > 1 && (without_backward || learns_on_the_way(&deep, &batch)) {
-            // 0.02 are the gradients; the scores of all rows would be 0.06 more.
+            // The gradients account for 0.02; the scores of all rows would add 0.06.
             assert!(growth < 0.05, "{}: a step keeps {growth} activations per layer", row.name);
             flat.push(row.name);
         } else {
-            // The instrument sees a graph where there is one.
+            // Check that the measurement detects a graph where there is one.
             assert!(growth > 1.0, "{}: a step keeps {growth} activations per layer", row.name);
         }
     }
@@ -154,7 +156,7 @@ fn memory_does_not_grow_with_depth() {
         "{flat:?}"
     );
 
-    // And block by block: what is left of a block that has learned is its output and its gradients.
+    // And block by block: after a block has learned, only its output and its gradients are left.
     for name in flat {
         let model = model(name, &settings(name), 4, &device);
         drop(model.learn(&batch));
@@ -171,10 +173,10 @@ fn memory_does_not_grow_with_depth() {
     }
 }
 
-/// Samples of the training set.
+/// Number of samples in the training set.
 const DIGITS: usize = 1437;
 
-/// Largest number of bytes above what was there before, in a whole run of one epoch per block.
+/// Peak number of allocated bytes during a run of one epoch per block, above those allocated before it.
 fn peak_of_a_run(schedule: &str, widths: &[usize], optimizer: &Value, renderer: Box<dyn MetricsRenderer>) -> usize {
     let config = json!({
         "data": {"name": "digits"},
@@ -201,15 +203,15 @@ fn memory_of_a_greedy_run_does_not_grow_with_depth() {
     let adam = json!({"name": "adam", "lr": 0.001});
     let peak =
         |depth| peak_of_a_run("greedy", &vec![WIDTH; depth], &adam, Box::new(ProgressRenderer::new(Verbosity::Quiet)));
-    peak(2); // threads started, data read once
+    peak(2); // starts threads and reads data once
     let [shallow, deep] = [2, 10].map(|depth| peak(depth) as f64);
     let growth = (deep - shallow) / (8 * DIGITS * WIDTH * size_of::<f32>()) as f64;
     println!("greedy: {growth:.2} activations of the training set per layer");
-    // 0.7: weights, gradients, moments, checkpoints, evaluation. It is 12 when graphs of finished blocks stay.
+    // 0.7: weights, gradients, moments, checkpoints, evaluation. It is 12 if graphs of finished blocks are kept.
     assert!(growth < 2.0, "a greedy run keeps {growth} activations of the training set per layer");
 }
 
-/// Notes the largest number of bytes while the training steps of an epoch were taken.
+/// Records the peak number of bytes during the training steps of an epoch.
 #[derive(Default)]
 struct Watching {
     training: bool,
@@ -257,7 +259,7 @@ impl MetricsRenderer for Watching {
     fn register_metric(&mut self, _: MetricDefinition) {}
 }
 
-/// While it trains, a run holds its weights before and after a step and their gradients, and nothing that it began with.
+/// While it trains, a run holds its weights before and after a step and their gradients, but not its initial weights.
 #[test]
 fn memory_of_steps_is_a_few_times_the_weights() {
     let _alone = ALONE.lock();
@@ -268,11 +270,11 @@ fn memory_of_steps_is_a_few_times_the_weights() {
             peak_of_a_run(schedule, &[width, width], &sgd, Box::new(Watching::default()));
             (OF_STEPS.load(Relaxed) - before) as f64
         };
-        peak(64); // threads started, data read once
+        peak(64); // starts threads and reads data once
         let weights = |width: f64| (width * width + 64.0 * width + 2.0 * 10.0 * width) * size_of::<f32>() as f64;
         let times = (peak(1600) - peak(200)) / (weights(1600.0) - weights(200.0));
         println!("{schedule}: {times:.2} times the weights");
-        // 3.2 and 3.7: two copies, gradients, what is made on the way. A run that keeps its starting weights takes 1 more.
+        // 3.2 and 3.7: two copies, gradients, intermediate results. Keeping the initial weights would add 1.
         assert!(times < 4.0, "{schedule}: the steps of a run take {times} times its weights");
     }
 }

@@ -1,4 +1,4 @@
-//! A real browser draws the report: the picture has the wanted size and something on it.
+//! A real browser renders the report: the screenshot has the requested size and is not blank.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use burn_forward_train::report::{self, RunRecord};
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 3000;
 
-/// This crate's folder as it is when the tests run: what was compiled in another checkout may be run in this one.
+/// This crate's folder at the time the tests run: they may have been compiled in another checkout.
 fn this_crate() -> PathBuf {
     PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
 }
@@ -36,7 +36,8 @@ fn chromium_draws_the_report_in_light_and_dark() {
     assert_ne!(light, dark, "the reader's preference for dark changes nothing");
 }
 
-/// The bytes of a picture of `page`, checked for size and content. `scheme` is Blink's number: 0 dark, 1 light.
+/// The bytes of a screenshot of `page`, checked for size and content. `scheme` is Blink's number: 0 for dark, 1 for
+/// light.
 fn screenshot(page: &Path, out: &Path, scheme: u8) -> Vec<u8> {
     let profile = tempfile::tempdir().unwrap();
     let mut browser = Command::new("chromium")
@@ -64,7 +65,7 @@ fn screenshot(page: &Path, out: &Path, scheme: u8) -> Vec<u8> {
     assert_eq!(png[..8], *b"\x89PNG\r\n\x1a\n");
     let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
     assert_eq!((number(16), number(20)), (WIDTH, HEIGHT));
-    // A blank page of this size compresses to about 10 kB, of a handful of distinct bytes.
+    // A blank page of this size compresses to about 10 kB with a handful of distinct bytes.
     let distinct = png.iter().collect::<BTreeSet<_>>().len();
     assert!(png.len() > 60_000 && distinct > 200, "blank? {} bytes, {distinct} distinct", png.len());
     png

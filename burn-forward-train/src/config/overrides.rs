@@ -53,7 +53,7 @@ fn set(document: &mut Value, root: &Value, assignment: &str) -> Result<(), Confi
         (node, schema, path) = match node {
             Value::Array(items) => place.item(items, segment)?,
             Value::Object(map) => place.key(map, segment)?,
-            Value::Null => return Err(place.error("does not have keys".to_owned())),
+            Value::Null => return Err(place.error("has no keys".to_owned())),
             other => return Err(place.error(format!("is {} and has no keys", show(other)))),
         };
     }

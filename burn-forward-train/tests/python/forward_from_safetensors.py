@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Runs a network that burn-forward exported, with numpy and nothing of burn-forward or Burn.
+"""Runs a network that burn-forward exported, with numpy and without burn-forward or Burn.
 
     forward_from_safetensors.py MODEL INPUTS OUT
 
-MODEL   an exported `model.safetensors`: tensors under PyTorch names and in PyTorch layouts, and a metadata entry
-        `burn_forward` with a description of the network in JSON (below).
-INPUTS  a safetensors file with the key `inputs`, [B, d], or with the key `pixels`, [B, C, H, W], of images as they are in
-        their files.
-OUT     where to write a safetensors file with the key `logits`, float32 [B, C].
+MODEL   an exported `model.safetensors`: tensors with PyTorch names and layouts, and a metadata entry `burn_forward`
+        with a JSON description of the network (below).
+INPUTS  a safetensors file with the key `inputs`, [B, d], or with the key `pixels`, [B, C, H, W], for images with the
+        pixel values of their files.
+OUT     the safetensors file to write, with the key `logits`, float32 [B, C].
 
-The tests compare OUT with the logits of the trained network itself, so this file is an independent reading of what
-an export means. It computes in float64 and refuses what it does not know: an unknown key or name is an error.
+The tests compare OUT with the logits of the trained network itself, so this file is an independent implementation of
+the export format. It computes in float64 and rejects what it does not know: an unknown key or name is an error.
 
 The description:
 
@@ -19,10 +19,10 @@ The description:
      "blocks": [1, 2, ...],
      "readout": READOUT}
 
-`blocks` says how many consecutive layers form each block; readouts see the outputs of blocks, not of the layers inside.
-Dropout is for training alone and not mentioned.
+`blocks` gives the number of consecutive layers in each block; readouts use the outputs of blocks, not those of the layers
+within them. Dropout is omitted, since it only acts in training.
 
-NORMALISATION, of the layer's input a, per row (default "none"):
+NORMALISATION of the layer's input a, per row (default "none"):
     "none"        a
     "rms"         a / (1e-8 + sqrt(mean(a^2)))
     "l2"          a / (1e-4 + ||a||)
@@ -44,10 +44,10 @@ READOUT, from the blocks' outputs h_1 ... h_L to logits [B, C]:
         logits[b, c] = the sum over blocks l >= first_block (counted from 0) of the goodness of h_l when the network is
         run on sample b together with label c.
     {"kind": "neutral-linear", "classes": C, "label": LABEL, "name": "head", "normalisation": "rms", "first_block": 1}
-        one run with the neutral label, 1/C in place of the one-hot's 0 and 1; the outputs of the blocks l >= first_block,
-        each normalised per row, side by side; of these a W^T + b.
+        one run with the neutral label (1/C in place of the one-hot's 0 and 1). The outputs of the blocks l >= first_block,
+        each normalised per row and then concatenated, are a; the logits are a W^T + b.
 
-LABEL, how a label y (one-hot, or neutral) enters:
+LABEL, how a label y (one-hot, or neutral) enters the network:
     {"kind": "overlay", "strength": s}           s y replaces the first C entries of the input, before any normalisation
     {"kind": "per-layer", "names": ["labels.0", ...]}   y V_l, with V_l = `labels.l` [C, w], is added to z of the first
                                                  layer of block l; one name per block
@@ -60,13 +60,13 @@ GOODNESS of a row h of d features:
     "entmax"        sum(p h^2), p = entmax_1.5(h): p_i = max(h_i / 2 - tau, 0)^2 with the tau at which p sums to 1
     "burst"         mean(u^4) - 3, u = (h - mean(h)) / sqrt(var(h) + 1e-8), variance over d
 
-What goes in and comes out is in a metadata entry of its own, `burn_forward_model`:
+Another metadata entry, `burn_forward_model`, describes the input and the output:
 
     {"input": INPUT, "classes": C, "class_names": [...], "pixels": {"scale": s, "mean": [...], "std": [...]}}
 
-INPUT is the shape of a row, {"features": d} or {"maps": {"channels": C, "height": H, "width": W}}. There are as many
-`class_names` as classes, or the key is left out. `pixels` is there where inputs are images: a pixel p of channel c becomes
-the input (p / s - mean[c]) / std[c].
+INPUT is the shape of a row, {"features": d} or {"maps": {"channels": C, "height": H, "width": W}}. `class_names` has one
+entry per class, or is left out. `pixels` is present if the inputs are images: a pixel p of channel c becomes the input
+(p / s - mean[c]) / std[c].
 """
 
 import json
@@ -81,13 +81,13 @@ FORMAT = 1
 
 
 class ExportError(Exception):
-    """The exported file is not what this reader knows."""
+    """This reader does not support the exported file."""
 
 
 def take(entry, where, required=(), **optional):
     """The values of `required` and `optional` (with defaults) of a JSON object; any other key is an error."""
     if not isinstance(entry, dict):
-        raise ExportError(f"{where}: {entry!r} is no object")
+        raise ExportError(f"{where}: {entry!r} is not an object")
     missing = [key for key in required if key not in entry]
     unknown = [key for key in entry if key not in required and key not in optional]
     if missing or unknown:
@@ -131,7 +131,7 @@ def top_k(h):
 
 def entmax(h):
     half = h / 2
-    # The sum of p falls in tau, is at least 1 at max - 1 and 0 at max: bisection.
+    # The sum of p decreases in tau, is at least 1 at max - 1 and 0 at max, so bisection finds tau.
     high = half.max(axis=-1, keepdims=True)
     low = high - 1
     for _ in range(60):
@@ -188,7 +188,7 @@ class Network:
         )
         self.model = json.loads(metadata.get("burn_forward_model", "null"))
         if version != FORMAT:
-            raise ExportError(f"burn_forward.format is {version!r}, this reader knows {FORMAT}")
+            raise ExportError(f"burn_forward.format is {version!r}, this reader supports {FORMAT}")
         if not self.layers:
             raise ExportError("burn_forward.layers is empty")
         if min(self.blocks) < 1 or sum(self.blocks) != len(self.layers):
@@ -204,7 +204,7 @@ class Network:
         return value
 
     def inputs(self, pixels):
-        """[B, d] for the pixels [B, C, H, W] of images."""
+        """The inputs [B, d] for images with the pixels [B, C, H, W]."""
         entry, classes, names, scaling = take(
             self.model, "burn_forward_model", ("input", "classes"), class_names=None, pixels=None
         )
@@ -248,7 +248,7 @@ class Network:
         return outputs
 
     def logits(self, inputs):
-        """[B, C] for inputs [B, d]."""
+        """The logits [B, C] for inputs [B, d]."""
         readouts = {
             "linear": self.read_linear,
             "sum-linear": self.read_sum_linear,
@@ -310,7 +310,7 @@ class Network:
         return outputs[first_block:]
 
     def labelled(self, label, y, inputs):
-        """The inputs and the blocks' shifts that carry label y [C]."""
+        """The inputs and the blocks' shifts with label y [C] added to them."""
         label = dict(label)
         kind = label.pop("kind", None)
         if kind == "overlay":

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Runs a convolutional network that burn-forward exported, with numpy and nothing of burn-forward or Burn.
+"""Runs a convolutional network that burn-forward exported, with numpy and without burn-forward or Burn.
 
     forward_torchvision.py ARCHITECTURE MODEL INPUTS OUT
 
 ARCHITECTURE  `resnet18` or `mobilenet_v3_small`.
-MODEL         an exported `model.safetensors`. Only its tensors are read, by the names and in the layouts that torchvision
-              gives them (layer1.0.conv1.weight, features.4.block.2.fc1.bias); what the file says about itself is not.
+MODEL         an exported `model.safetensors`. Only its tensors are read, with the names and layouts of torchvision
+              (layer1.0.conv1.weight, features.4.block.2.fc1.bias); its metadata are ignored.
 INPUTS        a safetensors file with the key `inputs`, [B, C, H, W].
-OUT           where to write a safetensors file with the key `logits`, float32 [B, classes].
+OUT           the safetensors file to write, with the key `logits`, float32 [B, classes].
 
-The networks are written down from their papers and torchvision's definitions, in the variants for small images: ResNet-18
+The networks are written from their papers and torchvision's definitions, in the variants for small images: ResNet-18
 (He et al. 2015, arXiv 1512.03385) with a 3x3 stem of stride 1 and no max pool; MobileNetV3-small (Howard et al. 2019,
-arXiv 1905.02244) with stride 1 in the stem and the first halving block. Channels follow from the tensors, so any width
-will do. It computes in float64, and a tensor that is missing or that nobody asked for is an error.
+arXiv 1905.02244) with stride 1 in the stem and the first halving block. The number of channels follows from the tensors,
+so any width works. It computes in float64. A missing tensor and an unused one are errors.
 """
 
 import sys
@@ -21,7 +21,8 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-# MobileNetV3-small: kernel, squeeze-and-excite, hard-swish, stride of every block. The first stride is 2 for large images.
+# MobileNetV3-small: kernel, squeeze-and-excite, hard-swish and stride of every block. For large images the first stride
+# is 2.
 SMALL_BLOCKS = [
     (3, True, False, 1),
     (3, False, False, 2),
@@ -38,7 +39,7 @@ SMALL_BLOCKS = [
 
 
 class ExportError(Exception):
-    """The exported file is not the network it is said to be."""
+    """The exported file is not the given network."""
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0, groups=1):
@@ -62,7 +63,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, groups=1):
 
 
 def batch_norm(x, mean, variance, weight, bias, epsilon):
-    """Normalisation by running statistics, one of each per channel."""
+    """Normalisation by running statistics, with one of each kind per channel."""
     scale = weight / np.sqrt(variance + epsilon)
     return x * scale[:, None, None] + (bias - mean * scale)[:, None, None]
 
@@ -80,7 +81,7 @@ def hard_swish(x):
 
 
 class Tensors:
-    """The tensors of a file, each to be taken by its name."""
+    """The tensors of a file, to be taken by name."""
 
     def __init__(self, path):
         with safe_open(path, framework="numpy") as file:
@@ -97,7 +98,7 @@ class Tensors:
         return name in self.values
 
     def conv(self, name, x, stride=1, groups=1):
-        """Half the kernel of zeros around x, as both architectures have it everywhere."""
+        """Convolution with zero padding of half the kernel, as everywhere in both architectures."""
         weight = self(f"{name}.weight")
         bias = self(f"{name}.bias") if f"{name}.bias" in self else None
         return conv2d(x, weight, bias, stride, weight.shape[-1] // 2, groups)

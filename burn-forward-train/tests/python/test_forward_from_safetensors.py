@@ -1,4 +1,4 @@
-"""Tests of forward_from_safetensors.py against numbers worked out by hand: python test_forward_from_safetensors.py"""
+"""Tests of forward_from_safetensors.py against values computed by hand: python test_forward_from_safetensors.py"""
 
 import contextlib
 import io
@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 import forward_from_safetensors
 
-# Two layers that can be followed by hand: the first swaps the entries and shifts, the second sums.
+# Two layers that can be followed by hand: the first swaps the entries and shifts them, the second adds them.
 TENSORS = {
     "layers.0.weight": [[0, 1], [1, 0]],
     "layers.0.bias": [0, -1],
@@ -42,7 +42,7 @@ def run(layers, readout, tensors, inputs, version=1, blocks=None):
 
 
 def one_layer(a, normalisation="none", activation="none", weight=None):
-    """Logits where the only layer and the readout are identities around what is tested."""
+    """Logits of a network whose only layer and readout are identities, apart from what is tested."""
     width = len(a)
     identity = np.eye(width)
     layer = {"name": "l", "kind": "linear", "normalisation": normalisation, "activation": activation}
@@ -53,7 +53,7 @@ def one_layer(a, normalisation="none", activation="none", weight=None):
 
 
 def energy(goodness, h):
-    """Goodness of a given activation, by a network that hands its input through."""
+    """Goodness of a given activation, computed by a network that returns its input."""
     tensors = {"l.weight": np.eye(len(h)), "labels.0": np.zeros((1, len(h)))}
     layer = {"name": "l", "kind": "linear", "activation": "none"}
     label = {"kind": "per-layer", "names": ["labels.0"]}
@@ -81,7 +81,7 @@ class Readouts(unittest.TestCase):
     def test_mean_linear(self):
         heads = {"heads.0.weight": [[1, 0], [0, 1]], "heads.1.weight": [[1, 0, 0], [0, 0, 1]]}
         self.check({"kind": "mean-linear", "names": ["heads.0", "heads.1"]}, [[5, 3], [1, 0]], **heads)
-        # From block 1 on there is one.
+        # From block 1 on there is only one block.
         last = {"kind": "mean-linear", "names": ["heads.1"], "first_block": 1}
         self.check(last, [[6, 4], [1, 0]], **{"heads.1.weight": heads["heads.1.weight"]})
 
@@ -95,10 +95,10 @@ class Readouts(unittest.TestCase):
         self.check(readout, [[math.log(1 / 6 + 1 / 6), math.log(1 / 6 + 1 / 2)]] * 2, **heads)
 
     def test_readouts_see_blocks(self):
-        # One block of both layers: the head of the block reads the second layer.
+        # One block with both layers: the block's head uses the output of the second layer.
         heads = {"heads.0.weight": [[1, 0, 0], [0, 0, 1]]}
         self.check({"kind": "sum-linear", "names": ["heads.0"]}, [[6, 4], [1, 0]], blocks=[2], **heads)
-        # Goodness of the block's output; its label enters before the first of its layers.
+        # Goodness of the block's output; the label enters before the block's first layer.
         labels = {"labels.0": [[0, 0], [1, 0]]}
         readout = {
             "kind": "energy",
@@ -111,7 +111,8 @@ class Readouts(unittest.TestCase):
         self.check(readout, [[56 / 3, 74 / 3], [2 / 3, 8 / 3]], blocks=[2], **labels)
 
     def test_energy_overlay(self):
-        # Class 0: [2, 0] -> [0, 1] -> [1, -0.01, 2]; class 1: [0, 2] -> [2, 0] -> [2, 2, 0]; whatever the input was.
+        # Class 0: [2, 0] -> [0, 1] -> [1, -0.01, 2]; class 1: [0, 2] -> [2, 0] -> [2, 2, 0]; both whatever the input
+        # is.
         label = {"kind": "overlay", "strength": 2.0}
         readout = {"kind": "energy", "classes": 2, "label": label, "goodness": "sum-squares", "first_block": 1}
         self.check(readout, [[5.0001, 8]] * 2)
@@ -126,16 +127,16 @@ class Readouts(unittest.TestCase):
         self.check(readout, [[56 / 3, 83 / 3], [2 / 3, 3]], **labels)
 
     def test_neutral_linear(self):
-        # Both entries become 2 * 1/2: [1, 1] -> [1, 0] -> [1, 1, 0]; rms of that is sqrt(2/3).
+        # Both entries become 2 * 1/2: [1, 1] -> [1, 0] -> [1, 1, 0], whose rms is sqrt(2/3).
         label = {"kind": "overlay", "strength": 2.0}
         readout = {"kind": "neutral-linear", "classes": 2, "label": label, "name": "head", "normalisation": "rms"}
         head = {"head.weight": [[1, 0, 5], [2, 3, 0]], "head.bias": [0, 1]}
         unit = math.sqrt(1.5)
         self.check(readout | {"first_block": 1}, [[unit, 5 * unit + 1]] * 2, **head)
-        # From the first block on: [1, 0] of rms sqrt(1/2) comes before it.
+        # From the first block on: [1, 0], whose rms is sqrt(1/2), comes first.
         wide = {"head.weight": [[1, 0, 0, 0, 0], [0, 0, 1, 0, 0]]}
         self.check(readout | {"first_block": 0}, [[math.sqrt(2), unit]] * 2, **wide)
-        # A label of its own for every block enters as the mean of its rows: [0.5, 0] and [0, 0, 1].
+        # A label embedding for every block enters as the mean of its rows: [0.5, 0] and [0, 0, 1].
         # [3, 4] -> [4.5, 2] -> [6.5, 2.5, 5]; [0, 1] -> [1.5, 0] -> [1.5, 1.5, 1].
         labels = {"labels.0": [[0, 0], [1, 0]], "labels.1": [[0, 0, 2], [0, 0, 0]]}
         per_layer = {"label": {"kind": "per-layer", "names": ["labels.0", "labels.1"]}, "normalisation": "none"}
@@ -143,7 +144,7 @@ class Readouts(unittest.TestCase):
         self.check(readout | per_layer | {"first_block": 1}, [[6.5, 5], [1.5, 1]], **labels, **first)
 
     def test_normalisation_comes_after_the_overlay(self):
-        # Overlaid [1, 0, 3]: rms^2 = 10/3, goodness of the normalised vector is 1 by construction.
+        # Overlaid [1, 0, 3]: rms^2 = 10/3; the goodness of the normalised vector is 1 by construction.
         label = {"kind": "overlay", "strength": 1}
         layers = [{"name": "l", "kind": "linear", "normalisation": "rms", "activation": "none"}]
         readout = {"kind": "energy", "classes": 2, "label": label, "goodness": "mean-squares", "first_block": 0}
@@ -185,7 +186,7 @@ class Formulas(unittest.TestCase):
         # Two values, equally often: u is +1 or -1, so the fourth moment is 1. One of four: u = -1/sqrt(3) or sqrt(3).
         self.assertAlmostEqual(energy("burst", [2, 2, 6, 6]), -2, places=5)
         self.assertAlmostEqual(energy("burst", [0, 0, 0, 8]), 28 / 12 - 3, places=5)
-        # Equal entries share the attention; an entry that is ahead by 2 or more has all of it.
+        # Equal entries share the attention; an entry that exceeds the others by 2 or more gets all of it.
         self.assertAlmostEqual(energy("entmax", [3, 3]), 9, places=5)
         self.assertAlmostEqual(energy("entmax", [4, 0]), 16, places=5)
         # tau = -0.2: (0.6 + 0.2)^2 + (0.4 + 0.2)^2 = 0.64 + 0.36.
@@ -200,7 +201,7 @@ class Refusals(unittest.TestCase):
         self.assertIn(message, error)
 
     def test_refusals(self):
-        self.refuses("this reader knows 1", version=2)
+        self.refuses("this reader supports 1", version=2)
         self.refuses("unknown 'swish'; known: none, relu", [LAYERS[0] | {"activation": "swish"}])
         self.refuses("unknown keys ['activaton']", [LAYERS[0] | {"activaton": "relu"}])
         self.refuses("no tensor 'tail.weight'", readout={"kind": "linear", "name": "tail"})

@@ -1,4 +1,4 @@
-"""Tests of forward_torchvision.py against numbers worked out by hand: python test_forward_torchvision.py"""
+"""Tests of forward_torchvision.py against values computed by hand: python test_forward_torchvision.py"""
 
 import contextlib
 import io
@@ -29,13 +29,13 @@ class Formulas(unittest.TestCase):
         # Sums over 3x3 windows at the corners of the padded image.
         ones = np.ones((1, 1, 3, 3))
         np.testing.assert_array_equal(conv2d(IMAGE, ones, stride=2, padding=1), [[[[12, 16], [24, 28]]]])
-        # Of four columns, stride 2 sees the windows around the first and the third.
+        # Of four columns, stride 2 covers the windows around the first and the third.
         wide = np.arange(1.0, 5).reshape(1, 1, 1, 4)
         np.testing.assert_array_equal(conv2d(wide, np.ones((1, 1, 1, 1)), stride=2), [[[[1, 3]]]])
 
     def test_groups(self):
         x = np.array([1.0, 2, 3, 4]).reshape(1, 4, 1, 1)
-        # Outputs 0 and 1 see channels 0 and 1, outputs 2 and 3 channels 2 and 3.
+        # Outputs 0 and 1 use channels 0 and 1, outputs 2 and 3 use channels 2 and 3.
         weight = np.array([[1.0, 1], [1, -1], [1, 1], [0, 10]]).reshape(4, 2, 1, 1)
         np.testing.assert_array_equal(conv2d(x, weight, groups=2).ravel(), [3, -1, 7, 40])
         depthwise = np.array([1.0, 10, 100, 1000]).reshape(4, 1, 1, 1)
