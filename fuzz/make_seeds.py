@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the inputs that fuzzing begins with into fuzz/seeds. Needs no package.
+"""Writes the initial inputs for fuzzing to fuzz/seeds. Needs no packages.
 
     fuzz/make_seeds.py
 """
@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 FIXTURES = HERE.parent / "burn-forward-train/tests/fixtures/report"
 SEPARATOR = b"\n===\n"
 
-# Tensors of the network in src/lib.rs under their public names.
+# Tensors of the network in src/lib.rs, with their public names.
 TENSORS = {
     "layers.0.conv.weight": [2, 1, 3, 3],
     "layers.0.norm.weight": [2],
@@ -80,7 +80,7 @@ def pytorch(wrap):
     class FloatStorage:
         pass
 
-    # Modules of these names, since the pickle names them.
+    # Modules with these names, since the pickle refers to them.
     torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
     rebuild_tensor.__module__, rebuild_tensor.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
     FloatStorage.__module__, FloatStorage.__qualname__ = "torch", "FloatStorage"
@@ -98,7 +98,7 @@ def pytorch(wrap):
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
 
         def add(name, data):
-            # A fixed time: the same seeds whenever they are made.
+            # A fixed time, so that the seeds are reproducible.
             file.writestr(zipfile.ZipInfo(f"archive/{name}"), data)
 
         add("data.pkl", text.getvalue())
@@ -135,7 +135,7 @@ def seeds():
     files = ["config.json", "metrics.jsonl", "run.json", "summary.json", "evaluation.json", "audit.json"]
     for run in ["finished", "unfinished"]:
         there = [(FIXTURES / run / name).read_bytes() for name in files if (FIXTURES / run / name).exists()]
-        # A few rows do.
+        # A few rows are enough.
         there[1] = b"\n".join(there[1].split(b"\n")[:8])
         yield f"run_folder/{run}", SEPARATOR.join(part.rstrip(b"\n") for part in there)
 

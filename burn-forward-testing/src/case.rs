@@ -1,4 +1,4 @@
-//! A rule with settings, on a network, with data, on a device: what a law is tried on.
+//! A test case for a law: a rule with settings, on a network, with data, on a device.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use serde_json::Value;
 use crate::TestData;
 use crate::verdict::Violation;
 
-/// Rows of a batch, where a law needs no other number.
+/// Number of rows in a batch, unless a law needs another one.
 const ROWS: usize = 24;
 
-/// A network to try rules on.
+/// A network on which rules are tested.
 #[derive(Debug, Clone)]
 pub struct TestNetwork {
     name: String,
@@ -29,28 +29,29 @@ pub struct TestNetwork {
 }
 
 impl TestNetwork {
-    /// The network with these settings, cut into blocks by `partition`, called `name` in reports.
+    /// The network with these settings, divided into blocks by `partition`. Reports call it `name`.
     pub fn new(name: impl Into<String>, spec: impl NetworkSpec + 'static, partition: Partition) -> Self {
         Self::of(name, Arc::new(spec), partition)
     }
 
-    /// As [`new`](Self::new), for settings behind a pointer, such as a row of a registry makes of JSON.
+    /// Like [`new`](Self::new), for shared settings, such as those that a registry row parses from JSON.
     pub fn of(name: impl Into<String>, spec: Arc<dyn NetworkSpec>, partition: Partition) -> Self {
         Self { name: name.into(), spec, partition, smooth: true }
     }
 
-    /// The same with rectifiers or maxima inside, whose loss has kinks: finite differences then skip a place with a kink.
+    /// Marks the network as having kinks in its loss, from ReLU or maxima inside it. Finite differences then skip places with
+    /// a kink.
     #[must_use]
     pub fn with_kinks(self) -> Self {
         Self { smooth: false, ..self }
     }
 
-    /// Its name in reports.
+    /// Name of the network in reports.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether its loss has a slope everywhere.
+    /// Whether its loss is differentiable everywhere.
     pub fn is_smooth(&self) -> bool {
         self.smooth
     }
@@ -63,7 +64,7 @@ pub(crate) struct Shared {
     pub(crate) data: Arc<dyn TestData>,
     /// Step of finite differences.
     pub(crate) difference: f32,
-    /// Steps in which a rule has to learn the data, and the rows of each.
+    /// Number of steps in which a rule has to learn the data, and rows per step.
     pub(crate) learning: (usize, usize),
 }
 
@@ -112,7 +113,7 @@ impl Case {
         &self.rule
     }
 
-    /// The rule's settings.
+    /// The settings of the rule.
     pub fn settings(&self) -> &Value {
         &self.settings
     }
@@ -142,43 +143,43 @@ impl Case {
         self.shared.difference
     }
 
-    /// Steps in which the rule has to learn the data, and the rows of each.
+    /// Number of steps in which the rule has to learn the data, and rows per step.
     pub fn learning_steps(&self) -> (usize, usize) {
         self.shared.learning
     }
 
-    /// The same with another rule of the registry.
+    /// The same case with another rule of the registry.
     #[must_use]
     pub fn with_rule(&self, rule: &str, settings: Value) -> Self {
         Self { rule: rule.into(), settings, ..self.clone() }
     }
 
-    /// The same on another network.
+    /// The same case on another network.
     #[must_use]
     pub fn with_network(&self, network: TestNetwork) -> Self {
         Self { network, ..self.clone() }
     }
 
-    /// The same on another device, or on this one set otherwise.
+    /// The same case on another device, or on this one with other settings.
     #[must_use]
     pub fn with_device(&self, device: Device) -> Self {
         Self { device, ..self.clone() }
     }
 
-    /// The rule's settings, parsed.
+    /// The parsed settings of the rule.
     ///
     /// # Errors
-    /// If the registry has no such rule, or its settings cannot be read.
+    /// If the registry does not contain the rule, or its settings cannot be parsed.
     pub fn spec(&self) -> Result<Box<dyn RuleSpec>, Violation> {
         let row = self.shared.rules.iter().find(|row| row.name == self.rule);
-        let row = row.ok_or_else(|| Violation(format!("{self}: the registry has no rule of this name")))?;
+        let row = row.ok_or_else(|| Violation(format!("{self}: the registry has no rule with this name")))?;
         Ok((row.parse)(&self.settings, &self.shared.rules)?.0)
     }
 
     /// What crosses the borders of blocks under the rule.
     ///
     /// # Errors
-    /// As [`spec`](Self::spec).
+    /// The errors of [`spec`](Self::spec).
     pub fn reach(&self) -> Result<Reach, Violation> {
         Ok(self.spec()?.reach())
     }
@@ -186,15 +187,15 @@ impl Case {
     /// Whether blocks learn without gradients from each other.
     ///
     /// # Errors
-    /// As [`spec`](Self::spec).
+    /// The errors of [`spec`](Self::spec).
     pub fn is_local(&self) -> Result<bool, Violation> {
         Ok(self.reach()?.is_local())
     }
 
-    /// Whether the rule with these settings has no objection to the network and the data.
+    /// Whether the rule with these settings accepts the network and the data.
     ///
     /// # Errors
-    /// As [`spec`](Self::spec).
+    /// The errors of [`spec`](Self::spec).
     pub fn accepted(&self) -> Result<bool, Violation> {
         let network = self.network.spec.as_ref();
         let context = Context {
@@ -208,8 +209,8 @@ impl Case {
         Ok(self.spec()?.check(&context).is_empty())
     }
 
-    /// A fresh model, with the partition that the rule insists on or else the network's own. Laws make a new one wherever a
-    /// model has learned, never a clone: clones share running statistics.
+    /// A new model, with the partition that the rule requires or else that of the network. Laws create a new model instead of
+    /// cloning one that has learned, because clones share running statistics.
     ///
     /// # Errors
     /// If the rule cannot train this network.
@@ -217,10 +218,10 @@ impl Case {
         self.model_with(self.network.partition, seed)
     }
 
-    /// A model with other borders between the same layers.
+    /// A model with other block borders between the same layers.
     ///
     /// # Errors
-    /// As [`model`](Self::model).
+    /// The errors of [`model`](Self::model).
     pub fn model_with(&self, partition: Partition, seed: Seed) -> Result<LocalModel, Violation> {
         self.build(partition, self.classes(), seed)
     }
@@ -228,7 +229,7 @@ impl Case {
     /// A model for another number of classes.
     ///
     /// # Errors
-    /// As [`model`](Self::model).
+    /// The errors of [`model`](Self::model).
     pub fn model_for(&self, classes: usize, seed: Seed) -> Result<LocalModel, Violation> {
         self.build(self.network.partition, classes, seed)
     }
@@ -244,20 +245,20 @@ impl Case {
         Ok(LocalModel::new(network, rule, seed))
     }
 
-    /// Batch `index` of the data, of 24 rows.
+    /// Batch `index` of the data, with 24 rows.
     pub fn batch(&self, index: u64) -> Batch {
         self.batch_of(ROWS, index)
     }
 
-    /// Batch `index` of the data, of `rows` rows.
+    /// Batch `index` of the data, with `rows` rows.
     pub fn batch_of(&self, rows: usize, index: u64) -> Batch {
         self.data().batch(rows, index, &self.device)
     }
 
-    /// The model after the rule's steps on every batch with Adam (rate 0.01) and the rule's own parameter groups.
+    /// Trains the model on every batch with Adam (learning rate 0.01) and the rule's own parameter groups.
     ///
     /// # Errors
-    /// If a group is not one, a gradient is not finite, or what `after` finds after a batch.
+    /// If a parameter group is invalid, if a gradient is not finite, or any error that `after` returns after a batch.
     pub fn train(
         &self,
         mut model: LocalModel,

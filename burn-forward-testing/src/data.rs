@@ -1,4 +1,4 @@
-//! Toy data: what the laws are tried with.
+//! Toy data on which the laws are tested.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_forward::activation::{Activation, AnyActivation, RowShape};
@@ -7,7 +7,7 @@ use rand::RngExt;
 
 use crate::seed;
 
-/// Batches to try laws with: small, and easy enough that every rule learns them in some dozen steps.
+/// Batches to test laws with: small, and easy enough for every rule to learn them in a few dozen steps.
 pub trait TestData: Send + Sync {
     /// Shape of an input row.
     fn input(&self) -> RowShape;
@@ -15,16 +15,16 @@ pub trait TestData: Send + Sync {
     /// Number of classes.
     fn classes(&self) -> usize;
 
-    /// Batch `index` of `rows` rows on `device`: always the same numbers for one index, others for another. Data that come as
-    /// a whole (the nodes of a graph) ignore both.
+    /// Batch `index` of `rows` rows on `device`. An index always gives the same numbers, and different indices give different
+    /// ones. Data that only exist as a whole (the nodes of a graph) ignore both arguments.
     fn batch(&self, rows: usize, index: u64, device: &Device) -> Batch;
 
-    /// `rows` rows that training does not see.
+    /// `rows` rows that are not used in training.
     fn unseen(&self, rows: usize, device: &Device) -> Batch {
         self.batch(rows, 1_000_000, device)
     }
 
-    /// Data at the edge of what classification is.
+    /// Extreme cases of a classification data set.
     fn extremes(&self) -> Vec<Extreme> {
         vec![
             extreme("one class", 1, |data, i, d| labelled(data.batch(16, i, d), 1, 1)),
@@ -39,25 +39,25 @@ pub trait TestData: Send + Sync {
     }
 }
 
-/// Batch `index` of some [`TestData`] on a device.
+/// Creates batch `index` of some [`TestData`] on a device.
 type MakeBatch = Box<dyn Fn(&dyn TestData, u64, &Device) -> Batch>;
 
-/// Data at the edge of what classification is: one class, one sample, samples that are all the same.
+/// An extreme case of a classification data set: one class, one sample, or identical samples.
 pub struct Extreme {
-    /// What is extreme about them.
+    /// What makes it extreme.
     pub name: &'static str,
     /// Number of classes.
     pub classes: usize,
-    /// Makes batch `index`, from 0 in training; those of [`Extreme::HELD_OUT`] and above are not trained on.
+    /// Creates batch `index`. Training uses the batches from 0 on; [`Extreme::HELD_OUT`] and above are never trained on.
     pub batch: MakeBatch,
 }
 
 impl Extreme {
-    /// Index of a batch that training does not see.
+    /// Index of a batch that is not used in training.
     pub const HELD_OUT: u64 = 99;
 }
 
-/// Extreme data made from a data set's own batches.
+/// An extreme case made from the batches of a data set.
 pub fn extreme(
     name: &'static str,
     classes: usize,
@@ -66,19 +66,19 @@ pub fn extreme(
     Extreme { name, classes, batch: Box::new(batch) }
 }
 
-/// The batch with labels taken modulo `modulus`, of `classes` classes.
+/// The batch with its labels taken modulo `modulus`, for `classes` classes.
 fn labelled(batch: Batch, modulus: i64, classes: usize) -> Batch {
     Batch { targets: batch.targets.clone() % modulus, classes, ..batch }
 }
 
-/// The batch with every input `value`.
+/// The batch with every input set to `value`.
 fn constant(batch: Batch, value: f64) -> Batch {
     let device = batch.inputs.device();
     let inputs = batch.inputs.with_features(Tensor::full(batch.features().dims(), value, &device));
     Batch { inputs, ..batch }
 }
 
-/// Samples around one prototype per class, with values about `[0, 1]`.
+/// Samples around one prototype per class, with values roughly in `[0, 1]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Prototypes {
     input: RowShape,
@@ -86,12 +86,12 @@ pub struct Prototypes {
 }
 
 impl Prototypes {
-    /// Images of `channels` times `side` times `side` pixels.
+    /// Images with `channels` times `side` times `side` pixels.
     pub fn images(channels: usize, side: usize, classes: usize) -> Self {
         Self { input: RowShape::Maps { channels, height: side, width: side }, classes }
     }
 
-    /// Rows of `width` features.
+    /// Rows with `width` features.
     pub fn features(width: usize, classes: usize) -> Self {
         Self { input: RowShape::Features(width), classes }
     }

@@ -1,4 +1,4 @@
-//! Laws are seen to fail: a rule with one fault at a time, and the laws that have to notice.
+//! Checks that the laws can fail: a rule with one fault at a time, and the laws that have to detect it.
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::{LAWS, Law, Laws, TestNetwork, smooth_mlp};
 
-/// What is wrong with the rule.
+/// The fault of the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Fault {
@@ -47,7 +47,7 @@ struct FaultyConfig {
     fault: Fault,
 }
 
-/// Linear classifiers on two blocks: in a list, or in fields of their own.
+/// Linear classifiers on two blocks, either in a list or in separate fields.
 #[derive(Module, Debug)]
 struct Faulty {
     heads: Vec<ProjectedCrossEntropy>,
@@ -234,8 +234,8 @@ fn every_fault_breaks_its_laws() {
         for name in names {
             let report = laws(fault).report(law(name)).unwrap();
             let said = report.violations.join("\n");
-            assert!(!report.is_kept(), "{fault:?} is not told: {report}");
-            // What a law finds out is more than that something crashed.
+            assert!(!report.is_kept(), "{fault:?} is not detected: {report}");
+            // A law has to report more than a crash.
             assert!(!said.contains("a panic"), "{said}");
         }
     }

@@ -1,20 +1,21 @@
-//! The laws that every learning rule of burn-forward keeps, to be tried on a rule of your own.
+//! The laws that every learning rule of burn-forward satisfies, as tests that you can run on a rule of your own.
 //!
-//! A learning rule is easy to get almost right: a gradient that crosses a block border, a head that no record holds, a loss that
-//! is not what its gradient belongs to. Each law here is one such promise, tried on every setting of a rule:
+//! A learning rule is easy to get almost right. Typical faults are a gradient that crosses a block border, a head that is
+//! missing from the record, and a loss that does not match its gradient. Each law states one such property and is tested with
+//! every setting of a rule:
 //!
-//! - [locality](laws::locality): what a block learns is a function of the block, its own loss, and what enters it;
-//! - [owners](laws::owners): what a rule has for one block alone belongs to that block;
+//! - [locality](laws::locality): what a block learns depends on the block, its own loss and its input alone;
+//! - [owners](laws::owners): a rule's parameters for one block alone belong to that block;
 //! - [finite differences](laws::finite_difference): gradients are the slopes of the losses;
-//! - [state](laws::state): a record holds all that a model knows, and the seed decides everything;
+//! - [state](laws::state): a record contains the whole state of a model, and the seed determines everything;
 //! - [finished blocks](laws::finished), [supervision](laws::supervision), [smoothing](laws::smoothing),
-//!   [readouts](laws::readouts), [audit](laws::audit): what else of the library relies on a rule;
-//! - [extreme data](laws::extreme_data), [learning](laws::learning): training works, or says why it cannot.
+//!   [readouts](laws::readouts), [audit](laws::audit): other parts of the library can rely on the rule;
+//! - [extreme data](laws::extreme_data), [learning](laws::learning): training works, or reports why it cannot.
 //!
 //! # A rule of your own
 //!
-//! In `tests/laws.rs`, [`Laws`] says what is tried and [`laws!`] makes a test of every law. A law that is violated names the
-//! cases that break it and what differed; with `--nocapture` every test lists the cases that it tried.
+//! In `tests/laws.rs`, [`Laws`] selects what is tested, and [`laws!`] generates a test for every law. A failing test lists
+//! the cases that violate the law and what differed; with `--nocapture` every test lists the cases that it tried.
 //!
 //! ```
 //! # use burn_forward::network::Network;
@@ -60,9 +61,9 @@
 //! # }
 //! ```
 //!
-//! [`Laws`] has a method for whatever else is to be otherwise: networks, data, devices, further settings, exceptions.
+//! [`Laws`] has methods for everything that can be configured: networks, data, devices, further settings, exceptions.
 //!
-//! [`skip`] is for tests that need a program or a data set that a machine may lack.
+//! [`skip`] is for tests that need a program or a data set that may be missing on a machine.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -90,7 +91,7 @@ pub use verdict::{Outcome, Verdict, Violation};
 
 use burn_forward::random::Seed;
 
-/// Root of all random streams of the laws.
+/// Seed of all random streams of the laws.
 pub fn seed() -> Seed {
     Seed::new(7)
 }

@@ -1,8 +1,8 @@
-//! The list of all laws: one list for [`LAWS`] and for the tests that [`laws!`](crate::laws!) makes.
+//! The list of all laws. [`LAWS`] and the tests that [`laws!`](crate::laws!) generates share it.
 
 use crate::{Law, Over};
 
-/// Hands the list of laws, by module, with the cases that each is for, to another macro.
+/// Passes the list of laws, by module and with the cases that each applies to, to another macro.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! each_law {
@@ -77,8 +77,8 @@ macro_rules! all {
 /// All laws.
 pub const LAWS: &[Law] = each_law!([all]);
 
-/// One test of every law, over the [`Laws`](crate::Laws) that an expression makes: `laws!(my_laws());`, in a module of a test
-/// file.
+/// Generates one test for every law, over the [`Laws`](crate::Laws) that an expression gives: `laws!(my_laws());`, in a
+/// module of a test file.
 #[macro_export]
 macro_rules! laws {
     ($laws:expr) => {
@@ -86,7 +86,7 @@ macro_rules! laws {
     };
 }
 
-/// The tests of [`laws!`].
+/// The tests that [`laws!`] generates.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! law_tests {

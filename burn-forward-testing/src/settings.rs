@@ -1,14 +1,14 @@
-//! Which settings a rule has, read from its own schema.
+//! The settings of a rule, read from its own schema.
 
 use serde_json::{Map, Value, json};
 
-/// One JSON object per value, alone, of every setting whose values have names, in the schema's order.
+/// One JSON object per value, with a single setting each, for every setting whose values have names; in schema order.
 pub(crate) fn one_at_a_time(schema: &Value) -> Vec<Value> {
     let properties = schema["properties"].as_object().into_iter().flatten();
     properties.flat_map(|(key, of)| named_values(of, schema).into_iter().map(move |v| json!({ key: v }))).collect()
 }
 
-/// The values of a schema that can be listed: booleans, enumerations, and tagged objects with defaults for the rest.
+/// The values of a schema that can be enumerated: booleans, enumerations, and tagged objects whose other keys have defaults.
 fn named_values(schema: &Value, root: &Value) -> Vec<Value> {
     if let Some(name) = schema["$ref"].as_str() {
         return named_values(&root["$defs"][name.trim_start_matches("#/$defs/")], root);

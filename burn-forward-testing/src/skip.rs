@@ -1,6 +1,6 @@
-//! Tests that need something that a machine may lack: a program, a data set.
+//! Skipping of tests that need a program or a data set that a machine may lack.
 //!
-//! Such a test returns early, and a test harness calls that a success. So that it is noticed, the functions here write a line
+//! Such a test returns early, which the test harness counts as a success. To make it visible, the functions here write a line
 //! to standard error, which the harness does not capture, and append it to the file that `BURN_FORWARD_SKIPPED` names;
 //! `scripts/check` counts its lines. With `BURN_FORWARD_REQUIRE_ALL=1`, which CI sets, a missing tool fails the test instead.
 //!
@@ -33,23 +33,23 @@ use std::path::Path;
 
 use burn_forward::data::DataFolders;
 
-/// Whether a tool that is missing fails a test: 1 means yes.
+/// Whether a missing tool fails a test: 1 means yes.
 const REQUIRE_ALL: &str = "BURN_FORWARD_REQUIRE_ALL";
-/// The file that collects what was skipped.
+/// The file that collects skipped tests.
 const SKIPPED: &str = "BURN_FORWARD_SKIPPED";
 
-/// The calling test is skipped because a program or a package is missing that CI installs.
+/// Skips the calling test because a program or a package is missing that CI installs.
 ///
 /// # Panics
 /// If `BURN_FORWARD_REQUIRE_ALL` is 1.
 pub fn without_tool(tool: impl Display) {
     let required = is_set(std::env::var_os(REQUIRE_ALL).as_deref());
-    assert!(!required, "{tool} is missing, and {REQUIRE_ALL}=1 asks for all that the tests need");
+    assert!(!required, "{tool} is missing, but {REQUIRE_ALL}=1 requires everything that the tests need");
     because(format!("no {tool}"));
 }
 
-/// The data folder that `BURN_FORWARD_DATA` names, if it has a file or folder called `name`; if not, or if the variable is
-/// not set, the calling test is skipped. A relative path starts in the folder of the tested crate.
+/// The data folder that `BURN_FORWARD_DATA` names, if it contains a file or folder called `name`. If it does not, or the
+/// variable is not set, the calling test is skipped. A relative path is relative to the folder of the tested crate.
 pub fn unless_data_has(name: &str) -> Option<DataFolders> {
     match DataFolders::new(None, None).environment {
         Some(root) if root.join(name).exists() => Some(DataFolders { argument: Some(root), ..DataFolders::default() }),
@@ -64,18 +64,18 @@ pub fn unless_data_has(name: &str) -> Option<DataFolders> {
     }
 }
 
-/// The calling test, or a part of it, is skipped, whatever CI asks for: this system cannot run it.
+/// Skips the calling test, or a part of it, because this system cannot run it, whatever CI requires.
 pub fn because(reason: impl Display) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let line = line(&test, &reason.to_string());
-    // Not `eprint!`, which the harness captures. A closed standard error is no reason to fail a test.
+    // Not `eprint!`, which the harness captures. A closed standard error must not fail a test.
     drop(std::io::stderr().write_all(line.as_bytes()));
     if let Some(path) = std::env::var_os(SKIPPED).filter(|path| !path.is_empty()) {
         append(Path::new(&path), &line);
     }
 }
 
-/// Appends in one write: tests of several threads and programs share the file.
+/// Appends in a single write, because tests on several threads and in several programs share the file.
 fn append(path: &Path, line: &str) {
     let file = OpenOptions::new().create(true).append(true).open(path);
     let written = file.and_then(|mut file| file.write_all(line.as_bytes()));

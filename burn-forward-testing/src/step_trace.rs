@@ -1,4 +1,4 @@
-//! One step on a batch, and one of a local rule taken block by block, with what enters every block kept.
+//! One step on a batch as a whole; or, for a local rule, block by block with the inputs of every block recorded.
 
 use burn::train::TrainOutput;
 use burn_forward::activation::{Activation, AnyActivation};
@@ -11,12 +11,12 @@ use burn_forward::tape::Tape;
 use crate::values::{Values, features, gradients, numbers};
 use crate::verdict::Violation;
 
-/// A step, block by block.
+/// A step, recorded block by block.
 #[derive(Debug, Clone)]
 pub struct StepTrace {
-    /// All that block `k` is given: activations and teaching signal.
+    /// All inputs of block `k`: activations and teaching signal.
     pub entering: Vec<Vec<f32>>,
-    /// What block `k` alone put on a tape; the last entry is what [`begin`](burn_forward::rules::Rule::begin) and
+    /// What block `k` alone put on a tape. The last entry is what [`begin`](burn_forward::rules::Rule::begin) and
     /// [`end`](burn_forward::rules::Rule::end) put there.
     pub taped: Vec<Values>,
 }
@@ -33,13 +33,13 @@ impl StepTrace {
     }
 }
 
-/// The step on a batch; of a rule that takes several, the first.
+/// The step on a batch; the first step if the rule takes several.
 pub fn first_step(model: &LocalModel, batch: &Batch) -> TrainOutput<StepOutput> {
     model.learn_round(&mut model.begin(batch))
 }
 
-/// The pass again, for block `index` of `model` to learn from once more. A graph that an earlier pass left in the block is made
-/// anew, since Burn runs a graph backwards once; graphs that it left in other blocks are not there. Values that it left stay.
+/// A copy of the pass, for block `index` of `model` to learn from again. If an earlier pass left a graph in the block, it is
+/// rebuilt, since Burn can run a graph backwards only once; graphs in other blocks are left out. Values are kept.
 pub fn copy(pass: &Pass, model: &LocalModel, index: usize) -> Pass {
     let anew = |signal: Signal| match signal {
         Signal::Blocks(blocks) => {
@@ -57,7 +57,7 @@ pub fn copy(pass: &Pass, model: &LocalModel, index: usize) -> Pass {
     Pass { signals: pass.signals.clone().map(|_, signal| anew(signal)), ..pass.clone() }
 }
 
-/// Everything in a pass that block `index` can see.
+/// Everything in a pass that block `index` has access to.
 fn visible(pass: &Pass, index: usize) -> Vec<f32> {
     let mut seen: Vec<f32> = pass.streams.iter().flat_map(features).collect();
     seen.extend(numbers(pass.labels.clone().float()));
@@ -74,7 +74,7 @@ fn visible(pass: &Pass, index: usize) -> Vec<f32> {
     seen
 }
 
-/// Runs one step in which every block has a tape of its own.
+/// Runs one step in which every block has its own tape.
 ///
 /// # Errors
 /// If a gradient is not finite, or belongs to no parameter of the model.
@@ -82,10 +82,10 @@ pub fn trace_step(model: &LocalModel, batch: &Batch) -> Result<StepTrace, Violat
     trace_step_with(model, batch, |_, _, _| Ok(()))
 }
 
-/// As [`trace_step`], where `visit` may look at the model and the pass before a block learns.
+/// Like [`trace_step`], with a call of `visit` on the model and the pass before each block learns.
 ///
 /// # Errors
-/// As [`trace_step`], and what `visit` finds.
+/// The errors of [`trace_step`], and any error that `visit` returns.
 pub fn trace_step_with(
     model: &LocalModel,
     batch: &Batch,
@@ -107,7 +107,7 @@ pub fn trace_step_with(
     Ok(trace)
 }
 
-/// All that every block is given in all the rounds of a batch, one round after the other, with the weights left as they are.
+/// The inputs of every block in all rounds of a batch, one round after another, with unchanged weights.
 pub fn entering_in_all_rounds(model: &LocalModel, batch: &Batch) -> Vec<Vec<f32>> {
     let mut tape = Tape::new(());
     let mut pass = model.rule.begin(&model.network, batch, model.context(batch), &mut tape);
@@ -115,7 +115,7 @@ pub fn entering_in_all_rounds(model: &LocalModel, batch: &Batch) -> Vec<Vec<f32>
     let mut entering = vec![Vec::new(); blocks];
     let rounds = model.rule.rounds();
     if rounds == 1 {
-        // A signal may come down from block to block.
+        // A signal may travel down from block to block.
         for index in model.rule.order(blocks) {
             entering[index] = visible(&pass, index);
             model.rule.learn_block(index, &model.network.blocks()[index], &mut pass, &mut tape);

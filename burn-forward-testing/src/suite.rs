@@ -1,4 +1,4 @@
-//! The cases that laws are tried on, and the trial of a law.
+//! The cases on which laws are tested, and the test of a law.
 
 use std::sync::Arc;
 
@@ -17,24 +17,25 @@ use crate::trial::{Exception, Law, Over, Report, try_on};
 use crate::verdict::Violation;
 use crate::{Case, Prototypes, TestData, TestNetwork};
 
-/// A multilayer perceptron that no rule refuses: tanh, with the root mean square of every layer's input set to 1.
+/// A multilayer perceptron that every rule accepts: tanh units, with the input of every layer normalised to a root mean
+/// square of 1.
 pub fn smooth_mlp(widths: &[usize]) -> MlpConfig {
     MlpConfig { activation: ActivationFn::Tanh, normalisation: Normalisation::Rms, ..MlpConfig::new(widths) }
 }
 
-/// The CPU devices of this build, each with autodiff and its name.
+/// The CPU devices of this build, each with its name and with autodiff.
 pub fn devices() -> Vec<(String, Device)> {
     let cpu = device::names().into_iter().filter(|name| ["flex", "ndarray"].contains(name));
     cpu.filter_map(|name| Some((name.to_string(), device::parse(name).ok()?.autodiff()))).collect()
 }
 
-/// A rule's name with settings.
+/// A rule's name and its settings.
 type Settings = (String, Value);
 
 /// The laws over a set of rules, networks and data.
 ///
-/// [`Laws::of`] tries every rule of a registry on a small perceptron with toy images; what is to be otherwise is said with
-/// the methods, and [`laws!`](crate::laws!) makes one test of each law.
+/// [`Laws::of`] tests every rule of a registry on a small perceptron with toy images. The methods change these defaults, and
+/// [`laws!`](crate::laws!) generates one test for each law.
 #[derive(Clone)]
 pub struct Laws {
     shared: Shared,
@@ -62,7 +63,7 @@ impl Laws {
         };
         let names: Vec<String> = registry.rules.iter().map(|row| row.name.to_string()).collect();
         let mlp = |config| TestNetwork::new("mlp", config, Partition::LAYER);
-        // Rectified units where the rule takes them: a goodness with its threshold at the width is out of tanh's reach.
+        // Use ReLU if the rule accepts it: tanh cannot reach a goodness whose threshold is the width.
         let rectified =
             MlpConfig { activation: ActivationFn::Relu, init: InitScheme::UnitNormal, ..smooth_mlp(&[32, 32]) };
         Self {
@@ -81,100 +82,103 @@ impl Laws {
         }
     }
 
-    /// Only the rules with these names.
+    /// Tests only the rules with these names.
     #[must_use]
     pub fn rules(self, names: &[&str]) -> Self {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         Self { varied: names.clone(), rules: names, ..self }
     }
 
-    /// Not the rules with these names: such as have no network here.
+    /// Leaves out the rules with these names, for example rules that accept none of the networks.
     #[must_use]
     pub fn without(mut self, names: &[&str]) -> Self {
         self.rules.retain(|rule| !names.contains(&rule.as_str()));
         self
     }
 
-    /// Every value of every setting that has named values is tried with these rules alone; others have their defaults.
+    /// Tests every value of every setting with named values for these rules alone; other rules keep their defaults.
     #[must_use]
     pub fn varied(self, names: &[&str]) -> Self {
         Self { varied: names.iter().map(ToString::to_string).collect(), ..self }
     }
 
-    /// A rule is tried with these settings in the place of its defaults.
+    /// Tests a rule with these settings instead of its defaults.
     #[must_use]
     pub fn defaults(mut self, rule: &str, settings: Value) -> Self {
         self.defaults.push((rule.into(), settings));
         self
     }
 
-    /// A rule is tried with these settings too.
+    /// Tests a rule with these settings as well.
     #[must_use]
     pub fn settings(mut self, rule: &str, settings: Value) -> Self {
         self.further.push((rule.into(), settings));
         self
     }
 
-    /// A rule with these settings is to learn the toy data too.
+    /// Requires a rule with these settings to learn the toy data as well.
     #[must_use]
     pub fn learns(mut self, rule: &str, settings: Value) -> Self {
         self.further_to_learn.push((rule.into(), settings));
         self
     }
 
-    /// The value `alone` of a setting contradicts the defaults of others and is tried with `companion` beside it.
+    /// Adds `companion` whenever the value `alone` of a setting is tested, because it contradicts the defaults of other
+    /// settings.
     #[must_use]
     pub fn companion(mut self, alone: Value, companion: Value) -> Self {
         self.companions.push((alone, companion));
         self
     }
 
-    /// The networks: small, and without anything random, so that a step can be taken twice.
+    /// Sets the networks. They must be small and without anything random, so that a step can be repeated.
     #[must_use]
     pub fn networks(self, networks: Vec<TestNetwork>) -> Self {
         Self { networks, ..self }
     }
 
-    /// Networks with dropout and batch normalisation.
+    /// Sets the networks with dropout and batch normalisation.
     #[must_use]
     pub fn noisy_networks(self, noisy: Vec<TestNetwork>) -> Self {
         Self { noisy, ..self }
     }
 
-    /// Networks that are wide enough to learn the data. Of every list the first is taken that a rule accepts.
+    /// Sets the networks that are wide enough to learn the data. From every list, the first network that a rule accepts is
+    /// used.
     #[must_use]
     pub fn learning_networks(self, learners: Vec<Vec<TestNetwork>>) -> Self {
         Self { learners, ..self }
     }
 
-    /// The data.
+    /// Sets the data.
     #[must_use]
     pub fn data(mut self, data: impl TestData + 'static) -> Self {
         self.shared.data = Arc::new(data);
         self
     }
 
-    /// The devices, each with autodiff and its name.
+    /// Sets the devices, each with its name and with autodiff.
     #[must_use]
     pub fn devices(self, devices: Vec<(String, Device)>) -> Self {
         Self { devices, ..self }
     }
 
-    /// Step of finite differences: 0.005, the default, suits losses in single precision.
+    /// Sets the step of finite differences. The default of 0.005 suits losses in single precision.
     #[must_use]
     pub fn finite_differences(mut self, step: f32) -> Self {
         self.shared.difference = step;
         self
     }
 
-    /// Steps in which a rule has to learn the data, and the rows of each; 60 of 64, if not said.
+    /// Sets the number of steps in which a rule has to learn the data, and the rows per step; 60 steps of 64 rows by default.
     #[must_use]
     pub fn learning_steps(mut self, steps: usize, rows: usize) -> Self {
         self.shared.learning = (steps, rows);
         self
     }
 
-    /// A law, `module::name`, is not tried on the cases that `which` picks. An exception that picks none is an error.
+    /// Excludes the cases that `which` selects from a law, given as `module::name`. An exception that selects no case is an
+    /// error.
     #[must_use]
     pub fn except(mut self, law: &'static str, reason: &'static str, which: impl Fn(&Case) -> bool + 'static) -> Self {
         self.exceptions.push(Exception { law, reason, which: Arc::new(which) });
@@ -184,7 +188,8 @@ impl Laws {
     /// Every rule with its settings, on every network and device.
     ///
     /// # Errors
-    /// If a setting contradicts the defaults of others and has no [`companion`](Self::companion), or a rule accepts no network.
+    /// If a setting contradicts the defaults of others and has no [`companion`](Self::companion), or if a rule accepts none
+    /// of the networks.
     pub fn cases(&self) -> Result<Vec<Case>, Violation> {
         self.on_networks(&self.networks, |laws, rule| [laws.recipes_of(rule), laws.variants_of(rule)].concat())
     }
@@ -192,23 +197,24 @@ impl Laws {
     /// Every rule with its defaults, and with every preset it has, on every network and device.
     ///
     /// # Errors
-    /// As [`cases`](Self::cases).
+    /// The errors of [`cases`](Self::cases).
     pub fn recipes(&self) -> Result<Vec<Case>, Violation> {
         self.on_networks(&self.networks, Self::recipes_of)
     }
 
-    /// As [`cases`](Self::cases), on the [noisy networks](Self::noisy_networks).
+    /// Like [`cases`](Self::cases), on the [noisy networks](Self::noisy_networks).
     ///
     /// # Errors
-    /// As [`cases`](Self::cases).
+    /// The errors of [`cases`](Self::cases).
     pub fn noisy_cases(&self) -> Result<Vec<Case>, Violation> {
         self.on_networks(&self.noisy, |laws, rule| [laws.recipes_of(rule), laws.variants_of(rule)].concat())
     }
 
-    /// Every recipe, and what is to [learn](Self::learns) besides, on the [learning networks](Self::learning_networks).
+    /// Every recipe, and everything else that is required to [learn](Self::learns), on the
+    /// [learning networks](Self::learning_networks).
     ///
     /// # Errors
-    /// As [`cases`](Self::cases).
+    /// The errors of [`cases`](Self::cases).
     pub fn learners(&self) -> Result<Vec<Case>, Violation> {
         let mut cases = Vec::new();
         for (rule, settings) in self.rules.iter().flat_map(|rule| self.recipes_of(rule)).chain(self.further_to_learn())
@@ -236,10 +242,10 @@ impl Laws {
         self.networks.iter().flat_map(on).collect()
     }
 
-    /// Tries a law on every case that it is for.
+    /// Tests a law on every case that it applies to.
     ///
     /// # Errors
-    /// As [`cases`](Self::cases); violated laws are in the report.
+    /// The errors of [`cases`](Self::cases); violations are in the report.
     pub fn report(&self, law: &Law) -> Result<Report, Violation> {
         let cases = match law.over {
             Over::Cases => self.cases(),
@@ -250,10 +256,10 @@ impl Laws {
         try_on(cases?, law, &self.exceptions)
     }
 
-    /// Tries a law, for a test of its name.
+    /// Tests a law, for the test with its name.
     ///
     /// # Panics
-    /// If a case breaks the law, with every case that does and what differed.
+    /// If a case violates the law; the message lists every such case and what differed.
     pub fn check(&self, law: &Law) {
         let answer = self.report(law).map(|report| (report.is_kept(), report.to_string()));
         let (kept, said) = answer.unwrap_or_else(|wrong| (false, wrong.to_string()));
@@ -285,12 +291,12 @@ impl Laws {
         self.complete(cases)
     }
 
-    /// The cases, of which every rule has some.
+    /// Returns the cases after checking that every rule has some.
     fn complete(&self, cases: Vec<Case>) -> Result<Vec<Case>, Violation> {
         match self.rules.iter().find(|rule| !cases.iter().any(|case| case.rule() == rule.as_str())) {
             None => Ok(cases),
             Some(rule) => Err(Violation(format!(
-                "{rule} accepts none of the networks; needed: one that it does, or Laws::without(&[\"{rule}\"])"
+                "{rule} accepts none of the networks; needed: one that it accepts, or Laws::without(&[\"{rule}\"])"
             ))),
         }
     }
@@ -304,7 +310,7 @@ impl Laws {
         std::iter::once(self.default_of(rule)).chain(presets).map(|settings| (rule.to_string(), settings)).collect()
     }
 
-    /// What is tried of a rule beside its recipes.
+    /// The settings to test for a rule besides its recipes.
     fn variants_of(&self, rule: &str) -> Vec<Settings> {
         let values = self.values_of(rule).into_iter().filter(|settings| settings.get("preset").is_none());
         let values = values.map(|settings| (rule.to_string(), settings));

@@ -1,4 +1,4 @@
-//! A law, and its trial.
+//! A law, and the result of testing it.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,31 +8,31 @@ use crate::Case;
 use crate::panics::message;
 use crate::verdict::{Outcome, Verdict, Violation};
 
-/// Which cases a law is for.
+/// The cases that a law applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
     /// Every rule with every setting that has named values.
     Cases,
-    /// Every rule with its defaults and its presets: for laws that take their time.
+    /// Every rule with its defaults and its presets, for laws that take long.
     Recipes,
     /// Every case on networks with dropout and batch normalisation.
     Noisy,
-    /// Recipes on networks that are wide enough to learn.
+    /// Recipes, on networks that are wide enough to learn.
     Learners,
 }
 
-/// A law: what has to hold for every case it is for.
+/// A law: a property that must hold for every case it applies to.
 #[derive(Debug, Clone, Copy)]
 pub struct Law {
-    /// Its name, `module::function`.
+    /// Name of the law, `module::function`.
     pub name: &'static str,
-    /// Which cases it is for.
+    /// The cases that it applies to.
     pub over: Over,
-    /// Whether a case keeps it. A panic in here is a violation too.
+    /// Whether a case satisfies the law. A panic in this function counts as a violation.
     pub check: fn(&Case) -> Verdict,
 }
 
-/// Why some cases are not tried with a law.
+/// Why some cases are excluded from a law.
 #[derive(Clone)]
 pub(crate) struct Exception {
     pub(crate) law: &'static str,
@@ -40,23 +40,23 @@ pub(crate) struct Exception {
     pub(crate) which: Arc<dyn Fn(&Case) -> bool>,
 }
 
-/// The result of trying a law.
+/// The result of testing a law.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// The law's name.
     pub law: &'static str,
-    /// The cases that keep it.
+    /// The cases that satisfy it.
     pub kept: Vec<String>,
-    /// The cases that it says nothing about.
+    /// The cases that it does not apply to.
     pub not_concerned: Vec<String>,
-    /// The cases that were left out, with the reason.
+    /// The excluded cases, with the reason.
     pub excepted: Vec<String>,
     /// The cases that violate it, with what differed.
     pub violations: Vec<String>,
 }
 
 impl Report {
-    /// Whether no case breaks the law.
+    /// Whether no case violates the law.
     pub fn is_kept(&self) -> bool {
         self.violations.is_empty()
     }
@@ -80,11 +80,11 @@ impl fmt::Display for Report {
     }
 }
 
-/// Tries a law on cases.
+/// Tests a law on cases.
 pub(crate) fn try_on(cases: Vec<Case>, law: &Law, exceptions: &[Exception]) -> Result<Report, Violation> {
     let of_law: Vec<&Exception> = exceptions.iter().filter(|e| e.law == law.name).collect();
     if let Some(idle) = of_law.iter().find(|e| !cases.iter().any(|case| (e.which)(case))) {
-        return Err(Violation(format!("{}: the exception \"{}\" is none: it picks no case", law.name, idle.reason)));
+        return Err(Violation(format!("{}: the exception \"{}\" selects no case", law.name, idle.reason)));
     }
     let mut report =
         Report { law: law.name, kept: vec![], not_concerned: vec![], excepted: vec![], violations: vec![] };

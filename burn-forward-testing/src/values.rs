@@ -1,4 +1,4 @@
-//! Parameters and gradients of a model by path, and comparisons of them.
+//! Parameters and gradients of a model by path, and functions to compare them.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use burn_forward::parameters::Owner;
 
 use crate::verdict::{Violation, ensure};
 
-/// Numbers by parameter path: `network.blocks.0.layers.0.linear.weight`.
+/// Values by parameter path, such as `network.blocks.0.layers.0.linear.weight`.
 pub type Values = BTreeMap<String, Vec<f32>>;
 
 /// The block that the parameter at `path` [belongs to](Owner).
@@ -19,7 +19,7 @@ pub fn block_of(path: &str) -> Option<usize> {
     Owner::of(path)?.block()
 }
 
-/// The numbers of a tensor, in row-major order.
+/// The values of a tensor, in row-major order.
 pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
@@ -54,7 +54,7 @@ impl ModuleVisitor for Collect<'_> {
             self.wrong.push(format!("{path} is not finite: {value:?}"));
         }
         if self.found.insert(path.clone(), value).is_some() {
-            self.wrong.push(format!("two parameters are at {path}"));
+            self.wrong.push(format!("two parameters have the path {path}"));
         }
     }
 }
@@ -66,18 +66,18 @@ fn collect(model: &LocalModel, gradients: Option<&GradientsParams>) -> Result<Va
     Ok(collect.found)
 }
 
-/// All floats of a model, running statistics included.
+/// All float parameters of a model, including running statistics.
 ///
 /// # Errors
-/// If one is not finite, or two have one path.
+/// If one is not finite, or two have the same path.
 pub fn parameters(model: &LocalModel) -> Result<Values, Violation> {
     collect(model, None)
 }
 
-/// The gradients of a model, which are all there are.
+/// The gradients of a model, which must be all gradients in `gradients`.
 ///
 /// # Errors
-/// If one is not finite, two have one path, or one belongs to no parameter of the model.
+/// If one is not finite, two have the same path, or one belongs to no parameter of the model.
 pub fn gradients(model: &LocalModel, gradients: &GradientsParams) -> Result<Values, Violation> {
     let found = collect(model, Some(gradients))?;
     let strangers = gradients.len() - found.len();
@@ -85,10 +85,10 @@ pub fn gradients(model: &LocalModel, gradients: &GradientsParams) -> Result<Valu
     Ok(found)
 }
 
-/// As [`gradients`], where the tape may hold others too.
+/// Like [`gradients`], but there may be gradients of other modules as well.
 ///
 /// # Errors
-/// If one is not finite, or two have one path.
+/// If one is not finite, or two have the same path.
 pub fn gradients_among(model: &LocalModel, gradients: &GradientsParams) -> Result<Values, Violation> {
     collect(model, Some(gradients))
 }
@@ -116,13 +116,13 @@ impl<F: FnMut(&str, &mut Vec<f32>)> ModuleMapper for Edit<F> {
     }
 }
 
-/// The model with its floats edited in place, each with its path. It takes a fresh model, since a clone shares running
-/// statistics.
+/// The model with its float parameters edited in place, each passed with its path. It takes a new model, since a clone shares
+/// running statistics.
 pub fn edit(model: LocalModel, edit: impl FnMut(&str, &mut Vec<f32>)) -> LocalModel {
     model.map(&mut Edit { path: Vec::new(), edit })
 }
 
-/// The model with every float whose path `which` accepts moved away from where it was.
+/// The model with every float parameter changed whose path `which` accepts.
 pub fn perturb(model: LocalModel, which: impl Fn(&str) -> bool) -> LocalModel {
     edit(model, |path, values| {
         if which(path) {
@@ -131,8 +131,8 @@ pub fn perturb(model: LocalModel, which: impl Fn(&str) -> bool) -> LocalModel {
     })
 }
 
-/// The model with the rule's own parameters moved away from where they start, which for some is zero: behind a head of zeros
-/// there is no gradient.
+/// The model with the rule's own parameters changed. Some of them start at zero, and no gradient passes through a head of
+/// zeros.
 pub fn with_perturbed_rule(model: LocalModel) -> LocalModel {
     edit(model, |path, values| {
         if path.starts_with("rule.") && !path.contains(".running_") {
@@ -141,12 +141,12 @@ pub fn with_perturbed_rule(model: LocalModel) -> LocalModel {
     })
 }
 
-/// Whether two lists of numbers are the same bit for bit.
+/// Whether two lists of numbers are identical bit for bit.
 pub fn same_bits(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
-/// `a` and `b` have the same paths and, bit for bit, the same numbers.
+/// Checks that `a` and `b` have the same paths and, bit for bit, the same values.
 ///
 /// # Errors
 /// The first path that differs.
@@ -160,7 +160,7 @@ pub fn same(a: &Values, b: &Values) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Two lists of numbers differ by at most `tolerance`, relative for numbers above 1.
+/// Checks that two lists of numbers differ by at most `tolerance`, relative for numbers above 1.
 ///
 /// # Errors
 /// The first entry that differs by more.

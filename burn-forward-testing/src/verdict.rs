@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-/// Whether a case keeps a law. The error says what differed.
+/// Whether a case satisfies a law. The error tells what differed.
 pub type Verdict = Result<Outcome, Violation>;
 
 /// The outcome of a law that is not violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The rule was tried and keeps the law.
+    /// The rule was tested and satisfies the law.
     Tried,
-    /// The law says nothing about this rule.
+    /// The law does not apply to this rule.
     NotConcerned,
 }
 
-/// What differed between what a law promises and what a rule does.
+/// The difference between what a law promises and what a rule does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation(pub String);
 
@@ -27,7 +27,7 @@ impl fmt::Display for Violation {
 impl std::error::Error for Violation {}
 
 impl Violation {
-    /// The same with where it was seen.
+    /// The same violation, preceded by where it was seen.
     #[must_use]
     pub fn at(self, place: impl fmt::Display) -> Self {
         Self(format!("{place}: {}", self.0))
@@ -46,12 +46,12 @@ impl From<String> for Violation {
     }
 }
 
-/// [`Outcome::Tried`] if nothing is wrong.
+/// [`Outcome::Tried`] if `wrong` is empty, or a violation.
 pub(crate) fn nothing(wrong: Vec<String>) -> Verdict {
     if wrong.is_empty() { Ok(Outcome::Tried) } else { Err(Violation(wrong.join("\n    "))) }
 }
 
-/// Leaves the law with what is wrong unless a condition holds.
+/// Returns a violation from the law unless a condition holds.
 macro_rules! ensure {
     ($condition:expr, $($text:tt)+) => {
         let holds: bool = $condition;
@@ -61,7 +61,7 @@ macro_rules! ensure {
     };
 }
 
-/// Leaves the law unless it concerns the case.
+/// Returns from the law if it does not apply to the case.
 macro_rules! concerns {
     ($condition:expr) => {
         if !$condition {

@@ -1,5 +1,5 @@
-//! CIFAR's binary files, of both sets. The first byte of the input is repeated up to a whole number of records, since few
-//! inputs would have one by chance.
+//! CIFAR's binary files, for both data sets. The first byte of the input is repeated to fill a whole number of records, since
+//! few inputs would do so by chance.
 #![no_main]
 
 use std::path::Path;
@@ -15,7 +15,7 @@ fuzz_target!(|input: &[u8]| {
         let Some(first) = input.first() else { continue };
         let mut whole = input.to_vec();
         whole.resize(input.len().next_multiple_of(record), *first);
-        // Labels may be out of range; the size is right.
+        // Labels may be out of range, but the size is right.
         if let Ok(set) = decode(&whole, which, origin) {
             assert_eq!(set.len(), whole.len() / record);
         }

@@ -1,5 +1,5 @@
-//! A whole config, and behind a line of `===` the assignments of `--set`, one a line. A config that is accepted is accepted
-//! again in its resolved form.
+//! A whole config, followed by a line of `===` and the assignments of `--set`, one per line. A config that is accepted must
+//! also be accepted in its resolved form.
 #![no_main]
 
 use burn_forward_fuzz::{parts, registry};
@@ -15,6 +15,6 @@ fuzz_target!(|text: &str| {
     let Ok(config) = RunConfig::from_value("input.json", value, &assignments, registry()) else { return };
     let resolved = config.resolved().clone();
     let again = RunConfig::from_value("resolved.json", resolved.clone(), &[], registry());
-    let again = again.unwrap_or_else(|error| panic!("the resolved config is refused: {error}\n{resolved}"));
+    let again = again.unwrap_or_else(|error| panic!("the resolved config is rejected: {error}\n{resolved}"));
     assert_eq!(*again.resolved(), resolved);
 });

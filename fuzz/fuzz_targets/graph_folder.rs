@@ -1,4 +1,4 @@
-//! A graph's text files, divided by lines of `===`: `labels.csv`, `edges.csv`, `features.tsv`, `splits.csv`.
+//! A graph's text files, separated by lines of `===`: `labels.csv`, `edges.csv`, `features.tsv`, `splits.csv`.
 #![no_main]
 
 use burn_forward::data::{DataFolders, DataSpec};

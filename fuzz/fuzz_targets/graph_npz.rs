@@ -1,4 +1,4 @@
-//! A graph's `.npz` archive: the zip container, the names of arrays, and how they fit each other.
+//! A graph's `.npz` archive: the zip container, the names of the arrays, and whether they fit together.
 #![no_main]
 
 use burn_forward::data::DataFolders;

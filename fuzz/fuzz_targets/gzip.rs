@@ -1,4 +1,4 @@
-//! A stream that may be gzipped: of a plain one nothing is lost.
+//! A stream that may be gzipped; a plain stream must pass through unchanged.
 #![no_main]
 
 use std::io::Read;
@@ -6,7 +6,7 @@ use std::io::Read;
 use burn_forward::data::gzip::decompressed;
 use libfuzzer_sys::fuzz_target;
 
-/// Bytes that are read of a stream: a few can stand for gigabytes.
+/// Maximum number of bytes read from a stream: a short one can decompress to gigabytes.
 const LIMIT: u64 = 1 << 20;
 
 fuzz_target!(|input: &[u8]| {

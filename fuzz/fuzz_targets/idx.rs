@@ -1,4 +1,4 @@
-//! IDX files of images, in every layout, and of labels. A file of small size may announce a large one.
+//! IDX files of images, in every layout, and of labels. A small file may declare a large size.
 #![no_main]
 
 use std::path::Path;

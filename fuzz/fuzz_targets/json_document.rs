@@ -1,4 +1,4 @@
-//! JSON text: a syntax error has a place, and what is read is what serde_json reads.
+//! JSON text: a syntax error has a position, and the result must equal that of serde_json.
 #![no_main]
 
 use burn_forward_train::config::document::parse_document;

@@ -1,5 +1,5 @@
-//! An `.npy` array as the dense adjacency matrix of a graph, a second one as its labels. They stand in an archive without
-//! compression that this target makes, whose checksums are right: the fuzzer could not guess them.
+//! An `.npy` array as the dense adjacency matrix of a graph, and a second one as its labels. The target puts them into an
+//! uncompressed archive with valid checksums, which the fuzzer could not guess.
 #![no_main]
 
 use std::io::{Cursor, Write};

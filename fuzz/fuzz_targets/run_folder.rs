@@ -1,4 +1,4 @@
-//! The files of a run folder, divided by lines of `===`, read for a report.
+//! The files of a run folder, separated by lines of `===`, read for a report.
 #![no_main]
 
 use burn_forward_fuzz::{folder, parts, write_files};
@@ -15,7 +15,7 @@ fuzz_target!(|input: &[u8]| {
         drop(folder.rows());
     }
     if let Ok(record) = RunRecord::load(folder()) {
-        // A page of whatever was accepted.
+        // Render a page from whatever was accepted.
         drop(burn_forward_train::report::write(&[record], folder().join("report.html")));
     }
 });

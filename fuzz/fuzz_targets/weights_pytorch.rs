@@ -1,4 +1,4 @@
-//! Import of a file of weights of any kind: a PyTorch checkpoint (pickle or zip), safetensors, or neither.
+//! Import of a weights file of any kind: a PyTorch checkpoint (pickle or zip), safetensors, or neither.
 #![no_main]
 
 use burn_forward_fuzz::{small_network, write_file};

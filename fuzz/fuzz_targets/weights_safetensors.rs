@@ -1,5 +1,5 @@
-//! Import of safetensors: the input is the JSON header, and behind a line of `===` the numbers. The length in front is
-//! right, so that the fuzzer gets past it; the target `weights_pytorch` tries wrong ones.
+//! Import of safetensors: the input is the JSON header, followed by a line of `===` and the values. The target adds the
+//! correct length so that the fuzzer gets past it; `weights_pytorch` tries wrong lengths.
 #![no_main]
 
 use burn_forward_fuzz::{parts, small_network, write_file};

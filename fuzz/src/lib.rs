@@ -1,7 +1,7 @@
-//! What the fuzz targets share: files made of an input, and a small network to load weights into.
+//! Code shared by the fuzz targets: writing the input to files, and a small network to load weights into.
 //!
-//! A reader may refuse an input, with an error that names the file. It must not panic, hang, or take much more memory than
-//! the input has bytes.
+//! A reader may reject an input with an error that names the file. It must not panic, hang, or take much more memory than the
+//! size of the input.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use burn_forward::registry::Registry;
 use serde_json::json;
 use tempfile::TempDir;
 
-/// Separates the files of an input that stands for several.
+/// Separates the files in an input that represents several files.
 const SEPARATOR: &[u8] = b"\n===\n";
 
-/// The parts of an input between lines of `===`.
+/// The parts of an input, which are separated by lines of `===`.
 pub fn parts(input: &[u8]) -> Vec<&[u8]> {
     let mut parts = Vec::new();
     let mut rest = input;
@@ -31,18 +31,18 @@ pub fn parts(input: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-/// A folder of this process for files with fixed names.
+/// A temporary folder of this process, for files with fixed names.
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     FOLDER.get_or_init(|| tempfile::tempdir().expect("a temporary folder")).path()
 }
 
-/// Writes the parts of an input under these names into [`folder`]; a file without a part is removed.
+/// Writes the parts of an input to the files with these names in [`folder`]; a file without a part is removed.
 pub fn write_files(names: &[&str], parts: &[&[u8]]) {
     for (i, name) in names.iter().enumerate() {
         match parts.get(i) {
             Some(bytes) => drop(write_file(name, bytes)),
-            // Not there is as good as removed.
+            // It does not matter if there was no such file.
             None => drop(std::fs::remove_file(folder().join(name))),
         }
     }
@@ -66,7 +66,7 @@ pub fn registry() -> &'static Registry {
     })
 }
 
-/// A network of one convolution layer and a classifier.
+/// A network with one convolution layer and a classifier.
 pub fn small_network() -> LocalModel {
     thread_local! {
         static MODEL: OnceCell<LocalModel> = const { OnceCell::new() };

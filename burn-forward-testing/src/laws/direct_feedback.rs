@@ -1,4 +1,5 @@
-//! Feedback matrices: those of `dfa`, `drtp`, `pepita` and `feedback-alignment`, and of any rule that calls some so.
+//! Laws of feedback matrices: those of `dfa`, `drtp`, `pepita` and `feedback-alignment`, and of any other rule with
+//! parameters of that name.
 
 use burn::tensor::Tensor;
 use burn_forward::activation::Activation;
@@ -13,7 +14,7 @@ use crate::values::{edit, gradients, of_block, parameters};
 use crate::verdict::{Outcome, Verdict, Violation, concerns, ensure, nothing};
 use crate::{Case, seed};
 
-/// A block of `dfa` learns from `<h, sg(E B)>/B`, with the error `E` and the feedback `B` of the pass taken as given.
+/// A block of `dfa` learns from `<h, sg(E B)>/B`, where the error `E` and the feedback `B` of the pass are constants.
 pub fn the_signal_is_taken_as_given(case: &Case) -> Verdict {
     concerns!(case.rule() == "dfa" && case.settings() == &json!({}));
     let mut wrong = Vec::new();
@@ -38,7 +39,7 @@ pub fn the_signal_is_taken_as_given(case: &Case) -> Verdict {
     nothing(wrong)
 }
 
-/// Where all feedback matrices are zero, the network learns nothing and the output layer goes on learning.
+/// If all feedback matrices are zero, the hidden blocks learn nothing, while the output layer still learns.
 pub fn zero_feedback_teaches_hidden_blocks_nothing(case: &Case) -> Verdict {
     let is_feedback = |path: &str| path.starts_with("rule.") && path.contains("feedback");
     concerns!(parameters(&case.model(seed())?)?.keys().any(|path| is_feedback(path)));

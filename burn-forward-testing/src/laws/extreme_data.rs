@@ -1,4 +1,4 @@
-//! Data at the edge of what classification is.
+//! Extreme cases of a classification data set.
 
 use burn::module::Module;
 use burn_forward::activation::{Activation, AnyActivation};
@@ -8,8 +8,8 @@ use crate::values::{numbers, parameters};
 use crate::verdict::{Verdict, Violation, ensure, nothing};
 use crate::{Case, seed};
 
-/// One class, two, a class without samples, one sample, samples that are all the same: a rule trains with finite numbers. Of one
-/// class alone it may say, before training, that it needs `>= 2`.
+/// With one class, two classes, a class without samples, one sample, or identical samples, a rule trains and all its numbers
+/// are finite. Only for a single class may it report an error before training, which says that it needs `>= 2` classes.
 pub fn every_rule_trains_on_extreme_data_or_refuses_it(case: &Case) -> Verdict {
     let mut wrong = Vec::new();
     for extreme in case.data().extremes() {
@@ -26,7 +26,7 @@ pub fn every_rule_trains_on_extreme_data_or_refuses_it(case: &Case) -> Verdict {
 fn trains(case: &Case, extreme: &Extreme) -> Result<(), Violation> {
     let batch = |index| (extreme.batch)(case.data(), index, case.device());
     let model = case.model_for(extreme.classes, seed())?;
-    // Every gradient and every parameter on the way has to be finite.
+    // Every gradient and every parameter has to be finite at each step.
     let model = case.train(model, (0..3).map(batch), |model| parameters(model).map(|_| ()))?;
     let unseen = batch(Extreme::HELD_OUT);
     let rows = unseen.targets.dims()[0];

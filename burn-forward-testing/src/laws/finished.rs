@@ -1,4 +1,4 @@
-//! Blocks that a greedy schedule is done with run as at inference, and stay as they are.
+//! Blocks that a greedy schedule has finished run in inference mode and do not change.
 
 use burn::module::Module;
 use burn_forward::activation::{Activation, AnyActivation};
@@ -12,7 +12,7 @@ use crate::values::{close, features, gradients, parameters, same};
 use crate::verdict::{Outcome, Verdict, concerns, ensure};
 use crate::{Case, seed};
 
-/// What the first `blocks` blocks make of a batch at inference.
+/// The outputs of the first `blocks` blocks for a batch in inference mode.
 fn at_inference(model: &LocalModel, batch: &Batch, blocks: usize) -> Vec<AnyActivation> {
     let model = model.valid();
     let plain = Batch {
@@ -27,8 +27,8 @@ fn at_inference(model: &LocalModel, batch: &Batch, blocks: usize) -> Vec<AnyActi
     pass.streams
 }
 
-/// A block that learns alone is given what the finished blocks below it make at inference: without dropout, with the running
-/// statistics of batch normalisation, which stay as they are.
+/// The input of a block that learns alone is the inference output of the finished blocks below it: without dropout, and with
+/// the running statistics of batch normalisation, which do not change.
 pub fn a_block_is_given_what_the_blocks_below_it_make_at_inference(case: &Case) -> Verdict {
     concerns!(case.spec()?.greedy().is_ok());
     let (model, batch) = (case.model(seed())?, case.batch(0));
@@ -42,18 +42,18 @@ pub fn a_block_is_given_what_the_blocks_below_it_make_at_inference(case: &Case) 
             close(&features(entering), &features(expected), 1e-6).map_err(|e| e.at(format!("block {block}")))?;
         }
     }
-    same(&before, &parameters(&model.valid())?).map_err(|e| e.at("a finished block moved"))?;
+    same(&before, &parameters(&model.valid())?).map_err(|e| e.at("a finished block changed"))?;
     Ok(Outcome::Tried)
 }
 
-/// Steps on batches of one unknown address do not all draw the same dropout masks. (Two may, in a program whose other threads
-/// draw from the same device.)
+/// Steps on batches with an unknown key do not all draw the same dropout masks. (Two of them may, in a program whose other
+/// threads draw from the same device.)
 pub fn steps_on_batches_of_unknown_address_do_not_share_their_randomness(case: &Case) -> Verdict {
     let model = case.model(seed())?;
     let batch = Batch { key: Default::default(), ..case.batch(0) };
     let step = || gradients(&model, &first_step(&model, &batch).grads);
     let first = step()?;
     let others = [step()?, step()?, step()?];
-    ensure!(others.iter().any(|other| *other != first), "four steps with one dropout mask");
+    ensure!(others.iter().any(|other| *other != first), "four steps had the same dropout mask");
     Ok(Outcome::Tried)
 }

@@ -1,6 +1,7 @@
-//! The gradients on the tape are those of the loss on the tape, by central differences.
+//! The gradients on the tape are those of the loss on the tape, checked with central differences.
 //!
-//! A rule may write its gradients by hand, or detach what it means to take as given; here it shows what it says it minimises.
+//! A rule may compute its gradients by hand, or detach what it treats as constant. These laws check that it minimises what it
+//! claims to.
 
 use burn_forward::model::LocalModel;
 use burn_forward::rules::Pass;
@@ -17,8 +18,8 @@ fn total(records: &[BlockRecord]) -> f64 {
     records.iter().map(|r| r.score.loss.clone().into_scalar::<f64>()).sum()
 }
 
-/// Whether a step changes something that no gradient changes and that a loss reads. The running statistics of batch
-/// normalisation are read in inference alone.
+/// Whether a step changes something that has no gradient but affects a loss. The running statistics of batch normalisation do
+/// not count, since only inference uses them.
 fn has_running_state(case: &Case) -> Result<bool, Violation> {
     let model = case.model(seed())?;
     let read = |model: &LocalModel| -> Result<Values, Violation> {
@@ -29,8 +30,8 @@ fn has_running_state(case: &Case) -> Result<bool, Violation> {
     Ok(before != read(&model)?)
 }
 
-/// The two largest entries of every gradient against the slope of `loss`; what is wrong. On a network with kinks a place whose
-/// slopes to the left and to the right differ is passed over for the next.
+/// Compares the two largest entries of every gradient with the slope of `loss`, and returns the mismatches. On a network with
+/// kinks, an entry whose left and right slopes differ is skipped in favour of the next.
 pub fn wrong_slopes(
     case: &Case,
     model: &LocalModel,
@@ -75,8 +76,9 @@ pub fn wrong_slopes(
     wrong
 }
 
-/// What a block of a local rule puts on the tape is the slope of its own loss, while all that enters it, the teaching signal
-/// too, stays as it is. Rules with a state that a loss reads (a running mean) are not concerned.
+/// The gradient that a block of a local rule puts on the tape is the slope of its own loss, with everything that enters the
+/// block, including the teaching signal, held constant. The law does not concern rules with a state that a loss uses (a
+/// running mean).
 pub fn a_local_gradient_is_the_slope_of_the_blocks_own_loss(case: &Case) -> Verdict {
     concerns!(case.is_local()? && !has_running_state(case)?);
     let mut wrong = Vec::new();
@@ -94,7 +96,7 @@ pub fn a_local_gradient_is_the_slope_of_the_blocks_own_loss(case: &Case) -> Verd
     nothing(wrong)
 }
 
-/// What a rule that is not local puts on the tape is the slope of the sum of its losses.
+/// The gradient that a rule that is not local puts on the tape is the slope of the sum of its losses.
 pub fn a_gradient_of_a_rule_that_is_not_local_is_the_slope_of_the_sum_of_losses(case: &Case) -> Verdict {
     concerns!(!case.is_local()?);
     let (batch, model) = (case.batch(0), case.model(seed())?);

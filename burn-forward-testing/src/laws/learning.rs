@@ -15,10 +15,10 @@ use crate::values::edit;
 use crate::verdict::{Outcome, Verdict, Violation, ensure};
 use crate::{Case, seed};
 
-/// The batch's mean block loss; where blocks have neither a readout nor a goodness, their loss is an inner product that
-/// means nothing by itself, and it is the cross-entropy of the output that has to fall.
+/// The batch's mean block loss. If blocks have neither a readout nor a goodness, their loss is an inner product without
+/// meaning of its own; then it is the cross-entropy of the output, which has to fall instead.
 fn loss(case: &Case, model: &LocalModel, batch: &Batch) -> Result<f64, Violation> {
-    // A copy by way of the record: a clone would share running statistics.
+    // Copy the model through its record: a clone would share running statistics.
     let model = reloaded(case.model(seed())?, model)?;
     let mut tape = Tape::new(());
     model.rule.step(&model.network, batch, model.context(batch), &mut tape);
@@ -35,7 +35,8 @@ fn accuracy(scores: Tensor<2>, batch: &Batch) -> f64 {
     scores.argmax(1).reshape([rows]).equal(batch.targets.clone()).float().mean().into_scalar::<f64>()
 }
 
-/// After some dozen steps of Adam the loss on samples that were not trained on is a tenth lower, and 6 in 10 are classified.
+/// After a few dozen steps of Adam, the loss on held-out samples is at least a tenth lower, and at least 6 in 10 samples are
+/// classified correctly.
 pub fn the_loss_falls_and_the_accuracy_rises(case: &Case) -> Verdict {
     let (steps, rows) = case.learning_steps();
     let unseen = case.data().unseen(200, case.device());
@@ -46,13 +47,13 @@ pub fn the_loss_falls_and_the_accuracy_rises(case: &Case) -> Verdict {
     let inputs: AnyActivation = unseen.inputs.clone().without_autodiff();
     let plain = Batch { targets: unseen.targets.clone().without_autodiff(), ..unseen };
     let accuracy = accuracy(model.valid().scores(inputs).primary(), &plain);
-    // Not "too high": a loss that is no number is neither too high nor low enough.
+    // Not "too high": a NaN loss is neither too high nor low enough.
     let learned = after <= 0.9 * before && accuracy >= 0.6;
     ensure!(learned, "loss {before:.3} before, {after:.3} after {steps} steps, accuracy {accuracy:.3}");
     Ok(Outcome::Tried)
 }
 
-/// Weights that are no numbers show in a loss, and stop nothing before: a run sees that it has diverged.
+/// Weights that are not finite make a loss that is not finite, and nothing fails before that, so a run can detect divergence.
 pub fn what_is_no_number_shows_in_a_loss_and_stops_nothing_before(case: &Case) -> Verdict {
     for broken in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let model = edit(case.model(seed())?, |path, values| {
@@ -63,7 +64,7 @@ pub fn what_is_no_number_shows_in_a_loss_and_stops_nothing_before(case: &Case) -
         let output = first_step(&model, &case.batch_of(16, 0));
         let item = output.item.sync().map_err(|e| Violation(format!("with weights of {broken}: {e:?}")))?;
         let losses: Vec<f64> = item.metrics().blocks.iter().filter_map(|(_, numbers)| numbers.loss).collect();
-        // Of infinite weights tanh makes finite activities, and rightly so.
+        // With infinite weights, tanh correctly gives finite activities.
         let shows = losses.iter().any(|loss| !loss.is_finite());
         ensure!(shows || broken.is_infinite(), "with weights of {broken}: losses {losses:?}");
     }

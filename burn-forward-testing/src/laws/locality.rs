@@ -1,7 +1,7 @@
-//! Locality: what a block learns is a function of the block, its own loss, and what enters it.
+//! Locality: what a block learns depends on nothing but the block, its own loss, and its input.
 //!
-//! This is what a local rule promises, and what its memory rests on: a block that nothing above reaches can be thrown away as
-//! soon as it has learned.
+//! This is the promise of a local rule. It is also the reason for the rule's low memory: if nothing above a block depends on
+//! its graph, the graph can be dropped as soon as the block has learned.
 
 use burn::tensor::{Int, Tensor};
 use burn_forward::activation::{Activation, AnyActivation};
@@ -15,7 +15,7 @@ use crate::values::{Values, block_of, features, gradients, of_block, parameters,
 use crate::verdict::{Outcome, Verdict, Violation, concerns, ensure};
 use crate::{Case, seed};
 
-/// Whether a path is of a block's own loss: its head, its feedback matrix.
+/// Whether a parameter belongs to a block's own loss: its head, or its feedback matrix.
 fn is_loss_of(path: &str, block: usize) -> bool {
     path.starts_with("rule.") && block_of(path) == Some(block)
 }
@@ -25,7 +25,7 @@ fn step(model: &LocalModel, case: &Case) -> Result<Values, Violation> {
     gradients(model, &first_step(model, &case.batch(0)).grads)
 }
 
-/// A step of a local rule is its blocks' learning, one after the other: nothing else adds to a gradient.
+/// A step of a local rule consists of its blocks learning one after another; nothing else adds to a gradient.
 pub fn a_step_of_a_local_rule_is_its_blocks_one_after_the_other(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let whole = step(&case.model(seed())?, case)?;
@@ -33,8 +33,8 @@ pub fn a_step_of_a_local_rule_is_its_blocks_one_after_the_other(case: &Case) -> 
     Ok(Outcome::Tried)
 }
 
-/// The step that burn-train takes leaves the gradients that the rule put on its tape. A rule that takes several steps on a batch
-/// is not for burn-train's own loop.
+/// The step that burn-train takes has the gradients that the rule put on its tape. A rule that takes several steps per batch
+/// cannot be used in burn-train's own loop.
 pub fn burn_train_sees_the_step_that_the_tape_recorded(case: &Case) -> Verdict {
     let (batch, model) = (case.batch(0), case.model(seed())?);
     concerns!(model.rule.rounds() == 1);
@@ -46,8 +46,8 @@ pub fn burn_train_sees_the_step_that_the_tape_recorded(case: &Case) -> Verdict {
     Ok(Outcome::Tried)
 }
 
-/// While a block learns, gradients come of that block and of what the rule has for it, and of nothing else. What belongs to
-/// the rule as a whole (an output layer) learns with the last block, or where the rule runs the whole network.
+/// While a block learns, only the block and the rule's parameters for that block get gradients. Parameters of the rule as a
+/// whole (an output layer) learn with the last block, or when the rule runs the whole network.
 pub fn a_block_puts_gradients_of_itself_and_its_head_on_the_tape_and_no_others(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let trace = trace_step(&case.model(seed())?, &case.batch(0))?;
@@ -58,7 +58,7 @@ pub fn a_block_puts_gradients_of_itself_and_its_head_on_the_tape_and_no_others(c
                 Some(block) => block == index,
                 None => index >= last,
             };
-            ensure!(allowed, "the pass of block {index} left a gradient of {path}");
+            ensure!(allowed, "the pass of block {index} left a gradient for {path}");
         }
         let learns = taped.keys().any(|path| path.starts_with("network."));
         ensure!(index > last || learns, "block {index} has no gradient");
@@ -66,9 +66,9 @@ pub fn a_block_puts_gradients_of_itself_and_its_head_on_the_tape_and_no_others(c
     Ok(Outcome::Tried)
 }
 
-/// Another head of one block changes what no other block learns. A head may take part in the forward pass (a label added to a
-/// pre-activation): then blocks above are given something else, and so are all where the prediction makes the teaching
-/// signal.
+/// Changing the head of one block does not change what any other block learns. A head may take part in the forward pass (a
+/// label added to a pre-activation). Then the inputs of the blocks above change, and so do those of all blocks if the
+/// teaching signal depends on the prediction.
 pub fn another_head_of_one_block_changes_no_other_blocks_gradients(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let batch = case.batch(0);
@@ -77,7 +77,7 @@ pub fn another_head_of_one_block_changes_no_other_blocks_gradients(case: &Case) 
         let moved = trace_step(&perturb(case.model(seed())?, |path| is_loss_of(path, k)), &batch)?;
         for j in (0..base.blocks()).filter(|j| *j != k) {
             let same_input = same_bits(&base.entering[j], &moved.entering[j]);
-            ensure!(same_input || j > k || case.reach()?.reads_above(), "head {k} reaches down to block {j}");
+            ensure!(same_input || j > k || case.reach()?.reads_above(), "head {k} affects block {j} below it");
             if same_input {
                 same(&of_block(&base.taped[j], j), &of_block(&moved.taped[j], j))
                     .map_err(|e| e.at(format!("head {k} changed, block {j}")))?;
@@ -87,7 +87,7 @@ pub fn another_head_of_one_block_changes_no_other_blocks_gradients(case: &Case) 
     Ok(Outcome::Tried)
 }
 
-/// A block that is taught something false learns something false, and no other block does.
+/// A block with a false teaching signal learns something else, and no other block does.
 pub fn another_teaching_signal_to_one_block_changes_no_other_blocks_gradients(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let batch = case.batch(0);
@@ -99,7 +99,7 @@ pub fn another_teaching_signal_to_one_block_changes_no_other_blocks_gradients(ca
         for index in model.rule.order(model.network.len()) {
             let block = &model.network.blocks()[index];
             if index == k {
-                // The block learns from a false signal, and what it made of its true input goes on.
+                // The block learns from a false signal, and its output for the true input is passed on.
                 let mut false_pass = falsified(copy(&pass, &model, index), case.classes());
                 model.rule.learn_block(index, block, &mut false_pass, &mut tape);
                 model.rule.advance(index, block, &mut pass);
@@ -111,9 +111,9 @@ pub fn another_teaching_signal_to_one_block_changes_no_other_blocks_gradients(ca
         for (j, taped) in base.taped.iter().enumerate().take(base.blocks()) {
             let (a, b) = (of_block(taped, j), of_block(&moved, j));
             if j == k {
-                ensure!(a != b, "block {k} does not care about its teaching signal");
+                ensure!(a != b, "block {k} does not depend on its teaching signal");
             } else {
-                same(&a, &b).map_err(|e| e.at(format!("signal of block {k} changed, block {j}")))?;
+                same(&a, &b).map_err(|e| e.at(format!("with another signal for block {k}, in block {j}")))?;
             }
         }
     }
@@ -124,13 +124,13 @@ fn next_class(labels: Tensor<1, Int>, classes: usize) -> Tensor<1, Int> {
     (labels + 1).remainder_scalar(classes as i32)
 }
 
-/// Other values where a trace has values; a graph of the block is what the block itself made.
+/// Replaces the values in a trace; the graph of a block is kept, since the block itself made it.
 fn falsified_values(made: Trace<AnyActivation>) -> Trace<AnyActivation> {
     let values = made.output.features();
     if values.is_tracked() { made } else { made.output.with_features(values * 0.5 + 0.1).into() }
 }
 
-/// The pass with everything that teaches turned round.
+/// The pass with every teaching signal altered.
 fn falsified(mut pass: Pass, classes: usize) -> Pass {
     pass.labels = next_class(pass.labels, classes);
     pass.signals = pass.signals.map(|_, signal| match signal {
@@ -138,7 +138,7 @@ fn falsified(mut pass: Pass, classes: usize) -> Pass {
         Signal::Rows(rows) => Signal::Rows(rows.neg()),
         Signal::Blocks(blocks) => Signal::Blocks(blocks.into_iter().map(|made| made.map(falsified_values)).collect()),
     });
-    // Streams of one shape are samples of two kinds; others are not each other's counterpart.
+    // Two streams of the same shape are two kinds of samples; other streams do not correspond to each other.
     let shape = |stream: &AnyActivation| match stream {
         AnyActivation::Maps(maps) => maps.dims()[1..].to_vec(),
         other => other.features().dims()[1..].to_vec(),
@@ -159,30 +159,30 @@ pub fn blocks_above_have_no_say(case: &Case) -> Verdict {
         let moved = trace_step(&perturb(case.model(seed())?, above), &batch)?;
         for j in 0..=k {
             let same_input = same_bits(&base.entering[j], &moved.entering[j]);
-            ensure!(same_input || case.reach()?.reads_above(), "blocks above {k} reach down to block {j}");
+            ensure!(same_input || case.reach()?.reads_above(), "blocks above {k} affect block {j}");
             if same_input {
                 same(&of_block(&base.taped[j], j), &of_block(&moved.taped[j], j))
-                    .map_err(|e| e.at(format!("blocks above {k} changed, block {j}")))?;
+                    .map_err(|e| e.at(format!("with other blocks above {k}, in block {j}")))?;
             }
         }
     }
     Ok(Outcome::Tried)
 }
 
-/// A rule that says that a signal from above reaches its blocks says which, and it does: with other blocks above, some block
-/// is given something else.
+/// If a rule declares that a signal from above reaches its blocks, it names that signal, and there is one: with other blocks
+/// above, some block receives something else.
 pub fn a_rule_that_reads_what_is_above_says_what_and_does(case: &Case) -> Verdict {
     let reach = case.reach()?;
     concerns!(case.is_local()? && reach.reads_above());
     let (Reach::Above(what) | Reach::Network(what)) = reach else {
-        return Err(Violation(format!("{reach:?} is no signal from above")));
+        return Err(Violation(format!("{reach:?} is not a signal from above")));
     };
-    ensure!(what.trim().len() > 2, "what crosses the border is called {what:?}");
+    ensure!(what.trim().len() > 2, "the name of what crosses the border is {what:?}");
     let batch = case.batch(0);
-    // In a first round nothing may have come down yet.
+    // In a first round the signal may not have arrived yet.
     let base = entering_in_all_rounds(&case.model(seed())?, &batch);
     let reaches = |k: usize| -> Result<bool, Violation> {
-        // The output layer, too, by which alone a signal reaches a rule's last block.
+        // Includes the output layer, the only source of a signal for a rule's last block.
         let above = |path: &str| match block_of(path) {
             Some(block) => block > k,
             None => path.starts_with("rule."),
@@ -195,17 +195,19 @@ pub fn a_rule_that_reads_what_is_above_says_what_and_does(case: &Case) -> Verdic
             return Ok(Outcome::Tried);
         }
     }
-    Err(Violation(format!("nothing above a block changes what it is given, which was said to be {what}")))
+    Err(Violation(format!(
+        "no change above a block affects its input, although the rule declares that it depends on {what}"
+    )))
 }
 
-/// A block that learns passes on the same output as a block that only runs.
+/// A block that learns passes on the same output as a block that is only run.
 pub fn learning_moves_a_pass_on_as_advancing_does(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let mut expected: Option<Vec<f32>> = None;
     trace_step_with(&case.model(seed())?, &case.batch(0), |model, index, pass| {
         let streams: Vec<f32> = pass.streams.iter().flat_map(features).collect();
         let as_expected = expected.as_ref().is_none_or(|expected| same_bits(expected, &streams));
-        ensure!(as_expected, "block {} hands on something else when it learns", index.saturating_sub(1));
+        ensure!(as_expected, "block {} passes on another output when it learns", index.saturating_sub(1));
         let mut pass = copy(pass, model, index);
         model.rule.advance(index, &model.network.blocks()[index], &mut pass);
         expected = Some(pass.streams.iter().flat_map(features).collect());
@@ -214,7 +216,7 @@ pub fn learning_moves_a_pass_on_as_advancing_does(case: &Case) -> Verdict {
     Ok(Outcome::Tried)
 }
 
-/// A rule that says that it is not local has losses that reach the blocks below.
+/// If a rule declares that it is not local, its losses reach the blocks below.
 pub fn a_rule_that_says_it_is_not_local_is_not(case: &Case) -> Verdict {
     concerns!(!case.is_local()?);
     let base = step(&case.model(seed())?, case)?;
@@ -229,13 +231,13 @@ pub fn a_rule_that_says_it_is_not_local_is_not(case: &Case) -> Verdict {
     Ok(Outcome::Tried)
 }
 
-/// The first block of a greedy schedule, which learns alone, begins as it does when all blocks learn.
+/// The first block of a greedy schedule, which learns alone, starts like the first block when all blocks learn.
 pub fn greedy_and_simultaneous_learning_start_alike(case: &Case) -> Verdict {
     let spec = case.spec()?;
     concerns!(spec.reach().is_local() && spec.greedy().is_ok());
     let batch = case.batch(0);
     let all = step(&case.model(seed())?, case)?;
-    // What a greedy schedule does first: a network of one block, its prefix.
+    // A greedy schedule starts with a network of one block, the prefix.
     let model = case.model(seed())?.prefix(1);
     let pass = model.rule.begin(&model.network, &batch, model.context(&batch), &mut Tape::new(()));
     let first = gradients(&model, &model.learn_block(0, pass, batch.key).grads)?;

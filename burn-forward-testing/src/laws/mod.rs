@@ -1,4 +1,4 @@
-//! The laws, each a function of one case. What a law promises stands at its function.
+//! The laws. Each is a function of one case, whose documentation states what the law promises.
 
 pub mod audit;
 pub mod direct_feedback;

@@ -1,7 +1,8 @@
-//! What a rule has for one block alone [belongs](burn_forward::parameters::Owner) to that block.
+//! A rule's parameters for one block alone [belong](burn_forward::parameters::Owner) to that block.
 //!
-//! Learning rates per block, counts of parameters per block and the laws of locality all ask which block a parameter belongs
-//! to. A rule whose heads are not in a list, or a list whose entries are not one per block, would be passed over in silence.
+//! Learning rates per block, parameter counts per block and the laws of locality all need to know which block a parameter
+//! belongs to. If a rule kept its heads outside a list, or in a list without exactly one entry per block, they would silently
+//! be left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +13,8 @@ use crate::values::{of_block, perturb, same_bits};
 use crate::verdict::{Outcome, Verdict, concerns, ensure};
 use crate::{Case, seed};
 
-/// A parameter that learns with one block alone, and is read by no other, belongs to that block. With the last block an output
-/// layer learns too, which belongs to the rule.
+/// A parameter that learns with one block alone, and that no other block uses, belongs to that block. An output layer also
+/// learns with the last block, but belongs to the rule.
 pub fn what_learns_with_one_block_belongs_to_it(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let trace = trace_step(&case.model(seed())?, &case.batch(0))?;
@@ -31,17 +32,17 @@ pub fn what_learns_with_one_block_belongs_to_it(case: &Case) -> Verdict {
             let of_rule = owner == Owner::Rule && block >= last;
             ensure!(
                 owner == Owner::Block(block) || of_rule,
-                "{path} learns with block {block} alone and belongs to {owner:?}; needed: entry {block} of a list in the rule"
+                "{path} learns with block {block} alone but belongs to {owner:?}; needed: entry {block} of a list in the rule"
             );
         } else {
-            ensure!(owner == Some(Owner::Rule), "{path} learns with blocks {blocks:?} and belongs to {owner:?}");
+            ensure!(owner == Some(Owner::Rule), "{path} learns with blocks {blocks:?} but belongs to {owner:?}");
         }
     }
     Ok(Outcome::Tried)
 }
 
-/// A parameter of the rule as a whole that has no gradient (a fixed matrix) and that one block below the last alone learns by
-/// would have to be that block's.
+/// A parameter without a gradient (a fixed matrix) that affects the learning of just one block below the last must not belong
+/// to the rule as a whole, but to that block.
 pub fn what_teaches_one_block_belongs_to_it(case: &Case) -> Verdict {
     concerns!(case.is_local()?);
     let batch = case.batch(0);
@@ -61,14 +62,14 @@ pub fn what_teaches_one_block_belongs_to_it(case: &Case) -> Verdict {
         let alone = taught.len() == 1 && taught[0] + 1 < base.blocks();
         ensure!(
             !alone,
-            "{path} teaches block {taught:?} alone and belongs to the rule; needed: an entry of a list in the rule"
+            "{path} teaches block {taught:?} alone but belongs to the rule; needed: an entry of a list in the rule"
         );
     }
     Ok(Outcome::Tried)
 }
 
-/// A list of a rule has no entry beyond the blocks: such a list is not one of blocks, and its entries would be counted for
-/// blocks that they have nothing to do with.
+/// A list in a rule has no entries beyond the number of blocks. Otherwise the list is not one of blocks, and its entries
+/// would be counted with unrelated blocks.
 pub fn nothing_belongs_to_a_block_that_is_not_there(case: &Case) -> Verdict {
     let model = case.model(seed())?;
     let blocks = model.network.len();

@@ -1,4 +1,4 @@
-//! A readout's name means the same under every rule.
+//! The name of a readout has the same meaning under every rule.
 
 use burn_forward::rules::Scores;
 
@@ -6,8 +6,8 @@ use crate::values::numbers;
 use crate::verdict::{Verdict, ensure, nothing};
 use crate::{Case, seed};
 
-/// A readout of a known name ("last", "sum", "mean", "mean-probability", "weighted") is made of the blocks' scores as its name
-/// says; every readout gives one finite score per row and class.
+/// A readout with a known name ("last", "sum", "mean", "mean-probability", "weighted") combines the blocks' scores as its
+/// name says. Every readout gives one finite score per row and class.
 pub fn readouts_of_one_name_are_made_of_blocks_in_one_way(case: &Case) -> Verdict {
     let batch = case.batch(0);
     let rows = batch.targets.dims()[0];
@@ -32,7 +32,7 @@ fn weighted_sum(all: &[Vec<f64>], weight: impl Fn(usize) -> f64) -> Vec<f64> {
     (0..all[0].len()).map(|i| all.iter().enumerate().map(|(l, b)| weight(l) * b[i]).sum()).collect()
 }
 
-/// What is wrong with the readouts whose names say how they are made of the blocks' scores.
+/// The mismatches of readouts whose names tell how they combine the blocks' scores.
 pub fn wrong_readouts(scores: &Scores) -> Vec<String> {
     let Some(blocks) = scores.blocks.iter().cloned().collect::<Option<Vec<_>>>() else { return Vec::new() };
     let doubles = |tensor| numbers::<2>(tensor).into_iter().map(f64::from).collect::<Vec<_>>();

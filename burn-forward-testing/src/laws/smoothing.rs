@@ -1,5 +1,5 @@
-//! Label smoothing: every block's loss is the expected one when the label is replaced, with the given probability, by one drawn
-//! uniformly from all classes.
+//! Label smoothing: every block's loss is its expected value when the label is replaced, with the given probability, by one
+//! drawn uniformly from all classes.
 
 use burn::tensor::{Int, Tensor};
 use burn_forward::data::Batch;
@@ -10,10 +10,10 @@ use crate::values::{numbers, with_perturbed_rule};
 use crate::verdict::{Outcome, Verdict, Violation, nothing};
 use crate::{Case, seed};
 
-/// The smoothing that is tried.
+/// The amount of smoothing that is tested.
 pub const SMOOTHING: f64 = 0.3;
 
-/// A model whose labels are smoothed, and whose heads are perturbed; `None` where the rule takes no smoothing.
+/// A model with label smoothing and perturbed heads; `None` if the rule does not support smoothing.
 ///
 /// # Errors
 /// If the rule cannot train the network.
@@ -35,15 +35,15 @@ fn labelled(batch: &Batch, class: usize) -> Batch {
     Batch { targets: Tensor::<1, Int>::full([batch.targets.dims()[0]], class as i32, &device), ..batch.clone() }
 }
 
-/// What is wrong with a block's smoothed loss `got`, which is to be `expected` and not what it is `without`.
+/// The mismatch of a block's smoothed loss `got`, which must equal `expected` and differ from the loss `without` smoothing.
 pub fn wrong_loss(block: usize, got: f64, expected: f64, without: f64) -> Option<String> {
     let near = (got - expected).abs() < 2e-6 * expected.abs().max(1.0);
     let wrong = !near || (got - without).abs() < 1e-5;
     wrong.then(|| format!("block {block}: {got}, not {expected}; without smoothing {without}"))
 }
 
-/// Under a rule that takes label smoothing, every block with a head minimises the expected loss, which is the mean of its
-/// losses for every class as the label.
+/// Under a rule with label smoothing, every block with a head minimises the expected loss, which averages its losses over
+/// every class as the label.
 pub fn every_head_that_takes_smoothing_minimises_the_expected_loss(case: &Case) -> Verdict {
     let Some(smooth) = smoothed(case, SMOOTHING)? else { return Ok(Outcome::NotConcerned) };
     let batch = case.batch(0);

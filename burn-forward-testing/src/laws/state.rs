@@ -1,4 +1,4 @@
-//! What a model is made of: its seed, and its record. A run that is resumed from a record is the run that was not interrupted.
+//! The state of a model: its seed and its record. A run resumed from a record equals the uninterrupted run.
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
@@ -12,7 +12,7 @@ use crate::{Case, seed};
 
 const OTHER_SEED: u64 = 8;
 
-/// `fresh` with what `model` knows, by way of bytes.
+/// `fresh` with the state of `model`, transferred as bytes.
 ///
 /// # Errors
 /// If the record cannot be written or read.
@@ -27,7 +27,7 @@ fn stepped(case: &Case, seed: Seed, steps: u64) -> Result<LocalModel, Violation>
     case.train(case.model(seed)?, (0..steps).map(|index| case.batch(index)), |_| Ok(()))
 }
 
-/// Burn's gradient checkpointing only makes activations anew that a backward pass needs, and changes no gradient.
+/// Burn's gradient checkpointing only recomputes activations that a backward pass needs, and does not change any gradient.
 pub fn gradient_checkpointing_changes_no_gradient(case: &Case) -> Verdict {
     let step = |case: &Case| {
         let model = case.model(seed())?;
@@ -35,15 +35,15 @@ pub fn gradient_checkpointing_changes_no_gradient(case: &Case) -> Verdict {
     };
     let plain = step(case)?;
     let checkpointed = step(&case.with_device(case.device().clone().gradient_checkpointing()))?;
-    ensure!(plain.keys().eq(checkpointed.keys()), "other gradients: {:?}", checkpointed.keys());
+    ensure!(plain.keys().eq(checkpointed.keys()), "different gradients: {:?}", checkpointed.keys());
     for (path, values) in &plain {
         close(values, &checkpointed[path], 1e-5).map_err(|e| e.at(path))?;
     }
     Ok(Outcome::Tried)
 }
 
-/// A model that is read back from its record has the same parameters and gives the same scores, bit for bit, whatever seed the
-/// model was made with that it is read into.
+/// A model that is restored from its record has the same parameters and gives the same scores, bit for bit, whatever the seed
+/// of the model that the record was loaded into.
 pub fn a_record_holds_all_that_a_model_knows(case: &Case) -> Verdict {
     let model = stepped(case, seed(), 3)?;
     let loaded = reloaded(case.model(Seed::new(OTHER_SEED))?, &model)?;
@@ -52,7 +52,7 @@ pub fn a_record_holds_all_that_a_model_knows(case: &Case) -> Verdict {
     let (a, b) = (model.scores(inputs.clone()), loaded.scores(inputs));
     ensure!(a.readouts.len() == b.readouts.len(), "{} readouts, then {}", a.readouts.len(), b.readouts.len());
     for ((name, a), (_, b)) in a.readouts.into_iter().zip(b.readouts) {
-        ensure!(same_bits(&numbers(a), &numbers(b)), "readout {name} is another after reading the record");
+        ensure!(same_bits(&numbers(a), &numbers(b)), "readout {name} changes when the record is loaded");
     }
     Ok(Outcome::Tried)
 }
@@ -61,7 +61,7 @@ fn weights(values: Values) -> Values {
     values.into_iter().filter(|(path, _)| path.ends_with("weight")).collect()
 }
 
-/// Two runs from one seed are the same run, bit for bit, and another seed makes other weights everywhere.
+/// Two runs from the same seed are identical bit for bit, and another seed gives other weights everywhere.
 pub fn the_seed_decides_everything(case: &Case) -> Verdict {
     let a = parameters(&stepped(case, seed(), 5)?)?;
     same(&a, &parameters(&stepped(case, seed(), 5)?)?)?;

@@ -1,4 +1,4 @@
-//! Deep supervision with a rule's heads is the rule with nothing detached: what every rule of local classifiers promises by
+//! Deep supervision with a rule's heads equals the rule without detaching. Every rule with local classifiers promises this by
 //! [lending its heads](burn_forward::rules::RuleSpec::classifiers).
 
 use burn_forward::model::LocalModel;
@@ -10,7 +10,7 @@ use crate::values::{Values, gradients, of_block, perturb, same, with_perturbed_r
 use crate::verdict::{Outcome, Verdict, Violation, concerns, ensure};
 use crate::{Case, seed};
 
-/// Deep supervision with the heads of a case.
+/// The case with deep supervision, using the heads of the case's rule.
 fn deep(case: &Case) -> Case {
     let mut heads = json!({"name": case.rule()});
     if let (Some(heads), Some(settings)) = (heads.as_object_mut(), case.settings().as_object()) {
@@ -26,7 +26,7 @@ fn step(model: &LocalModel, case: &Case) -> Result<(Values, Vec<f64>), Violation
     Ok((gradients(model, tape.gradients())?, losses))
 }
 
-/// With one block, where nothing can be detached, deep supervision is the rule.
+/// With one block, where there is nothing to detach, deep supervision equals the rule.
 pub fn with_one_block_it_is_the_rule(case: &Case) -> Verdict {
     concerns!(case.spec()?.classifiers().is_some());
     let a = step(&case.model_with(Partition::WHOLE, seed())?, case)?;
@@ -36,8 +36,8 @@ pub fn with_one_block_it_is_the_rule(case: &Case) -> Verdict {
     Ok(Outcome::Tried)
 }
 
-/// The forward pass is the same, so are all losses; the last head and its block see no other loss, and every head learns from
-/// its own loss alone.
+/// The forward pass is the same, and therefore all losses are. The last head and its block have the same loss, and every head
+/// learns from its own loss alone.
 pub fn losses_and_the_last_block_are_those_of_the_rule(case: &Case) -> Verdict {
     concerns!(case.spec()?.classifiers().is_some());
     let a = step(&case.model(seed())?, case)?;
@@ -50,7 +50,7 @@ pub fn losses_and_the_last_block_are_those_of_the_rule(case: &Case) -> Verdict {
     Ok(Outcome::Tried)
 }
 
-/// Under deep supervision the losses of blocks above reach every block.
+/// Under deep supervision the losses of the blocks above reach every block.
 pub fn every_loss_reaches_every_block_below(case: &Case) -> Verdict {
     concerns!(case.spec()?.classifiers().is_some());
     let fresh = || Ok::<_, Violation>(with_perturbed_rule(deep(case).model(seed())?));
@@ -64,12 +64,12 @@ pub fn every_loss_reaches_every_block_below(case: &Case) -> Verdict {
             let own = of_block(all, block).into_iter();
             own.filter(|(path, _)| path.starts_with("network.")).collect::<Values>()
         };
-        ensure!(of_network(&base) != of_network(&moved), "the last block has no say in block {block}");
+        ensure!(of_network(&base) != of_network(&moved), "the loss of the last block does not reach block {block}");
     }
     Ok(Outcome::Tried)
 }
 
-/// A rule that has no local classifiers cannot lend heads, and deep supervision says so where its settings name it.
+/// A rule without local classifiers cannot lend heads, and deep supervision reports this if its settings name the rule.
 pub fn a_rule_without_classifiers_has_no_heads_to_give(case: &Case) -> Verdict {
     concerns!(case.spec()?.classifiers().is_none());
     let said = match deep(case).spec() {

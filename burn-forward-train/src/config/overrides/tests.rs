@@ -92,10 +92,7 @@ fn default_of_the_place_is_the_start() {
     "$.network.widths: is an array and has no key \"first\"; valid here: array of integer >= 1"
 )]
 #[case::key_of_a_number("rule.width.x=1", "$.rule.width: is 5 and has no keys; valid here: integer >= 1")]
-#[case::key_of_a_missing_number(
-    "training.epochs.x=1",
-    "$.training.epochs: has no keys; valid here: integer >= 1"
-)]
+#[case::key_of_a_missing_number("training.epochs.x=1", "$.training.epochs: has no keys; valid here: integer >= 1")]
 #[case::no_equals_sign("training.epochs", "$: needed: the form key=value, as in optimizer.lr=0.01")]
 #[case::empty_part("training..epochs=1", "$: needed: the form key=value, as in optimizer.lr=0.01")]
 #[case::bad_index("network.widths[x]=1", "$: needed: the form key=value, as in optimizer.lr=0.01")]
