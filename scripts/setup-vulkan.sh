@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 #
-# Installs a Vulkan that needs no GPU (Mesa's lavapipe), for the `wgpu` and `vulkan` backends. It is slow: for
-# checking that results agree, not for training.
+# Installs a Vulkan driver that needs no GPU (Mesa's lavapipe), for the `wgpu` and `vulkan` backends. It is slow: use it to
+# check that results agree, not for training.
 #
 #   scripts/setup-vulkan.sh
 #
-# Debian or Ubuntu, as root or with sudo that asks nothing. Installed packages are left as they are. The last line
+# Needs Debian or Ubuntu, and root or sudo without a password prompt. Installed packages are left unchanged. The last line
 # on stdout is the variable to export: eval "$(scripts/setup-vulkan.sh)"
 set -euo pipefail
 
@@ -33,7 +33,7 @@ command -v dpkg-query >/dev/null ||
 
 missing=()
 for package in "${packages[@]}"; do
-    # The status of a package that was never heard of is an error, of a removed one something else than "installed".
+    # The status of an unknown package is an error, that of a removed one something other than "installed".
     [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true) == installed ]] || missing+=("$package")
 done
 
@@ -45,7 +45,7 @@ if ((${#missing[@]} > 0)); then
     fi
     say "installing ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
-    "${as_root[@]}" apt-get -qq update >&2 || say "apt-get update failed, trying with the lists there are"
+    "${as_root[@]}" apt-get -qq update >&2 || say "apt-get update failed, trying with the existing lists"
     "${as_root[@]}" apt-get -qq install --yes --no-install-recommends "${missing[@]}" </dev/null >&2 ||
         die "apt-get could not install ${missing[*]}"
 fi
@@ -53,7 +53,7 @@ fi
 drivers=(/usr/share/vulkan/icd.d/lvp_icd*.json)
 [[ -f ${drivers[0]} ]] || die "packages are installed, but lavapipe's driver file is not in /usr/share/vulkan/icd.d"
 
-# Some pieces of the graphics stack want a private folder for sockets and complain without one.
+# Some components of the graphics stack expect a private folder for sockets and complain without one.
 runtime=${XDG_RUNTIME_DIR:-}
 if [[ -z $runtime || ! -d $runtime || ! -O $runtime ]]; then
     runtime=/run/user/$EUID
@@ -65,7 +65,7 @@ if [[ -z $runtime || ! -d $runtime || ! -O $runtime ]]; then
 fi
 export XDG_RUNTIME_DIR=$runtime
 
-# vulkaninfo is in vulkan-tools, which nothing here needs; where it is installed, ask it.
+# vulkaninfo is in vulkan-tools, which is not needed here; if it is installed, use it.
 if command -v vulkaninfo >/dev/null; then
     summary=$(vulkaninfo --summary 2>&1 || true)
     device=$(sed -n 's/^[[:space:]]*deviceName[[:space:]]*=[[:space:]]*//p' <<<"$summary" | grep -m 1 llvmpipe || true)
