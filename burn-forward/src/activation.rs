@@ -1,7 +1,7 @@
-//! Activations: what flows from block to block.
+//! Activations: the values that flow from block to block.
 //!
-//! A model author's blocks pass plain tensors. Networks built from a config pass [`AnyActivation`], since the rank of
-//! what flows there is known only at run time. Rules and losses are written against the trait and work with both.
+//! The blocks of a model author pass plain tensors. Networks built from a config pass [`AnyActivation`], since the rank of
+//! their activations is known only at run time. Rules and losses are written for the [`Activation`] trait and work with both.
 
 mod nodes;
 
@@ -15,10 +15,10 @@ use burn::tensor::{Device, Int, Tensor};
 use crate::device::autodiff_leaf;
 use crate::{Error, require};
 
-/// What flows from block to block: rows (samples, or the nodes of a graph) of features.
+/// The values that flow from block to block: rows (samples, or the nodes of a graph) of features.
 pub trait Activation: Clone + fmt::Debug + Send + 'static {
-    /// The same values, cut off from the autodiff graph but still on the autodiff device, so that batch
-    /// normalisation and dropout in the next block go on behaving as in training.
+    /// The same values, detached from the autodiff graph but still on the autodiff device, so that batch normalisation and
+    /// dropout in the next block keep their training behaviour.
     fn detach(self) -> Self;
 
     /// Number of rows `B`.
@@ -27,23 +27,23 @@ pub trait Activation: Clone + fmt::Debug + Send + 'static {
     /// The features of every row, flattened: `[B, d]`.
     fn features(&self) -> Tensor<2>;
 
-    /// The features of the labelled rows: all rows, except on a graph, where every node flows through the network but only
-    /// some are labelled. A loss that compares with labels uses these.
+    /// The features of the labelled rows. These are all rows, except on a graph, where every node passes through the network
+    /// but only some are labelled. Losses that compare with labels use these features.
     fn labelled(&self) -> Tensor<2> {
         self.features()
     }
 
-    /// As [`labelled`](Self::labelled), with feature maps averaged over a grid of at most `side` x `side` first.
+    /// Like [`labelled`](Self::labelled), but with feature maps first averaged over a grid of at most `side` x `side` cells.
     ///
     /// # Shapes
-    /// - maps `[B, C, H, W]`: returns `[B, C min(H, side) min(W, side)]`; anything else as it is.
+    /// - maps `[B, C, H, W]`: returns `[B, C min(H, side) min(W, side)]`; any other activation is returned unchanged.
     fn pooled(&self, side: usize) -> Tensor<2> {
         let _ = side;
         self.labelled()
     }
 
-    /// The features of every row by unit and position: a channel of feature maps is one unit at every position, and every
-    /// feature of anything else a unit at one.
+    /// The features of every row by unit and position. In feature maps, a channel is one unit at every position; in all other
+    /// activations, every feature is a unit at a single position.
     ///
     /// # Shapes
     /// - maps `[B, C, H, W]`: returns `[B, C, H W]`; features `[B, d]`: returns `[B, d, 1]`.
@@ -60,7 +60,7 @@ pub trait Activation: Clone + fmt::Debug + Send + 'static {
     /// - `features`: `[B', d]`, `d` as in [`features`](Self::features); `B'` may differ from `B`.
     fn with_features(&self, features: Tensor<2>) -> Self;
 
-    /// The same values off the autodiff device altogether, for inference.
+    /// The same values without autodiff, for inference.
     fn without_autodiff(self) -> Self;
 
     /// The same values as leaves of new autodiff graphs on a training `device`.
@@ -120,7 +120,7 @@ impl<const D: usize> Activation for Tensor<D> {
     }
 }
 
-/// Means of maps over a grid of at most `side` x `side`, flattened.
+/// Means of maps over a grid of at most `side` x `side` cells, flattened.
 fn pooled(maps: Tensor<4>, side: usize) -> Tensor<2> {
     let [_, _, height, width] = maps.dims();
     require(side > 0, || Error::argument("pooled", "side of the grid", side, ">= 1"));
@@ -130,10 +130,7 @@ fn pooled(maps: Tensor<4>, side: usize) -> Tensor<2> {
 
 /// An activation whose rank is known at run time.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a handful of these are moved per step; a box would only add an allocation"
-)]
+#[allow(clippy::large_enum_variant, reason = "only a few are moved per step; a box would add an allocation")]
 pub enum AnyActivation {
     /// Feature vectors `[B, d]`.
     Features(Tensor<2>),
@@ -244,7 +241,7 @@ impl From<Tensor<4>> for AnyActivation {
 }
 
 impl AnyActivation {
-    /// The nodes, where this is a graph.
+    /// The nodes, if this is a graph.
     pub fn nodes(&self) -> Option<&Nodes> {
         match self {
             Self::Nodes(nodes) => Some(nodes),
@@ -252,7 +249,7 @@ impl AnyActivation {
         }
     }
 
-    /// The labelled nodes, where this is a graph whose nodes are labelled `[B]`.
+    /// The labelled nodes `[B]`, if this is a graph with labelled nodes.
     pub fn labelled_rows(&self) -> Option<&Tensor<1, Int>> {
         match &self.nodes()?.labelled {
             Labelled::Rows(rows) => Some(rows),
@@ -275,7 +272,7 @@ impl AnyActivation {
     }
 }
 
-/// Shape of one row of an activation, without the batch.
+/// Shape of one row of an activation, without the batch dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RowShape {
@@ -303,7 +300,7 @@ impl RowShape {
         }
     }
 
-    /// Number of units of a row: channels, of maps; else features.
+    /// Number of units in a row: channels for maps, otherwise features.
     pub fn units(self) -> usize {
         match self {
             Self::Maps { channels, .. } => channels,

@@ -1,4 +1,4 @@
-//! Blocks: the parts of a network between which no gradient flows.
+//! Blocks: the parts of a network that exchange no gradients.
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -6,17 +6,18 @@ use burn::tensor::Tensor;
 
 use crate::activation::Activation;
 
-/// What a block's forward pass leaves for its local loss.
+/// The result of a block's forward pass that its local loss uses.
 #[derive(Debug, Clone)]
 pub struct Trace<A> {
     /// The block's output `h`.
     pub output: A,
-    /// The units of the block's last layer that has any, for losses that [read them](crate::local::LocalLoss::needs_units)
-    /// (peer normalisation does). `None` where nobody asked, or the block has none to show.
+    /// The units of the last layer in the block that has any, for losses that
+    /// [need them](crate::local::LocalLoss::needs_units) (such as peer normalisation). `None` if they were not requested, or
+    /// if the block has none.
     pub units: Option<Units<A>>,
 }
 
-/// The units of a layer in one pass, in front of pooling and dropout: features `[B, d]`, or maps `[B, C, H, W]`.
+/// The units of a layer in one pass, before pooling and dropout: features `[B, d]`, or maps `[B, C, H, W]`.
 #[derive(Debug, Clone)]
 pub struct Units<A> {
     /// Pre-activations `z`.
@@ -33,7 +34,7 @@ impl<A> Units<A> {
 }
 
 impl<A> Trace<A> {
-    /// The same trace with every activation changed.
+    /// The same trace with every activation converted.
     pub fn map<B>(self, change: impl Fn(A) -> B) -> Trace<B> {
         let units = self.units.map(|units| units.map(&change));
         Trace { output: change(self.output), units }
@@ -46,26 +47,27 @@ impl<A> From<A> for Trace<A> {
     }
 }
 
-/// A module from activations to activations, trained by ordinary autodiff *within* and by nothing from without.
+/// A module from activations to activations that is trained by ordinary autodiff *within* it, and by no gradient from
+/// outside.
 ///
-/// A block may be one layer, one residual block, a stage, or a whole network; the whole network as one block is
-/// back-propagation.
+/// A block may be one layer, one residual block, a stage, or a whole network. With the whole network as one block, training
+/// is back-propagation.
 pub trait Block: Module {
-    /// What goes in.
+    /// Type of the input.
     type Input: Activation;
-    /// What comes out.
+    /// Type of the output.
     type Output: Activation;
 
     /// The forward pass.
     fn forward(&self, input: Self::Input) -> Self::Output;
 
-    /// The forward pass with what a local loss may want to see of it. It may keep more in memory than
-    /// [`forward`](Self::forward) does.
+    /// The forward pass with everything that a local loss may need. It may keep more in memory than
+    /// [`forward`](Self::forward).
     fn trace(&self, input: Self::Input) -> Trace<Self::Output> {
         self.forward(input).into()
     }
 
-    /// The forward pass of a block that does not learn, in the middle of a training step. The block runs as at inference (batch
+    /// The forward pass of a block that does not learn, within a training step. The block runs in inference mode (batch
     /// normalisation uses its running statistics, dropout is off), whatever device the input is on, and nothing is kept for a
     /// backward pass.
     fn forward_frozen(&self, input: Self::Input) -> Self::Output {
@@ -77,7 +79,7 @@ pub trait Block: Module {
     }
 }
 
-/// A linear layer as it is, for the output layer of a network.
+/// A plain linear layer, for the output layer of a network.
 impl Block for Linear {
     type Input = Tensor<2>;
     type Output = Tensor<2>;

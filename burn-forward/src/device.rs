@@ -1,11 +1,11 @@
-//! Devices by name, among the backends that were compiled in.
+//! Devices by name, among the backends that are compiled in.
 
 use burn::tensor::Device;
 pub use burn_forward_kernels::device::autodiff_leaf;
 
 use crate::{Error, Result};
 
-/// Names of the devices this build accepts, the default first.
+/// Names of the devices that this build accepts, starting with the default.
 pub fn names() -> Vec<&'static str> {
     vec![
         #[cfg(feature = "flex")]
@@ -33,7 +33,7 @@ pub fn names() -> Vec<&'static str> {
     ]
 }
 
-/// Kinds of device and the Cargo feature that compiles each in.
+/// Kinds of device, and the Cargo feature that enables each.
 const FEATURES: [(&str, &str); 10] = [
     ("flex", "flex"),
     ("ndarray", "ndarray"),
@@ -47,10 +47,10 @@ const FEATURES: [(&str, &str); 10] = [
     ("cpu", "cpu"),
 ];
 
-/// The device called `name`: `flex`, `ndarray`, `wgpu`, `libtorch`, `cuda:0` ... without autodiff.
+/// The device called `name`, such as `flex`, `ndarray`, `wgpu`, `libtorch` or `cuda:0`, without autodiff.
 ///
 /// # Errors
-/// [`Error::Device`] naming the feature to enable, or the names there are.
+/// [`Error::Device`], which names the feature to enable, or the available devices.
 pub fn parse(name: &str) -> Result<Device> {
     let (kind, index) = name.split_once(':').unwrap_or((name, ""));
     let _number = || -> Result<usize> {
@@ -65,7 +65,7 @@ pub fn parse(name: &str) -> Result<Device> {
         #[cfg(feature = "ndarray")]
         "ndarray" if index.is_empty() => {
             #[allow(deprecated)]
-            // Burn deprecates this backend since 0.22; it is supported here as long as Burn ships it.
+            // Burn has deprecated this backend since 0.22; it is supported here as long as Burn ships it.
             Ok(Device::ndarray())
         }
         #[cfg(feature = "wgpu")]
@@ -76,12 +76,12 @@ pub fn parse(name: &str) -> Result<Device> {
         "metal" => Ok(Device::metal(gpu_kind(name, index)?)),
         #[cfg(feature = "tch")]
         "libtorch" if index.is_empty() => {
-            #[allow(deprecated)] // as for ndarray
+            #[allow(deprecated)] // like ndarray
             Ok(Device::libtorch())
         }
         #[cfg(feature = "tch")]
         "libtorch-cuda" => {
-            #[allow(deprecated)] // as for ndarray
+            #[allow(deprecated)] // like ndarray
             Ok(Device::libtorch_cuda(_number()?))
         }
         #[cfg(feature = "cuda")]

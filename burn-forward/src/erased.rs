@@ -1,11 +1,11 @@
-//! Modules behind a pointer.
+//! Modules as trait objects.
 //!
-//! Burn's [`Module`] cannot be a trait object, since its visitors are generic over the rank. A network that is put
-//! together from a config needs layers and rules whose types are known only at run time, and a registry that other
-//! crates can add rows to. [`ErasedModule`] is the object-safe face of a module: every visit goes through one `dyn`
-//! call per parameter, which costs nothing beside the tensor operation behind it. [`erased_module!`](crate::erased_module)
-//! gives a newtype around `Box<dyn Trait>` Burn's own traits back, so that optimisers, records and stores see an
-//! ordinary module with ordinary parameter paths.
+//! Burn's [`Module`] cannot be a trait object, since its visitors are generic over the rank. A network assembled from a
+//! config needs layers and rules whose types are known only at run time, and a registry to which other crates can add rows.
+//! [`ErasedModule`] is the object-safe counterpart of a module: every visit makes one `dyn` call per parameter, whose cost is
+//! negligible beside the tensor operation it leads to. [`erased_module!`](crate::erased_module) implements Burn's own traits
+//! for a newtype around `Box<dyn Trait>`, so that optimisers, records and stores see an ordinary module with ordinary
+//! parameter paths.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -15,25 +15,25 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::{Error, require};
 
-/// What a module looks like from behind a pointer. Implemented for every [`Module`].
+/// The object-safe interface of a module. Implemented for every [`Module`].
 pub trait ErasedModule: Debug + Send {
-    /// [`Module::collect_devices`].
+    /// Like [`Module::collect_devices`].
     fn erased_devices(&self, devices: Devices) -> Devices;
-    /// [`Module::fork`], in place.
+    /// Like [`Module::fork`], in place.
     fn erased_fork(&mut self, device: &Device);
-    /// [`Module::to_device`], in place.
+    /// Like [`Module::to_device`], in place.
     fn erased_to_device(&mut self, device: &Device);
-    /// [`Module::train`], in place.
+    /// Like [`Module::train`], in place.
     fn erased_train(&mut self);
-    /// [`Module::valid`], in place.
+    /// Like [`Module::valid`], in place.
     fn erased_valid(&mut self);
-    /// [`Module::materialize`], in place.
+    /// Like [`Module::materialize`], in place.
     fn erased_materialize(&mut self);
-    /// [`Module::num_params`].
+    /// Like [`Module::num_params`].
     fn erased_num_params(&self) -> usize;
-    /// [`Module::visit`].
+    /// Like [`Module::visit`].
     fn erased_visit(&self, visitor: &mut dyn ErasedVisitor);
-    /// [`Module::map`], in place.
+    /// Like [`Module::map`], in place.
     fn erased_map(&mut self, mapper: &mut dyn ErasedMapper);
 }
 
@@ -76,7 +76,7 @@ impl<M: Module + 'static> ErasedModule for M {
     }
 }
 
-/// A [`ModuleVisitor`] behind a pointer; parameters arrive as `&dyn Any` of `Param<Tensor<rank, kind>>`.
+/// An object-safe [`ModuleVisitor`]; parameters are passed as `&dyn Any` of `Param<Tensor<rank, kind>>`.
 pub trait ErasedVisitor {
     /// A float parameter.
     fn float(&mut self, rank: usize, param: &dyn Any);
@@ -92,7 +92,7 @@ pub trait ErasedVisitor {
     fn exit(&mut self, name: &str, container: &str);
 }
 
-/// A [`ModuleMapper`] behind a pointer; parameters arrive as `&mut dyn Any` of `Option<Param<Tensor<rank, kind>>>`,
+/// An object-safe [`ModuleMapper`]; parameters are passed as `&mut dyn Any` of `Option<Param<Tensor<rank, kind>>>`, to be
 /// taken out and put back.
 pub trait ErasedMapper {
     /// A float parameter.
@@ -109,7 +109,7 @@ pub trait ErasedMapper {
     fn exit(&mut self, name: &str, container: &str);
 }
 
-/// From a generic visitor to an erased one: the side of the module.
+/// From a generic visitor to an erased one, on the side of the module.
 struct VisitorBridge<'a>(&'a mut dyn ErasedVisitor);
 
 impl ModuleVisitor for VisitorBridge<'_> {
@@ -135,7 +135,7 @@ impl ModuleVisitor for VisitorBridge<'_> {
 
 struct MapperBridge<'a>(&'a mut dyn ErasedMapper);
 
-/// Runs an erased map over one parameter. The slot comes back filled: [`GenericMapper`] is the only implementor.
+/// Runs an erased map on one parameter. The slot is filled again afterwards: [`GenericMapper`] is the only implementation.
 fn through_slot<P: Clone + 'static>(param: P, f: impl FnOnce(&mut dyn Any)) -> P {
     let fallback = param.clone();
     let mut slot = Some(param);
@@ -164,23 +164,23 @@ impl ModuleMapper for MapperBridge<'_> {
     }
 }
 
-/// From an erased visitor back to a generic one: the side of the caller.
+/// From an erased visitor back to a generic one, on the side of the caller.
 #[doc(hidden)]
 pub struct GenericVisitor<'a, V>(pub &'a mut V);
 
-/// From an erased mapper back to a generic one: the side of the caller.
+/// From an erased mapper back to a generic one, on the side of the caller.
 #[doc(hidden)]
 pub struct GenericMapper<'a, M>(pub &'a mut M);
 
-/// Refuses a parameter of a rank that [`at_rank`] does not list: passed over, it would be neither trained nor saved.
+/// Rejects a parameter whose rank is not in [`at_rank`]: if it were skipped, it would be neither trained nor saved.
 fn refuse_rank(rank: usize) {
     require(false, || {
-        let what = "rank of a parameter of a module behind a pointer";
+        let what = "rank of a parameter of an erased module";
         Error::argument("erased_module", what, rank, "1 to 12")
     });
 }
 
-/// Calls `$self.0.$method` with the parameter at its true rank.
+/// Calls `$self.0.$method` with the parameter at its actual rank.
 macro_rules! at_rank {
     (visit $self:ident.$method:ident, $kind:ty, $param:ident, $rank_of:ident: $($rank:literal)*) => {
         $(if let Some(p) = $param.downcast_ref::<Param<Tensor<$rank, $kind>>>() {

@@ -1,37 +1,37 @@
-//! The one error type of this crate. A message says what is wrong, what was given, what is needed, and where.
+//! The error type of this crate. A message says what is wrong, what was given, what is needed, and where.
 
 use std::cell::Cell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Result of every fallible function of this crate.
+/// Result type of every fallible function in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong here.
+/// Everything that can go wrong in this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// One or more mistakes in a config, each with its JSON path. All of a file are reported at once.
+    /// One or more mistakes in a config, each with its JSON path. All mistakes in a file are reported at once.
     #[error("{0}")]
     Config(ConfigErrors),
 
-    /// A data file that is missing, truncated, of another format, or at odds with its companions.
+    /// A data file is missing, truncated, of another format, or inconsistent with related files.
     #[error("{}: found {found}; needed {needed}", path.display())]
     Data {
         /// The file or folder.
         path: PathBuf,
-        /// What is there.
+        /// What was found.
         found: String,
-        /// What has to be there.
+        /// What is needed.
         needed: String,
     },
 
-    /// A value of a shape, range or kind that the callee cannot take.
+    /// An argument has a shape, range or kind that is not accepted.
     #[error("{place}: {what} is {given}, but needs to be {needed}")]
     Argument {
-        /// The function or module that refuses.
+        /// The function or module that rejects it.
         place: &'static str,
-        /// The quantity, as the documentation calls it.
+        /// The name of the quantity in the documentation.
         what: String,
         /// The value that was given.
         given: String,
@@ -39,12 +39,12 @@ pub enum Error {
         needed: String,
     },
 
-    /// A device that this build or this machine does not have.
+    /// A device is not available in this build or on this machine.
     #[error("device '{asked}': {reason}; compiled in: {available}")]
     Device {
-        /// The name that was asked for.
+        /// The requested name.
         asked: String,
-        /// Why it cannot be had, and what would help.
+        /// Why it is not available, and what would help.
         reason: String,
         /// Names that this build accepts.
         available: String,
@@ -62,7 +62,7 @@ pub enum Error {
     /// Burn reported a failure while training, loading or saving.
     #[error("{place}: {message}")]
     Burn {
-        /// What was being done.
+        /// The operation that failed.
         place: &'static str,
         /// Burn's own message.
         message: String,
@@ -80,7 +80,7 @@ impl Error {
         Self::Data { path: path.as_ref().to_path_buf(), found: found.into(), needed: needed.into() }
     }
 
-    /// An [`Error::Argument`].
+    /// An [`Error::Argument`] for `place`.
     pub fn argument(
         place: &'static str,
         what: impl Into<String>,
@@ -95,13 +95,13 @@ impl Error {
         Self::Burn { place, message: message.to_string() }
     }
 
-    /// Whether what was given is at fault (exit code 2 of a program) and not what was done with it (exit code 1).
+    /// Whether the input is at fault (exit code 2 of a program) rather than what was done with it (exit code 1).
     pub fn is_input(&self) -> bool {
         !matches!(self, Self::Burn { .. })
     }
 }
 
-/// An argument that an operation of the kernels cannot take.
+/// An argument that an operation of the kernels does not accept.
 impl From<burn_forward_kernels::Error> for Error {
     fn from(error: burn_forward_kernels::Error) -> Self {
         let burn_forward_kernels::Error { place, what, given, needed } = error;
@@ -110,11 +110,11 @@ impl From<burn_forward_kernels::Error> for Error {
 }
 
 thread_local! {
-    /// The block that learns in this thread.
+    /// The block that is learning on this thread.
     static BLOCK: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// While this is alive, what [`require`] says in this thread begins with the block's index.
+/// While this value exists, messages of [`require`] on this thread start with the index of the block.
 pub(crate) struct InBlock(Option<usize>);
 
 impl InBlock {
@@ -129,14 +129,15 @@ impl Drop for InBlock {
     }
 }
 
-/// Checks an argument of a piece of learning (a loss, a head, a rule) that, like Burn's own operations, returns no [`Result`].
+/// Checks an argument of a piece of learning (a loss, a head, a rule) that, like Burn's own operations, does not return a
+/// [`Result`].
 ///
-/// It says what is wrong in the words of [`Error`], and in which block: these pieces are called by a rule with labels, counts
-/// and settings that a user chose. An operation on tensors that belongs to no block checks their shapes by
-/// [`burn_forward_kernels::shape::check`], whose messages are of Burn's kind.
+/// The message has the form of [`Error`] and names the block, because rules call these pieces with labels, counts and
+/// settings that a user chose. An operation on tensors that does not belong to a block checks their shapes with
+/// [`burn_forward_kernels::shape::check`] instead, whose messages resemble Burn's.
 ///
 /// # Panics
-/// With the message of `refusal`, and the block that was learning in front of it, if the argument was not `accepted`.
+/// If the argument was not `accepted`, with the message of `refusal`, preceded by the block that was learning.
 ///
 /// ```should_panic
 /// use burn_forward::{Error, require};
@@ -153,9 +154,9 @@ pub fn require(accepted: bool, refusal: impl FnOnce() -> Error) {
 /// One mistake in a config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// JSON path of the offending value, `$.network.widths[1]`; `$` is the whole file.
+    /// JSON path of the faulty value, such as `$.network.widths[1]`; `$` is the whole file.
     pub path: String,
-    /// What is wrong, with the value that was given and the choices or range that are valid.
+    /// What is wrong, with the given value and the valid choices or range.
     pub message: String,
 }
 
@@ -172,7 +173,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// All mistakes of one config, in the order of the file.
+/// All mistakes in one config, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigErrors {
     /// Name of the file or other source, for the heading.

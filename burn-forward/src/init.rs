@@ -1,7 +1,7 @@
 //! Initial weights, drawn on the host from a named stream.
 //!
-//! Burn draws initial weights on the device, from a generator that every backend seeds in its own way. Drawn here,
-//! the same seed gives the same weights on every backend, and a comparison of two rules starts from one network.
+//! Burn draws initial weights on the device, from a generator that every backend seeds in its own way. Here the same seed
+//! gives the same weights on every backend, and a comparison of two rules starts from the same network.
 
 use std::cell::Cell;
 
@@ -15,13 +15,13 @@ use crate::random::Rng;
 use crate::{Error, Result};
 
 thread_local! {
-    /// Whether [`Init::draw`] gives shapes without values on this thread.
+    /// Whether [`Init::draw`] creates shapes without values on this thread.
     static SHAPES_ONLY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `build` with weights that have shapes and no values: each tensor is one zero, seen as often as its shape says. On a
-/// backend whose `expand` makes a view (flex, GPUs) a network of any size costs nothing, so that its parameters can be counted
-/// before there is memory for them.
+/// Runs `build` with weights that have shapes but no values: each tensor is a single zero, expanded to its shape. On a
+/// backend whose `expand` creates a view (flex, GPUs), a network of any size takes almost no memory, so its parameters can be
+/// counted even if they would not fit.
 pub fn shapes_only<T>(build: impl FnOnce() -> T) -> T {
     struct Restore(bool);
     impl Drop for Restore {
@@ -33,7 +33,7 @@ pub fn shapes_only<T>(build: impl FnOnce() -> T) -> T {
     build()
 }
 
-/// A distribution of initial values.
+/// Distribution of initial values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
     /// All zero.
@@ -45,7 +45,7 @@ pub enum Init {
 }
 
 impl Init {
-    /// `U(-1/sqrt(fan_in), 1/sqrt(fan_in))`: Kaiming-uniform with `a = sqrt(5)`, the default of PyTorch and of Burn.
+    /// `U(-1/sqrt(fan_in), 1/sqrt(fan_in))`: Kaiming-uniform with `a = sqrt(5)`, the default of PyTorch and Burn.
     pub fn default_uniform(fan_in: usize) -> Self {
         Self::Uniform(1.0 / (fan_in.max(1) as f64).sqrt())
     }
@@ -63,7 +63,8 @@ impl Init {
     /// Draws a tensor of `shape`.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the bound or deviation is not finite and non-negative, or there is no memory for the values.
+    /// [`Error::Argument`] if the bound or deviation is negative or not finite, or if there is not enough memory for the
+    /// values.
     pub fn draw<const D: usize>(self, shape: [usize; D], rng: &mut Rng, device: &Device) -> Result<Tensor<D>> {
         if SHAPES_ONLY.get() {
             return Ok(Tensor::<D>::zeros([1; D], device).expand(shape));
@@ -123,10 +124,10 @@ pub fn fixed<const D: usize>(value: Tensor<D>) -> Param<Tensor<D>> {
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum InitScheme {
-    /// Weights and biases `U(+-1/sqrt(fan_in))`: what PyTorch and Burn do.
+    /// Weights and biases `U(+-1/sqrt(fan_in))`, the default of PyTorch and Burn.
     #[default]
     Default,
-    /// Weights `N(0, 1/fan_in)`, biases 0: Forward-Forward's unit-variance pre-activations.
+    /// Weights `N(0, 1/fan_in)`, biases 0: pre-activations of unit variance, as in Forward-Forward.
     UnitNormal,
     /// Weights `U(+-sqrt(6/fan_in))`, biases 0 (He et al. 2015).
     HeUniform,
@@ -137,7 +138,7 @@ pub enum InitScheme {
 }
 
 impl InitScheme {
-    /// Distributions of weights and biases of a layer.
+    /// Distributions of a layer's weights and biases.
     pub fn of(self, fan_in: usize, fan_out: usize) -> (Init, Init) {
         match self {
             Self::Default => (Init::default_uniform(fan_in), Init::default_uniform(fan_in)),

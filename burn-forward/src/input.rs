@@ -1,4 +1,4 @@
-//! Reading files that a user names: never without bound, and never what has no end.
+//! Reading files that a user names, safely: with a limit on their size, and without reading endless ones.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Opens a regular file. Folders, devices and pipes are refused: a device such as `/dev/zero` never ends.
+/// Opens a regular file. Folders, devices and pipes are rejected, since a device such as `/dev/zero` never ends.
 ///
 /// # Errors
-/// [`Error::Io`] if it cannot be opened, [`Error::Data`] if it is no regular file.
+/// [`Error::Io`] if it cannot be opened, [`Error::Data`] if it is not a regular file.
 pub fn open(path: &Path) -> Result<BufReader<File>> {
-    // Asked before it is opened: a pipe would wait for its writer.
+    // Check before opening: opening a pipe would wait for its writer.
     let kind = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.file_type();
     if !kind.is_file() {
         let found = if kind.is_dir() { "a folder" } else { "a device or a pipe" };
@@ -23,18 +23,18 @@ pub fn open(path: &Path) -> Result<BufReader<File>> {
 /// The bytes of a regular file.
 ///
 /// # Errors
-/// As [`open`], and [`Error::Io`] if it cannot be read.
+/// The errors of [`open`], and [`Error::Io`] if it cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
     Ok(bytes)
 }
 
-/// The text of a file of any kind, pipes among them, of at most `limit` bytes; `what` it should be is named in the error
-/// for a longer one.
+/// The text of a file of any kind, including pipes, with at most `limit` bytes. The error for a longer file says `what` it
+/// should be.
 ///
 /// # Errors
-/// [`Error::Io`] if it cannot be read, [`Error::Data`] if it is longer or no UTF-8.
+/// [`Error::Io`] if it cannot be read, [`Error::Data`] if it is longer or not UTF-8.
 pub fn read_text(path: &Path, limit: u64, what: &str) -> Result<String> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
@@ -43,7 +43,7 @@ pub fn read_text(path: &Path, limit: u64, what: &str) -> Result<String> {
         return Err(Error::data(path, format!("more than {limit} bytes"), what));
     }
     String::from_utf8(bytes)
-        .map_err(|e| Error::data(path, format!("no UTF-8 at byte {}", e.utf8_error().valid_up_to()), what))
+        .map_err(|e| Error::data(path, format!("invalid UTF-8 at byte {}", e.utf8_error().valid_up_to()), what))
 }
 
 #[cfg(test)]
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(error, format!("{name}: found more than 3 bytes; needed a config"));
         std::fs::write(&path, [b'a', 0xff]).unwrap();
         let error = read_text(&path, 9, "a config").unwrap_err().to_string();
-        assert_eq!(error, format!("{name}: found no UTF-8 at byte 1; needed a config"));
+        assert_eq!(error, format!("{name}: found invalid UTF-8 at byte 1; needed a config"));
         let error = read(folder.path()).unwrap_err().to_string();
         assert_eq!(error, format!("{}: found a folder; needed a regular file", folder.path().display()));
         assert!(matches!(read(&folder.path().join("nowhere")), Err(Error::Io { .. })));

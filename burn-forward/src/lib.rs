@@ -1,17 +1,18 @@
-//! Local learning for the [Burn](https://burn.dev) deep-learning framework: every block of a network learns from a loss of its
-//! own, behind a detached input, and no gradient crosses a block border.
+//! Local learning for the [Burn](https://burn.dev) deep-learning framework: every block of a network has a detached input and
+//! learns from its own loss, and no gradient crosses a block border.
 //!
-//! Use it to train networks without keeping the activations of all layers for one backward pass through them, to try a local
-//! rule in a model of your own, or to compare rules:
+//! Use it to train networks without keeping the activations of all layers for a backward pass, to add a local rule to your
+//! own model, or to compare rules:
 //!
-//! - [`Local`]: a [`Block`] (any Burn module from activations to activations) with a [`LocalLoss`]. [`Local::learn`] runs
-//!   forward and backward in this block alone and gives its detached output to the next;
-//! - [`Tape`]: what a step collects: gradients by parameter, for any of Burn's optimisers, and a score per block;
+//! - [`Local`]: a [`Block`] (any Burn module from activations to activations) with a [`LocalLoss`]. [`Local::learn`] runs the
+//!   forward and backward pass within this block and returns its detached output for the next one;
+//! - [`Tape`]: the results of a step: gradients by parameter, for any of Burn's optimisers, and one score per block;
 //! - [`Rule`](rules::Rule): how all blocks of a [`Network`](network::Network) learn from a batch, and how the network then
-//!   predicts. [`rules`] has Forward-Forward, Mono-Forward, direct feedback alignment and others, each with a
-//!   [`RuleSpec`](rules::RuleSpec) for its settings, and [`pieces`] has what they are made of.
+//!   predicts. [`rules`] contains Forward-Forward, Mono-Forward, direct feedback alignment and others, each with a
+//!   [`RuleSpec`](rules::RuleSpec) for its settings; [`pieces`] contains their components.
 //!
-//! [`prelude`] has what most programs use. Convolutional and graph networks, experiments from config files and a program are crates of their own on top of this one.
+//! The [`prelude`] exports what most programs need. Separate crates on top of this one provide convolutional and graph
+//! networks, experiments from config files, and a command-line program.
 //!
 //! # Example
 //!
@@ -41,7 +42,7 @@
 //! #[derive(Module, Debug)]
 //! struct Net {
 //!     hidden: Local<Dense, ProjectedCrossEntropy>, // learns to classify through a projection
-//!     output: Local<Linear, CrossEntropy>,         // its output is the class scores
+//!     output: Local<Linear, CrossEntropy>,         // its outputs are the class scores
 //! }
 //!
 //! impl Net {
@@ -61,7 +62,7 @@
 //! net.learn(x, &mut tape);
 //!
 //! assert_eq!(tape.records().len(), 2); // a loss per layer
-//! assert_eq!(tape.gradients().len(), 5); // two weights, two biases, a projection
+//! assert_eq!(tape.gradients().len(), 5); // two weights, two biases and a projection
 //! let (gradients, _) = tape.into_parts();
 //! let net = SgdConfig::new().init().step(0.1, net, gradients);
 //! # drop(net);
@@ -70,26 +71,26 @@
 //!
 //! # Features
 //!
-//! | feature | default | what it gives |
+//! | feature | default | what it provides |
 //! |---|---|---|
 //! | `flex` | yes | Burn's CPU backend in pure Rust, with the operations of `burn-forward-kernels` |
-//! | `train` | yes | training on burn-train: [`LocalModel`](model::LocalModel), [`Tape::finish`] |
-//! | `config` | no | settings as JSON with their schemas, registries of rules, networks and data sets; implies `train` |
+//! | `train` | yes | training with burn-train: [`LocalModel`](model::LocalModel), [`Tape::finish`] |
+//! | `config` | no | settings in JSON with schemas, and registries of rules, networks and data sets; implies `train` |
 //! | `wgpu`, `vulkan`, `metal`, `cuda`, `rocm`, `cpu` | no | Burn's other backends, passed through |
 //! | `ndarray`, `tch` | no | two backends that Burn deprecated in 0.22 |
 //!
-//! A backend is compiled in by its feature and chosen at run time, as in any Burn program; at least one is needed. Without
-//! default features, `features = ["flex"]` is the smallest library.
+//! As in any Burn program, a feature compiles a backend in and the program chooses the device at run time. At least one
+//! backend is needed. Without default features, `features = ["flex"]` gives the smallest library.
 //!
 //! # Compatibility
 //!
-//! Burn's minor versions change its API, so each minor version of this crate is made for one version of Burn:
+//! Burn's minor versions change its API, so each minor version of this crate supports one version of Burn:
 //!
 //! | burn-forward | Burn |
 //! |---|---|
 //! | 0.1 | 0.22.1 |
 //!
-//! The oldest Rust that compiles it is the `rust-version` in its `Cargo.toml`.
+//! The minimum supported Rust version is the `rust-version` in its `Cargo.toml`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -129,7 +130,7 @@ pub use tape::{Labels, Score, Tape};
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// The version of Burn that this crate is made for, as run folders and the program name it.
+/// The supported version of Burn, as shown by the program and in run folders.
 pub const BURN_VERSION: &str = "0.22.1";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The local layer: a block, its own loss, and a detached input.
+//! The local layer: a block with a detached input and its own loss.
 
 use burn::module::{Module, ModuleDisplay};
 
@@ -7,8 +7,8 @@ use crate::block::{Block, Trace};
 use crate::error::InBlock;
 use crate::tape::{Score, Tape};
 
-/// A block's own objective: a module (it may own a projection, an auxiliary network, a fixed random feedback matrix)
-/// that turns what the block did and a teaching signal `S` into a scalar.
+/// A block's own objective: a module that computes a scalar from the block's pass and a teaching signal `S`. It may have its
+/// own parameters, such as a projection, an auxiliary network or a fixed random feedback matrix.
 pub trait LocalLoss<S, A: Activation>: Module {
     /// Scores one pass.
     ///
@@ -17,18 +17,18 @@ pub trait LocalLoss<S, A: Activation>: Module {
     /// - returns a loss `[1]`, averaged over the rows.
     fn score(&self, trace: &Trace<A>, signal: &S) -> Score;
 
-    /// Whether [`score`](Self::score) reads [`Trace::units`]. [`learn`] has the block show them only then, because a block
-    /// may have to do without its fastest operations for it.
+    /// Whether [`score`](Self::score) uses [`Trace::units`]. [`learn`] requests the units only in this case, because they may
+    /// prevent a block from using its fastest operations.
     fn needs_units(&self) -> bool {
         false
     }
 }
 
-/// One local pass: detaches the input, runs the block forward, scores it, runs backward inside the block at once,
-/// hands the gradients to the tape, drops the graph, and returns the detached output.
+/// One local pass: detaches the input, runs the block forward, scores the result, runs backward within the block, puts the
+/// gradients on the tape, drops the graph, and returns the detached output.
 ///
-/// What is held when it returns does not depend on how many blocks came before. A block that learns several times on one
-/// tape, from several inputs or with several losses, has the sum of the gradients.
+/// The memory held afterwards does not depend on how many blocks came before. If a block learns several times on one tape,
+/// from several inputs or with several losses, its gradients are added up.
 pub fn learn<S, B, L>(
     block: &B,
     loss: &L,
@@ -47,8 +47,8 @@ where
     learn_from_trace(block, loss, index, trace, signal, tape)
 }
 
-/// The second half of [`learn`], for a rule that runs the forward pass in its own way (with a label added to a
-/// pre-activation, say). The pass must have started from a detached input. Every local update of this crate ends here.
+/// The second half of [`learn`], for a rule that runs the forward pass in its own way (for example with a label added to a
+/// pre-activation). The pass must start from a detached input. Every local update in this crate ends here.
 pub fn learn_from_trace<S, B, L>(
     block: &B,
     loss: &L,
@@ -64,7 +64,7 @@ where
     let _in_block = InBlock::new(index);
     let score = loss.score(&trace, signal);
     let Trace { output, units } = trace;
-    // Nobody asks for them any more, and they are larger than the output.
+    // They are no longer needed, and they are larger than the output.
     drop(units);
     tape.backward_pair(&score.loss, block, loss);
     tape.record(index, score);
@@ -101,9 +101,9 @@ where
 /// ```
 #[derive(Module, Debug)]
 pub struct Local<B: Module + ModuleDisplay, L: Module + ModuleDisplay> {
-    /// The part that stays after training.
+    /// The part that is kept after training.
     pub block: B,
-    /// The part that only teaches.
+    /// The part that is only used for training.
     pub loss: L,
 }
 
@@ -120,11 +120,12 @@ impl<B: Block + ModuleDisplay, L: Module + ModuleDisplay> Local<B, L> {
         self.block.forward(input)
     }
 
-    /// One local pass with the tape's teaching signal; see [`learn`]. Several passes of one layer add their gradients: one
-    /// over positive and, after [`Tape::set_signal`], one over negative samples, say. Every pass has a record of its own.
+    /// One local pass with the tape's teaching signal; see [`learn`]. Several passes of one layer add their gradients, for
+    /// example one on positive samples and, after [`Tape::set_signal`], one on negative samples. Every pass has its own
+    /// record.
     ///
     /// # Panics
-    /// If the loss cannot take the block's output or the signal, or the layer is not on a device with autodiff.
+    /// If the loss does not accept the block's output or the signal, or if the layer is not on a device with autodiff.
     pub fn learn<S>(&self, input: B::Input, tape: &mut Tape<S>) -> B::Output
     where
         L: LocalLoss<S, B::Output>,
@@ -135,9 +136,9 @@ impl<B: Block + ModuleDisplay, L: Module + ModuleDisplay> Local<B, L> {
         learn(&self.block, &self.loss, index, input, &signal, tape)
     }
 
-    /// The first half of a local pass, for a teaching signal that exists only after the blocks above have run, an output error
-    /// for example. Runs the block on the detached input, and returns the detached output and what [learns](Deferred::learn)
-    /// once there is a signal. The graph of this block is held until then.
+    /// The first half of a local pass, for a teaching signal that exists only after the blocks above have run, such as an
+    /// output error. Runs the block on the detached input. Returns the detached output, and a value that
+    /// [learns](Deferred::learn) once there is a signal. The graph of this block is kept until then.
     ///
     /// ```
     /// # use burn::nn::LinearConfig;
@@ -166,7 +167,7 @@ impl<B: Block + ModuleDisplay, L: Module + ModuleDisplay> Local<B, L> {
     }
 }
 
-/// A block that has run and waits for its teaching signal; see [`Local::defer`].
+/// A block that has run and is waiting for its teaching signal; see [`Local::defer`].
 #[derive(Debug)]
 #[must_use = "the block learns nothing until it gets a signal"]
 pub struct Deferred<'a, B: Block + ModuleDisplay, L: Module + ModuleDisplay> {
@@ -175,10 +176,10 @@ pub struct Deferred<'a, B: Block + ModuleDisplay, L: Module + ModuleDisplay> {
 }
 
 impl<B: Block + ModuleDisplay, L: Module + ModuleDisplay> Deferred<'_, B, L> {
-    /// Learns from `signal`, and leaves gradients and a record on the tape, whatever signal the tape itself carries.
+    /// Learns from `signal` and puts gradients and a record on the tape. The signal of the tape itself is not used.
     ///
     /// # Panics
-    /// If the loss cannot take the block's output or the signal, or the layer is not on a device with autodiff.
+    /// If the loss does not accept the block's output or the signal, or if the layer is not on a device with autodiff.
     pub fn learn<S>(self, signal: &S, tape: &mut Tape<impl Sized>)
     where
         L: LocalLoss<S, B::Output>,

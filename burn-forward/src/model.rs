@@ -1,4 +1,4 @@
-//! The model that burn-train trains: a network and a rule.
+//! The model trained by burn-train: a network and a rule.
 
 mod output;
 
@@ -23,18 +23,18 @@ use crate::rules::{AnyRule, Pass, Scores, StepContext};
 use crate::tape::Tape;
 use crate::{Error, require};
 
-/// A network with the rule that teaches it.
+/// A network with the rule that trains it.
 #[derive(Module, Debug)]
 pub struct LocalModel {
-    /// Layers in front of the network that do not learn: they run as in inference and have no heads.
+    /// Layers before the network that do not learn: they run in inference mode and have no heads.
     pub frozen: Option<Chain>,
-    /// What stays after training.
+    /// The part that is kept after training.
     pub network: Network,
-    /// What teaches it: heads, feedback matrices, label embeddings.
+    /// The rule with its parameters: heads, feedback matrices, label embeddings.
     pub rule: AnyRule,
     #[module(skip)]
     seed: Seed,
-    /// Steps on batches of unknown address, counted over all copies of the model.
+    /// Number of steps on batches with an unknown key, counted over all copies of the model.
     #[module(skip)]
     unaddressed: Arc<AtomicU64>,
     #[module(skip)]
@@ -42,17 +42,17 @@ pub struct LocalModel {
 }
 
 impl LocalModel {
-    /// Pairs a network with a rule built for it.
+    /// Combines a network with a rule built for it.
     pub fn new(network: Network, rule: AnyRule, seed: Seed) -> Self {
         Self { frozen: None, network, rule, seed, unaddressed: Arc::default(), signature: None }
     }
 
-    /// The model with what it takes and gives said.
+    /// The model with a description of its input and output.
     pub fn with_signature(self, signature: ModelSignature) -> Self {
         Self { signature: Some(signature), ..self }
     }
 
-    /// What the model takes and gives, where that is known.
+    /// The description of the model's input and output, if known.
     pub fn signature(&self) -> Option<&ModelSignature> {
         self.signature.as_ref()
     }
@@ -62,21 +62,21 @@ impl LocalModel {
         Self { frozen: (!layers.is_empty()).then(|| Chain::new(layers)), ..self }
     }
 
-    /// All layers in order, those that do not learn first.
+    /// All layers in order, starting with those that do not learn.
     pub fn layers(&self) -> impl Iterator<Item = &AnyLayer> {
         let frozen = self.frozen.iter().flat_map(|chain| chain.layers());
         frozen.chain(self.network.blocks().iter().flat_map(|block| block.layers()))
     }
 
-    /// Values per channel that one row gives to a batch normalisation in training, of the one with the fewest; `None` if
-    /// nothing that learns has one.
+    /// Number of values per channel that one row provides to a batch normalisation in training: the minimum over all of them.
+    /// `None` if nothing that learns has a batch normalisation.
     pub fn normalised_values_per_row(&self) -> Option<usize> {
         let blocks = self.network.blocks().iter().filter_map(|block| block.normalised_values_per_row());
         blocks.chain(self.rule.normalised_values_per_row()).min()
     }
 
-    /// The input of the network: `inputs` after the frozen layers. Batch normalisation uses its running
-    /// statistics there and nothing is kept for a backward pass, whatever device the inputs are on.
+    /// The input of the network: `inputs` after the frozen layers. Batch normalisation in these layers uses its running
+    /// statistics, and nothing is kept for a backward pass, whatever device the inputs are on.
     pub fn forward_frozen(&self, inputs: AnyActivation) -> AnyActivation {
         match &self.frozen {
             Some(frozen) => frozen.forward_frozen(inputs),
@@ -84,14 +84,14 @@ impl LocalModel {
         }
     }
 
-    /// The batch with the inputs after the frozen layers.
+    /// The batch with its inputs passed through the frozen layers.
     pub fn forward_frozen_batch(&self, batch: &Batch) -> Batch {
         Batch { inputs: self.forward_frozen(batch.inputs.clone()), ..batch.clone() }
     }
 
-    /// Where a batch is in the run. Also seeds the device for the step, so that what layers draw on the device (dropout)
-    /// depends on the step alone and a resumed run draws the same. Every call for a batch of [unknown](BatchKey::UNKNOWN)
-    /// address is a new step.
+    /// The position of a batch in the run. It also seeds the device for the step, so that random numbers that layers draw on
+    /// the device (dropout) depend on the step alone and a resumed run draws the same ones. Every call for a batch with an
+    /// [unknown](BatchKey::UNKNOWN) key is a new step.
     pub fn context(&self, batch: &Batch) -> StepContext {
         let key = match batch.key {
             BatchKey::UNKNOWN => {
@@ -110,36 +110,37 @@ impl LocalModel {
         dropout::begin(self.seed, key);
     }
 
-    /// One pass of the whole network in which every block learns.
+    /// One pass through the whole network in which every block learns.
     ///
     /// # Panics
-    /// Under a rule that takes [several optimiser steps](crate::rules::Rule::rounds) on a pass, or
-    /// [acts after them](crate::rules::Rule::acts_after_steps): [`learn_with`](Self::learn_with) has both done.
+    /// If the rule takes [several optimiser steps](crate::rules::Rule::rounds) per batch or
+    /// [acts after them](crate::rules::Rule::acts_after_steps): [`learn_with`](Self::learn_with) supports both.
     pub fn learn(&self, batch: &Batch) -> TrainOutput<StepOutput> {
         let rounds = self.rule.rounds();
         require(rounds == 1, || {
-            let needed = "1 where a batch is learned in one call; LocalModel::learn_with takes more";
-            Error::argument("LocalModel", "number of optimiser steps of the rule on a batch", rounds, needed)
+            let needed = "1 to learn a batch in one call; LocalModel::learn_with supports more";
+            Error::argument("LocalModel", "number of optimiser steps of the rule per batch", rounds, needed)
         });
         require(!self.rule.acts_after_steps(), || {
-            let needed = "nothing where a batch is learned in one call; LocalModel::learn_with has it done";
+            let needed = "nothing to learn a batch in one call; LocalModel::learn_with supports it";
             Error::argument("LocalModel", "what the rule does after an optimiser step", "something", needed)
         });
         self.learn_round(&mut self.begin(batch))
     }
 
-    /// Starts a batch: the rule begins, before any block learns.
+    /// Starts a batch with the rule's preparation, before any block learns.
     pub fn begin(&self, batch: &Batch) -> Begun {
         let context = self.context(batch);
         let mut tape = Tape::new(()).with_summaries(&batch.targets);
         let mut pass = self.rule.begin(&self.network, &self.forward_frozen_batch(batch), context, &mut tape);
-        // A batch of unknown address has one now.
+        // A batch with an unknown key has one now.
         pass.key = context.key;
         Begun { tape: Some(tape), pass, context }
     }
 
-    /// Every block learns from what was [begun](Self::begin): the gradients of one optimiser step. A rule of several steps on a
-    /// pass is called so many times, each time with the model that the step before left.
+    /// Lets every block learn from a batch that was [begun](Self::begin), and returns the gradients of one optimiser step.
+    /// For a rule with several steps per batch this is called once per step, each time on the model that the previous step
+    /// has updated.
     pub fn learn_round(&self, begun: &mut Begun) -> TrainOutput<StepOutput> {
         let Begun { tape, pass, context } = begun;
         let mut tape = tape.take().unwrap_or_else(|| Tape::new(()).with_summaries(&pass.labels));
@@ -148,8 +149,9 @@ impl LocalModel {
         self.output(tape, logits, labels, context.key)
     }
 
-    /// Learns a batch in as many optimiser steps as the rule takes; `step` applies gradients to the model, and the rule
-    /// [acts after it](crate::rules::Rule::after_step). Returns what the last step says, for any loop that has an optimiser.
+    /// Learns a batch in as many optimiser steps as the rule takes. `step` applies gradients to the model, and then the rule
+    /// [acts](crate::rules::Rule::after_step). Returns the output of the last step; for any training loop that has an
+    /// optimiser.
     pub fn learn_with(self, batch: &Batch, mut step: impl FnMut(Self, GradientsParams) -> Self) -> (Self, StepOutput) {
         let rounds = self.rule.rounds().max(1);
         let mut begun = self.begin(batch);
@@ -160,12 +162,12 @@ impl LocalModel {
             model = step(model, output.grads).after_step(context);
         }
         let output = model.learn_round(&mut begun);
-        // Nobody asks for the pass any more, and the optimiser needs memory of its own.
+        // The pass is no longer needed, and the optimiser needs memory.
         drop(begun);
         (step(model, output.grads).after_step(context), output.item)
     }
 
-    /// Has the rule act after an optimiser step.
+    /// Lets the rule act after an optimiser step.
     fn after_step(mut self, context: StepContext) -> Self {
         if self.rule.acts_after_steps() {
             self.network = self.rule.after_step(self.network, context);
@@ -173,7 +175,7 @@ impl LocalModel {
         self
     }
 
-    /// One pass in which block `index` alone learns, from what blocks below it made of a batch.
+    /// One pass in which block `index` learns alone, from the outputs of the blocks below it for a batch.
     pub fn learn_block(&self, index: usize, mut pass: Pass, key: BatchKey) -> TrainOutput<StepOutput> {
         pass.key = key;
         let mut tape = Tape::new(()).with_summaries(&pass.labels);
@@ -208,10 +210,10 @@ impl LocalModel {
     }
 }
 
-/// A batch that a rule has begun with.
+/// A batch that the rule has begun.
 #[derive(Debug)]
 pub struct Begun {
-    /// What the beginning left, for the first round.
+    /// The tape from the beginning of the batch, for the first round.
     tape: Option<Tape>,
     pass: Pass,
     context: StepContext,

@@ -1,33 +1,34 @@
-//! Parameters of a model: how many there are, and what each belongs to.
+//! Parameters of a model: their number, and what each of them belongs to.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-/// What a parameter of a [`LocalModel`](crate::model::LocalModel) belongs to: learning rates per block, counts per block and
-/// the laws of local learning all ask here.
+/// What a parameter of a [`LocalModel`](crate::model::LocalModel) belongs to. Learning rates per block, counts per block and
+/// the laws of local learning all depend on it.
 ///
 /// | path | belongs to |
 /// |---|---|
 /// | `network.blocks.<k>...` | block `k` |
-/// | `rule.<list>.<k>...` | block `k`: a list in a rule's own struct has one entry per block, in their order, whatever its name |
+/// | `rule.<list>.<k>...` | block `k`: a list in a rule's struct has one entry per block, in order, whatever its name |
 /// | `rule.` and anything else | the rule as a whole |
-/// | `frozen...` | the layers in front of the network that do not learn |
+/// | `frozen...` | the layers before the network that do not learn |
 ///
-/// So a rule keeps what it has for block `k` alone (a head, a feedback matrix) at place `k` of a `Vec`. A list of anything else
-/// goes into a struct of its own: the layers of an output network are then `rule.output.layers.<i>`, which is of no block.
+/// A rule therefore stores its parameters for block `k` alone (a head, a feedback matrix) at index `k` of a `Vec`. A list of
+/// anything else has to be in a separate struct: the layers of an output network are then `rule.output.layers.<i>`, which
+/// does not belong to a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// Layers in front of the network that do not learn.
+    /// Layers before the network that do not learn.
     Frozen,
-    /// The block with this index, from 0: its layers, and what the rule has for it alone.
+    /// The block with this index, from 0: its layers, and the rule's parameters for this block alone.
     Block(usize),
-    /// The rule as a whole: an output layer, an embedding that blocks share.
+    /// The rule as a whole: an output layer, or an embedding that blocks share.
     Rule,
 }
 
 impl Owner {
-    /// What the parameter at `path` belongs to: the names from the model down, joined by dots, as Burn gives them. `None` for a
-    /// path of something else than a [`LocalModel`](crate::model::LocalModel).
+    /// What the parameter at `path` belongs to. A path consists of the names from the model down, joined by dots, as in Burn.
+    /// `None` for a path that is not in a [`LocalModel`](crate::model::LocalModel).
     ///
     /// ```
     /// use burn_forward::parameters::Owner;
@@ -48,7 +49,7 @@ impl Owner {
         }
     }
 
-    /// The block, for what belongs to one.
+    /// The block, for a parameter that belongs to one.
     pub fn block(self) -> Option<usize> {
         match self {
             Self::Block(block) => Some(block),
@@ -57,28 +58,27 @@ impl Owner {
     }
 }
 
-/// A regular expression for the paths of what belongs to `block`, the same as [`Owner::of`] says.
+/// A regular expression for the paths that belong to `block`, equivalent to [`Owner::of`].
 pub(crate) fn paths_of_block(block: usize) -> String {
     format!(r"^(network\.blocks|rule\.[^.]+)\.{block}(\.|$)")
 }
 
-/// Number of parameters of a module, the quantity that publications give: all weights and biases, fixed ones too, but not
-/// the running means and variances of batch normalisation.
+/// Number of parameters of a module, counted as in publications: all weights and biases, including fixed ones, but not the
+/// running means and variances of batch normalisation.
 ///
-/// [`Module::num_params`] counts those as well: a ResNet-18 for ten classes has 11,173,962 parameters, and Burn counts
-/// 9,600 more.
+/// [`Module::num_params`] includes those: a ResNet-18 for ten classes has 11,173,962 parameters, and Burn counts 9,600 more.
 pub fn parameters(module: &impl Module) -> usize {
     let mut count = 0;
     each_parameter(module, |_, elements| count += elements);
     count
 }
 
-/// Calls `f` with the path and the number of elements of every float parameter that is no running statistic.
+/// Calls `f` with the path and the number of elements of every float parameter that is not a running statistic.
 pub fn each_parameter(module: &impl Module, f: impl FnMut(&[String], usize)) {
     module.visit(&mut Parameters { path: Vec::new(), f });
 }
 
-/// Whether a tensor of this name, or path, is a running statistic of batch normalisation.
+/// Whether a tensor with this name or path is a running statistic of batch normalisation.
 pub fn is_running_statistic(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     ["running_mean", "running_var"].contains(&last)
@@ -119,7 +119,7 @@ mod tests {
             ("network.blocks.12.layers.1.linear.weight", Some(Owner::Block(12))),
             ("rule.heads.1.projection.bias", Some(Owner::Block(1))),
             ("rule.feedback.2.feedback", Some(Owner::Block(2))),
-            // Any name, and parameters that stand in the list themselves.
+            // Any name, and parameters that are themselves entries of the list.
             ("rule.scales.1", Some(Owner::Block(1))),
             ("rule.scales.10", Some(Owner::Block(10))),
             ("rule.output.layers.1.weight", Some(Owner::Rule)),

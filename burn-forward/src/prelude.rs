@@ -1,4 +1,4 @@
-//! What most programs use, in one line: `use burn_forward::prelude::*;`. It goes together with Burn's own prelude.
+//! Everything that most programs need: `use burn_forward::prelude::*;`. It can be used together with Burn's own prelude.
 
 pub use crate::activation::{Activation, AnyActivation, RowShape};
 pub use crate::block::{Block, Trace, Units};

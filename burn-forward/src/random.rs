@@ -1,17 +1,17 @@
-//! Randomness: one seed gives independent, named streams, each addressable by a counter.
+//! Randomness: one seed gives independent named streams, each indexed by counters.
 //!
-//! A stream is a function of `(seed, name, counters)` and of nothing else: not of the wall clock, of the thread that
-//! asks, or of what was drawn before. That is why a resumed run needs no saved generator state, why worker threads
-//! can assemble batches in any order, and why the initial weights are the same on every backend.
+//! A stream is a function of `(seed, name, counters)` alone. It does not depend on the wall clock, the calling thread, or
+//! anything drawn before. A resumed run therefore needs no saved generator state, worker threads can assemble batches in any
+//! order, and the initial weights are the same on every backend.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
-/// The generator behind every stream.
+/// The generator of every stream.
 pub type Rng = ChaCha8Rng;
 
-/// The root of all randomness of a run.
+/// The seed of all randomness in a run.
 ///
 /// ```
 /// use burn_forward::random::Seed;
@@ -27,12 +27,12 @@ pub type Rng = ChaCha8Rng;
 pub struct Seed(u64);
 
 impl Seed {
-    /// The root given by the config's `seed`.
+    /// The seed with the value of the config's `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The number this root was made from.
+    /// The value that this seed was created from.
     pub fn value(self) -> u64 {
         self.0
     }
@@ -42,7 +42,7 @@ impl Seed {
         Rng::from_seed(self.digest(name, counters))
     }
 
-    /// A number derived in the same way, for generators that take a `u64` (a Burn device, say).
+    /// A number derived in the same way, for generators that take a `u64` (such as that of a Burn device).
     pub fn number(self, name: &str, counters: &[u64]) -> u64 {
         let d = self.digest(name, counters);
         u64::from_le_bytes([d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7]])

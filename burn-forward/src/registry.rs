@@ -1,11 +1,11 @@
-//! The registry: what a config may name.
+//! The registry: everything that a config may name.
 
 use crate::data::DataEntry;
 use crate::network::{NetworkEntry, network_entries};
 use crate::rules::{RuleEntry, rule_entries};
 use crate::{Error, Result};
 
-/// What a config may name: rules, networks and data sets. Other crates add their rows.
+/// The rules, networks and data sets that a config may name. Other crates add their rows.
 #[derive(Clone)]
 pub struct Registry {
     /// Learning rules.
@@ -16,7 +16,7 @@ pub struct Registry {
     pub data: Vec<DataEntry>,
 }
 
-/// The rules and networks of this crate, and no data set.
+/// The rules and networks of this crate, without any data set.
 impl Default for Registry {
     fn default() -> Self {
         Self { rules: rule_entries(), networks: network_entries(), data: Vec::new() }
@@ -24,10 +24,10 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// Checks that every rule, every network and every data set has a name of its own: a config says no more than that.
+    /// Checks that all rules, all networks and all data sets have unique names, since a config identifies them by name alone.
     ///
     /// # Errors
-    /// [`Error::Argument`] with the first name that stands for two.
+    /// [`Error::Argument`] with the first duplicate name.
     pub fn check(&self) -> Result<()> {
         let kinds: [(&str, Vec<&str>); 3] = [
             ("rules", self.rules.iter().map(|row| row.name).collect()),
@@ -39,7 +39,7 @@ impl Registry {
                 let count = names.iter().filter(|other| *other == name).count();
                 if count > 1 {
                     let what = format!("number of {kind} called \"{name}\"");
-                    return Err(Error::argument("Registry", what, count, "1: a row is found by its name"));
+                    return Err(Error::argument("Registry", what, count, "1, since a row is identified by its name"));
                 }
             }
         }

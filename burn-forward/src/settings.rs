@@ -1,4 +1,4 @@
-//! Settings that a config states.
+//! Settings in a config.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::{ConfigError, ConfigErrors, Error, Result};
 
-/// Name of the definition of all rules in the schema of a config: a rule that takes another rule's settings refers to it.
+/// Name of the definition of all rules in the schema of a config; a rule that takes another rule's settings refers to it.
 pub const RULE_DEFINITION: &str = "Rule";
 
-/// Settings that are read from a config, written back with every default filled in, and described by a JSON Schema. Every
-/// type with these three traits has this one.
+/// Settings that are parsed from a config, written back with every default filled in, and described by a JSON Schema. It is
+/// implemented for every type that implements these three traits.
 pub trait Settings: DeserializeOwned + Serialize + JsonSchema {}
 
 impl<T: DeserializeOwned + Serialize + JsonSchema> Settings for T {}
@@ -21,7 +21,8 @@ pub fn schema_of<T: Settings>() -> Value {
     schemars::schema_for!(T).to_value()
 }
 
-/// The settings that `value`, the `part` of a config, states, and the same with every default filled in.
+/// Parses the settings in `value`, the `part` of a config, and returns them together with their JSON, with every default
+/// filled in.
 ///
 /// # Errors
 /// [`Error::Config`] with the JSON path of the value that does not fit.

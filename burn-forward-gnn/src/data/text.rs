@@ -66,7 +66,7 @@ impl Text {
             let read = decompressed(file).and_then(|mut reader| reader.read_to_end(&mut bytes));
             read.map_err(|e| unreadable(&path, e))?;
             let text = String::from_utf8(bytes).map_err(|e| {
-                Error::data(&path, format!("no UTF-8 at byte {}", e.utf8_error().valid_up_to()), "a text file")
+                Error::data(&path, format!("invalid UTF-8 at byte {}", e.utf8_error().valid_up_to()), "a text file")
             })?;
             return Ok(Some(Self { path, text }));
         }
@@ -309,7 +309,7 @@ mod tests {
         let broken = error("labels.csv.gz", &whole[..whole.len() / 2]);
         assert!(broken.ends_with("labels.csv.gz: found a gzip stream that breaks off; needed a whole one"), "{broken}");
         let binary = error("labels.csv", b"node\xff");
-        assert!(binary.ends_with("labels.csv: found no UTF-8 at byte 4; needed a text file"), "{binary}");
+        assert!(binary.ends_with("labels.csv: found invalid UTF-8 at byte 4; needed a text file"), "{binary}");
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! Node features with the graph they live on.
+//! Node features together with their graph.
 
 use std::any::Any;
 use std::fmt;
@@ -11,36 +11,36 @@ use burn_forward_kernels::sparse::Sparse;
 use crate::device::autodiff_leaf;
 use crate::pieces::normalisation::Normalisation;
 
-/// Node features with the graph they live on.
+/// Node features together with their graph.
 ///
-/// This crate moves the graph along and never looks into it; the layers that made it know its type.
+/// This crate passes the graph on without looking into it; only the layers that created it know its type.
 #[derive(Clone)]
 pub struct Nodes {
     /// Node features `[N, d]`.
     pub features: NodeFeatures,
-    /// What the labels of the batch belong to, in their order.
+    /// What the labels of the batch belong to, in the same order.
     pub labelled: Labelled,
     /// The graph.
     pub graph: Arc<dyn Any + Send + Sync>,
-    /// What layers made of these very features, for features that will be seen again. Anything that changes the features
-    /// drops it.
+    /// Results that layers have computed from these very features, if the features will be used again. Any change to the
+    /// features drops the cache.
     pub feature_cache: Option<FeatureCache>,
 }
 
-/// What labels on a graph belong to.
+/// What the labels on a graph belong to.
 #[derive(Debug, Clone)]
-#[allow(clippy::large_enum_variant, reason = "one of these per activation; a box would only add an allocation")]
+#[allow(clippy::large_enum_variant, reason = "there is one per activation; a box would only add an allocation")]
 pub enum Labelled {
     /// Every node.
     All,
     /// These nodes `[B]`.
     Rows(Tensor<1, Int>),
-    /// Pairs of nodes `(i, j)`, `[P]` each; their features are the products `z_i z_j`.
+    /// Pairs of nodes `(i, j)`, `[P]` each, whose features are the products `z_i z_j`.
     Pairs(Tensor<1, Int>, Tensor<1, Int>),
 }
 
 impl Labelled {
-    /// Features of what is labelled: rows of `features` `[N, d]`, or products of two rows.
+    /// The labelled features: rows of `features` `[N, d]`, or products of two rows.
     pub fn of(&self, features: Tensor<2>) -> Tensor<2> {
         match self {
             Self::All => features,
@@ -58,9 +58,9 @@ impl Labelled {
     }
 }
 
-/// Results by name that belong to one set of features, made once and shared by all copies of it.
+/// Named results that depend on one set of features alone. They are computed once and shared by all copies of the features.
 ///
-/// Only what has no parameters in it can be kept: an aggregation over neighbours, not a layer's output.
+/// Only results without parameters can be cached: an aggregation over neighbours, but not the output of a layer.
 #[derive(Clone, Default)]
 pub struct FeatureCache {
     made: Arc<Mutex<Made>>,
@@ -71,24 +71,24 @@ pub struct FeatureCache {
 type Made = Vec<(String, Arc<dyn Any + Send + Sync>)>;
 
 impl FeatureCache {
-    /// A cache for the input of a layer of whose output only these rows are required: the layer then computes no others.
+    /// A cache for the input of a layer of whose output only these rows are required, so that the layer computes no others.
     pub fn for_rows(rows: RequiredRows) -> Self {
         Self { read: Some(Arc::new(rows)), ..Self::default() }
     }
 
-    /// The rows of the layer's output that are required; `None`: all.
+    /// The required rows of the layer's output; `None` for all rows.
     pub fn required_rows(&self) -> Option<&Arc<RequiredRows>> {
         self.read.as_ref()
     }
 
-    /// The result called `name`, made by `make` where it is not there yet. A tensor in it must have no autodiff graph.
+    /// The result called `name`, computed by `make` if it is not cached yet. A tensor in it must not have an autodiff graph.
     pub fn get_or_make<T: Any + Clone + Send + Sync>(&self, name: &str, make: impl FnOnce() -> T) -> T {
         let found =
             |made: &Made| made.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.downcast_ref::<T>().cloned());
         if let Some(kept) = found(&self.made()) {
             return kept;
         }
-        // Not under the lock: what is made may be made of something else that is kept.
+        // Not under the lock: `make` may need another cached result.
         let value = make();
         self.made().push((name.to_string(), Arc::new(value.clone())));
         value
@@ -99,8 +99,8 @@ impl FeatureCache {
     }
 }
 
-/// Rows of a layer's output that a rule requires while only this layer learns: the labelled nodes in the order of their labels,
-/// then others that the rule needs.
+/// The rows of a layer's output that a rule requires while only this layer learns: the labelled nodes in the order of their
+/// labels, followed by others that the rule needs.
 #[derive(Debug, Clone)]
 pub struct RequiredRows {
     rows: Vec<u32>,
@@ -120,12 +120,12 @@ impl RequiredRows {
         Self { rows, index, labelled }
     }
 
-    /// Their numbers `[M]`, in order.
+    /// The indices of the rows `[M]`, in order.
     pub fn rows(&self) -> &[u32] {
         &self.rows
     }
 
-    /// Those rows of `x`.
+    /// Selects these rows of `x`.
     ///
     /// # Shapes
     /// - `x`: `[N, d]`; returns `[M, d]`.
@@ -145,20 +145,20 @@ impl fmt::Debug for Nodes {
     }
 }
 
-/// Features of nodes `[N, d]`: a dense tensor, or sparse columns that never change, followed by dense ones.
+/// Features of nodes `[N, d]`: a dense tensor, or constant sparse columns followed by dense ones.
 ///
-/// Code that does not handle sparse features gets a dense copy.
+/// Code that does not support sparse features gets a dense copy.
 #[derive(Debug, Clone)]
 pub enum NodeFeatures {
     /// A tensor.
     Dense(Tensor<2>),
-    /// The sparse columns, which come first, where the backend [has products of such](Sparse::works_on).
+    /// Sparse columns, which come first, on a backend that [has sparse products](Sparse::works_on).
     Sparse {
-        /// The columns in front.
+        /// The sparse columns.
         sparse: Arc<Sparse>,
-        /// Dense columns that follow.
+        /// The dense columns that follow.
         appended: Option<Tensor<2>>,
-        /// The device on which the sparse columns take part in products.
+        /// The device on which the sparse columns are used in products.
         device: Device,
     },
 }
@@ -170,7 +170,7 @@ impl From<Tensor<2>> for NodeFeatures {
 }
 
 impl NodeFeatures {
-    /// A sparse matrix as it is used on a device: sparse, where that pays.
+    /// The representation of a sparse matrix on a device: sparse if that is faster, otherwise dense.
     pub fn of(matrix: &Arc<Sparse>, device: &Device) -> Self {
         let [rows, columns] = matrix.shape();
         let pays = (matrix.entries() as f64) < DENSITY * (rows * columns) as f64;
@@ -196,7 +196,7 @@ impl NodeFeatures {
         }
     }
 
-    /// Where they are.
+    /// The device of the features.
     pub fn device(&self) -> Device {
         match self {
             Self::Dense(x) => x.device(),
@@ -204,7 +204,7 @@ impl NodeFeatures {
         }
     }
 
-    /// As one tensor `[N, d]`.
+    /// The features as one tensor `[N, d]`.
     pub fn dense(&self) -> Tensor<2> {
         match self {
             Self::Dense(x) => x.clone(),
@@ -215,13 +215,13 @@ impl NodeFeatures {
         }
     }
 
-    /// `N(x) W`, of rows that are normalised first.
+    /// `N(x) W`, the product with normalised rows.
     ///
     /// # Shapes
     /// - `weight`: `[d, w]`; returns `[N, w]`.
     ///
     /// # Panics
-    /// With weights for another number of features.
+    /// If the weights are for another number of features.
     pub fn normalised_product(&self, normaliser: Normalisation, weight: Tensor<2>) -> Tensor<2> {
         shape::check("product of features", "weights", weight.dims(), [Some(self.width()), None]);
         let dense = || normaliser.forward(self.dense()).matmul(weight.clone());
@@ -229,7 +229,8 @@ impl NodeFeatures {
         if appended.is_none()
             && let Some(sparse) = normalised_once(sparse, normaliser)
         {
-            // A row is divided by one number, before the product or after it: before it there are fewer, and once is enough.
+            // A row can be divided by its norm before or after the product. Before it there are fewer values, and the result
+            // can be cached.
             return sparse.product(&weight).unwrap_or_else(dense);
         }
         let [_, columns] = sparse.shape();
@@ -249,7 +250,7 @@ impl NodeFeatures {
         normaliser.divisor(squares, width).map_or_else(dense, |divisor| sum / divisor)
     }
 
-    /// With rows normalised.
+    /// The features with normalised rows.
     pub fn normalised(&self, normaliser: Normalisation) -> Self {
         if let Self::Sparse { sparse, appended: None, device } = self
             && let Some(sparse) = normalised(sparse, normaliser)
@@ -259,7 +260,7 @@ impl NodeFeatures {
         Self::Dense(normaliser.forward(self.dense()))
     }
 
-    /// Only these rows.
+    /// The features of these rows alone.
     pub fn read(&self, rows: &RequiredRows) -> Self {
         if let Self::Sparse { sparse, appended, device } = self
             && let Ok(sparse) = sparse.select_rows(rows.rows())
@@ -270,15 +271,15 @@ impl NodeFeatures {
         Self::Dense(rows.of(self.dense()))
     }
 
-    /// With more columns appended.
+    /// The features with more columns appended.
     ///
     /// # Shapes
     /// - `columns`: `[N, w]`.
     ///
     /// # Panics
-    /// With another number of rows.
+    /// If the number of rows differs.
     pub fn with_columns(&self, columns: Tensor<2>) -> Self {
-        shape::check("columns behind features", "columns", columns.dims(), [Some(self.rows()), None]);
+        shape::check("columns after features", "columns", columns.dims(), [Some(self.rows()), None]);
         match self {
             Self::Dense(x) => Self::Dense(Tensor::cat(vec![x.clone(), columns], 1)),
             Self::Sparse { sparse, appended, device } => {
@@ -291,13 +292,13 @@ impl NodeFeatures {
         }
     }
 
-    /// With more rows below.
+    /// The features with more rows appended.
     ///
     /// # Shapes
     /// - `rows`: `[n, d]`.
     ///
     /// # Panics
-    /// With another number of features.
+    /// If the number of features differs.
     pub fn with_rows(&self, rows: Tensor<2>) -> Self {
         shape::check("rows below features", "rows", rows.dims(), [None, Some(self.width())]);
         if let Self::Sparse { sparse, appended: None, device } = self {
@@ -309,7 +310,7 @@ impl NodeFeatures {
         Self::Dense(Tensor::cat(vec![self.dense(), rows], 0))
     }
 
-    /// With another tensor for each, and on another device.
+    /// Applies `f` to each tensor and `device` to the device.
     fn map(self, device: impl FnOnce(Device) -> Device, f: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Self {
         match self {
             Self::Dense(x) => Self::Dense(f(x)),
@@ -343,7 +344,7 @@ impl NodeFeatures {
     }
 }
 
-/// With its rows normalised; `None` for a normaliser that does more than to divide rows.
+/// The matrix with normalised rows; `None` for a normalisation that does more than divide rows.
 fn normalised(matrix: &Sparse, normaliser: Normalisation) -> Option<Sparse> {
     let [_, columns] = matrix.shape();
     let divisor = |squared: &f32| normaliser.divisor_of(*squared, columns as f32);
@@ -351,7 +352,7 @@ fn normalised(matrix: &Sparse, normaliser: Normalisation) -> Option<Sparse> {
     matrix.divide_rows(&divisors?).ok()
 }
 
-/// As [`normalised`], made once.
+/// Like [`normalised`], computed once.
 fn normalised_once(matrix: &Arc<Sparse>, normaliser: Normalisation) -> Option<Arc<Sparse>> {
     if normaliser == Normalisation::None {
         return Some(matrix.clone());
@@ -359,7 +360,7 @@ fn normalised_once(matrix: &Arc<Sparse>, normaliser: Normalisation) -> Option<Ar
     matrix.cached(normaliser.name(), |matrix| normalised(matrix, normaliser))
 }
 
-/// Fraction of entries below which a sparse product takes less time than a dense one.
+/// Density below which a sparse product is faster than a dense one.
 const DENSITY: f64 = 0.05;
 
 #[cfg(test)]

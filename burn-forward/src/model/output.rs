@@ -1,4 +1,4 @@
-//! What a step of a model says: metrics by block, read from the device once a step.
+//! The output of a model's step: metrics by block, read from the device once per step.
 
 use burn::tensor::{Device, Int, Tensor, Transaction};
 use burn::train::ItemLazy;
@@ -14,35 +14,35 @@ use crate::{Error, require};
 /// Metrics of one block, or of the whole network, in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct BlockMetrics {
-    /// Mean loss over the rows: a block's own in training; cross-entropy of the scores for the whole network and in
-    /// evaluation.
+    /// Mean loss over the rows: the block's own loss in training, and the cross-entropy of the scores for the whole network
+    /// and in evaluation.
     pub loss: Option<f64>,
     /// Number of rows whose class has the highest score.
     pub correct: Option<usize>,
-    /// Mean goodness of positive samples; of the true class, for rules with class scores.
+    /// Mean goodness of positive samples; for rules with class scores, the mean score of the true class.
     pub positive: Option<f64>,
-    /// Mean goodness of negative samples; of the wrong classes on average, for rules with class scores.
+    /// Mean goodness of negative samples; for rules with class scores, the mean score of the wrong classes.
     pub negative: Option<f64>,
 }
 
-/// Metrics of a step, by block; [`None`] is the whole network.
+/// Metrics of a step by block; [`None`] stands for the whole network.
 #[derive(Debug, Clone, Default)]
 pub struct StepMetrics {
-    /// Rows in the batch.
+    /// Number of rows in the batch.
     pub rows: usize,
-    /// Address of the batch.
+    /// Key of the batch.
     pub key: BatchKey,
-    /// Block index and numbers.
+    /// Block index and metrics.
     pub blocks: Vec<(Option<usize>, BlockMetrics)>,
 }
 
 impl StepMetrics {
-    /// The metrics of a block; `None`: of the whole network.
+    /// The metrics of a block, or of the whole network for `None`.
     pub fn of(&self, block: Option<usize>) -> Option<&BlockMetrics> {
         self.blocks.iter().find(|(b, _)| *b == block).map(|(_, n)| n)
     }
 
-    /// Mean of the blocks' own losses: what the step minimises.
+    /// Mean of the blocks' own losses, which the step minimises.
     pub fn objective(&self) -> Option<f64> {
         let losses: Vec<f64> = self.blocks.iter().filter(|(b, _)| b.is_some()).filter_map(|(_, n)| n.loss).collect();
         (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
@@ -67,11 +67,11 @@ impl StepOutput {
         targets: Tensor<1, Int>,
         key: BatchKey,
     ) -> Self {
-        // They may have learned from the top down.
+        // The blocks may have learned from the top down.
         blocks.sort_by_key(|record| record.block);
         let losses: Vec<Tensor<1>> = blocks.iter().map(|b| b.score.loss.clone()).collect();
         require(!losses.is_empty(), || {
-            let needed = ">= 1: a rule leaves one for every block by learn, learn_from_trace or Tape::record";
+            let needed = ">= 1: a rule records one for every block with learn, learn_from_trace or Tape::record";
             Error::argument("LocalModel", "number of scores after a step", losses.len(), needed)
         });
         let loss = Tensor::cat(losses, 0).mean();
@@ -79,7 +79,7 @@ impl StepOutput {
         Self { blocks, logits, targets: targets.without_autodiff(), loss, key, metrics: StepMetrics::default() }
     }
 
-    /// Rebuilds the output of an earlier step from its metrics, for a run that is resumed within an epoch.
+    /// Restores the output of an earlier step from its metrics, for a run that is resumed within an epoch.
     pub fn from_metrics(metrics: StepMetrics) -> Self {
         let device = Device::default();
         let loss = Tensor::from_data([metrics.objective().unwrap_or_default()], &device);
@@ -87,13 +87,13 @@ impl StepOutput {
         Self { blocks: Vec::new(), logits: None, targets, loss, key, metrics }
     }
 
-    /// Numbers of the step, once [synced](ItemLazy::sync).
+    /// Metrics of the step, once [synced](ItemLazy::sync).
     pub fn metrics(&self) -> &StepMetrics {
         &self.metrics
     }
 }
 
-/// Gathers what scores come to, so that a device is read once per step.
+/// Collects what the scores amount to, so that the device is read once per step.
 #[derive(Default)]
 struct PendingNumbers {
     means: Vec<Tensor<1>>,
@@ -101,22 +101,22 @@ struct PendingNumbers {
     slots: Vec<(Option<usize>, Slot)>,
 }
 
-/// Places of a block's numbers among what is gathered.
+/// Indices of a block's values in the collected ones.
 struct Slot {
-    /// Of loss and goodness among the means.
+    /// Indices of loss and goodness among the means.
     means: [Option<usize>; 3],
-    /// Of the correct predictions among the counts.
+    /// Index of the number of correct predictions among the counts.
     correct: Option<usize>,
 }
 
 impl PendingNumbers {
-    /// Adds the numbers of a block.
+    /// Adds the values of a block.
     fn add_block(&mut self, block: usize, numbers: ScoreSummary) {
         let ScoreSummary { loss, correct, positive, negative } = numbers;
         self.add(Some(block), [Some(loss), positive, negative], correct);
     }
 
-    /// Adds accuracy and cross-entropy `loss` of the network's prediction `logits`, where there is one.
+    /// Adds accuracy and cross-entropy `loss` of the network's prediction `logits`, if there is one.
     fn add_network(&mut self, prediction: Option<(&Tensor<2>, Tensor<1>)>, targets: &Tensor<1, Int>) {
         let (loss, correct) = prediction.map(|(logits, loss)| (loss, correct(logits, targets))).unzip();
         self.add(None, [loss, None, None], correct);
@@ -134,7 +134,7 @@ impl PendingNumbers {
         self.slots.push((block, Slot { means, correct }));
     }
 
-    /// The numbers by block, in the order in which they were added.
+    /// The values by block, in the order in which they were added.
     fn read(self) -> Result<Vec<(Option<usize>, BlockMetrics)>, ExecutionError> {
         let mut transaction = Transaction::default();
         if !self.means.is_empty() {
@@ -143,7 +143,7 @@ impl PendingNumbers {
         if !self.counts.is_empty() {
             transaction = transaction.register(Tensor::cat(self.counts, 0));
         }
-        // Every block has a loss, so means are there whenever anything is.
+        // Every block has a loss, so there are means whenever there is anything.
         let mut read = transaction.try_execute()?.into_iter();
         let means: Vec<f64> = read.next().iter().flat_map(|data| data.iter::<f64>()).collect();
         let counts: Vec<i64> = read.next().iter().flat_map(|data| data.iter::<i64>()).collect();
@@ -158,7 +158,7 @@ impl PendingNumbers {
 
 impl ItemLazy for StepOutput {
     fn sync(mut self) -> Result<Self, ExecutionError> {
-        // Every step leaves a score, so this one's numbers are those it was made from.
+        // Every step has scores, so if there are none, the metrics came from `from_metrics`.
         if self.blocks.is_empty() {
             return Ok(self);
         }
@@ -169,7 +169,7 @@ impl ItemLazy for StepOutput {
         let prediction = self.logits.as_ref().map(|l| (l, cross_entropy(l.clone(), self.targets.clone())));
         pending.add_network(prediction, &self.targets);
         self.metrics = StepMetrics { rows: self.targets.dims()[0], key: self.key, blocks: pending.read()? };
-        // Activations are of no more use; only the loss stays for burn-train's own metric.
+        // Activations are no longer needed; only the loss is kept for burn-train's own metric.
         self.blocks.clear();
         Ok(self)
     }
@@ -200,13 +200,13 @@ pub struct EvalOutput {
 }
 
 impl EvalOutput {
-    /// What a network with these `scores` does on samples of the classes `targets` `[B]`.
+    /// Evaluates a network with these `scores` on samples with the classes `targets` `[B]`.
     pub fn new(scores: Scores, targets: Tensor<1, Int>) -> Self {
         let loss = cross_entropy(scores.primary(), targets.clone());
         Self { loss, scores, targets, metrics: StepMetrics::default() }
     }
 
-    /// Numbers of the step, once [synced](ItemLazy::sync).
+    /// Metrics of the step, once [synced](ItemLazy::sync).
     pub fn metrics(&self) -> &StepMetrics {
         &self.metrics
     }

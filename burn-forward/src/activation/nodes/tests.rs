@@ -1,4 +1,4 @@
-//! Sparse features against the same as dense ones, and operations on features of every wrong shape.
+//! Sparse features compared with the same features as dense ones, and operations on features with every wrong shape.
 
 use burn::tensor::Distribution;
 use burn_forward_kernels::testing::{assert_refused, panic_of, wrong_shapes};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Rows of distinct places with values.
+/// Rows with values at distinct places.
 fn matrix(rows: usize, columns: usize) -> impl Strategy<Value = Sparse> {
     prop::collection::btree_map((0..rows, 0..columns as u32), -2.0f32..2.0, 0..30).prop_map(move |entries| {
         let mut offsets = vec![0; rows + 1];
@@ -34,7 +34,7 @@ proptest! {
     }
 }
 
-/// The matrix `[rows, 64]` with ones on its diagonal, which stays sparse on flex.
+/// The matrix `[rows, 64]` with ones on its diagonal, which remains sparse on flex.
 fn diagonal(rows: usize, device: &Device) -> NodeFeatures {
     let entries = rows.min(64);
     let offsets = (0..=rows).map(|row| row.min(entries)).collect();
