@@ -307,7 +307,7 @@ mod tests {
         std::io::Write::write_all(&mut whole, b"node,label\n0,1\n").unwrap();
         let whole = whole.finish().unwrap();
         let broken = error("labels.csv.gz", &whole[..whole.len() / 2]);
-        assert!(broken.ends_with("labels.csv.gz: found a gzip stream that breaks off; needed a whole one"), "{broken}");
+        assert!(broken.ends_with("labels.csv.gz: found a truncated gzip stream; needed a complete one"), "{broken}");
         let binary = error("labels.csv", b"node\xff");
         assert!(binary.ends_with("labels.csv: found invalid UTF-8 at byte 4; needed a text file"), "{binary}");
     }

@@ -1,4 +1,4 @@
-//! How the samples of an epoch are cut into batches.
+//! Division of the samples of an epoch into batches.
 
 use std::ops::Range;
 
@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// What becomes of the samples at the end of an epoch that do not fill a batch.
+/// What happens to the samples at the end of an epoch that do not fill a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LastBatch {
-    /// They are a smaller batch, and its step counts as much as any other.
+    /// They form a smaller batch, whose step counts as much as any other.
     #[default]
     Keep,
-    /// They are left out. Other samples are at the end of the next epoch, since every epoch has an order of its own.
+    /// They are left out. Every epoch has its own order, so they are different samples each time.
     Drop,
 }
 
-/// How the samples of an epoch are cut into batches. A number alone keeps the last batch.
+/// How the samples of an epoch are divided into batches. Converting from a number keeps the last batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batching {
-    /// Samples per batch, at least 1.
+    /// Number of samples per batch, at least 1.
     pub size: usize,
-    /// What becomes of those at the end that do not fill a batch.
+    /// What happens to the last samples if they do not fill a batch.
     pub last: LastBatch,
 }
 
@@ -34,7 +34,7 @@ impl From<usize> for Batching {
 }
 
 impl Batching {
-    /// Fails for batches of no samples; `place` is named in the error.
+    /// Checks that batches are not empty; the error names `place`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a size of 0.
@@ -45,7 +45,7 @@ impl Batching {
         Ok(self)
     }
 
-    /// Number of batches that `samples` make.
+    /// Number of batches for `samples` samples.
     pub fn count(self, samples: usize) -> usize {
         let size = self.size.max(1);
         match self.last {
@@ -54,19 +54,19 @@ impl Batching {
         }
     }
 
-    /// How many of `samples` are in a batch.
+    /// How many of `samples` samples are in a batch.
     pub fn used(self, samples: usize) -> usize {
         samples.min(self.count(samples).saturating_mul(self.size.max(1)))
     }
 
-    /// Places of batch `i` among `samples`; empty after the last batch.
+    /// Indices of the samples in batch `i`, out of `samples`; empty after the last batch.
     pub fn range(self, i: usize, samples: usize) -> Range<usize> {
         let (size, used) = (self.size.max(1), self.used(samples));
         let start = i.saturating_mul(size).min(used);
         start..start.saturating_add(size).min(used)
     }
 
-    /// Samples of the smallest batch; 0 where there is no batch.
+    /// Number of samples in the smallest batch; 0 if there is no batch.
     pub fn smallest(self, samples: usize) -> usize {
         match self.count(samples) {
             0 => 0,
@@ -96,7 +96,7 @@ mod tests {
     }
 
     proptest! {
-        /// Batches are consecutive and full but for a last one that is kept; what is left out does not fill one.
+        /// Batches are contiguous and full, except for a last one that is kept. The samples left out do not fill a batch.
         #[test]
         fn batches_are_consecutive_and_full(samples in 0usize..300, size in 1usize..400, keep: bool) {
             let batching = Batching { size, last: if keep { LastBatch::Keep } else { LastBatch::Drop } };

@@ -1,9 +1,9 @@
-//! The fingerprint of a data set: one sum over all that training and evaluation see.
+//! The fingerprint of a data set: one checksum of everything that training and evaluation use.
 
 use sha2::{Digest, Sha256};
 
-/// Puts the parts of a data set into one sum. Every part goes in with its length, so that parts cannot be mistaken for each
-/// other.
+/// Combines the parts of a data set into one checksum. Every part is preceded by its length, so that parts cannot be
+/// confused.
 ///
 /// ```
 /// use burn_forward::data::Fingerprint;

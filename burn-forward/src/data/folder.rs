@@ -1,4 +1,4 @@
-//! Where the files of a data set are.
+//! Locations of data sets.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,31 +7,32 @@ use crate::{Error, Result};
 /// The environment variable that names the data folder.
 const VARIABLE: &str = "BURN_FORWARD_DATA";
 
-/// The folders to look in.
+/// The folders in which data sets are searched for.
 ///
-/// A `path` in the config names the set's own folder: absolute, or relative to the config's folder or the current one.
-/// Without a `path` the set is looked for by its name (`mnist`, `cifar10`, ..) in the data folder: the `--data` argument,
-/// else the environment variable `BURN_FORWARD_DATA`, else `burn-forward/data` in the platform's cache folder. Only the
-/// first of these that is given is looked at, so data is never taken from another place than the one that was asked for.
+/// A `path` in the config names the folder of the data set, either absolute, or relative to the config's folder or the
+/// current one. Without a `path`, the data set is searched for by its name (`mnist`, `cifar10`, ...) in the data folder. This
+/// is the `--data` argument, or else the environment variable `BURN_FORWARD_DATA`, or else `burn-forward/data` in the
+/// platform's cache folder. Only the first of these that is given is used, so that data never comes from a place other than
+/// the requested one.
 ///
-/// For the same reason the `--data` argument replaces the place that a `path` names: the set is then the folder itself, or
-/// lies in it under the path, the path without its first parts, or its last part alone.
+/// For the same reason the `--data` argument replaces the place that a `path` names. The data set is then this folder itself,
+/// or is in it under the path, the path without its first components, or its last component alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DataFolders {
     /// Folder of the config file; a relative `path` is looked for there first, then in the current folder.
     pub config: Option<PathBuf>,
-    /// Where a run found its set when it was trained: looked at when the set is no longer where the config says.
+    /// Where a run found its data set when it was trained; used if the set is no longer where the config says.
     pub recorded: Option<PathBuf>,
     /// The `--data` argument.
     pub argument: Option<PathBuf>,
-    /// `BURN_FORWARD_DATA`.
+    /// The folder in `BURN_FORWARD_DATA`.
     pub environment: Option<PathBuf>,
     /// The default data folder.
     pub cache: Option<PathBuf>,
 }
 
 impl DataFolders {
-    /// The folders of this process. An empty variable counts as none.
+    /// The folders of this process. An empty variable counts as unset.
     pub fn new(config: Option<&Path>, argument: Option<&Path>) -> Self {
         let environment = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         Self {
@@ -43,12 +44,12 @@ impl DataFolders {
         }
     }
 
-    /// Where a `path` of the config is; `None` if it is nowhere.
+    /// The location of a `path` of the config; `None` if it does not exist.
     pub fn locate(&self, path: &str) -> Option<PathBuf> {
         self.places(path).into_iter().find(|place| place.exists())
     }
 
-    /// The data folder, without a look whether it exists.
+    /// The data folder, whether or not it exists.
     ///
     /// # Errors
     /// [`Error::Data`] if none is given and the platform has no cache folder.
@@ -60,10 +61,10 @@ impl DataFolders {
         })
     }
 
-    /// The folder of a set: the one that a `path` of the config names, else the one called `name` in the data folder.
+    /// The folder of a data set: the one that a `path` of the config names, or else the one called `name` in the data folder.
     ///
     /// # Errors
-    /// [`Error::Data`] if it does not exist, with the folders that were looked at and what is `needed` there.
+    /// [`Error::Data`] if it does not exist, with the folders that were searched and what is `needed` there.
     pub fn folder_of(&self, name: &str, path: Option<&str>, needed: impl Fn() -> String) -> Result<PathBuf> {
         let candidates = match path {
             Some(path) => self.places(path),
@@ -72,11 +73,11 @@ impl DataFolders {
         first(&candidates, Path::is_dir, "folder", needed)
     }
 
-    /// A file or folder of a data set of another crate: `path` relative to the config's folder, to the current one, or to
-    /// the data folder; with a `--data` argument only there.
+    /// A file or folder for a data set of another crate: `path` relative to the config's folder, the current folder or the
+    /// data folder; with a `--data` argument, relative to that alone.
     ///
     /// # Errors
-    /// [`Error::Data`] if there is none, with the places that were looked at and what is `needed` there.
+    /// [`Error::Data`] if it does not exist, with the places that were searched and what is `needed` there.
     pub fn find(&self, path: &str, needed: &str) -> Result<PathBuf> {
         let mut candidates = self.places(path);
         candidates.extend(self.root().ok().map(|root| root.join(path)));
@@ -84,18 +85,18 @@ impl DataFolders {
         first(&candidates, Path::exists, "file or folder", || format!("{needed}; {}", Self::advice()))
     }
 
-    /// Advice in errors on how to say where data is.
+    /// Advice for error messages on how to specify the location of data.
     pub fn advice() -> String {
         format!("another place can be given with --data FOLDER, {VARIABLE} or $.data.path")
     }
 
-    /// Where a `path` may be, in the order of search.
+    /// Possible places of a `path`, in search order.
     fn places(&self, path: &str) -> Vec<PathBuf> {
         let mut places = match &self.argument {
             Some(folder) => within(folder, Path::new(path)),
             None => {
                 let mut places = self.beside_config(path);
-                // Before the current folder, which has nothing to do with a run that is opened again.
+                // Before the current folder, which is unrelated to a run that is opened again.
                 let last = places.len() - 1;
                 places.splice(last..last, self.recorded.clone());
                 places
@@ -105,7 +106,7 @@ impl DataFolders {
         places
     }
 
-    /// A path beside the config, and in the current folder.
+    /// A path relative to the config, and one relative to the current folder.
     pub fn beside_config(&self, path: &str) -> Vec<PathBuf> {
         // An absolute path replaces the folder it is joined to.
         let mut candidates: Vec<_> = self.config.iter().map(|folder| folder.join(path)).collect();
@@ -114,14 +115,14 @@ impl DataFolders {
     }
 }
 
-/// What may be meant by `path` in `folder`: the path, its ends from the longest to the shortest, and the folder itself.
+/// What `path` may mean in `folder`: the path, its tails from the longest to the shortest, and the folder itself.
 fn within(folder: &Path, path: &Path) -> Vec<PathBuf> {
     let names: Vec<_> = path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
     let ends = (0..names.len()).map(|first| folder.join(names[first..].iter().collect::<PathBuf>()));
     ends.chain([folder.to_path_buf()]).collect()
 }
 
-/// The first of the candidates that is there.
+/// The first candidate that exists.
 fn first(
     candidates: &[PathBuf],
     is_there: impl Fn(&Path) -> bool,

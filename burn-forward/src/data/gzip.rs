@@ -1,4 +1,4 @@
-//! Files that may be gzipped, which their content says and not their name.
+//! Files that may be gzipped, which is detected from their content, not their name.
 
 use std::io::{self, BufRead, Read};
 use std::path::Path;
@@ -9,19 +9,19 @@ use crate::Error;
 
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The reader itself, or what its gzip stream holds: all its members, with zeros after the last one left out, as `gzip`
-/// reads it. Writers of whole blocks pad with zeros.
+/// The reader itself, or the content of its gzip stream. As with `gzip`, this includes all members and ignores zeros after
+/// the last one, which programs that write whole blocks append.
 ///
 /// # Errors
-/// What the reader says of its first bytes.
+/// Any error from reading the first bytes.
 pub fn decompressed<'a>(mut reader: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let gzipped = reader.fill_buf()?.starts_with(&MAGIC);
     Ok(if gzipped { Box::new(Members { member: Some(GzDecoder::new(reader)) }) } else { Box::new(reader) })
 }
 
-/// The members of a gzip stream one after the other.
+/// The members of a gzip stream, one after another.
 struct Members<R> {
-    /// The one that is being read; `None` after the last, or after an error.
+    /// The current member; `None` after the last one, or after an error.
     member: Option<GzDecoder<R>>,
 }
 
@@ -52,21 +52,21 @@ fn next_member<R: BufRead>(mut reader: R) -> io::Result<Option<GzDecoder<R>>> {
             reader.consume(zeros);
             continue;
         }
-        // A header that the buffer has only one byte of is left to the decoder to judge.
+        // If the buffer contains only one byte of a header, the decoder has to check it.
         if padded || zeros > 0 || bytes[0] != MAGIC[0] {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "bytes behind its end"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "bytes after its end"));
         }
         return Ok(Some(GzDecoder::new(reader)));
     }
 }
 
-/// What an error of such a reader is to a user: a stream that breaks off or is damaged is the file's fault, anything else the
-/// system's.
+/// The error for a failed read of such a reader: a truncated or damaged stream is a fault of the file, anything else one of
+/// the system.
 pub fn unreadable(path: &Path, source: io::Error) -> Error {
     match source.kind() {
-        io::ErrorKind::UnexpectedEof => Error::data(path, "a gzip stream that breaks off", "a whole one"),
+        io::ErrorKind::UnexpectedEof => Error::data(path, "a truncated gzip stream", "a complete one"),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-            Error::data(path, format!("a damaged gzip stream ({source})"), "a whole one")
+            Error::data(path, format!("a damaged gzip stream ({source})"), "a complete one")
         }
         _ => Error::io(path, source),
     }
@@ -86,7 +86,8 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// What `gzip -dc` prints, which is its own oracle: `None` where it complains. A small buffer has every border inside.
+    /// The output of `gzip -dc`, which is the oracle; `None` if it fails. With a small buffer, every boundary occurs within
+    /// it.
     #[rstest]
     #[case::plain(b"plain".to_vec(), Some("plain"))]
     #[case::one(gz("one"), Some("one"))]
@@ -102,7 +103,7 @@ mod tests {
         #[case] expected: Option<&str>,
         #[values(1, 7, 4096)] buffer: usize,
     ) {
-        // The magic number is looked for in the first buffer.
+        // The magic number must be in the first buffer.
         let buffer = buffer.max(2);
         let mut text = String::new();
         let read = decompressed(BufReader::with_capacity(buffer, &bytes[..])).unwrap().read_to_string(&mut text);

@@ -1,4 +1,4 @@
-//! Data: what a rule is given ([`Batch`]), and with the feature `config` what a run needs of a data set, images or not
+//! Data: the input of a rule ([`Batch`]), and with the feature `config` everything that a run needs from a data set
 //! (`DataSpec`, `LoadedData`).
 
 mod batch;

@@ -6,7 +6,7 @@ use super::DataSpec;
 use crate::Result;
 use crate::settings::{Settings, parsed, schema_of};
 
-/// Parses the settings of a data set (`name` among them); returns them and their resolved form.
+/// Parses the settings of a data set (including `name`), and returns them together with their resolved form.
 pub type ParseData = fn(&Value) -> Result<(Box<dyn DataSpec>, Value)>;
 
 /// A row of the registry.
@@ -16,13 +16,13 @@ pub struct DataEntry {
     pub name: &'static str,
     /// One line for `list`.
     pub about: &'static str,
-    /// JSON Schema of the settings; what it says of `name` is replaced by this row's.
+    /// JSON Schema of the settings; the schema of `name` is replaced by the name of this row.
     pub schema: fn() -> Value,
     /// Parses the settings.
     pub parse: ParseData,
 }
 
-/// A row from a typed config, which has `name` among its fields or not at all.
+/// A row for the typed config `T`, which may or may not have the field `name`.
 pub fn data_entry<T>(name: &'static str, about: &'static str) -> DataEntry
 where
     T: DataSpec + Settings + 'static,

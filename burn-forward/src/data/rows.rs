@@ -13,14 +13,14 @@ use crate::activation::{Activation, AnyActivation, RowShape};
 use crate::random::Seed;
 use crate::{Error, Result};
 
-/// Rows of features, or images, in memory, each with a class: for data sets of your own.
+/// Rows of features or images in memory, each with a class, for data sets of your own.
 ///
 /// ```
 /// use burn_forward::activation::RowShape;
 /// use burn_forward::data::{DataSplit, LoadedData, Rows};
 /// use burn_forward::random::Seed;
 ///
-/// // Ten rows of two features; every other one is of class 1.
+/// Ten rows of two features; every other row has class 1.
 /// let values = (0..20).map(|i| i as f32).collect();
 /// let rows = Rows::new(RowShape::Features(2), values, (0..10).map(|i| i % 2).collect(), 2)?;
 /// let data = rows.split([0.2, 0.2], Seed::new(0))?;
@@ -31,7 +31,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Rows {
     table: Arc<Table>,
-    /// Rows of the training, validation and test part.
+    /// Rows of the training, validation and test set.
     parts: [Arc<[u32]>; 3],
     seed: Seed,
 }
@@ -45,15 +45,15 @@ struct Table {
 }
 
 impl Rows {
-    /// All rows as a training part.
+    /// All rows as a training set.
     ///
     /// # Shapes
     /// - `values`: `[N, d]` row by row, or `[N, C, H, W]` for maps.
     /// - `labels`: `[N]`, each in `0..classes`.
     ///
     /// # Errors
-    /// [`Error::Argument`] for values that are not a row per label or are not finite, for a label that is no class, and for
-    /// the nodes of a graph, which are not rows of their own.
+    /// [`Error::Argument`] if the number of values does not match the labels, a value is not finite, a label is not a class,
+    /// or the rows are the nodes of a graph, which are not independent.
     pub fn new(shape: RowShape, values: Vec<f32>, labels: Vec<u32>, classes: usize) -> Result<Self> {
         let refuse = |what: &str, given: String, needed: String| Err(Error::argument("Rows", what, given, needed));
         if matches!(shape, RowShape::Nodes(_)) {
@@ -74,14 +74,14 @@ impl Rows {
         Ok(Self { table, parts: [all, Arc::new([]), Arc::new([])], seed: Seed::default() })
     }
 
-    /// All rows of a tensor as a training part: features, or images.
+    /// All rows of a tensor as a training set: features, or images.
     ///
     /// # Shapes
     /// - `inputs`: `[N, d]`, or `[N, C, H, W]`.
     /// - `labels`: `[N]`, each in `0..classes`.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// The errors of [`new`](Self::new).
     pub fn from_tensors(inputs: impl Into<AnyActivation>, labels: &Tensor<1, Int>, classes: usize) -> Result<Self> {
         let inputs = inputs.into();
         let features = inputs.features();
@@ -101,19 +101,19 @@ impl Rows {
         Self::new(shape, features.into_data().iter::<f32>().collect(), labels, classes)
     }
 
-    /// With all training rows of `test` as the test part, for data that come with one.
+    /// Uses all training rows of `test` as the test set, for data that comes with one.
     ///
     /// # Errors
-    /// [`Error::Argument`] for rows of another shape, or another number of classes.
+    /// [`Error::Argument`] if the rows have another shape, or the number of classes differs.
     pub fn with_test(self, test: &Self) -> Result<Self> {
         let (own, other) = (&self.table, &test.table);
         if (own.shape, own.classes) != (other.shape, other.classes) {
             let [given, needed] = [other, own].map(|t| format!("rows of {} in {} classes", t.shape, t.classes));
             return Err(Error::argument(
                 "Rows::with_test",
-                "test part",
+                "test set",
                 given,
-                format!("{needed}, as the training part"),
+                format!("{needed}, as in the training set"),
             ));
         }
         let first = own.labels.len() as u32;
@@ -128,9 +128,9 @@ impl Rows {
         Ok(Self { table: Arc::new(table), parts: [train, validation, rows], seed: self.seed })
     }
 
-    /// The training part split into training, validation and test: `fractions` of it are held out for validation and test,
-    /// drawn from the stream `split` of `seed`, and join the rows that are there already. The order of the training rows in every
-    /// epoch is of `seed`, too.
+    /// Splits the training set into training, validation and test set: `fractions` of it are held out for validation and
+    /// test, drawn from the stream `split` of `seed`, and added to any rows that are there already. `seed` also determines
+    /// the order of the training rows in every epoch.
     ///
     /// # Errors
     /// [`Error::Argument`] for a negative fraction, or if no row is left to train on.
@@ -144,7 +144,7 @@ impl Rows {
         order.shuffle(&mut seed.stream("split", &[]));
         let (validation, rest) = order.split_at(validation);
         let (test, train) = rest.split_at(test);
-        // Held-out rows in the order of the table, so that predictions are.
+        // Held-out rows keep the order of the table, so that predictions do, too.
         let sorted = |rows: &[u32], before: &[u32]| -> Arc<[u32]> {
             let mut rows = [rows, before].concat();
             rows.sort_unstable();
@@ -203,7 +203,7 @@ impl LoadedData for Rows {
         print.finish()
     }
 
-    /// Rows are assembled where they are asked for, whatever the number of workers: copying them is all there is to do.
+    /// Rows are assembled on the calling thread, whatever the number of workers: the only work is copying them.
     fn train_loader(
         &self,
         batching: Batching,
@@ -222,7 +222,7 @@ impl LoadedData for Rows {
     }
 }
 
-/// Batches of rows. It has no random state: the order of an epoch is a function of the seed and the epoch.
+/// Batches of rows, without a random state: the order of an epoch is a function of the seed and the epoch.
 struct RowsLoader {
     table: Arc<Table>,
     rows: Arc<[u32]>,
@@ -245,7 +245,7 @@ impl RowsLoader {
         })
     }
 
-    /// The batch of the samples at these places of the part.
+    /// The batch of the samples at these indices of the split.
     fn batch(&self, samples: &[u32], key: BatchKey) -> Batch {
         let Table { shape, values, labels, classes } = self.table.as_ref();
         let rows = || samples.iter().map(|sample| self.rows[*sample as usize] as usize);

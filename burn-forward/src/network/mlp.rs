@@ -20,16 +20,16 @@ use crate::{Error, Result, require};
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `widths` | required | 1 to 1000 of >= 1 | units of every hidden layer; the readout belongs to the rule |
-/// | `activation` | relu | relu, leaky-relu, gelu, tanh, none | of every layer |
-/// | `dropout` | 0 | [0, 1) | probability of zeroing an activity |
-/// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input, the image included |
+/// | `widths` | required | 1 to 1000 of >= 1 | number of units in every hidden layer; the readout belongs to the rule |
+/// | `activation` | relu | relu, leaky-relu, gelu, tanh, none | activation function of every layer |
+/// | `dropout` | 0 | [0, 1) | probability of zeroing an activity during training |
+/// | `normalisation` | none | none, rms, l2, layer-norm | normalisation of every layer's input, including the network's |
 /// | `init` | default | default, unit-normal, he-uniform, xavier, zeros | initial weights |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct MlpConfig {
-    /// Units of every hidden layer.
+    /// Number of units in every hidden layer.
     #[cfg_attr(feature = "config", schemars(length(min = 1, max = 1000), inner(range(min = 1, max = 1_000_000))))]
     pub widths: Vec<usize>,
     /// Activation function of every layer.
@@ -48,7 +48,7 @@ pub struct MlpConfig {
 }
 
 impl MlpConfig {
-    /// Hidden layers of these widths, everything else by default.
+    /// Hidden layers of these widths, with default values for everything else.
     ///
     /// ```
     /// use burn_forward::network::MlpConfig;
@@ -75,7 +75,7 @@ impl MlpConfig {
         self.layers_up_to(None, input, seed, device)
     }
 
-    /// The layers, the last of which gives scores of so many classes instead of what the config says.
+    /// The layers; if `classes` is given, the last one gives that many class scores instead of following the config.
     pub(super) fn layers_up_to(
         &self,
         classes: Option<usize>,
@@ -118,7 +118,7 @@ impl Dense {
         self.linear.weight.lazy_shape().dims()
     }
 
-    /// What enters the product: rows of as many features as the weights have.
+    /// The input of the product: rows with as many features as the weights.
     fn enter(&self, input: &AnyActivation) -> Tensor<2> {
         let (x, [d_in, _]) = (input.features(), self.sizes());
         let [_, given] = x.dims();
@@ -156,7 +156,7 @@ impl Layer for Dense {
 
     fn activation_bytes_per_row(&self) -> usize {
         let [d_in, d_out] = self.sizes();
-        // Kept for backward: the input where it is normalised anew, the pre-activation, the output, the dropout mask.
+        // Kept for the backward pass: the input if it is normalised, the pre-activation, the output, the dropout mask.
         let normalised = if self.normalisation == Normalisation::None { 0 } else { d_in };
         let mask = if self.dropout.prob > 0.0 { d_out } else { 0 };
         (normalised + 2 * d_out + mask) * size_of::<f32>()
@@ -201,8 +201,8 @@ impl Layer for Dense {
         self.finish(z.features())
     }
 
-    /// One product for the shared part and one for the variants, instead of one per variant: for a normaliser that
-    /// only divides, `N(x + v_c) W = (x W + v_c W) / rho_c` with `rho_c` from the squared length
+    /// One product for the shared part and one for the variants, instead of one per variant. For a normaliser that only
+    /// divides, `N(x + v_c) W = (x W + v_c W) / rho_c`, where `rho_c` follows from the squared length
     /// `|x|^2 + 2 <x, v_c> + |v_c|^2`.
     fn trace_candidates(&self, input: &AnyActivation, candidates: &Candidates) -> Trace<AnyActivation> {
         let x = self.enter(input);
@@ -221,7 +221,7 @@ impl Layer for Dense {
                     + x.clone().matmul(inputs.clone().transpose()) * 2.0
                     + inputs.clone().square().sum_dim(1).transpose();
                 let Some(divisor) = self.normalisation.divisor(squared.clamp_min(0.0), d_in) else {
-                    // A normaliser that also shifts: no sharing, the literal way.
+                    // A normaliser that also shifts: nothing can be shared, so compute every variant.
                     let all = repeat_rows(x, count) + inputs.clone().repeat_dim(0, rows);
                     let bias = candidates.biases.as_ref().map(|d| d.clone().repeat_dim(0, rows));
                     return self.trace(AnyActivation::Features(all), bias);

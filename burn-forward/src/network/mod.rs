@@ -23,7 +23,7 @@ use crate::activation::{AnyActivation, RowShape};
 use crate::block::{Block, Trace};
 use crate::{Error, Result};
 
-/// Consecutive layers that are trained together.
+/// Consecutive layers that form a block and are trained together.
 #[derive(Module, Debug)]
 pub struct Chain {
     layers: Vec<AnyLayer>,
@@ -43,7 +43,7 @@ impl Block for Chain {
 }
 
 impl Chain {
-    /// Layers in order.
+    /// A chain of layers in order.
     pub fn new(layers: Vec<AnyLayer>) -> Self {
         Self { layers }
     }
@@ -58,12 +58,12 @@ impl Chain {
         self.run(input, bias, None).output
     }
 
-    /// As [`forward_with_bias`](Self::forward_with_bias), with the [units](Self::units) of the block.
+    /// Like [`forward_with_bias`](Self::forward_with_bias), with the [units](Self::units) of the block.
     pub fn trace_with_bias(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
         self.run(input, bias, self.layers.iter().rposition(|layer| layer.units().is_some()))
     }
 
-    /// The forward pass with the units of layer `shown`. Only this layer and one with a bias are traced.
+    /// The forward pass with the units of layer `shown`. Only this layer, and one with a bias, is traced.
     fn run(&self, input: AnyActivation, bias: Option<Tensor<2>>, shown: Option<usize>) -> Trace<AnyActivation> {
         let mut trace = Trace::from(input);
         let mut bias = bias;
@@ -80,7 +80,7 @@ impl Chain {
         trace
     }
 
-    /// The forward passes of `C` variants of every row, `B C` rows, the variants of a row side by side.
+    /// The forward passes of `C` variants of every row: `B C` rows, with the variants of a row next to each other.
     pub fn forward_candidates(&self, input: &AnyActivation, candidates: &Candidates) -> AnyActivation {
         let Some((first, rest)) = self.layers.split_first() else {
             return input.clone();
@@ -94,27 +94,27 @@ impl Chain {
         self.layers.last().map_or(RowShape::Features(0), |l| l.output())
     }
 
-    /// Shape of a row of the block's units: those of its last layer that has any, in front of pooling and dropout.
+    /// Shape of a row of the block's units: those of its last layer that has any, before pooling and dropout.
     pub fn units(&self) -> Option<RowShape> {
         self.layers.iter().rev().find_map(|layer| layer.units())
     }
 
-    /// Width of the first pre-activation, where a bias enters; `None` if the first layer takes none.
+    /// Width of the first pre-activation, to which a bias is added; `None` if the first layer accepts none.
     pub fn bias_width(&self) -> Option<usize> {
         self.layers.first().and_then(|l| l.bias_width())
     }
 
-    /// Bytes of `f32` activations that one row leaves inside the block while it learns.
+    /// Bytes of `f32` activations that one row keeps within the block while it learns.
     pub fn activation_bytes_per_row(&self) -> usize {
         self.layers.iter().map(|l| l.activation_bytes_per_row()).sum()
     }
 
-    /// Multiplications and additions of one row's forward pass, counted as pairs.
+    /// Number of multiply-accumulate operations in the forward pass of one row.
     pub fn macs_per_row(&self) -> usize {
         self.layers.iter().map(|l| l.macs_per_row()).sum()
     }
 
-    /// Values per channel that one row gives to the batch normalisation with the fewest, see
+    /// Number of values per channel that one row provides to a batch normalisation, the minimum over all of them; see
     /// [`Layer::normalised_values_per_row`].
     pub fn normalised_values_per_row(&self) -> Option<usize> {
         self.layers.iter().filter_map(|l| l.normalised_values_per_row()).min()
@@ -153,17 +153,17 @@ impl Network {
         Ok(Self { blocks, input: None, device: None })
     }
 
-    /// With the shape of a row that enters it, for rules whose heads draw what entered.
+    /// Sets the shape of an input row, for rules whose heads reconstruct the input.
     pub fn with_input(self, input: RowShape) -> Self {
         Self { input: Some(input), ..self }
     }
 
-    /// With the device it was built on, which a network without parameters (all of its layers are frozen) cannot tell by them.
+    /// Sets the device it was built on, which cannot be derived from parameters if there are none (all layers are frozen).
     pub fn with_device(self, device: &Device) -> Self {
         Self { device: Some(device.clone()), ..self }
     }
 
-    /// The device of its parameters, autodiff included; of a network without any the device it was built on.
+    /// The device of its parameters, including autodiff; without parameters, the device it was built on.
     pub fn device(&self) -> Device {
         struct First(Option<Device>);
         impl ModuleVisitor for First {
@@ -176,7 +176,7 @@ impl Network {
         first.0.or_else(|| self.device.clone()).unwrap_or_default()
     }
 
-    /// Shape of a row that enters it, where it was given.
+    /// Shape of an input row, if it was set.
     pub fn input(&self) -> Option<RowShape> {
         self.input
     }
@@ -196,17 +196,17 @@ impl Network {
         self.blocks.is_empty()
     }
 
-    /// The first `n` blocks as a network of their own.
+    /// The first `n` blocks as a separate network.
     pub fn prefix(&self, n: usize) -> Self {
         Self { blocks: self.blocks[..n.clamp(1, self.blocks.len())].to_vec(), ..self.clone() }
     }
 
-    /// Output of every block for one input, without local losses.
+    /// Output of every block for an input, without local losses.
     pub fn forward_all(&self, input: AnyActivation) -> Vec<AnyActivation> {
         self.forward_range(0..self.blocks.len(), input)
     }
 
-    /// Output of every block in a range, for what enters the first of them; of no block for an empty range.
+    /// Output of every block in a range, where `input` enters the first of them; empty for an empty range.
     pub fn forward_range(&self, blocks: Range<usize>, input: AnyActivation) -> Vec<AnyActivation> {
         let mut x = input;
         let mut outputs = Vec::with_capacity(blocks.len());

@@ -1,4 +1,4 @@
-//! Where the block borders are. A partition is computed from what the layers say of themselves, never listed by hand.
+//! Block borders. A partition is computed from the outlines of the layers, never listed by hand.
 
 use std::fmt;
 
@@ -6,16 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Where a layer stands in its architecture, which a partition is computed from, and what kind of layer it is.
+/// The place of a layer in its architecture, from which a partition is computed, and the kind of the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LayerOutline {
-    /// Stage, from 0: layers of one resolution, where the architecture has stages.
+    /// Stage, from 0: the layers with the same resolution, if the architecture has stages.
     pub stage: usize,
-    /// Whether the layer is a residual (or inverted-residual) block, whose shortcut no border may cut.
+    /// Whether the layer is a residual (or inverted-residual) block. No border may cut its shortcut.
     pub residual: bool,
-    /// Whether the layer has nothing to learn (a pool, say) and therefore is always in the block of the layer before it.
+    /// Whether the layer has nothing to learn (such as a pool) and is therefore always in the same block as the layer before
+    /// it.
     pub with_previous: bool,
-    /// Whether the layer is a linear map followed by a function: whether it has an [affine](super::Layer::affine) half.
+    /// Whether the layer is a linear map followed by a function, so that it has an [affine](super::Layer::affine) half.
     pub affine: bool,
 }
 
@@ -24,15 +25,15 @@ pub struct LayerOutline {
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Partition {
-    /// A partition with a name.
+    /// A named partition.
     Named(PartitionName),
-    /// Blocks of `every` layers; the last may be smaller.
+    /// Blocks of `every` layers; the last block may be smaller.
     Every {
-        /// Layers per block.
+        /// Number of layers per block.
         #[cfg_attr(feature = "config", schemars(range(min = 1)))]
         every: usize,
     },
-    /// So many blocks of nearly equal activation memory: the largest is as small as it can be.
+    /// A given number of blocks with nearly equal activation memory; the largest block is as small as possible.
     Blocks {
         /// Number of blocks.
         #[cfg_attr(feature = "config", schemars(range(min = 1)))]
@@ -40,7 +41,7 @@ pub enum Partition {
     },
 }
 
-/// The partitions with a name.
+/// Named partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -48,12 +49,12 @@ pub enum PartitionName {
     /// Every layer is a block.
     #[default]
     Layer,
-    /// Every residual block is a block, and so is what comes before the first (a stem); what comes between or after joins the
-    /// one before.
+    /// Every residual block is a block, and so is everything before the first one (a stem). Layers between or after them join
+    /// the preceding block.
     Residual,
     /// Every stage is a block.
     Stage,
-    /// The whole network is one block: back-propagation.
+    /// The whole network is one block, as in back-propagation.
     Whole,
 }
 
@@ -77,29 +78,30 @@ impl Default for Partition {
 impl Partition {
     /// The whole network as one block.
     pub const WHOLE: Self = Self::Named(PartitionName::Whole);
-    /// Every layer a block.
+    /// Every layer is a block.
     pub const LAYER: Self = Self::Named(PartitionName::Layer);
-    /// Every residual block a block.
+    /// Every residual block is a block.
     pub const RESIDUAL: Self = Self::Named(PartitionName::Residual);
-    /// Every stage a block.
+    /// Every stage is a block.
     pub const STAGE: Self = Self::Named(PartitionName::Stage);
 
-    /// Number of blocks of a network of these layers, which is known before there are weights or inputs.
+    /// Number of blocks of a network with these layers, which is known before there are weights or inputs.
     ///
     /// # Errors
-    /// As [`sizes`](Self::sizes).
+    /// The errors of [`sizes`](Self::sizes).
     pub fn count(self, layers: &[LayerOutline]) -> Result<usize> {
         Ok(self.sizes(layers, &vec![1; layers.len()])?.len())
     }
 
-    /// Number of layers of every block of a network of these layers, which keep so many `bytes` of activations each.
+    /// Number of layers in every block of a network with these layers, where `bytes` are the bytes of activations that each
+    /// layer keeps.
     ///
     /// # Errors
-    /// [`Error::Argument`] for blocks of no layers, more blocks than layers, or residual blocks or stages that the network
+    /// [`Error::Argument`] for blocks without layers, more blocks than layers, or residual blocks or stages that the network
     /// does not have.
     pub fn sizes(self, layers: &[LayerOutline], bytes: &[usize]) -> Result<Vec<usize>> {
         let place = "Partition::sizes";
-        // Units: a layer with the joined ones after it. Borders are between units only.
+        // A unit is a layer together with those joined to it. Borders are between units only.
         let units: Vec<usize> = (0..layers.len()).filter(|&i| i == 0 || !layers[i].with_previous).collect();
         let end = |unit: usize| units.get(unit + 1).copied().unwrap_or(layers.len());
         let borders: Vec<usize> = match self {
@@ -111,7 +113,7 @@ impl Partition {
                     return Err(Error::argument(
                         place,
                         "partition",
-                        format!("\"{}\" of a network without residual blocks", name.name()),
+                        format!("\"{}\" for a network without residual blocks", name.name()),
                         "layer, whole, {\"every\": n} or {\"blocks\": n}",
                     ));
                 }
@@ -124,7 +126,7 @@ impl Partition {
                     return Err(Error::argument(
                         place,
                         "partition",
-                        format!("\"{}\" of a network without stages", name.name()),
+                        format!("\"{}\" for a network without stages", name.name()),
                         "layer, whole, {\"every\": n} or {\"blocks\": n}",
                     ));
                 }
@@ -151,15 +153,15 @@ impl Partition {
     }
 }
 
-/// First items of `parts` consecutive parts whose largest sum of `weights` is the least possible; of equally good
-/// partitions the one with the earlier borders.
+/// First items of `parts` contiguous parts, for the partition that minimises the largest sum of `weights`; in case of a tie,
+/// the one with the earlier borders.
 fn balanced(weights: &[usize], parts: usize) -> Vec<usize> {
     let n = weights.len();
     let mut before = vec![0; n + 1];
     for (i, w) in weights.iter().enumerate() {
         before[i + 1] = before[i] + w;
     }
-    // best[p][i]: least possible largest sum of items i.. in p parts; first[p][i]: where the second of these parts starts.
+    // best[p][i]: smallest possible largest sum for items i.. in p parts; first[p][i]: start of the second of these parts.
     let mut best = vec![vec![usize::MAX; n + 1]; parts + 1];
     let mut first = vec![vec![n; n + 1]; parts + 1];
     best[0][n] = 0;
@@ -218,7 +220,7 @@ mod tests {
         assert!(sizes(Partition::STAGE, 5).unwrap_err().to_string().contains("without stages"));
     }
 
-    /// Stem, two stages of two residual blocks, a last convolution, a pool.
+    /// A stem, two stages of two residual blocks, a last convolution and a pool.
     fn residual_network() -> Vec<LayerOutline> {
         let at = |stage, residual| LayerOutline { stage, residual, ..LayerOutline::default() };
         let pool = LayerOutline { stage: 1, with_previous: true, ..LayerOutline::default() };

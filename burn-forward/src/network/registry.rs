@@ -6,7 +6,7 @@ use super::{MlpConfig, NetworkSpec};
 use crate::Result;
 use crate::settings::{Settings, parsed, schema_of};
 
-/// Parses settings; returns them and their resolved form.
+/// Parses settings, and returns them together with their resolved form.
 pub type ParseNetwork = fn(&Value) -> Result<(Box<dyn NetworkSpec>, Value)>;
 
 /// A row of the registry.
@@ -18,13 +18,13 @@ pub struct NetworkEntry {
     pub about: &'static str,
     /// JSON Schema of the settings, without `name` and `partition`.
     pub schema: fn() -> Value,
-    /// Parses settings (without `name` and `partition`); returns them and their resolved form.
+    /// Parses settings (without `name` and `partition`), and returns them together with their resolved form.
     pub parse: ParseNetwork,
-    /// Further configs, by name, that an honest comparison on this architecture has to show beside a given one.
+    /// Additional configs, by name, that a fair comparison on this architecture has to include, for the given settings.
     pub baselines: fn(&Value) -> Vec<(&'static str, Value)>,
 }
 
-/// A row from a typed config.
+/// A row for the typed config `T`.
 pub fn network_entry<T>(name: &'static str, about: &'static str) -> NetworkEntry
 where
     T: NetworkSpec + Settings + 'static,

@@ -1,4 +1,4 @@
-//! A network's settings, and what a rule wants of its layers.
+//! The settings of a network, and what a rule requests of its layers.
 
 use std::fmt::Debug;
 
@@ -10,12 +10,12 @@ use crate::pieces::normalisation::Normalisation;
 use crate::random::Seed;
 use crate::{Error, Result};
 
-/// What a rule requires of a network's layers in addition to the config.
+/// What a rule requests of a network's layers in addition to the config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerRequest {
     /// Number of classes `C`.
     pub classes: usize,
-    /// Whether the last layer itself is to give the class scores: `C` outputs, no activation function, no dropout.
+    /// Whether the last layer itself has to give the class scores: `C` outputs, without activation function or dropout.
     pub classifies: bool,
     /// Features that the rule adds to the inputs of layers.
     pub extra_inputs: ExtraInputs,
@@ -26,41 +26,42 @@ pub struct LayerRequest {
 pub enum ExtraInputs {
     /// None.
     None,
-    /// `C` label features to the input of the first layer.
+    /// `C` label features in the input of the first layer.
     Labels,
-    /// To every layer the output of the layer above it, to the last one `C` label features.
+    /// For every layer the output of the layer above it, and for the last layer `C` label features.
     Above,
 }
 
 impl LayerRequest {
-    /// The layers as the config says.
+    /// The layers of the config without any request.
     pub fn plain(classes: usize) -> Self {
         Self { classes, classifies: false, extra_inputs: ExtraInputs::None }
     }
 
-    /// Whether nothing is wanted.
+    /// Whether nothing is requested.
     pub fn is_plain(self) -> bool {
         !self.classifies && self.extra_inputs == ExtraInputs::None
     }
 }
 
-/// A network's settings: what the config says, before there is data.
+/// The settings of a network, before there is data.
 pub trait NetworkSpec: Debug + Send + Sync {
-    /// The layers as they will be, known before there is an input: what the number of blocks follows from.
+    /// The outlines of the layers, known before there is an input. The number of blocks follows from them.
     fn outline(&self) -> Vec<LayerOutline>;
 
-    /// Normalisation of every layer's input; `None` where the architecture does not say, and rules take it to do.
+    /// Normalisation of every layer's input; `None` if the architecture does not tell, in which case rules assume that it
+    /// normalises.
     fn normalisation(&self) -> Option<Normalisation> {
         None
     }
 
-    /// Whether the activation functions saturate, as tanh does and relu does not; `None` where the architecture does not
-    /// say, and rules take them to do.
+    /// Whether the activation functions saturate, as tanh does and ReLU does not; `None` if the architecture does not tell,
+    /// in which case rules assume that they do.
     fn saturates(&self) -> Option<bool> {
         None
     }
 
-    /// Output features of every layer, where the settings give them.
+    /// Output features of every layer, if the settings determine them.
     fn widths(&self) -> Option<&[usize]> {
         None
     }
@@ -71,10 +72,11 @@ pub trait NetworkSpec: Debug + Send + Sync {
     /// [`Error::Argument`] if the input does not fit.
     fn layers(&self, input: RowShape, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>>;
 
-    /// As [`layers`](Self::layers), with what a rule wants of them. An architecture that can give it overrides this.
+    /// Like [`layers`](Self::layers), with the requests of a rule. An architecture that supports requests overrides this
+    /// method.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the input does not fit, or the architecture cannot give what is wanted.
+    /// [`Error::Argument`] if the input does not fit, or the architecture does not support the request.
     fn layers_for(&self, input: RowShape, request: LayerRequest, seed: Seed, device: &Device) -> Result<Vec<AnyLayer>> {
         if request.is_plain() {
             return self.layers(input, seed, device);
@@ -114,7 +116,7 @@ impl NetworkSpec for MlpConfig {
     }
 }
 
-/// A network that an architecture cannot give.
+/// The error for a request that an architecture does not support.
 fn unfit(asked: &str) -> Error {
-    Error::argument("network", "the network that the rule asks for", asked, "another architecture, or another rule")
+    Error::argument("network", "the network that the rule requests", asked, "another architecture, or another rule")
 }

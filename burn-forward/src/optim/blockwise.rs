@@ -1,4 +1,4 @@
-//! An optimiser whose state comes apart by block.
+//! An optimiser whose state can be split by block.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -18,9 +18,9 @@ use crate::{Error, Result};
 /// What a part of an optimiser's state belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum OptimizerOwner {
-    /// The block with this index, from 0, and what the rule has for it alone.
+    /// The block with this index, from 0, including the rule's parameters for this block alone.
     Block(usize),
-    /// What the rule has for no block alone, an output layer say.
+    /// The rule's parameters that belong to no single block, such as an output layer.
     Rule,
 }
 
@@ -44,31 +44,36 @@ impl FromStr for OptimizerOwner {
     }
 }
 
-/// The optimiser of a [`LocalModel`]. Burn keeps a state for every parameter in one record. Here that record comes apart into one
-/// per block, so that the state of a block can be moved to another machine, or left out.
+/// The optimiser of a [`LocalModel`]. Burn keeps the states of all parameters in one record. This optimiser can split the
+/// record by block, so that the state of a block can be moved to another machine or left out.
 #[derive(Clone)]
 pub struct BlockwiseOptimizer {
     optimizer: ModuleOptimizer,
-    /// Largest norm of all gradients of a step together.
+    /// Maximum norm of all gradients of a step together.
     global_norm: Option<f64>,
 }
 
 impl BlockwiseOptimizer {
-    /// The optimiser that `config` asks for, with the rule's own `groups`.
+    /// The optimiser that `config` describes, with the rule's own `groups`.
     ///
     /// # Errors
-    /// As [`OptimizerConfig::optimizer`], and [`Error::Argument`] for a group that is to be clipped by a global norm: the norm is
-    /// that of all gradients, so it belongs into `config`.
+    /// The errors of [`OptimizerConfig::optimizer`], and [`Error::Argument`] for a group with a global norm for clipping:
+    /// this is the norm of all gradients, so it belongs in `config`.
     pub fn new(config: &OptimizerConfig, groups: &[ParameterGroup]) -> Result<Self> {
         let global_norm = |config: &OptimizerConfig| config.clip.and_then(|clip| clip.global_norm);
         if let Some(group) = groups.iter().find(|group| global_norm(&group.optimizer).is_some()) {
             let what = format!("global norm of the group at {}", group.path);
-            return Err(Error::argument("BlockwiseOptimizer", what, "given", "none: it is that of all gradients"));
+            return Err(Error::argument(
+                "BlockwiseOptimizer",
+                what,
+                "given",
+                "none: the norm is that of all gradients",
+            ));
         }
         Ok(Self { optimizer: config.optimizer(groups)?, global_norm: global_norm(config) })
     }
 
-    /// One step on the parameters that have a gradient.
+    /// Takes one step on the parameters that have a gradient.
     pub fn step(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
@@ -87,7 +92,7 @@ impl BlockwiseOptimizer {
         self.optimizer.to_record()
     }
 
-    /// The state of every block and of the rule as a whole; none of what has no state yet.
+    /// The state of every block and of the rule as a whole, without those that have no state yet.
     ///
     /// # Errors
     /// [`Error::Burn`] if Burn cannot write its own record.
@@ -95,7 +100,7 @@ impl BlockwiseOptimizer {
         split_record(self.optimizer.to_record())
     }
 
-    /// The optimiser with these states, and no others: the records of some blocks, or one of all.
+    /// Replaces the state by `records`: those of some blocks, or one of all.
     ///
     /// # Errors
     /// [`Error::Burn`] if a record cannot be read.
@@ -113,12 +118,12 @@ fn failed(error: impl fmt::Display) -> Error {
 struct Entries {
     tensors: Vec<burn_pack::Tensor>,
     scalars: BTreeMap<String, Scalar>,
-    /// Where the parameter of this number is.
+    /// Path of the parameter with this number.
     paths: BTreeMap<String, String>,
 }
 
 impl Entries {
-    /// Adds those of `record`.
+    /// Adds the entries of `record`.
     fn add(&mut self, record: OptimizerRecord) -> Result<()> {
         let reader = Reader::from_bytes(record.into_bytes().map_err(failed)?).map_err(failed)?;
         self.scalars.extend(reader.scalars().clone());
@@ -139,15 +144,15 @@ impl Entries {
     }
 }
 
-/// Takes the record of an optimiser apart. An entry is called `<number>.<field>` after the parameter that it is of, and the
-/// record says where that parameter is.
+/// Splits the record of an optimiser. An entry is called `<number>.<field>`, with the number of its parameter, and the record
+/// contains the path of that parameter.
 fn split_record(record: OptimizerRecord) -> Result<BTreeMap<OptimizerOwner, OptimizerRecord>> {
     let mut all = Entries::default();
     all.add(record)?;
     let paths = all.paths.clone();
     let owner = |name: &str| {
         let number = name.split('.').next().unwrap_or(name);
-        let path = paths.get(number).ok_or_else(|| failed(format!("an entry {name} is of no parameter")))?;
+        let path = paths.get(number).ok_or_else(|| failed(format!("the entry {name} belongs to no parameter")))?;
         match Owner::of(path) {
             Some(Owner::Block(block)) => Ok(OptimizerOwner::Block(block)),
             Some(Owner::Rule) => Ok(OptimizerOwner::Rule),
@@ -167,7 +172,7 @@ fn split_record(record: OptimizerRecord) -> Result<BTreeMap<OptimizerOwner, Opti
     parts.into_iter().map(|(of, entries)| Ok((of, entries.into_record()?))).collect()
 }
 
-/// One record with the states of several, which are of different parameters.
+/// One record with the states of several records, which must be for different parameters.
 fn merge_records(records: impl IntoIterator<Item = OptimizerRecord>) -> Result<OptimizerRecord> {
     let mut all = Entries::default();
     records.into_iter().try_for_each(|record| all.add(record))?;
@@ -180,40 +185,40 @@ impl fmt::Debug for BlockwiseOptimizer {
     }
 }
 
-/// Scales all gradients of a step by `largest / norm` where `norm`, that of all their entries together, is larger.
+/// Scales all gradients of a step by `largest / norm` if `norm`, the norm of all their entries together, exceeds `largest`.
 ///
-/// Every gradient depends on all others then: a block that learns with others learns from the size of their gradients, too.
+/// Every gradient then depends on all others: what a block learns depends on the size of the other blocks' gradients.
 ///
 /// # Range
-/// `largest` is above 0. With a gradient that is not finite, all become NaN.
+/// `largest` is above 0. If any gradient is not finite, all become NaN.
 pub fn clip_global_norm(model: &impl Module, gradients: GradientsParams, largest: f64) -> GradientsParams {
     let numbers = |scale| {
         let mut numbers = Gradients { gradients: &gradients, seen: HashSet::new(), kept: Vec::new(), scale };
         model.visit(&mut numbers);
         joined(numbers.kept)
     };
-    // Squares of large entries are infinite, so they are relative to the largest entry.
+    // Squares of large entries overflow, so take them relative to the largest entry.
     let Some(scale) = numbers(None).map(|all| all.max().clamp_min(f32::MIN_POSITIVE)) else { return gradients };
     let Some(sum) = numbers(Some(scale.clone())).map(Tensor::sum) else { return gradients };
     let relative = sum.sqrt();
     let within = (relative.clone() * scale.clone()).lower_equal_elem(largest);
-    // A comparison with NaN is false, so NaN stays.
+    // A comparison with NaN is false, so NaN is kept.
     let factor = (scale.recip().mul_scalar(largest) / relative).mask_fill(within, 1.0);
     let mut scaled = Scale { gradients, factor, scaled: GradientsParams::new() };
     model.visit(&mut scaled);
     scaled.scaled
 }
 
-/// Numbers of several gradients in one tensor, on the device of the first; `None` of none.
+/// Combines values of several gradients in one tensor on the device of the first; `None` if there are none.
 fn joined(numbers: Vec<Tensor<1>>) -> Option<Tensor<1>> {
     let device = numbers.first()?.device();
     Some(Tensor::cat(numbers.into_iter().map(|number| number.to_device(&device)).collect(), 0))
 }
 
-/// Takes a number of every gradient: the largest absolute value of its entries, or the sum of their squares relative to a scale.
+/// Extracts one number from every gradient: the largest absolute entry, or the sum of squared entries relative to a scale.
 struct Gradients<'a> {
     gradients: &'a GradientsParams,
-    /// A parameter that blocks share has one gradient.
+    /// A parameter that several blocks share has a single gradient.
     seen: HashSet<ParamId>,
     kept: Vec<Tensor<1>>,
     scale: Option<Tensor<1>>,

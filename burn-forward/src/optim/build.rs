@@ -1,4 +1,4 @@
-//! Burn's optimisers and learning rates, as a config asks for them.
+//! Burn's optimisers and learning-rate schedules, built from a config.
 
 use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
@@ -22,19 +22,20 @@ fn group(pattern: &str) -> Result<ParamGroup> {
     ParamGroup::from_regex(pattern).map_err(|e| Error::burn("parameter group", format!("{e:?}")))
 }
 
-/// Weight decay in the gradient; none of 0.
+/// Weight decay added to the gradient; none if it is 0.
 fn penalty(decay: f64) -> Option<WeightDecayConfig> {
     (decay > 0.0).then_some(WeightDecayConfig { penalty: decay as f32 })
 }
 
 impl OptimizerConfig {
-    /// The optimiser for a whole [`LocalModel`](crate::model::LocalModel), with the rule's own `groups`. Of `clip` it knows
-    /// what concerns one parameter; [`BlockwiseOptimizer`](super::BlockwiseOptimizer) clips by the global norm, too.
+    /// The optimiser for a whole [`LocalModel`](crate::model::LocalModel), with the rule's own `groups`. Of the settings in
+    /// `clip`, it applies those that concern a single parameter; [`BlockwiseOptimizer`](super::BlockwiseOptimizer) also clips
+    /// by the global norm.
     ///
     /// # Errors
-    /// [`Error::Burn`] if Burn refuses a parameter group.
+    /// [`Error::Burn`] if Burn rejects a parameter group.
     pub fn optimizer(&self, groups: &[ParameterGroup]) -> Result<ModuleOptimizer> {
-        // The first optimiser of a `ModuleOptimizer` must match everything; the last that matches a parameter counts.
+        // The first optimiser of a `ModuleOptimizer` must match everything; the last one that matches a parameter is used.
         let mut optimizer = ModuleOptimizer::from(SgdConfig::new().build());
         optimizer = self.add_to(optimizer, "")?;
         for g in groups {
@@ -43,20 +44,20 @@ impl OptimizerConfig {
         Ok(optimizer)
     }
 
-    /// Adds this optimiser for parameters whose path matches `prefix`, a regular expression.
+    /// Adds this optimiser for parameters whose path matches the regular expression `prefix`.
     fn add_to(&self, optimizer: ModuleOptimizer, prefix: &str) -> Result<ModuleOptimizer> {
         let mut optimizer = self.add_group(optimizer, group(prefix)?, self.weight_decay);
         if self.weight_decay > 0.0 && self.decay_bias == Some(false) {
             optimizer = self.add_group(optimizer, group(&format!(r"{prefix}.*\.bias$"))?, 0.0);
         }
-        // A rule's own parameters are none of the network's.
+        // A rule's own parameters are not part of the network.
         if self.name == OptimizerName::Muon && prefix.is_empty() {
             optimizer = optimizer.with_group(group(MATRICES)?, self.muon(), self.clipping());
         }
         Ok(optimizer)
     }
 
-    /// Adds this optimiser (of Muon its companion) for a group of parameters with a weight decay of their own.
+    /// Adds this optimiser (for Muon, its companion) for a group of parameters with its own weight decay.
     fn add_group(&self, optimizer: ModuleOptimizer, at: ParamGroup, decay: f64) -> ModuleOptimizer {
         let clip = self.clipping();
         let [beta_1, beta_2] = self.betas.unwrap_or(BETAS).map(|b| b as f32);
@@ -107,7 +108,7 @@ impl OptimizerConfig {
 
     fn clipping(&self) -> Option<GradientClipping> {
         let clip = self.clip?;
-        // A norm over all parameters is no matter of one of them: `BlockwiseOptimizer` sees to it.
+        // Clipping by a norm over all parameters is done by `BlockwiseOptimizer`.
         let config = match (clip.norm, clip.value) {
             (Some(norm), _) => GradientClippingConfig::Norm(norm as f32),
             (None, Some(value)) => GradientClippingConfig::Value(value as f32),
@@ -116,10 +117,10 @@ impl OptimizerConfig {
         Some(config.init())
     }
 
-    /// The learning rate of every parameter at every one of `total` steps.
+    /// The learning rate of every parameter at each of `total` steps.
     ///
     /// # Errors
-    /// [`Error::Burn`] if Burn refuses a parameter group.
+    /// [`Error::Burn`] if Burn rejects a parameter group.
     pub fn scheduler(&self, groups: &[ParameterGroup], total: usize) -> Result<ModuleLrScheduler> {
         let plan = |lr: f64| LrPlan { lr, schedule: self.lr_schedule.clone(), total, step: 0 };
         let mut scheduler = ModuleLrScheduler::new(plan(self.lr));
@@ -137,7 +138,7 @@ fn regex_escape(path: &str) -> String {
     path.replace('.', r"\.")
 }
 
-/// A schedule as one closed form over Burn's scheduler trait: its whole state is the step.
+/// A learning-rate schedule in closed form, as one of Burn's schedulers: its whole state is the step.
 #[derive(Debug, Clone)]
 struct LrPlan {
     lr: f64,

@@ -1,17 +1,17 @@
-//! How the learning rate changes over a run.
+//! Learning-rate schedules.
 
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate changes over the run. `t` is the step, `T` their number.
+/// How the learning rate changes over the run. `t` is the step and `T` the total number of steps.
 ///
 /// | name | settings, default | factor on `lr` |
 /// |---|---|---|
 /// | `constant` | | 1 |
 /// | `cosine` | `min`, 0 | `min + (1 - min) (1 + cos(pi t/T))/2` |
-/// | `linear` | `end`, 0 | straight from 1 to `end` |
-/// | `step` | `fraction`, 1/3; `gamma`, 0.1 | times `gamma` every `fraction` of the run |
-/// | `milestones` | `at`, required; `gamma`, 0.1 | times `gamma` at every fraction of the run in `at` |
-/// | `constant-then-linear` | | 1 for the first half, then straight to 0 |
+/// | `linear` | `end`, 0 | linear from 1 to `end` |
+/// | `step` | `fraction`, 1/3; `gamma`, 0.1 | multiplied by `gamma` every `fraction` of the run |
+/// | `milestones` | `at`, required; `gamma`, 0.1 | multiplied by `gamma` at every fraction of the run in `at` |
+/// | `constant-then-linear` | | 1 for the first half, then linear to 0 |
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
@@ -26,14 +26,14 @@ pub enum LrSchedule {
         #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 1.0)))]
         min: f64,
     },
-    /// Straight from `lr` to `end lr`.
+    /// Linear from `lr` to `end lr`.
     Linear {
         /// Fraction of `lr` to end at; default 0.
         #[serde(default)]
         #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 1.0)))]
         end: f64,
     },
-    /// Times `gamma` every `fraction` of the run.
+    /// Multiplied by `gamma` every `fraction` of the run.
     Step {
         /// Fraction of the run between two changes; default 1/3.
         #[serde(default = "step_fraction")]
@@ -44,9 +44,9 @@ pub enum LrSchedule {
         #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 1.0)))]
         gamma: f64,
     },
-    /// Times `gamma` at each of some places of the run.
+    /// Multiplied by `gamma` at given points of the run.
     Milestones {
-        /// The places, as fractions of the run: 0.6 and 0.9 are epochs 60 and 90 of 100.
+        /// The points, as fractions of the run: 0.6 and 0.9 are epochs 60 and 90 of 100.
         #[cfg_attr(feature = "config", schemars(length(min = 1, max = 1000), inner(range(min = 0.0, max = 1.0))))]
         at: Vec<f64>,
         /// Factor of a change; default 0.1.
@@ -54,7 +54,7 @@ pub enum LrSchedule {
         #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 1.0)))]
         gamma: f64,
     },
-    /// `lr` for the first half, then straight to zero (Hinton 2022).
+    /// `lr` for the first half, then linear to zero (Hinton 2022).
     ConstantThenLinear,
 }
 
@@ -102,7 +102,7 @@ mod tests {
         assert!((at(step.clone(), 24) - 1.0).abs() < 1e-12 && (at(step, 60) - 0.01).abs() < 1e-12);
     }
 
-    /// Epochs 7 and 9 of 10 begin at these places, whatever the number of steps of an epoch.
+    /// Epochs 7 and 9 of 10 begin at these points, whatever the number of steps per epoch.
     #[test]
     fn milestones_change_the_rate_at_the_first_step_of_their_epoch() {
         let plan = LrSchedule::Milestones { at: vec![0.9, 0.7], gamma: 0.5 };

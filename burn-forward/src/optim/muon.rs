@@ -1,19 +1,19 @@
-//! Muon (Jordan 2024) for a network's weights: matrices, and kernels of convolutions as the matrices that they are.
+//! Muon (Jordan 2024) for the weights of a network: matrices, and convolution kernels in matrix form.
 //!
-//! A convolution is a linear map of patches `[C_in k_h k_w]` to output channels. Its kernel `[C_out, C_in, k_h, k_w]` is the
-//! matrix `[C_out, C_in k_h k_w]` of that map, and is orthogonalised as such, as in Jordan's own program. Burn's Muon takes
+//! A convolution is a linear map from patches `[C_in k_h k_w]` to output channels. Its kernel `[C_out, C_in, k_h, k_w]` is
+//! the matrix `[C_out, C_in k_h k_w]` of that map, which is orthogonalised as in Jordan's own program. Burn's Muon accepts
 //! matrices alone.
 
 use burn::optim::LearningRate;
 use burn::optim::{Muon, MuonState, Optimizer};
 use burn::tensor::{Device, Tensor};
 
-/// Burn's Muon, for tensors of any rank: axes from the second on count as one.
+/// Burn's Muon for tensors of any rank: all axes from the second on are treated as one.
 #[derive(Clone)]
 pub(super) struct MatrixMuon(pub(super) Muon);
 
 impl Optimizer for MatrixMuon {
-    /// Of the matrix, whatever the rank of the tensor.
+    /// The state is that of the matrix, whatever the rank of the tensor.
     type State<const D: usize> = MuonState<2>;
 
     fn step<const D: usize>(
@@ -40,7 +40,7 @@ mod tests {
     use burn::optim::MuonConfig;
     use burn::tensor::Distribution;
 
-    /// What is stepped as a kernel and as its matrix is the same; the norm of an orthogonal update tells that it is one.
+    /// Stepping a kernel and its matrix gives the same result, and the norm of the update shows that it is orthogonal.
     #[test]
     fn a_kernel_is_stepped_as_its_matrix() {
         let device = Device::flex();
@@ -54,7 +54,7 @@ mod tests {
             (kernel, states.0) = MatrixMuon(muon.clone()).step(0.1, kernel, gradient.clone(), states.0);
             (matrix, states.1) = muon.step(0.1, matrix, gradient.reshape([6, 12]), states.1);
             assert_eq!(kernel.clone().reshape([6, 12]).to_data(), matrix.to_data());
-            // Singular values of about 1, six of them: Newton and Schulz leave them within 0.7 to 1.2.
+            // Six singular values of about 1: the Newton-Schulz iteration leaves them between 0.7 and 1.2.
             let length = (matrix.clone() - before).square().sum().sqrt().into_scalar::<f64>() / 0.1;
             assert!((0.7..1.2).contains(&(length / 6f64.sqrt())), "{length}");
         }

@@ -58,7 +58,7 @@ fn damage_is_named(#[case] bytes: Vec<u8>, #[case] message: &str) {
 fn damaged_gzip_is_named() {
     let error = |bytes: &[u8]| decode_images(bytes, Path::new("x"), None).unwrap_err().to_string();
     let whole = gz(&two_images());
-    let broken_off = "x: found a gzip stream that breaks off; needed a whole one";
+    let broken_off = "x: found a truncated gzip stream; needed a complete one";
     assert_eq!(error(&whole[..whole.len() - 1]), broken_off);
     assert_eq!(error(&whole[..12]), broken_off);
     let mut checksum = whole.clone();

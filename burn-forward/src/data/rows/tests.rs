@@ -7,7 +7,7 @@ fn rows(count: usize) -> Rows {
     Rows::new(RowShape::Features(2), values, labels, 3).unwrap()
 }
 
-/// The first feature of every row that a pass gives, with its class.
+/// The first feature of every row in a pass, with its class.
 fn pass(loader: &dyn DataLoader<Batch>) -> Vec<Vec<(i64, i64)>> {
     let of = |batch: Batch| {
         let first: Vec<f32> =
@@ -42,7 +42,7 @@ fn an_epoch_has_an_order_of_its_own_that_comes_again() {
     let [first, second] = [pass(running.as_ref()), pass(running.as_ref())];
     assert_eq!(first.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 3]);
     assert_ne!(first, second);
-    // A run that goes on from the second epoch sees the same.
+    // A run that resumes in the second epoch uses the same order.
     assert_eq!(pass(loader(2).as_ref()), second);
     let keys: Vec<_> = loader(2).iter().map(|batch| batch.unwrap().key).collect();
     assert_eq!(keys[1], BatchKey { epoch: 2, index: 1, step: 4 });
@@ -62,7 +62,7 @@ fn what_is_no_table_is_refused() {
     assert!(rows(9).train_loader(0.into(), 1, 0, &Device::flex()).is_err());
 }
 
-/// Images of one row and two columns from tensors, with a test part of their own.
+/// Images of one row and two columns from tensors, with their own test set.
 fn given() -> Rows {
     let device = Device::flex();
     let maps = |values: [[[[f32; 2]; 1]; 1]; 3]| Tensor::<4>::from_data(values, &device);
