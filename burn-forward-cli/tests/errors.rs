@@ -197,8 +197,8 @@ fn what_differs_from_epoch_to_epoch_is_not_cached() {
             mono(json!({"data": {"augment": [{"name": "shift", "pixels": 1}]}})),
             Some("$.data.augment changes the images anew in every epoch"),
         ),
-        (config(pezeshki, normalised()), Some("the rule draws other negatives in every step")),
-        (trifecta, Some("the rule draws other negatives in every step")),
+        (config(pezeshki, normalised()), Some("the rule draws new negatives in every step")),
+        (trifecta, Some("the rule draws new negatives in every step")),
         (
             graph(json!({"name": "karate", "sampling": {"fan-outs": [3, 3]}})),
             Some("$.data.sampling draws other neighbours in every epoch"),

@@ -123,7 +123,7 @@ impl RuleSpec for GraphForwardForwardConfig {
                 "graph-forward-forward",
                 "number of classes",
                 classes,
-                ">= 2, or none is wrong",
+                ">= 2, since otherwise no label is wrong",
             ));
         }
         Ok(AnyRule::new(GraphForwardForward { settings: self.clone(), classes, seed }))

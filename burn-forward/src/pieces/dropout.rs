@@ -1,8 +1,8 @@
-//! Dropout whose masks are drawn on the host, from a stream of the step.
+//! Dropout with masks that are drawn on the host, from a stream of the step.
 //!
-//! Burn draws masks on the device, from a state that all threads of the process share on its CPU backend. Here every step
-//! [begins](begin) a stream of its own thread at the address of its batch. So a resumed run draws the masks of the uninterrupted
-//! one, every backend draws the same, and a rule that runs the network twice can have the same masks [again](repeat).
+//! Burn draws masks on the device, and on its CPU backend from a state shared by all threads of the process. Here every step
+//! [begins](begin) a stream for its own thread at the key of its batch. A resumed run therefore draws the masks of the
+//! uninterrupted one, every backend draws the same masks, and a rule that runs the network twice can [repeat](repeat) them.
 
 use std::cell::RefCell;
 
@@ -15,27 +15,27 @@ use crate::random::{Rng, Seed};
 use crate::{Error, Result};
 
 thread_local! {
-    /// The stream of the step, and where it began.
+    /// The stream of the step, and its start.
     static MASKS: RefCell<(Rng, Rng)> = RefCell::new({
         let stream = Seed::default().stream("dropout", &[]);
         (stream.clone(), stream)
     });
 }
 
-/// Masks drawn in this thread from now on are those of the batch at `key`.
+/// From now on, masks drawn on this thread are those of the batch at `key`.
 pub fn begin(seed: Seed, key: BatchKey) {
     let stream = seed.stream("dropout", &[key.epoch, key.index]);
     MASKS.set((stream.clone(), stream));
 }
 
-/// Masks drawn in this thread from now on are those drawn since the step [began](begin), once more.
+/// From now on, masks drawn on this thread repeat those drawn since the step [began](begin).
 pub fn repeat() {
     MASKS.with_borrow_mut(|(stream, start)| *stream = start.clone());
 }
 
-/// Zeroes each element with probability `prob` and multiplies the others by `1 / (1 - prob)`, while a module trains (Srivastava et
-/// al. 2014, inverted). At inference, which is on a device without autodiff or in a module that is
-/// [valid](burn::module::Module::valid), it changes nothing.
+/// Zeroes each element with probability `prob` and multiplies the others by `1 / (1 - prob)` while a module trains
+/// (Srivastava et al. 2014, inverted). It does nothing at inference, that is, on a device without autodiff or in a module
+/// that is [valid](burn::module::Module::valid).
 #[derive(Module, Debug)]
 pub struct Dropout {
     /// Probability of zeroing an element, in `[0, 1)`.
@@ -61,7 +61,7 @@ impl Dropout {
         Self { prob: 0.0, training: Param::from_bool(true) }
     }
 
-    /// The input with a fresh mask applied.
+    /// The input with a new mask applied.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let device = input.device();
         if self.prob == 0.0 || !self.training.is_enabled() || !device.is_autodiff() {
@@ -69,7 +69,7 @@ impl Dropout {
         }
         let kept = (1.0 / (1.0 - self.prob)) as f32;
         let shape = input.shape();
-        // Compared as integers: one draw of 32 bits an element.
+        // Compare integers: one draw of 32 bits per element.
         let limit = (self.prob * 2f64.powi(32)) as u32;
         let mask: Vec<f32> = MASKS.with_borrow_mut(|(stream, _)| {
             (0..shape.num_elements()).map(|_| if stream.random::<u32>() < limit { 0.0 } else { kept }).collect()
@@ -104,13 +104,13 @@ mod tests {
         assert_ne!(first, second);
         begin(Seed::new(1), key(1));
         assert_ne!(draw(), first);
-        // A thread draws what the address says, whatever other threads draw.
+        // What a thread draws depends on the key alone, whatever other threads draw.
         begin(Seed::new(1), key(0));
         std::thread::spawn(|| begin(Seed::new(9), key(9))).join().unwrap();
         assert_eq!(draw(), first);
     }
 
-    /// A binomial of 40,000 draws: five standard deviations are 0.0105 at 0.3.
+    /// A binomial distribution with 40,000 draws: five standard deviations are 0.0105 at 0.3.
     #[test]
     fn so_many_are_zeroed_and_the_mean_stays() {
         let device = Device::flex().autodiff();

@@ -1,4 +1,4 @@
-//! Projected teaching signals: a fixed random matrix carries an output error, or the targets, straight to a block.
+//! Projected teaching signals: a fixed random matrix projects an output error, or the targets, directly to a block.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -15,7 +15,7 @@ use crate::{Error, Result, require};
 #[derive(Debug, Clone)]
 pub struct OutputSignal(pub Tensor<2>);
 
-/// `delta = S B_l` injected at the output of a block; everything inside the block is differentiated locally.
+/// The signal `delta = S B_l`, injected at the output of a block. Everything within the block is differentiated locally.
 ///
 /// `B_l` `[C, d]` is fixed. The loss is `sum_b <h_b, sg(S_b B_l)> / B`, whose gradient with respect to `h` is the
 /// projected signal (Nokland 2016, arXiv 1609.01596; for a linear layer with activation this is the pre-activation rule
@@ -30,7 +30,7 @@ impl ProjectedFeedback {
     /// A feedback matrix uniform on `+-sqrt(6/width)`.
     ///
     /// # Errors
-    /// [`crate::Error::Argument`] never for finite widths.
+    /// Finite widths never give a [`crate::Error::Argument`].
     pub fn new(width: usize, classes: usize, rng: &mut Rng, device: &Device) -> Result<Self> {
         Ok(Self { feedback: fixed(Init::he_uniform(width).draw([classes, width], rng, device)?) })
     }
@@ -42,7 +42,7 @@ impl<A: Activation> LocalLoss<OutputSignal, A> for ProjectedFeedback {
         let [rows, width] = h.dims();
         let [classes, d] = self.feedback.dims();
         require(width == d, || {
-            let needed = format!("{d}, as the feedback matrix was made for");
+            let needed = format!("{d}, the number of columns of the feedback matrix");
             Error::argument("ProjectedFeedback", "number of features of a row", width, needed)
         });
         let signal_shape = signal.0.dims();

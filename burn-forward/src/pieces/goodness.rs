@@ -1,8 +1,8 @@
-//! Goodness functions: one number per row that says how much a layer "likes" what it sees.
+//! Goodness functions: one number per row that measures how strongly a layer responds to its input.
 //!
-//! Sum and mean differ by the factor `d`, and a threshold that fits one does not fit the other:
-//! `SumSquares` with threshold `d` and scale 1 is `MeanSquares` with threshold 1 and scale `d`. Squared goodness has
-//! no gradient on a unit that is silent for every sample; see [peer normalisation](crate::pieces::peer_norm) for the remedy.
+//! Sum and mean differ by the factor `d`, so a threshold for one does not suit the other: `SumSquares` with threshold `d` and
+//! scale 1 equals `MeanSquares` with threshold 1 and scale `d`. The gradient of a squared goodness vanishes on a unit that is
+//! silent for every sample; [peer normalisation](crate::pieces::peer_norm) is the remedy.
 
 use std::f64::consts::PI;
 
@@ -27,7 +27,7 @@ use crate::{Error, Result, require};
 /// | `entmax` | `sum_i pi_i h_i^2`, `pi = entmax_1.5(h)` | below | 10 (d = 2000) | 21 (d = 2000) |
 /// | `burst` | excess kurtosis `mean(u^4) - 3`, `u = (h - mean)/std` | below | 2.4 | 2.4 |
 ///
-/// The last column is where the threshold `unit-scale` of a [pair loss](crate::pieces::pair_loss) lies.
+/// The last column gives the threshold `unit-scale` of a [pair loss](crate::pieces::pair_loss).
 ///
 /// Sources: Hinton 2022 (`sum-squares`, `negative-sum-squares`); Tosato et al. 2023, arXiv 2305.18353 (`length`); Akkus
 /// et al. 2026, arXiv 2604.13081 (`top-k`, `entmax`, `burst`); entmax: Peters, Niculae and Martins 2019.
@@ -40,7 +40,7 @@ pub enum Goodness {
     SumSquares,
     /// `sum h^2 / d`.
     MeanSquares,
-    /// `-sum h^2`: positives are to be quiet.
+    /// `-sum h^2`: positive samples should have low activity.
     NegativeSumSquares,
     /// `|h|`, not squared.
     Length,
@@ -48,18 +48,18 @@ pub enum Goodness {
     Mean,
     /// Mean of the 2 % largest activities (at least 5).
     TopK,
-    /// Squares weighted by a sparse attention of the layer over its own units.
+    /// Squares weighted by the layer's sparse attention over its own units.
     Entmax,
-    /// Excess kurtosis: few units far above the rest. Invariant to the scale of `h`.
+    /// Excess kurtosis: a few units are far above the others. Invariant to the scale of `h`.
     Burst,
 }
 
 const EPSILON: f64 = 1e-8;
-/// About how many activities are drawn for [`Goodness::at_unit_scale`].
+/// Approximate number of activities to draw for [`Goodness::at_unit_scale`].
 const DRAWN: usize = 1 << 16;
 
 impl Goodness {
-    /// Goodness of every row; of a row with a number that is not finite, none that is finite.
+    /// Goodness of every row. If a value in a row is not finite, neither is the row's goodness.
     ///
     /// # Shapes
     /// - `h`: `[B, d]`
@@ -77,7 +77,7 @@ impl Goodness {
             Self::Length => (h.square().sum_dim(1) + EPSILON * EPSILON).sqrt(),
             Self::Mean => h.mean_dim(1),
             Self::TopK => {
-                // In the order by which Burn sorts, NaN lies at either end and may not be among the largest.
+                // Burn sorts NaN to either end, so it may not be among the largest values.
                 let finite = (h.clone().detach() * 0.0).sum_dim(1);
                 h.topk(top_k(d), 1).mean_dim(1) + finite
             }
@@ -87,9 +87,9 @@ impl Goodness {
         g.reshape([rows])
     }
 
-    /// Goodness of a layer of `d` rectified units whose mean square is 1: what thresholds are measured by. For `top-k`,
-    /// `entmax` and `burst`, which have no closed form for every width, it is a mean over rows that are drawn from a stream of
-    /// its own, always the same.
+    /// Goodness of a layer of `d` ReLU units whose mean square is 1, in terms of which thresholds are defined. `top-k`,
+    /// `entmax` and `burst` have no closed form for every width; for these it is a mean over rows drawn from a separate
+    /// stream, so it is always the same.
     ///
     /// # Errors
     /// [`Error::Argument`] if `d` is 0.
@@ -114,20 +114,20 @@ impl Goodness {
         })
     }
 
-    /// How steep this goodness is beside `sum-squares`, for a layer of `d` units whose goodness is `unit` where the mean square
-    /// of its activities is 1: the change under a common factor of all activities, `k unit` for a goodness of degree `k`,
-    /// over that of `sum-squares`, `2 d`. What was measured beside `sum-squares` and is to weigh as much beside another
-    /// goodness is multiplied by it.
+    /// Slope of this goodness relative to `sum-squares`, for a layer of `d` units with goodness `unit` at mean square 1. The
+    /// slope is the change under a common factor of all activities, which is `k unit` for a goodness of degree `k` and `2 d`
+    /// for `sum-squares`. A weight that was measured with `sum-squares` keeps its relative strength with another goodness if
+    /// it is multiplied by this value.
     pub fn steepness(self, d: usize, unit: f64) -> f64 {
         let degree = match self {
             Self::SumSquares | Self::MeanSquares | Self::NegativeSumSquares | Self::Entmax => 2.0,
-            // A common factor does not change the kurtosis; one unit's does, as much as if the degree were 1.
+            // A common factor does not change the kurtosis; a change in one unit does, as much as for degree 1.
             Self::Length | Self::Mean | Self::TopK | Self::Burst => 1.0,
         };
         degree * unit.abs() / (2.0 * d.max(1) as f64)
     }
 
-    /// Value to expect at initialisation for a layer of `d` rectified units with unit-variance pre-activations.
+    /// Expected value at initialisation for a layer of `d` ReLU units with pre-activations of unit variance.
     pub fn at_init(self, d: usize) -> f64 {
         let d = d as f64;
         match self {
@@ -143,7 +143,7 @@ impl Goodness {
     }
 }
 
-/// Number of units that `top-k` looks at in a layer of `d`.
+/// Number of units that `top-k` averages in a layer of `d` units.
 fn top_k(d: usize) -> usize {
     ((0.02 * d as f64).floor() as usize).max(5).min(d)
 }
@@ -158,8 +158,8 @@ fn burst(h: Tensor<2>) -> Tensor<2> {
 
 /// `sum_i pi_i h_i^2` with `pi = entmax_1.5(h)`.
 ///
-/// The support and threshold of entmax come from a sort, through which no useful gradient flows; the closed form
-/// `dg/dh_i = 2 pi_i h_i + s_i (h_i^2 - sum_j s_j h_j^2 / sum_j s_j)`, `s = sqrt(pi)`, is attached instead.
+/// Support and threshold of entmax come from a sort, which has no useful gradient. The closed form
+/// `dg/dh_i = 2 pi_i h_i + s_i (h_i^2 - sum_j s_j h_j^2 / sum_j s_j)`, `s = sqrt(pi)`, is used instead.
 fn entmax_energy(h: Tensor<2>) -> Tensor<2> {
     let fixed = h.clone().detach();
     let pi = entmax15(fixed.clone());
@@ -171,7 +171,7 @@ fn entmax_energy(h: Tensor<2>) -> Tensor<2> {
     value + (slope * (h - fixed)).sum_dim(1)
 }
 
-/// Exact entmax with `alpha = 1.5` of every row `[B, d]`.
+/// Exact entmax with `alpha = 1.5` for every row of `[B, d]`.
 fn entmax15(h: Tensor<2>) -> Tensor<2> {
     let [_, d] = h.dims();
     let device = h.device();
@@ -184,7 +184,7 @@ fn entmax15(h: Tensor<2>) -> Tensor<2> {
     let spread = (mean_squares - mean.clone().square()) * k.clone();
     let delta = ((spread.neg() + 1.0) / k).clamp_min(0.0);
     let tau = mean - delta.sqrt();
-    // The largest entry is always in the support, but for rows that are not finite: their result is NaN whatever the index.
+    // The largest entry is always in the support, except in rows that are not finite, whose result is NaN whatever the index.
     let support = (tau.clone().lower_equal(sorted).int().sum_dim(1) - 1).clamp_min(0);
     let threshold = tau.gather(1, support);
     (v - threshold).clamp_min(0.0).square()
@@ -220,7 +220,7 @@ mod tests {
             (Goodness::Length, 14f64.sqrt()),
             (Goodness::Mean, 1.0),
             (Goodness::TopK, 6.0 / 5.0),
-            // mean 1, deviations 0 -1 1 -1 -1 2: variance 8/6, fourth moment 20/6.
+            // Mean 1, deviations 0 -1 1 -1 -1 2: variance 8/6, fourth moment 20/6.
             (Goodness::Burst, (20.0 / 6.0) / (8.0f64 / 6.0).powi(2) - 3.0),
         ] {
             let got = value(g, &h);
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn entmax_by_bisection() {
         let h = [0.3f64, 1.7, 1.1, -0.4, 1.6];
-        // pi_i = [h_i/2 - tau]_+^2 with sum 1, tau by bisection: the definition, not the sort.
+        // pi_i = [h_i/2 - tau]_+^2 with sum 1 and tau found by bisection: the definition, not the sort.
         let (mut lo, mut hi) = (-2.0, 2.0);
         for _ in 0..200 {
             let tau = (lo + hi) / 2.0;
@@ -268,13 +268,13 @@ mod tests {
         for g in ALL.into_iter().filter(|g| *g != Goodness::Burst) {
             let (got, expected) =
                 (g.steepness(d, g.at_unit_scale(d, &device).unwrap()), change(g) / change(Goodness::SumSquares));
-            // That of entmax changes with the factor too.
+            // The slope of entmax itself changes with the factor.
             let tolerance = if g == Goodness::Entmax { 0.5 } else { 0.05 };
             assert!((got / expected - 1.0).abs() < tolerance, "{g:?}: {got}, expected {expected}");
         }
     }
 
-    /// The definition, on rows from another stream that are scaled to the mean square 1 one by one.
+    /// The definition, evaluated on rows from another stream that are scaled one by one to mean square 1.
     #[test]
     fn values_at_unit_scale() {
         let device = Device::flex();
@@ -285,7 +285,7 @@ mod tests {
             for g in ALL {
                 let expected = g.of(h.clone()).mean().into_scalar::<f64>();
                 let got = g.at_unit_scale(d, &device).unwrap();
-                // Rows of few units vary, and more so before they are scaled.
+                // Rows with few units vary, especially before they are scaled.
                 let tolerance = 0.15 + 2.0 / (d as f64).sqrt();
                 assert!((got / expected - 1.0).abs() < tolerance, "{g:?}, {d} units: {got}, expected about {expected}");
             }
@@ -350,7 +350,7 @@ mod tests {
         let row = [0.9f32, 0.2, 1.4, 0.7, 2.1, 0.05, 1.1, 0.33];
         for device in [Device::flex(), Device::flex().autodiff()] {
             for g in ALL {
-                // The NaN that a processor makes of 0 * infinity is negative, and sorted below all numbers.
+                // On some processors the NaN of 0 * infinity is negative, and sorted below all numbers.
                 for broken in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                     for place in 0..row.len() {
                         let mut wrong = row;

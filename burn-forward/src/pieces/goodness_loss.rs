@@ -1,8 +1,8 @@
-//! The loss of Forward-Forward for one block: goodness of positive rows up, goodness of their negatives down.
+//! The loss of Forward-Forward for one block, which raises the goodness of positive rows and lowers that of their negatives.
 //!
-//! Hinton 2022, arXiv 2212.13345. The rule [`ForwardForward`](crate::rules::ForwardForward) trains its blocks with this loss; in a
-//! module of your own it goes into [`Local`]. A block must not let the next one read the goodness from the length of its output,
-//! so it begins with a [normaliser](crate::pieces::normalisation::Normalisation).
+//! Hinton 2022, arXiv 2212.13345. The rule [`ForwardForward`](crate::rules::ForwardForward) trains its blocks with this loss;
+//! in your own module, use it in a [`Local`]. The next block must not be able to read the goodness from the length of its
+//! input, so a block starts with a [normaliser](crate::pieces::normalisation::Normalisation).
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Int, Tensor};
@@ -17,14 +17,15 @@ use crate::pieces::peer_norm::{PeerConfig, PeerNormalisation};
 use crate::tape::Score;
 use crate::{Error, Result, require};
 
-/// How many rows of a pass are positive: the first `positives`. The others are their negatives, as many and in the same order.
+/// Number of positive rows in a pass: the first `positives` rows. The remaining rows are their negatives, equal in number and
+/// in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Polarity {
-    /// Number of positive rows `B`; the pass has `2 B`.
+    /// Number of positive rows `B`; the pass has `2 B` rows.
     pub positives: usize,
 }
 
-/// Positive rows and their negatives as one activation: one product of twice the rows is faster than two.
+/// Positive rows and their negatives as one activation: one product with twice the rows is faster than two products.
 #[derive(Debug, Clone)]
 pub struct Pairs<A = Tensor<2>> {
     rows: A,
@@ -35,7 +36,7 @@ impl<A: Activation> Pairs<A> {
     /// Pairs of rows; row `b` of `negative` is the negative of row `b` of `positive`.
     ///
     /// # Panics
-    /// With another number of negatives than of positives, or rows of another width.
+    /// If the numbers of negatives and positives differ, or the widths of the rows do.
     pub fn new(positive: &A, negative: &A) -> Self {
         let ([rows, width], given) = (positive.features().dims(), negative.features().dims());
         require(given == [rows, width], || {
@@ -45,21 +46,21 @@ impl<A: Activation> Pairs<A> {
         Self { rows: positive.with_features(both), polarity: Polarity { positives: rows } }
     }
 
-    /// Every row of `inputs` with its label, and once more with a wrong one: the first `C` features are overwritten by the
-    /// one-hot label. The energies of a trained network are [compared](energy) in the same way.
+    /// Every row of `inputs` with its label, followed by every row with a wrong label. The first `C` features are overwritten
+    /// by the one-hot label. The energies of a trained network are [compared](energy) in the same way.
     ///
     /// # Shapes
-    /// - `inputs`: `B` rows of more than `C` features, in `[0, 1]` or thereabouts.
-    /// - `labels`, `wrong`: `[B]`; [`Negatives::draw`](crate::pieces::negatives::Negatives::draw) makes wrong ones.
+    /// - `inputs`: `B` rows of more than `C` features, roughly in `[0, 1]`.
+    /// - `labels`, `wrong`: `[B]`; [`Negatives::draw`](crate::pieces::negatives::Negatives::draw) draws wrong ones.
     ///
     /// # Panics
-    /// With other shapes, or a label that is none of `classes`.
+    /// If the shapes are different, or a label is not one of `classes` classes.
     pub fn overlaid(inputs: &A, labels: &Tensor<1, Int>, wrong: &Tensor<1, Int>, classes: usize) -> Self {
         let with = |labels| inputs.with_features(label::overlay(inputs.features(), one_hot(labels, classes)));
         Self::new(&with(labels), &with(wrong))
     }
 
-    /// The rows `[2 B, d]`, positives first: what enters the first block.
+    /// The rows `[2 B, d]`, positive rows first, as input to the first block.
     pub fn rows(&self) -> A {
         self.rows.clone()
     }
@@ -70,7 +71,7 @@ impl<A: Activation> Pairs<A> {
     }
 }
 
-/// Pair loss of the goodness `g` of a block's output: `weight * loss(g+, g-)`, with peer normalisation where asked for.
+/// Pair loss of the goodness `g` of a block's output, `weight * loss(g+, g-)`, optionally with peer normalisation.
 ///
 /// ```
 /// use burn::module::Module;
@@ -95,7 +96,7 @@ impl<A: Activation> Pairs<A> {
 /// let loss = GoodnessLoss::new(8, Goodness::SumSquares, PairLoss::default(), &device)?;
 /// let layers = [Local::new(Dense { linear: LinearConfig::new(4, 8).init(&device) }, loss)];
 ///
-/// // Two rows of four features, the first two of which are there for the label.
+/// Two rows of four features, the first two of which are reserved for the label.
 /// let x = Tensor::<2>::from_data([[0.0, 0.0, 1.0, 0.2], [0.0, 0.0, 0.1, 0.9]], &device);
 /// let [labels, wrong] = [[0, 1], [1, 0]].map(|classes| Tensor::from_data(classes, &device));
 /// let pairs = Pairs::overlaid(&x, &labels, &wrong, 2);
@@ -114,13 +115,13 @@ pub struct GoodnessLoss {
     pieces: Pieces,
 }
 
-/// What the loss makes of its block's output.
+/// The components of the loss.
 #[derive(Debug, Clone, Copy)]
 struct Pieces {
     goodness: Goodness,
     loss: PairLoss,
     weight: f64,
-    /// Features of a row of the output.
+    /// Number of features in a row of the output.
     width: usize,
     /// Goodness of activities whose mean square is 1.
     unit: f64,
@@ -136,16 +137,16 @@ impl GoodnessLoss {
         Ok(Self { peer: None, pieces: Pieces { goodness, loss, weight: 1.0, width, unit } })
     }
 
-    /// With a weight of the pair loss against the peer term; 1 without it.
+    /// Sets the weight of the pair loss relative to the peer term; 1 by default.
     #[must_use]
     pub fn with_weight(mut self, weight: f64) -> Self {
         self.pieces.weight = weight;
         self
     }
 
-    /// With peer normalisation of a block that shows so many [units](crate::block::Units): features, or channels of maps. The
-    /// strength is that beside `sum-squares`: beside a goodness that is flatter it is less by as much
-    /// ([`Goodness::steepness`]). A strength of 0 is none.
+    /// Adds peer normalisation for a block with this number of [units](crate::block::Units): features, or channels of maps.
+    /// The strength is relative to `sum-squares`; for a flatter goodness it is reduced in proportion
+    /// ([`Goodness::steepness`]). A strength of 0 disables it.
     #[must_use]
     pub fn with_peer(self, units: usize, config: PeerConfig, device: &Device) -> Self {
         let Pieces { goodness, width, unit, .. } = self.pieces;
@@ -164,8 +165,8 @@ impl GoodnessLoss {
 }
 
 /// # Panics
-/// If the positive rows are not half of all rows, and with peer normalisation for a block that shows no units: its
-/// [`trace`](Block::trace) has to.
+/// If the positive rows are not half of all rows, or, with peer normalisation, if the [`trace`](Block::trace) of the block
+/// does not return its units.
 impl<A: Activation> LocalLoss<Polarity, A> for GoodnessLoss {
     fn score(&self, trace: &Trace<A>, signal: &Polarity) -> Score {
         let g = self.goodness(&trace.output);
@@ -178,7 +179,7 @@ impl<A: Activation> LocalLoss<Polarity, A> for GoodnessLoss {
         let Pieces { loss, weight, unit, .. } = self.pieces;
         let mut loss = loss.forward(positive.clone(), negative.clone(), unit) * weight;
         require(self.peer.is_none() || trace.units.is_some(), || {
-            let needed = "those of a block whose `trace` shows them, or a loss without peer normalisation";
+            let needed = "those of a block whose `trace` returns them, or a loss without peer normalisation";
             Error::argument("GoodnessLoss", "units of the block", "none", needed)
         });
         if let (Some(peer), Some(units)) = (&self.peer, &trace.units) {
@@ -193,14 +194,14 @@ impl<A: Activation> LocalLoss<Polarity, A> for GoodnessLoss {
     }
 }
 
-/// Goodness of every candidate label, summed over the layers from `first` (from 0) on: the label with the most is the
-/// prediction. Labels enter as in [`Pairs::overlaid`]. All `B C` rows go through the layers at once.
+/// Goodness of every candidate label, summed over the layers from `first` (from 0) on; the prediction is the label with the
+/// largest sum. Labels are added as in [`Pairs::overlaid`]. All `B C` rows pass through the layers at once.
 ///
 /// # Shapes
 /// - `inputs`: `B` rows of more than `C` features; returns `[B, C]`.
 ///
 /// # Panics
-/// With rows of no more than `classes` features, or without a layer `first`.
+/// If rows have no more than `classes` features, or there is no layer `first`.
 pub fn energy<A, B>(layers: &[Local<B, GoodnessLoss>], first: usize, inputs: &A, classes: usize) -> Tensor<2>
 where
     A: Activation,

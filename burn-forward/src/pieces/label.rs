@@ -1,4 +1,4 @@
-//! How a candidate label enters a network whose goodness depends on it.
+//! Ways of adding a candidate label to the input of a network whose goodness depends on it.
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{Device, Int, Tensor};
@@ -14,13 +14,13 @@ pub enum LabelInput {
     /// The first `C` input features are overwritten by `strength * one_hot(label)` (Hinton 2022). The neutral label is
     /// `strength/C` in each of them.
     Overlay {
-        /// On the scale of the data: 1 for inputs in `[0, 1]`; default 1.
+        /// Strength, on the scale of the data: 1 (the default) suits inputs in `[0, 1]`.
         #[serde(default = "overlay_strength")]
         #[cfg_attr(feature = "config", schemars(range(min = 1e-6, max = 1e6)))]
         strength: f64,
     },
-    /// Every block gets `one_hot(label) V_l` added to its first pre-activation, `V_l` `[C, d_l]` learned and drawn from
-    /// `N(0, 1)`; the input is left alone. The neutral label is the mean row of `V_l`.
+    /// `one_hot(label) V_l` is added to the first pre-activation of every block. `V_l` `[C, d_l]` is learned and initially
+    /// drawn from `N(0, 1)`; the input is not changed. The neutral label is the mean row of `V_l`.
     PerLayer,
 }
 
@@ -34,16 +34,16 @@ impl Default for LabelInput {
     }
 }
 
-/// Checks that there is a label for every row, and that every label is a class; `place` is who asks.
+/// Checks that there is a label for every row and that every label is a class; `place` names the caller in the error.
 ///
-/// The labels themselves are looked at where they lie in the program's own memory (flex, ndarray): elsewhere it would have
-/// the program wait for the device.
+/// The values of the labels are checked only if they are in the memory of the process (flex, ndarray), since otherwise the
+/// program would have to wait for the device.
 ///
 /// # Shapes
 /// - `labels`: `[B]`; `rows` and `classes` are those of the class scores `[B, C]`.
 ///
 /// # Panics
-/// If they do not fit.
+/// If they do not match.
 pub(crate) fn check(place: &'static str, labels: &Tensor<1, Int>, [rows, classes]: [usize; 2]) {
     let [count] = labels.dims();
     require(count == rows, || Error::argument(place, "number of labels", count, format!("{rows}, one per row")));
@@ -52,7 +52,7 @@ pub(crate) fn check(place: &'static str, labels: &Tensor<1, Int>, [rows, classes
     }
 }
 
-/// As [`check`], of labels in the program's memory.
+/// Like [`check`], for labels in the memory of the process.
 pub(crate) fn check_values(place: &'static str, labels: &[i64], classes: usize) {
     let wrong = labels.iter().enumerate().find(|(_, label)| !(0..classes as i64).contains(label));
     if let Some((row, label)) = wrong {
@@ -63,14 +63,14 @@ pub(crate) fn check_values(place: &'static str, labels: &[i64], classes: usize) 
     }
 }
 
-/// Whether tensors of a device lie in the program's own memory.
+/// Whether the tensors of a device are in the memory of the process.
 fn on_host(device: &Device) -> bool {
     match device.clone().inner().as_dispatch() {
         #[cfg(feature = "flex")]
         DispatchDevice::Flex(_) => true,
         #[cfg(feature = "ndarray")]
         DispatchDevice::NdArray(_) => true,
-        #[allow(unreachable_patterns, reason = "which there are depends on the backends that are compiled in")]
+        #[allow(unreachable_patterns, reason = "the variants depend on the backends that are compiled in")]
         _ => false,
     }
 }
@@ -78,32 +78,32 @@ fn on_host(device: &Device) -> bool {
 /// One-hot rows `[B, C]` of class indices `[B]`.
 ///
 /// # Panics
-/// If a label is no class.
+/// If a label is not a class.
 pub fn one_hot(labels: &Tensor<1, Int>, classes: usize) -> Tensor<2> {
     let [rows] = labels.dims();
     check("one_hot", labels, [rows, classes]);
     match classes {
-        // Burn's has at least two.
+        // Burn's one-hot encoding requires at least two classes.
         1 => Tensor::ones([rows, 1], &labels.device()),
         _ => labels.clone().one_hot::<2>(classes).float(),
     }
 }
 
-/// Checks that something is left of `features` after an overlay of `classes`.
+/// Checks that some of the `features` remain after an overlay of `classes` features.
 fn check_width(place: &'static str, features: usize, classes: usize) {
     require(features > classes, || {
-        let needed = format!("more than {classes}, the classes whose labels overwrite the first of them");
+        let needed = format!("more than {classes}, the number of classes, whose labels overwrite the first features");
         Error::argument(place, "number of features", features, needed)
     });
 }
 
-/// Rows with the first `C` features set to zero, ready for an overlay to be added.
+/// Rows with the first `C` features set to zero, to which an overlay can be added.
 ///
 /// # Shapes
 /// - `features`: `[B, d]`, `d > C`.
 ///
 /// # Panics
-/// If `d <= C`: nothing would be left of the input.
+/// If `d <= C`, since no input would remain.
 pub fn clear_overlay(features: Tensor<2>, classes: usize) -> Tensor<2> {
     let [rows, d] = features.dims();
     check_width("clear_overlay", d, classes);
@@ -117,18 +117,18 @@ pub fn clear_overlay(features: Tensor<2>, classes: usize) -> Tensor<2> {
 /// - `features`: `[B, d]`, `d > C`; `overlay`: `[B, C]`; returns `[B, d]`.
 ///
 /// # Panics
-/// If `d <= C`, since nothing would be left of the input, or with other numbers of rows.
+/// If `d <= C`, since no input would remain, or if the numbers of rows differ.
 pub fn overlay(features: Tensor<2>, overlay: Tensor<2>) -> Tensor<2> {
     let [rows, d] = features.dims();
     let [labels, classes] = overlay.dims();
     require(rows == labels, || {
-        Error::argument("overlay", "number of rows of the overlay", labels, format!("{rows}, as of the features"))
+        Error::argument("overlay", "number of rows of the overlay", labels, format!("{rows}, that of the features"))
     });
     check_width("overlay", d, classes);
     Tensor::cat(vec![overlay, features.slice([0..rows, classes..d])], 1)
 }
 
-/// What distinguishes the `C` candidate labels at the input: rows `strength * e_c` padded to `width` features.
+/// The difference between the `C` candidate labels at the input: rows `strength * e_c`, padded to `width` features.
 ///
 /// # Shapes
 /// - returns `[C, width]`, `width > C`.
@@ -141,7 +141,7 @@ pub fn overlay_candidates(classes: usize, width: usize, strength: f64, device: &
     Tensor::cat(vec![eye, Tensor::zeros([classes, width - classes], device)], 1)
 }
 
-/// Every row once with each of the `C` candidate labels in its first features, the candidates of a row side by side.
+/// Every row with each of the `C` candidate labels in its first features; the candidates of a row are adjacent.
 ///
 /// # Shapes
 /// - `features`: `[B, d]`, `d > C`; returns `[B C, d]`.

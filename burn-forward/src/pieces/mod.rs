@@ -1,4 +1,4 @@
-//! The pieces that rules are made of. None of them knows a rule or an architecture.
+//! The components of rules. None of them depends on a rule or an architecture.
 
 pub mod activation_fn;
 pub mod dropout;

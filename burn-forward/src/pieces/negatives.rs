@@ -1,6 +1,6 @@
-//! Negative labels: wrong answers for goodness-based rules to push down.
+//! Negative labels: wrong answers whose goodness a rule lowers.
 //!
-//! Every generator is a function of what it is given and of a stream, so the same seed gives the same negatives.
+//! Every generator is a function of its arguments and a stream, so the same seed gives the same negatives.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngExt;
@@ -11,8 +11,9 @@ use crate::pieces::label;
 use crate::random::Rng;
 use crate::{Error, require};
 
-/// Why a rule with such labels [cannot keep](crate::rules::RuleSpec::cacheable) what blocks make of its samples.
-pub const NEGATIVES_DRAWN_ANEW: &str = "the rule draws other negatives in every step";
+/// The reason why a rule with such labels [cannot cache](crate::rules::RuleSpec::cacheable) what blocks compute from its
+/// samples.
+pub const NEGATIVES_DRAWN_ANEW: &str = "the rule draws new negatives in every step";
 
 /// How wrong labels are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,24 +22,25 @@ pub const NEGATIVES_DRAWN_ANEW: &str = "the rule draws other negatives in every 
 pub enum Negatives {
     /// Uniform over the wrong classes: `(y + U{1..C-1}) mod C`. Never the true label.
     Wrong,
-    /// The batch's own labels, shuffled. About one in `C` "negatives" is the true label: only for parity with
-    /// programs that do this.
+    /// The labels of the batch, shuffled. About one in `C` "negatives" is the true label; only for comparison with programs
+    /// that do this.
     Permuted,
-    /// Sampled from the network's own one-pass prediction with the true class removed (Hinton 2022): the mistakes it
-    /// is most tempted by.
+    /// Sampled from the prediction of the network in a single pass, with the true class removed (Hinton 2022): the mistakes
+    /// that the network is most likely to make.
     #[default]
     Hard,
 }
 
 impl Negatives {
-    /// Labels of the negatives of samples with these labels.
+    /// Draws labels for the negatives of samples with the given labels.
     ///
     /// # Shapes
     /// - `labels`: `[B]`; `logits`: the network's prediction `[B, C]`, which [`Hard`](Self::Hard) samples from; without it, `Hard`
     ///   draws as [`Wrong`](Self::Wrong). Returns `[B]`.
     ///
     /// # Panics
-    /// With fewer than two classes, a label that is none of them, or another number of logits; `Permuted` looks at none of that.
+    /// If there are fewer than two classes, a label is not one of them, or the number of logits is wrong. `Permuted` checks
+    /// none of this.
     pub fn draw(
         self,
         labels: &Tensor<1, Int>,
@@ -62,21 +64,23 @@ impl Negatives {
 
 /// Checks that there is a wrong class for every label.
 fn check_classes(place: &'static str, labels: &[i64], classes: usize) {
-    require(classes >= 2, || Error::argument(place, "number of classes", classes, ">= 2, or none is wrong"));
+    require(classes >= 2, || {
+        Error::argument(place, "number of classes", classes, ">= 2, since otherwise no label is wrong")
+    });
     label::check_values(place, labels, classes);
 }
 
 /// Labels uniform over the wrong classes.
 ///
 /// # Panics
-/// With fewer than two classes, or a label that is none of them.
+/// If there are fewer than two classes, or a label is not one of them.
 pub fn wrong(labels: &[i64], classes: usize, rng: &mut Rng) -> Vec<i64> {
     check_classes("negatives::wrong", labels, classes);
     let c = classes as i64;
     labels.iter().map(|y| (y + rng.random_range(1..c)) % c).collect()
 }
 
-/// The labels in another order.
+/// The labels in random order.
 pub fn permuted(labels: &[i64], rng: &mut Rng) -> Vec<i64> {
     let mut shuffled = labels.to_vec();
     shuffled.shuffle(rng);
@@ -89,7 +93,7 @@ pub fn permuted(labels: &[i64], rng: &mut Rng) -> Vec<i64> {
 /// - `logits`: `B * classes` values, row by row.
 ///
 /// # Panics
-/// With fewer than two classes, a label that is none of them, or another number of logits.
+/// If there are fewer than two classes, a label is not one of them, or the number of logits is wrong.
 pub fn hard(labels: &[i64], logits: &[f32], classes: usize, rng: &mut Rng) -> Vec<i64> {
     check_classes("negatives::hard", labels, classes);
     require(logits.len() == labels.len() * classes, || {

@@ -1,7 +1,7 @@
-//! Inter-layer normalisers `N`: what removes one block's goodness before the next block reads it.
+//! Normalisers `N` between layers, which remove the goodness of one block from the input of the next.
 //!
-//! Without one, a goodness-trained block can read the answer from the length of its input and learn nothing. None of
-//! them has parameters: a learnable scale would bring the length back.
+//! Without a normaliser, a block trained by goodness can read the answer from the length of its input and learn nothing.
+//! Normalisers have no parameters, since a learnable scale would restore the length.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalisation {
-    /// `a`: nothing is changed.
+    /// `a`, unchanged.
     #[default]
     None,
     /// `a / (1e-8 + sqrt(mean_j a_j^2))`: mean square 1 per feature. Hinton's choice for Forward-Forward.
@@ -22,13 +22,13 @@ pub enum Normalisation {
     LayerNorm,
 }
 
-/// Guards against division by zero, as in the recipes that use each normaliser.
+/// Avoids division by zero, with the value of the recipes that use each normaliser.
 const RMS_EPSILON: f64 = 1e-8;
 const L2_EPSILON: f64 = 1e-4;
 const LAYER_NORM_EPSILON: f64 = 1e-5;
 
-/// `sqrt(squared) + epsilon` to divide by, and infinity for 0: what has no direction stays 0 and gets no gradient. The root's
-/// own gradient at 0 is infinite, and times 0 it would be NaN.
+/// The divisor `sqrt(squared) + epsilon`, or infinity for 0: a row without direction stays 0 and gets no gradient. (The
+/// gradient of the root at 0 is infinite, and multiplying it by 0 would give NaN.)
 fn length<const D: usize>(squared: Tensor<D>, epsilon: f64) -> Tensor<D> {
     let nothing = squared.clone().equal_elem(0.0);
     (squared.clamp_min(f32::MIN_POSITIVE).sqrt() + epsilon).mask_fill(nothing, f32::INFINITY)
@@ -45,8 +45,8 @@ impl Normalisation {
         }
     }
 
-    /// Applies the normaliser to every row. A row of zeros stays one, and no gradient goes through it where it would have no
-    /// direction (`rms`, `l2`).
+    /// Applies the normaliser to every row. A row of zeros is unchanged, and no gradient passes through it if the normaliser
+    /// needs a direction (`rms`, `l2`).
     ///
     /// # Shapes
     /// - `a`: `[B, d]`
@@ -70,11 +70,11 @@ impl Normalisation {
         }
     }
 
-    /// The divisor of rows whose squared length is known, for normalisers that only divide: `None` for the others. It is
+    /// The divisor of rows with a known squared length, for normalisers that only divide; `None` for the others. It is
     /// infinite for a length of 0.
     ///
     /// # Shapes
-    /// - `squared_length`: any, of squared lengths of rows with `d` features.
+    /// - `squared_length`: any shape; squared lengths of rows with `d` features.
     pub fn divisor<const D: usize>(self, squared_length: Tensor<D>, d: usize) -> Option<Tensor<D>> {
         match self {
             Self::None => Some(squared_length.ones_like()),
@@ -84,7 +84,7 @@ impl Normalisation {
         }
     }
 
-    /// As [`divisor`](Self::divisor), of one row.
+    /// Like [`divisor`](Self::divisor), for one row.
     pub fn divisor_of(self, squared_length: f32, d: f32) -> Option<f32> {
         match self {
             Self::None => Some(1.0),

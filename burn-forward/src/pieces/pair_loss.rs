@@ -1,4 +1,4 @@
-//! Losses on pairs of goodness values: positive samples up, negative samples down.
+//! Losses of pairs of goodness values, which raise that of positive samples and lower that of negative ones.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, log_softmax};
@@ -7,35 +7,35 @@ use serde::{Deserialize, Serialize};
 use crate::pieces::label;
 use crate::{Error, require};
 
-/// Where a logistic loss places the border between positive and negative.
+/// The boundary between positive and negative goodness in a logistic loss.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Threshold {
-    /// A number that follows from the layer.
+    /// A value that depends on the layer.
     Named(ThresholdName),
-    /// A fixed number, on the scale of the goodness function.
+    /// A fixed value, on the scale of the goodness function.
     Value(f64),
 }
 
-/// The thresholds with a name.
+/// Named thresholds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ThresholdName {
-    /// The number of units, Hinton's choice for `sum-squares`; no other goodness is on that scale.
+    /// The number of units, Hinton's choice for `sum-squares`. Only the values of `sum-squares` are on this scale.
     Width,
-    /// The goodness of activities whose mean square is 1, which for `sum-squares` is the number of units.
+    /// The goodness at which the mean square of the activities is 1; for `sum-squares`, this is the number of units.
     UnitScale,
 }
 
 impl Threshold {
     /// The number of units.
     pub const WIDTH: Self = Self::Named(ThresholdName::Width);
-    /// The goodness of activities whose mean square is 1.
+    /// The goodness at which the mean square of the activities is 1.
     pub const UNIT_SCALE: Self = Self::Named(ThresholdName::UnitScale);
 
-    /// The number for a layer whose goodness is `unit` where the mean square of its activities is 1
+    /// The value for a layer whose goodness is `unit` if the mean square of its activities is 1
     /// ([`Goodness::at_unit_scale`](crate::pieces::goodness::Goodness::at_unit_scale)).
     pub fn of(self, unit: f64) -> f64 {
         match self {
@@ -51,12 +51,12 @@ impl Default for Threshold {
     }
 }
 
-/// A loss of goodness `g+` of positives and `g-` of negatives.
+/// A loss of the goodness `g+` of positive and `g-` of negative samples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PairLoss {
-    /// `softplus(-s (g+ - theta)) + softplus(s (g- - theta))`: both signs against a threshold (Hinton 2022).
+    /// `softplus(-s (g+ - theta)) + softplus(s (g- - theta))`: compares each goodness with a threshold (Hinton 2022).
     Logistic {
         /// The threshold `theta`: `"unit-scale"` (default), `"width"` or a number.
         #[serde(default)]
@@ -66,7 +66,8 @@ pub enum PairLoss {
         #[cfg_attr(feature = "config", schemars(range(min = 1e-6, max = 1e6)))]
         scale: f64,
     },
-    /// `softplus(-alpha (g+ - g-))`: pairs of the same image, no threshold (Lee and Song 2023, arXiv 2303.08418).
+    /// `softplus(-alpha (g+ - g-))`: compares the two goodness values of the same sample, without a threshold (Lee and Song
+    /// 2023, arXiv 2303.08418).
     Symba {
         /// Scale `alpha` of the difference; default 4.
         #[serde(default = "symba_alpha")]
@@ -99,17 +100,17 @@ impl PairLoss {
     ///
     /// # Shapes
     /// - `positive`, `negative`: goodness `[B]`, row `b` of both from the same sample.
-    /// - `unit`: goodness of a layer whose activities have the mean square 1, for a threshold with a name; the number of its
-    ///   units for `sum-squares`.
+    /// - `unit`: goodness of a layer whose activities have the mean square 1, for a named threshold; for `sum-squares`, this
+    ///   is the number of units.
     /// - returns `[1]`.
     ///
     /// # Panics
-    /// With another number of positives than of negatives, or none.
+    /// If the numbers of positives and negatives differ, or are 0.
     pub fn forward(self, positive: Tensor<1>, negative: Tensor<1>, unit: f64) -> Tensor<1> {
         let ([rows], [others]) = (positive.dims(), negative.dims());
         require(rows == others && rows > 0, || {
             let given = format!("{rows} positive and {others} negative");
-            Error::argument("PairLoss", "number of goodness values", given, "as many of each, >= 1")
+            Error::argument("PairLoss", "number of goodness values", given, "the same number of both, >= 1")
         });
         match self {
             Self::Logistic { threshold, scale } => {
@@ -128,7 +129,7 @@ impl PairLoss {
 /// - `scores`: `[B, C]`; `targets`: `[B]`, each in `0..C`; returns `[1]`.
 ///
 /// # Panics
-/// With another number of targets than of rows, or a target that is no class (looked at on the CPU only).
+/// If the number of targets differs from the number of rows, or a target is not a class (checked on the CPU only).
 pub fn cross_entropy(scores: Tensor<2>, targets: Tensor<1, burn::tensor::Int>) -> Tensor<1> {
     label::check("cross_entropy", &targets, scores.dims());
     let [rows, _] = scores.dims();

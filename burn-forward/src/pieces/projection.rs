@@ -1,5 +1,5 @@
-//! Cross-entropy as a local loss: of a projection `G = h M` of a block's output, the loss of Mono-Forward and of local
-//! classifiers, and of an output that is itself class scores, the loss of a network's last layer.
+//! Cross-entropy as a local loss. Applied to a projection `G = h M` of a block's output, it is the loss of Mono-Forward and
+//! of local classifiers. Applied to an output that consists of class scores, it is the loss of a network's last layer.
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -16,41 +16,41 @@ use crate::random::Rng;
 use crate::tape::{Labels, Score};
 use crate::{Error, Result, require};
 
-/// How feature maps become the features that a projection reads: averaged over a grid of `p` x `p`, or as they are.
+/// How feature maps are reduced before a projection: averaged over a grid of `p` x `p` cells, or not at all.
 ///
-/// The grid keeps a projection of a large map small: with 10 classes and 64 maps of 32 x 32, `full` is 655,360
-/// parameters, 4 is 10,240. What is no map, or a smaller one, is read as it is.
+/// The grid keeps the projection of a large map small: with 10 classes and 64 maps of 32 x 32, `full` has 655,360 parameters
+/// and 4 has 10,240. Maps smaller than the grid, and rows that are not maps, are not changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum HeadPool {
-    /// Maps as they are.
+    /// Maps without pooling.
     Named(HeadPoolName),
     /// Side `p` of the grid.
     Side(#[cfg_attr(feature = "config", schemars(range(min = 1, max = 64)))] usize),
 }
 
-/// The pools with a name.
+/// Named pools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HeadPoolName {
-    /// Maps as they are.
+    /// Maps without pooling.
     Full,
 }
 
 impl Default for HeadPool {
-    /// A grid of 4 x 4, which keeps some of what is where at a cost that does not grow with the map.
+    /// A grid of 4 x 4 cells, which keeps some spatial information at a cost that does not grow with the map.
     fn default() -> Self {
         Self::Side(4)
     }
 }
 
 impl HeadPool {
-    /// Maps as they are.
+    /// Maps without pooling.
     pub const FULL: Self = Self::Named(HeadPoolName::Full);
 
-    /// Side of the grid; `None` for maps as they are.
+    /// Side of the grid; `None` without pooling.
     pub fn side(self) -> Option<usize> {
         match self {
             Self::Named(HeadPoolName::Full) => None,
@@ -58,7 +58,7 @@ impl HeadPool {
         }
     }
 
-    /// Features of a row of `shape` after the pool.
+    /// Number of features of a row of `shape` after pooling.
     pub fn width(self, shape: RowShape) -> usize {
         match (shape, self) {
             (RowShape::Maps { channels, height, width }, Self::Side(side)) => {
@@ -68,7 +68,7 @@ impl HeadPool {
         }
     }
 
-    /// The features of labelled rows after the pool `[B, d]`.
+    /// The features of the labelled rows after pooling, `[B, d]`.
     pub fn read(self, h: &impl Activation) -> Tensor<2> {
         match self {
             Self::Named(HeadPoolName::Full) => h.labelled(),
@@ -100,7 +100,7 @@ impl ProjectedCrossEntropy {
         Ok(Self { projection, pool: HeadPool::FULL })
     }
 
-    /// A projection of rows of `shape`, pooled first where they are maps.
+    /// A projection of rows of `shape`, which are pooled first if they are maps.
     ///
     /// # Errors
     /// [`crate::Error::Argument`] if a size is 0.
@@ -113,12 +113,12 @@ impl ProjectedCrossEntropy {
         device: &Device,
     ) -> Result<Self> {
         let head = Self::new(pool.width(shape), classes, bias, rng, device)?;
-        // Where there are no maps there is nothing to pool, and an exported file should not say there is.
+        // Without maps there is nothing to pool, and an exported file should not claim that there is.
         let pool = if matches!(shape, RowShape::Maps { .. }) { pool } else { HeadPool::FULL };
         Ok(Self { pool, ..head })
     }
 
-    /// What is done to maps before the projection.
+    /// The pooling of maps before the projection.
     pub fn pool(&self) -> HeadPool {
         self.pool
     }
@@ -129,12 +129,12 @@ impl ProjectedCrossEntropy {
     /// - `h`: `B` labelled rows of `d` features; returns `[B, C]`.
     ///
     /// # Panics
-    /// With rows of another number of features.
+    /// If rows have another number of features.
     pub fn scores(&self, h: &impl Activation) -> Tensor<2> {
         let features = self.pool.read(h);
         let ([_, width], [d, _]) = (features.dims(), self.projection.weight.dims());
         require(width == d, || {
-            let needed = format!("{d}, as the projection was made for");
+            let needed = format!("{d}, the number of inputs of the projection");
             Error::argument("ProjectedCrossEntropy", "number of features of a row", width, needed)
         });
         self.projection.forward(features)
@@ -147,7 +147,7 @@ impl<A: Activation> LocalLoss<Labels, A> for ProjectedCrossEntropy {
     }
 }
 
-/// Softmax cross-entropy of a block whose output is class scores `[B, C]`: a classifying last layer.
+/// Softmax cross-entropy of a block whose output is class scores `[B, C]`, for a classifying last layer.
 #[derive(Module, Debug, Default)]
 pub struct CrossEntropy;
 

@@ -1,8 +1,8 @@
-//! Class representatives: one vector per class that rows are compared with by scaled dot products.
+//! Class representatives: one vector per class, with which rows are compared by scaled dot products.
 //!
-//! The representatives may be anything of the right shape (the embeddings of virtual nodes, say) or the mean of the rows of
-//! each class, its prototype. Of a row that is itself part of a mean, its own share is left out of the score of its own
-//! class: a row would otherwise find itself in its prototype, and of a class with few rows learn nothing else.
+//! The representatives may be anything of the right shape (such as the embeddings of virtual nodes), or the prototypes, which
+//! are the means of the rows of each class. If a row is itself part of a mean, its contribution is left out of the score for
+//! its own class. Otherwise the row would find itself in its prototype, and in a class with few rows learn little else.
 
 use burn::tensor::{Int, Tensor};
 
@@ -15,11 +15,11 @@ use crate::{Error, require};
 /// - `h`: `[B, d]`; `representatives`: `[C, d]`; returns `[B, C]`.
 ///
 /// # Panics
-/// If the representatives have another width.
+/// If the width of the representatives differs from that of the rows.
 pub fn scores(h: Tensor<2>, representatives: Tensor<2>, temperature: f64) -> Tensor<2> {
     let ([_, d], [_, width]) = (h.dims(), representatives.dims());
     require(d == width, || {
-        Error::argument("prototypes::scores", "width of representatives", width, format!("{d}, as of the rows"))
+        Error::argument("prototypes::scores", "width of representatives", width, format!("{d}, that of the rows"))
     });
     h.matmul(representatives.transpose()) / temperature
 }
@@ -30,13 +30,13 @@ pub fn scores(h: Tensor<2>, representatives: Tensor<2>, temperature: f64) -> Ten
 /// - `h`: `[B, d]`; `labels`: `[B]`, each in `0..C`; returns `[C, d]`.
 ///
 /// # Panics
-/// If there is not a label, one of the classes, for every row.
+/// If there is not one label per row, or a label is not one of the classes.
 pub fn class_means(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usize) -> Tensor<2> {
     let (sums, counts) = class_sums(h, labels, classes);
     sums / counts.clamp_min(1.0)
 }
 
-/// Sums and numbers of rows of every class: `[C, d]`, `[C, 1]`.
+/// Sum and number of the rows of every class: `[C, d]`, `[C, 1]`.
 fn class_sums(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usize) -> (Tensor<2>, Tensor<2>) {
     let ([rows, _], [count]) = (h.dims(), labels.dims());
     require(count == rows, || Error::argument("prototypes", "number of labels", count, format!("{rows}, one per row")));
@@ -44,15 +44,15 @@ fn class_sums(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usize) -> (Tensor<
     (members.clone().matmul(h), members.sum_dim(1))
 }
 
-/// Scores of rows against the prototypes of their own batch, each row left out of its own: with `S_c` the sum and `n_c` the
-/// number of rows of class `c`, `<h_i, S_k>/n_k` for `k != y_i` and `<h_i, S_y - h_i>/(n_y - 1)` for its own class; 0 for the
-/// own class of a row that is alone in it.
+/// Scores of rows against the prototypes of their own batch, where each row is left out of its own prototype. With `S_c` the
+/// sum and `n_c` the number of rows of class `c`, the score is `<h_i, S_k>/n_k` for `k != y_i`, and
+/// `<h_i, S_y - h_i>/(n_y - 1)` for the row's own class. If the row is the only one in its class, the latter is 0.
 ///
 /// # Shapes
 /// - `h`: `[B, d]`; `labels`: `[B]`, each in `0..C`; returns `[B, C]`.
 ///
 /// # Panics
-/// As [`class_means`].
+/// The same as [`class_means`].
 pub fn leave_one_out_scores(h: Tensor<2>, labels: &Tensor<1, Int>, classes: usize, temperature: f64) -> Tensor<2> {
     let (sums, counts) = class_sums(h.clone(), labels, classes);
     let own = one_hot(labels, classes);
@@ -75,7 +75,7 @@ mod tests {
         a[0] * b[0] + a[1] * b[1]
     }
 
-    /// The mean of the rows of class `c` without row `skip`, by its definition.
+    /// The mean of the rows of class `c` without row `skip`, from the definition.
     fn mean(c: i32, skip: Option<usize>) -> [f32; 2] {
         let rows: Vec<[f32; 2]> = (0..5).filter(|i| Y[*i] == c && Some(*i) != skip).map(|i| H[i]).collect();
         let n = rows.len().max(1) as f32;
