@@ -30,7 +30,7 @@ fn audit() {
     assert!(said.contains("\nangle between the update of 'mono-forward' and the back-propagation gradient"), "{said}");
     assert_eq!(trained["reach"], "nothing");
 
-    for (conserve, reach) in [(false, "two losses"), (true, "two losses of a direction and three of a step")] {
+    for (conserve, reach) in [(false, "two losses"), (true, "two losses per direction and three per step")] {
         let rule = json!({"name": "zeroth-order", "conserve": conserve});
         let sgd = json!({"optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.0}});
         place.config("losses.json", &config(rule, sgd));

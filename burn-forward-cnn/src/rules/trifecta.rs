@@ -85,7 +85,12 @@ impl RuleSpec for TrifectaConfig {
             ));
         };
         if classes < 2 {
-            return Err(Error::argument("trifecta", "number of classes", classes, ">= 2, or no label is wrong"));
+            return Err(Error::argument(
+                "trifecta",
+                "number of classes",
+                classes,
+                ">= 2, since otherwise no label is wrong",
+            ));
         }
         let device = network.device();
         let labels = Init::Normal(1.0).draw([classes, height * width], &mut seed.stream("label", &[]), &device)?;

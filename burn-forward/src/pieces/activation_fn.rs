@@ -18,7 +18,7 @@ pub enum ActivationFn {
     Gelu,
     /// Hyperbolic tangent.
     Tanh,
-    /// `z`: no activation function.
+    /// `z`, without an activation function.
     None,
 }
 

@@ -34,8 +34,8 @@ pub enum Negatives {
 impl Negatives {
     /// Draws labels for the negatives of samples with the given labels.
     ///
-    /// # Shapes
-    /// - `labels`: `[B]`; `logits`: the network's prediction `[B, C]`, which [`Hard`](Self::Hard) samples from; without it, `Hard`
+    /// - `labels`: `[B]`; `logits`: the network's prediction `[B, C]`, from which [`Hard`](Self::Hard) samples; without it,
+    ///   `Hard` draws like [`Wrong`](Self::Wrong). Returns `[B]`.
     ///   draws as [`Wrong`](Self::Wrong). Returns `[B]`.
     ///
     /// # Panics

@@ -1,11 +1,11 @@
 //! Back-propagation: the whole network is one block.
 //!
-//! Rumelhart, Hinton and Williams 1986. It is not a second engine but the setting of the partition that leaves no border
-//! for a gradient to stop at: one block, one classifier on its output, cross-entropy. Whatever partition the config gives,
-//! this rule trains the network as a whole.
+//! Rumelhart, Hinton and Williams 1986. There is no separate training engine for it. The rule uses the partition without
+//! borders at which a gradient could stop, that is, one block with one classifier on its output and cross-entropy. It trains
+//! the network as a whole whatever partition the config states.
 //!
-//! With `output` `network` the last layer of the architecture gives the class scores itself, as graph networks and others
-//! are usually published: it has one output per class, whatever width the config gives it.
+//! With `output` `network`, the last layer of the architecture itself gives the class scores, as is usual in published graph
+//! networks and others. It then has one output per class, whatever width the config gives.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -21,7 +21,7 @@ use crate::random::Seed;
 use crate::tape::{Labels, Tape};
 use crate::{Error, Result};
 
-/// What gives the class scores.
+/// The source of the class scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -43,7 +43,7 @@ pub enum OutputLayer {
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct BackpropConfig {
-    /// What gives the class scores.
+    /// The source of the class scores.
     pub output: OutputLayer,
     /// Whether the linear output layer has a bias.
     pub bias: bool,
@@ -92,7 +92,7 @@ impl RuleSpec for BackpropConfig {
     }
 }
 
-/// Cross-entropy of a network whose last layer gives the class scores; no parameters.
+/// Cross-entropy for a network whose last layer gives the class scores; without parameters.
 #[derive(Module, Debug)]
 pub struct OutputClassifier {
     loss: CrossEntropy,

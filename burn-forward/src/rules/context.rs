@@ -1,15 +1,15 @@
-//! What a rule's check is told of the rest of a run.
+//! The context of a rule's check.
 
 use crate::activation::RowShape;
 use crate::network::NetworkSpec;
 use crate::optim::OptimizerConfig;
 
-/// What a check may want to know of the rest of the config. What is `None` is not known yet.
+/// The rest of the config, as far as a check may need it. `None` means not known yet.
 #[derive(Debug, Clone)]
 pub struct Context<'a> {
     /// Name of the architecture.
     pub network_name: &'a str,
-    /// Its settings.
+    /// Settings of the architecture.
     pub network: &'a dyn NetworkSpec,
     /// Number of blocks.
     pub blocks: Option<usize>,

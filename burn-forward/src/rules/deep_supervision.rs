@@ -1,11 +1,11 @@
-//! Deep supervision: the local heads' losses with nothing detached.
+//! Deep supervision: the losses of local heads without detaching.
 //!
-//! Lee, Xie, Gallagher, Zhang and Tu 2015, arXiv 1409.5185. The same auxiliary classifiers as a local rule, but the sum of
-//! their losses is back-propagated through the whole network. It is the honest upper baseline of local learning: it has
-//! everything a local rule has, and the gradients across block borders too.
+//! Lee, Xie, Gallagher, Zhang and Tu 2015, arXiv 1409.5185. It has the same auxiliary classifiers as a local rule, but
+//! back-propagates the sum of their losses through the whole network. It is the fair upper baseline of local learning: it has
+//! everything that a local rule has, plus the gradients across block borders.
 //!
-//! `heads` names the rule to compare with: its heads, what it does between blocks and its readout are then those of this
-//! rule. Without it the heads are the projections of [Mono-Forward](super::MonoForwardConfig).
+//! `heads` names the rule to compare with, whose heads, operations between blocks and readout are then used. Without it, the
+//! heads are the projections of [Mono-Forward](super::MonoForwardConfig).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -23,31 +23,31 @@ use crate::{ConfigError, ConfigErrors, Error, Result};
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `heads` | | a rule with local classifiers | the rule whose heads, between-block operations and readout are used |
-/// | `readout` | last | last, sum, mean, weighted, sip | without `heads`: which blocks' scores make the prediction, see [`HeadReadout`] |
+/// | `heads` | | a rule with local classifiers | the rule whose heads, operations between blocks and readout are used |
+/// | `readout` | last | last, sum, mean, weighted, sip | without `heads`: the blocks whose scores make the prediction, see [`HeadReadout`] |
 /// | `bias` | false | | without `heads`: whether the heads have a bias, as for `mono-forward` |
-/// | `pool` | 4 | full, 1 to 64 | without `heads`: side of the grid that maps are averaged over before a head, as for `mono-forward` |
+/// | `pool` | 4 | full, 1 to 64 | without `heads`: side of the grid over which maps are averaged before a head, as for `mono-forward` |
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DeepSupervisionConfig {
-    /// A rule with local classifiers, by name and with its settings: its heads, what it does between blocks, and its readout
-    /// are used. Without it the heads are those of mono-forward.
+    /// A rule with local classifiers, given by its name and settings, whose heads, operations between blocks and readout are
+    /// used. Without it, the heads are those of mono-forward.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "config", schemars(schema_with = "rule_reference"))]
     pub heads: Option<Value>,
-    /// Without "heads": which blocks' scores make the prediction.
+    /// Without "heads": the blocks whose scores make the prediction.
     #[serde(default)]
     pub readout: HeadReadout,
     /// Without "heads": whether the heads have a bias.
     #[serde(default)]
     pub bias: bool,
-    /// Without "heads": side of the grid that maps are averaged over before a head.
+    /// Without "heads": side of the grid over which maps are averaged before a head.
     #[serde(default)]
     pub pool: HeadPool,
 }
 
-/// A rule by name and with its settings, as the schema of a whole config defines it.
+/// A rule given by its name and settings, as the schema of a whole config defines it.
 fn rule_reference(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({"type": "object", "$ref": format!("#/$defs/{RULE_DEFINITION}")})
 }
@@ -55,12 +55,12 @@ fn rule_reference(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 /// Deep supervision with the heads of another rule.
 #[derive(Debug)]
 struct DeepSupervision {
-    /// The rule whose heads these are.
+    /// The rule that the heads come from.
     local: Box<dyn RuleSpec>,
 }
 
 impl DeepSupervisionConfig {
-    /// Parses the settings; `rules` are those that `heads` may name.
+    /// Parses the settings; `rules` are the rules that `heads` may name.
     pub(super) fn parse(value: &Value, rules: &[RuleEntry]) -> Result<ParsedRule> {
         let (settings, _) = parsed::<Self>("rule", value)?;
         let own = MonoForwardConfig { readout: settings.readout, bias: settings.bias, pool: settings.pool };
@@ -69,7 +69,7 @@ impl DeepSupervisionConfig {
             return Ok((Box::new(DeepSupervision { local: Box::new(own) }), resolved));
         };
         if own != MonoForwardConfig::default() {
-            return Err(refused("$.rule.heads", "has settings of its own; needed beside it: no other setting".into()));
+            return Err(refused("$.rule.heads", "has its own settings; needed: no other setting beside it".into()));
         }
         let mut inner = heads.as_object().cloned().unwrap_or_else(Map::new);
         let name = inner.shift_remove("name");
@@ -98,7 +98,7 @@ fn refused(path: &str, message: String) -> Error {
     Error::Config(ConfigErrors { origin: "rule".into(), errors: vec![ConfigError::new(path, message)] })
 }
 
-/// The same mistakes, of settings that stand under `heads` instead of at `root`.
+/// The same mistakes, with the paths of settings under `heads` instead of `root`.
 fn below_heads(error: Error, root: &str) -> Error {
     match error {
         Error::Config(ConfigErrors { origin, errors }) => {

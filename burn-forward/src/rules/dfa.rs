@@ -3,13 +3,13 @@
 //! Nokland 2016, arXiv 1609.01596. With `O = h_L M + c` `[B, C]`, targets `T` and `E = softmax(O) - T`:
 //!
 //! - output layer: its true gradient, `dM = h_L^T E / B`;
-//! - hidden block `l`: `E B_l` `[B, d_l]`, `B_l` `[C, d_l]` fixed, takes the place of the gradient with respect to its
-//!   output; everything inside the block is differentiated locally.
+//! - hidden block `l`: `E B_l` `[B, d_l]`, `B_l` `[C, d_l]` fixed, replaces the gradient with respect to its output;
+//!   everything within the block is differentiated locally.
 //!
-//! What we do differently: the signal is injected after the activation of a block and not before it, which is the same
-//! for a dense layer and carries over to any block (Launay et al. 2020). The output error exists only after a forward
-//! pass of the whole network, so every block's graph lives until then: unlike the other local rules, this one's
-//! activation memory grows with depth, as back-propagation's does.
+//! What we do differently: the signal is injected after the activation of a block, not before it. For a dense layer this is
+//! equivalent, and it generalises to any block (Launay et al. 2020). The output error exists only after a forward pass of the
+//! whole network, so the graphs of all blocks are kept until then: unlike other local rules, the activation memory of this
+//! one grows with depth, as in back-propagation.
 
 use burn::module::Module;
 use burn::tensor::activation::softmax;
@@ -72,7 +72,7 @@ impl RuleSpec for DfaConfig {
     }
 }
 
-/// One fixed matrix per block, to so many features each, from the stream `feedback` of `seed`.
+/// One fixed matrix per block, whose number of columns is in `widths`, from the stream `feedback` of `seed`.
 pub(super) fn feedback(
     network: &Network,
     widths: impl Iterator<Item = usize>,
@@ -93,7 +93,7 @@ pub(super) fn output_layer(network: &Network, classes: usize, bias: bool, seed: 
 
 /// The signal `E` `[B, C]`.
 const ERROR: &str = "output error";
-/// Every block's graph of the forward pass.
+/// The graph of every block from the forward pass.
 const GRAPHS: &str = "forward pass";
 
 /// Fixed feedback to every hidden block and a classifier on the last.
@@ -153,7 +153,7 @@ impl Rule for Dfa {
     }
 }
 
-/// Scores of a network whose hidden blocks have no readout of their own.
+/// Scores of a network whose hidden blocks have no readout.
 pub(super) fn output_scores(network: &Network, output: &ProjectedCrossEntropy, inputs: AnyActivation) -> Scores {
     let logits = output.scores(&network.forward(inputs));
     let mut blocks = vec![None; network.len()];

@@ -1,14 +1,14 @@
 //! Direct random target projection: hidden blocks learn from the projected targets, before any output exists.
 //!
-//! Frenkel, Lefebvre and Bol 2021, arXiv 1909.01311. As [direct feedback alignment](super::Dfa) with the targets `T` in the
-//! place of the error: block `l` receives `-T B_l` `[B, d_l]` as the gradient with respect to its activities, after the
-//! activation function and in front of pooling and dropout (of maps, `d_l = C H W`). The output layer gets its true
-//! gradient. The teaching signal never vanishes, so the activation has to saturate: tanh. With relu the rule loses about 20
-//! points on MNIST, and the config is refused.
+//! Frenkel, Lefebvre and Bol 2021, arXiv 1909.01311. It is [direct feedback alignment](super::Dfa) with the targets `T` in
+//! place of the error: block `l` receives `-T B_l` `[B, d_l]` as the gradient with respect to its activities after the
+//! activation function and before pooling and dropout (for maps, `d_l = C H W`). The output layer gets its true gradient.
+//! Since the teaching signal never vanishes, the activation function has to saturate: tanh. With ReLU the rule loses about 20
+//! points on MNIST, and such a config is rejected.
 //!
-//! On feature maps the signal is injected after the activation and in front of the pool, as in the authors' program. A random
-//! signal for every position is a weak teacher: small convolutional networks learn less from it than from one after the
-//! pool.
+//! On feature maps the signal is injected after the activation and before the pool, as in the authors' program. A separate
+//! random signal for every position is a weak teaching signal: small convolutional networks learn less from it than from one
+//! after the pool.
 //!
 //! What we do differently: softmax cross-entropy at the output, where the paper has sigmoids and binary cross-entropy.
 
@@ -58,13 +58,13 @@ impl RuleSpec for DrtpConfig {
         }
         vec![ConfigError::new(
             "$.network",
-            "has an activation function that does not saturate, and 'drtp' needs one that does; needed: \"activation\": \
+            "has an activation function that does not saturate, but 'drtp' needs one that does; needed: \"activation\": \
              \"tanh\", in a network that has this setting",
         )]
     }
 
     fn greedy(&self) -> Result<(), String> {
-        Err("under 'drtp' hidden blocks have no readout of their own that could tell when a block is done".into())
+        Err("under 'drtp' hidden blocks have no readout that could tell when a block is finished".into())
     }
 
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {

@@ -6,7 +6,7 @@ use super::RuleSpec;
 use crate::Result;
 use crate::settings::{Settings, parsed, schema_of};
 
-/// A rule's settings and their resolved form.
+/// The settings of a rule and their resolved form.
 pub type ParsedRule = (Box<dyn RuleSpec>, Value);
 
 /// Parses settings, which may name other rules of a registry.
@@ -27,7 +27,7 @@ pub struct RuleEntry {
     pub parse: ParseRule,
 }
 
-/// A row from a typed config.
+/// A row for the typed config `T`.
 pub fn rule_entry_of<T>(name: &'static str, about: &'static str, paper: &'static str) -> RuleEntry
 where
     T: RuleSpec + Settings + 'static,

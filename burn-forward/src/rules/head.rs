@@ -1,4 +1,4 @@
-//! Heads: a block's own classifier, of any kind.
+//! Heads: classifiers of any kind on single blocks.
 
 use std::fmt;
 use std::ops::Deref;
@@ -16,12 +16,12 @@ use crate::pieces::projection::ProjectedCrossEntropy;
 use crate::tape::{Labels, Score};
 use crate::{Error, require};
 
-/// What a head is told about a batch.
+/// What a head is given about a batch.
 #[derive(Debug, Clone)]
 pub struct HeadTargets {
     /// Class indices `[B]`.
     pub labels: Labels,
-    /// The images themselves, for a head that has to draw them from its block's output.
+    /// The images themselves, for a head that reconstructs them from its block's output.
     pub image: Option<AnyActivation>,
     /// Label smoothing: the probability, in `[0, 1)`, with which a label is replaced by one drawn uniformly from all
     /// classes (Szegedy et al. 2016, arXiv 1512.00567).
@@ -29,7 +29,7 @@ pub struct HeadTargets {
 }
 
 impl HeadTargets {
-    /// Labels alone.
+    /// Labels alone, without images or smoothing.
     pub fn new(labels: Labels) -> Self {
         Self { labels, image: None, smoothing: 0.0 }
     }
@@ -42,7 +42,7 @@ impl HeadTargets {
     /// - `losses`: `[B, C]`; `losses[b, c]` is the loss of row `b` if `c` were its label.
     ///
     /// # Panics
-    /// With another number of labels than of rows, or a label that is no class (looked at on the CPU only).
+    /// If the number of labels differs from the number of rows, or a label is not a class (checked on the CPU only).
     pub fn expected_loss(&self, losses: Tensor<2>) -> Tensor<1> {
         label::check("HeadTargets", &self.labels.0, losses.dims());
         let [rows, _] = losses.dims();
@@ -62,25 +62,25 @@ impl HeadTargets {
     }
 }
 
-/// A classifier on a block, trained with the block by its own loss.
+/// A classifier on a block, which is trained together with the block by its own loss.
 pub trait Head: ErasedModule {
     /// A boxed copy.
     fn clone_head(&self) -> Box<dyn Head>;
 
-    /// Loss of a pass, with the head's class scores. The loss is the expected one under smoothed labels, see
+    /// The loss of a pass, with the head's class scores. It is the expected loss under smoothed labels, see
     /// [`HeadTargets::expected_loss`].
     fn score(&self, trace: &Trace<AnyActivation>, targets: &HeadTargets) -> Score;
 
     /// Class scores `[B, C]` of a block's output.
     fn scores(&self, h: &AnyActivation) -> Tensor<2>;
 
-    /// Values per channel that one row of the block's output gives to a batch normalisation of this head in training, of the
-    /// one with the fewest; `None` if it has no batch normalisation.
+    /// Number of values per channel that one row of the block's output provides to a batch normalisation of this head in
+    /// training, the minimum over all of them; `None` if it has no batch normalisation.
     fn normalised_values_per_row(&self) -> Option<usize> {
         None
     }
 
-    /// The head itself, if it is a linear classifier: what an exported file can hold.
+    /// The head itself if it is a linear classifier, which an exported file can contain.
     fn linear(&self) -> Option<ProjectedCrossEntropy> {
         None
     }
@@ -110,7 +110,7 @@ impl Head for ProjectedCrossEntropy {
 pub struct AnyHead(Box<dyn Head>);
 
 impl AnyHead {
-    /// Puts a head behind a pointer.
+    /// Wraps a head.
     pub fn new(head: impl Head + 'static) -> Self {
         Self(Box::new(head))
     }
@@ -141,7 +141,8 @@ impl LocalLoss<HeadTargets, AnyActivation> for AnyHead {
     }
 }
 
-/// A head on a block of one's own, told the labels and nothing else: one that draws the input leaves that part of its loss out.
+/// A head on a block of your own, which is given the labels and nothing else. A head that reconstructs the input leaves out
+/// that part of its loss.
 impl<A: Activation + Into<AnyActivation>> LocalLoss<Labels, A> for AnyHead {
     fn score(&self, trace: &Trace<A>, labels: &Labels) -> Score {
         self.0.score(&trace.clone().map(Into::into), &HeadTargets::new(labels.clone()))

@@ -1,8 +1,8 @@
-//! Local classifiers: a head on every block, each trained with its block and on nothing else.
+//! Local classifiers: a head on every block, each of which trains with its block and nothing else.
 //!
-//! The rule that most local rules are, with the head as the only difference between them: one forward pass; every block
-//! learns from its own head's loss and passes its detached output on. [Deep supervision](super::DeepSupervisionConfig) is
-//! the same with nothing detached.
+//! Most local rules have this form and differ only in their heads: in one forward pass, every block learns from the loss of
+//! its own head and passes its detached output on. [Deep supervision](super::DeepSupervisionConfig) is the same without
+//! detaching.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -23,18 +23,18 @@ use crate::pieces::projection::{HeadPool, ProjectedCrossEntropy};
 use crate::random::Seed;
 use crate::tape::{Labels, Score, Tape};
 
-/// What is done to a block's detached output before the next block reads it.
+/// The operation on a block's detached output before it enters the next block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct InterBlockNorm {
     /// The normaliser.
     pub normaliser: Normalisation,
-    /// Contiguous groups of features (of channels, for maps) that are normalised each for itself; all together where the
-    /// groups do not divide them.
+    /// Number of contiguous groups of features (of channels, for maps) that are normalised separately. If it does not divide
+    /// the number of features, all are normalised together.
     pub groups: usize,
 }
 
 impl InterBlockNorm {
-    /// Applies it.
+    /// Applies the normalisation.
     pub fn forward(self, h: AnyActivation) -> AnyActivation {
         if self.normaliser == Normalisation::None {
             return h;
@@ -49,18 +49,18 @@ impl InterBlockNorm {
     }
 }
 
-/// How local classifiers work together.
+/// How local classifiers are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ClassifierSettings {
-    /// Which blocks' scores make the prediction.
+    /// The blocks whose scores make the prediction.
     pub readout: HeadReadout,
-    /// What is done between blocks.
+    /// The operation between blocks.
     pub between: InterBlockNorm,
-    /// Whether what entered a block is added to what leaves it, brought to its shape without parameters.
+    /// Whether a block's input is added to its output, after conversion to the same shape without parameters.
     pub shortcut: bool,
-    /// Whether heads are given the images.
+    /// Whether heads receive the images.
     pub image: bool,
-    /// Whether nothing is detached between blocks: every head's loss then reaches all blocks below it (deep supervision).
+    /// Whether nothing is detached between blocks, so that every head's loss reaches all blocks below it (deep supervision).
     pub without_detach: bool,
 }
 
@@ -74,13 +74,13 @@ impl ClassifierSettings {
         }
     }
 
-    /// The input of a block, if it is still needed after the block.
+    /// The input of a block, if it is needed after the block.
     fn kept(self, input: &AnyActivation) -> Option<AnyActivation> {
         self.shortcut.then(|| input.clone())
     }
 }
 
-/// `output` plus `input`, whose maps are averaged over the output's grid and whose missing channels are zero.
+/// The sum of `output` and `input`, whose maps are averaged over the output's grid and whose missing channels are zero.
 fn add_shortcut(input: AnyActivation, output: AnyActivation) -> AnyActivation {
     match (input, output) {
         (AnyActivation::Maps(x), AnyActivation::Maps(y)) => {
@@ -96,7 +96,7 @@ fn add_shortcut(input: AnyActivation, output: AnyActivation) -> AnyActivation {
                 }
             })
         }
-        // Features have no grid to bring the input to.
+        // Features have no grid to which the input could be averaged.
         (_, output) => output,
     }
 }
@@ -109,7 +109,7 @@ pub struct LocalClassifiers {
     settings: ClassifierSettings,
     #[module(skip)]
     smoothing: f64,
-    /// What the readout of chosen blocks reads.
+    /// The blocks that the readout of chosen blocks uses.
     #[module(skip)]
     chosen: BlockRange,
 }
@@ -131,13 +131,13 @@ impl LocalClassifiers {
         Ok(Self::of(heads, ClassifierSettings { readout, ..ClassifierSettings::default() }))
     }
 
-    /// Any heads, one per block.
+    /// Arbitrary heads, one per block.
     pub fn of(heads: Vec<AnyHead>, settings: ClassifierSettings) -> Self {
         let chosen = BlockRange::all(heads.len());
         Self { heads, settings, smoothing: 0.0, chosen }
     }
 
-    /// The same heads with nothing detached between blocks.
+    /// The same heads without detaching between blocks.
     #[must_use]
     pub fn without_detach(mut self) -> Self {
         self.settings.without_detach = true;
@@ -187,8 +187,9 @@ pub(super) fn linear_heads(
     (0..network.len()).map(|i| linear_head(network, i, classes, bias, pool, seed)).collect()
 }
 
-/// The projection of block `index`. The last block's is the output layer of the network under every rule: it reads maps
-/// as they are, and is drawn from a stream of its own, so that back-propagation and local rules start from the same one.
+/// The projection of block `index`. That of the last block is the output layer of the network under every rule. It uses maps
+/// without pooling and is drawn from a separate stream, so that back-propagation and local rules start from the same output
+/// layer.
 ///
 /// # Errors
 /// [`crate::Error::Argument`] if the block has no output features or `classes` is 0.
@@ -253,7 +254,7 @@ impl Rule for LocalClassifiers {
         stream.labelled_rows().map(|rows| RequiredRows::new(rows, []))
     }
 
-    /// Block by block, so that no more than one block's output is held.
+    /// Runs block by block, so that no more than one block's output is held in memory.
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
         let mut x = inputs;
         let mut all: Vec<Tensor<2>> = Vec::with_capacity(network.len());
@@ -304,15 +305,15 @@ impl Rule for LocalClassifiers {
     }
 }
 
-/// The heads that inference needs: the last one, all, or those of `chosen` blocks. Heads that are not linear have no place
-/// in an exported file.
+/// The heads that inference needs: the last one, all of them, or those of `chosen` blocks. Heads that are not linear cannot
+/// be exported.
 pub(super) fn export_heads(heads: &[AnyHead], readout: HeadReadout, chosen: BlockRange) -> ReadoutExport {
     let BlockRange { first, last } = match readout {
         HeadReadout::Sip => chosen.clamped_to(heads.len()),
         _ => BlockRange::all(heads.len()),
     };
     let heads = &heads[first..=last];
-    // Of a network that ends with it, a single chosen block is the last one.
+    // In a network that ends with it, a single chosen block is the last one.
     let readout = if readout == HeadReadout::Sip && first == last { HeadReadout::Last } else { readout };
     let linear: Vec<Option<ProjectedCrossEntropy>> = heads.iter().map(|h| h.linear()).collect();
     let pool = |h: &ProjectedCrossEntropy| serde_json::to_value(h.pool()).unwrap_or_default();

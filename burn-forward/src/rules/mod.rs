@@ -1,11 +1,11 @@
 //! Learning rules: how one mini-batch becomes a tape, and how the trained network predicts.
 //!
-//! A rule never knows the architecture. It sees blocks that map activations to activations, and it is put together
-//! from pieces that know neither: a [goodness](crate::pieces::goodness), a [pair loss](crate::pieces::pair_loss),
-//! [negatives](crate::pieces::negatives), a [label input](crate::pieces::label), a [projection](crate::pieces::projection), a
-//! [projected feedback](crate::pieces::feedback). A teaching signal reaches a block by one of four routes, and each has its
-//! place in a [`Pass`]: another forward pass, a projected signal, negatives (its `signals`, by name), a local objective (its
-//! `labels`), an energy or a probe (states or losses in its `signals`).
+//! A rule does not depend on the architecture. It works on blocks that map activations to activations, and is built from
+//! pieces that depend on neither rule nor architecture: a [goodness](crate::pieces::goodness), a
+//! [pair loss](crate::pieces::pair_loss), [negatives](crate::pieces::negatives), a [label input](crate::pieces::label), a
+//! [projection](crate::pieces::projection), a [projected feedback](crate::pieces::feedback). A teaching signal reaches a
+//! block by one of four routes, each with its place in a [`Pass`]: another forward pass, a projected signal or negatives
+//! (named `signals`), a local objective (the `labels`), or an energy or a probe (states or losses among the `signals`).
 
 mod backprop;
 mod context;
@@ -68,27 +68,27 @@ use crate::network::{Chain, Network};
 use crate::random::Seed;
 use crate::tape::Tape;
 
-/// Where a step is in the run.
+/// The position of a step in the run.
 #[derive(Debug, Clone, Copy)]
 pub struct StepContext {
-    /// Root of the run's random streams.
+    /// Seed of the run's random streams.
     pub seed: Seed,
-    /// Address of the batch.
+    /// Key of the batch.
     pub key: BatchKey,
 }
 
 /// One batch on its way through the blocks.
 #[derive(Debug, Clone)]
 pub struct Pass {
-    /// Address of the batch, for what a block draws while it learns.
+    /// Key of the batch, for random numbers that a block draws while it learns.
     pub key: BatchKey,
-    /// What enters the next block: one activation per stream (positive and negative samples are two).
+    /// The inputs of the next block: one activation per stream (positive and negative samples are two streams).
     pub streams: Vec<AnyActivation>,
     /// Class indices `[B]`.
     pub labels: Tensor<1, Int>,
-    /// What teaches the blocks beside the labels, by name.
+    /// Teaching signals besides the labels, by name.
     pub signals: Signals,
-    /// The network's prediction during training `[B, C]`, where the rule has one at no extra cost.
+    /// The network's prediction during training `[B, C]`, if the rule has one at no extra cost.
     pub logits: Option<Tensor<2>>,
 }
 
@@ -104,7 +104,7 @@ impl Pass {
         }
     }
 
-    /// The same values off the autodiff device, for blocks that run as at inference. Graphs among the signals are gone.
+    /// The same values without autodiff, for blocks that run in inference mode. Graphs among the signals are dropped.
     #[must_use]
     pub fn without_autodiff(self) -> Self {
         Self {
@@ -129,43 +129,46 @@ impl Pass {
     }
 }
 
-/// A learning rule with the parameters that only teach: heads, feedback matrices, label embeddings.
+/// A learning rule, with the parameters that are only used for training: heads, feedback matrices, label embeddings.
 ///
-/// A step is [`begin`](Self::begin), then [`learn_block`](Self::learn_block) for every block in the [order](Self::order), then
-/// [`end`](Self::end). Schedules, measurements and resumed runs rely on what a rule leaves in its [`Pass`] and on the tape:
+/// A step consists of [`begin`](Self::begin), then [`learn_block`](Self::learn_block) for every block in the
+/// [order](Self::order), then [`end`](Self::end). Schedules, measurements and resumed runs rely on what a rule puts into its
+/// [`Pass`] and on the tape:
 ///
-/// - **streams**: `begin` puts what enters the first block into `pass.streams`, and `learn_block` and [`advance`](Self::advance)
-///   replace every stream by what the block makes of it, detached. Both leave the same streams, since a schedule may move a pass
-///   through finished blocks without learning;
-/// - **scores**: `learn_block` leaves one record for its block on the tape, by [`learn`](crate::local::learn),
-///   [`learn_from_trace`](crate::local::learn_from_trace) or [`Tape::record`]; a step without records has no loss and is refused;
-/// - **gradients**: `learn_block` adds to the tape the gradients of its own block and of what the rule has for it, and of nothing
-///   else, unless the rule's [`reach`](RuleSpec::reach) says so;
-/// - **signals**: whatever else a later block reads is in `pass.signals` by its name, row by row, so that it can be kept and
-///   shuffled with the samples. Nothing is kept in the rule between blocks;
-/// - **prediction**: where the step makes one at no extra cost, the last block or `end` puts the class scores into `pass.logits`,
-///   without autodiff; training accuracy comes from there;
-/// - **random numbers** come from streams of the run's seed at the batch's [key](Pass::key), never from a generator that the rule
-///   keeps: then a resumed run draws what an uninterrupted one does.
+/// - **streams**: `begin` puts the input of the first block into `pass.streams`. `learn_block` and [`advance`](Self::advance)
+///   replace every stream by the detached output of the block. Both must give the same streams, since a schedule may move a
+///   pass through finished blocks without learning;
+/// - **scores**: `learn_block` records one score for its block on the tape, with [`learn`](crate::local::learn),
+///   [`learn_from_trace`](crate::local::learn_from_trace) or [`Tape::record`]. A step without records has no loss and is
+///   rejected;
+/// - **gradients**: `learn_block` adds the gradients of its own block, and of the rule's parameters for that block, to the
+///   tape. It must not add others unless the rule's [`reach`](RuleSpec::reach) declares it;
+/// - **signals**: everything else that a later block needs is in `pass.signals` under a name, row by row, so that it can be
+///   cached and shuffled with the samples. The rule itself must not store anything between blocks;
+/// - **prediction**: if the step makes a prediction at no extra cost, the last block or `end` puts the class scores into
+///   `pass.logits`, without autodiff. The training accuracy is computed from them;
+/// - **random numbers** come from streams of the run's seed at the batch's [key](Pass::key), never from a generator stored in
+///   the rule, so that a resumed run draws the same numbers as an uninterrupted one.
 ///
-/// The laws of `burn-forward-testing` try most of these on a rule of yours.
+/// The laws of `burn-forward-testing` check most of these requirements on your own rule.
 pub trait Rule: ErasedModule {
     /// A boxed copy.
     fn clone_rule(&self) -> Box<dyn Rule>;
 
-    /// What happens before the first block learns: choosing negatives, a pass of the whole network, an output error.
+    /// Prepares a step before the first block learns: for example, chooses negatives, runs the whole network, or computes an
+    /// output error.
     fn begin(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass;
 
-    /// The order in which so many blocks learn: each once, by default from below.
+    /// The order in which `blocks` blocks learn, each of them once; from the bottom up by default.
     fn order(&self, blocks: usize) -> Vec<usize> {
         (0..blocks).collect()
     }
 
-    /// Block `index` learns from `pass` and moves it on: `pass.streams` are then its detached outputs.
+    /// Lets block `index` learn from `pass` and moves the pass on: `pass.streams` are then the block's detached outputs.
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape);
 
-    /// Moves `pass` through block `index` without learning, for a greedy schedule whose earlier blocks are done. By default
-    /// every stream goes through the block.
+    /// Moves `pass` through block `index` without learning, for a greedy schedule that has finished this block. By default
+    /// every stream passes through the block.
     fn advance(&self, index: usize, block: &Chain, pass: &mut Pass) {
         let _ = index;
         for stream in &mut pass.streams {
@@ -173,37 +176,41 @@ pub trait Rule: ErasedModule {
         }
     }
 
-    /// What happens after the last block has learned. A greedy schedule, in which one block learns at a time, does not call it.
+    /// Finishes a step after the last block has learned. A greedy schedule, in which one block learns at a time, does not
+    /// call it.
     fn end(&self, _network: &Network, _pass: &mut Pass, _tape: &mut Tape) {}
 
-    /// Optimiser steps that are taken on one pass: the rule begins it once, and [learns](Self::learn) from it so many times, with
-    /// the weights of the step before. Above 1 only where the training loop is ours: Burn's own takes one step on a batch.
+    /// Number of optimiser steps per pass. The rule begins a pass once and [learns](Self::learn) from it this many times,
+    /// each time with the weights of the previous step. Values above 1 require our training loop: Burn's own takes one step
+    /// per batch.
     fn rounds(&self) -> usize {
         1
     }
 
-    /// What the rule does to weights after an optimiser step, where a gradient cannot say it: keeps the weights of the network
-    /// orthonormal, or has feedback weights follow those that they stand for. `context` is that of the batch. Only called where
-    /// [`acts_after_steps`](Self::acts_after_steps) says so.
+    /// Changes weights after an optimiser step in ways that no gradient expresses: keeps the weights of the network
+    /// orthonormal, for example, or lets feedback weights follow the weights they correspond to. `context` is that of the
+    /// batch. It is only called if [`acts_after_steps`](Self::acts_after_steps) is true.
     fn after_step(&mut self, network: Network, context: StepContext) -> Network {
         let _ = context;
         network
     }
 
-    /// Whether [`after_step`](Self::after_step) does anything. Only where the training loop is ours, and all blocks learn from
-    /// every batch: Burn's own loop knows of no such step, and a greedy schedule leaves finished blocks alone.
+    /// Whether [`after_step`](Self::after_step) does anything. This requires our training loop and a schedule in which all
+    /// blocks learn from every batch: Burn's own loop does not call it, and a greedy schedule does not change finished
+    /// blocks.
     fn acts_after_steps(&self) -> bool {
         false
     }
 
-    /// Whether a step leaves something in the rule that the next step reads and that is no parameter. A checkpoint does not hold
-    /// it, so a run under such a rule is saved at the end of an epoch alone, where the rule has to start anew.
+    /// Whether a step leaves state in the rule that the next step uses and that is not a parameter. Checkpoints do not
+    /// include such state, so a run with such a rule is only saved at the end of an epoch, where the rule has to start
+    /// without it.
     fn carries_state(&self) -> bool {
         false
     }
 
-    /// All blocks learn from `pass`, and the rule [ends](Self::end). Override it for a rule that is not local, or that needs no
-    /// pass through the blocks.
+    /// Lets all blocks learn from `pass` and then [ends](Self::end) the step. Override it for a rule that is not local, or
+    /// that does not pass through the blocks.
     fn learn(&self, network: &Network, pass: &mut Pass, context: StepContext, tape: &mut Tape) {
         let _ = context;
         for index in self.order(network.len()) {
@@ -212,27 +219,27 @@ pub trait Rule: ErasedModule {
         self.end(network, pass, tape);
     }
 
-    /// One whole step: the rule [begins](Self::begin), and all blocks [learn](Self::learn).
+    /// One whole step: the rule [begins](Self::begin), and then all blocks [learn](Self::learn).
     fn step(&self, network: &Network, batch: &Batch, context: StepContext, tape: &mut Tape) -> Pass {
         let mut pass = self.begin(network, batch, context, tape);
         self.learn(network, &mut pass, context, tape);
         pass
     }
 
-    /// Rows of a block's output that a step of this block reads, where those are not all: so much a layer of a graph
-    /// network need not make while it alone learns. `stream` is what enters the block.
+    /// The rows of a block's output that its step needs, if not all; while only this block learns, a graph layer does not
+    /// have to compute the others. `stream` is the input of the block.
     fn required_rows(&self, stream: &AnyActivation) -> Option<RequiredRows> {
         let _ = stream;
         None
     }
 
-    /// Class scores of every block's own readout and of every readout of the network.
+    /// Class scores of every block's own readout, and of every readout of the network.
     ///
     /// `network` may be a [prefix](Network::prefix) of the one the rule was built for.
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores;
 
-    /// As [`scores`](Self::scores), with `forward_all` in the place of [`Network::forward_all`]: for a caller who has kept what
-    /// the first blocks make of some inputs. Rules that have no need of it run the blocks themselves.
+    /// Like [`scores`](Self::scores), with `forward_all` in place of [`Network::forward_all`], for a caller that has cached
+    /// the outputs of the first blocks. Rules that do not use it run the blocks themselves.
     fn scores_with(
         &self,
         network: &Network,
@@ -243,32 +250,32 @@ pub trait Rule: ErasedModule {
         self.scores(network, inputs)
     }
 
-    /// Output of every block in one pass with what the rule adds to the inputs (channels, features, virtual nodes) and
-    /// between blocks; where a label is part of the input, it is the samples' own. Gradients flow through the whole pass.
+    /// Output of every block in one pass, including whatever the rule adds to the inputs (channels, features, virtual nodes)
+    /// and between blocks. If a label is part of the input, it is the true label. Gradients flow through the whole pass.
     fn activities(&self, network: &Network, batch: &Batch) -> Vec<AnyActivation> {
         network.forward_all(batch.inputs.clone())
     }
 
-    /// Has heads learn from labels that spread over all classes with probability `smoothing`; says whether this rule has
-    /// heads that do.
+    /// Trains heads with labels that are replaced by a uniformly drawn class with probability `smoothing`. Returns whether
+    /// this rule has heads that support it.
     fn set_label_smoothing(&mut self, smoothing: f64) -> bool {
         let _ = smoothing;
         false
     }
 
-    /// The blocks that the prediction is made of, for a readout that has them chosen on a validation set; all of them
-    /// before they are. `None` for every other readout.
+    /// The blocks that the prediction uses, for a readout whose blocks are chosen on a validation set; all blocks until they
+    /// are chosen. `None` for every other readout.
     fn readout_blocks(&self) -> Option<BlockRange> {
         None
     }
 
-    /// Has the prediction made of these blocks from now on, where the readout has them chosen.
+    /// Restricts the prediction to these blocks from now on, for a readout whose blocks are chosen.
     fn set_readout_blocks(&mut self, blocks: BlockRange) {
         let _ = blocks;
     }
 
-    /// Values per channel that one row gives to a batch normalisation of this rule's heads in training, of the one with the
-    /// fewest; `None` if they have no batch normalisation.
+    /// Number of values per channel that one row provides to a batch normalisation in this rule's heads in training, the
+    /// minimum over all of them; `None` if they have no batch normalisation.
     fn normalised_values_per_row(&self) -> Option<usize> {
         None
     }
@@ -278,27 +285,27 @@ pub trait Rule: ErasedModule {
         None
     }
 
-    /// Class scores `[B, C]` of the last block's output by the rule's own linear classifier, or by the output itself where
-    /// the last layer gives the scores; `None` for rules with neither.
+    /// Class scores `[B, C]` for the last block's output, from the rule's own linear classifier, or the output itself if the
+    /// last layer gives the scores; `None` for rules with neither.
     fn classify(&self, output: &AnyActivation) -> Option<Tensor<2>> {
         self.output_head().map(|head| head.scores(output))
     }
 
-    /// Parameters of this rule that stay for inference with the readout in force, by path inside the rule, with the
-    /// description that goes into an exported file.
+    /// The parameters of this rule that inference needs with the readout in force, by path within the rule, and the
+    /// description for an exported file.
     fn export(&self, network: &Network) -> ReadoutExport;
 }
 
-/// What an exported file says about its readout.
+/// The readout part of an exported file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReadoutExport {
-    /// JSON description, for whoever runs the file elsewhere.
+    /// JSON description, for programs that run the file.
     pub description: serde_json::Value,
     /// Linear readouts to write: name in the file, weight `[d, C]` (Burn's layout), bias `[C]`.
     pub linears: Vec<(String, burn::tensor::TensorData, Option<burn::tensor::TensorData>)>,
     /// Plain matrices to write: name in the file, values.
     pub matrices: Vec<(String, burn::tensor::TensorData)>,
-    /// How many parameters inference needs besides, which have no place in an exported file: those of heads that are not
+    /// Number of further parameters that inference needs but an exported file cannot contain: those of heads that are not
     /// linear.
     pub unwritten: usize,
 }
@@ -308,7 +315,7 @@ pub struct ReadoutExport {
 pub struct AnyRule(Box<dyn Rule>);
 
 impl AnyRule {
-    /// Puts a rule behind a pointer.
+    /// Wraps a rule.
     pub fn new(rule: impl Rule + 'static) -> Self {
         Self(Box::new(rule))
     }

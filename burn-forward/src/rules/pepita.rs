@@ -1,27 +1,28 @@
-//! PEPITA: the output error changes the input, and every block learns from what that changes in its activities.
+//! PEPITA: the output error changes the input, and every block learns from how this changes its activities.
 //!
-//! Dellaferrera and Kreiman 2022, arXiv 2201.11665; Hebbian form of Srinivasan et al. 2024, arXiv 2302.05440. The network runs
-//! twice, with the same weights and the same dropout masks. The first pass, from the input `x` `[B, n]`, gives activities `h_l`
-//! `[B, d_l]`, scores `o` `[B, C]`, `Y = softmax(o)` and the error `E = Y - T` of the targets `T`. The second starts from
+//! Dellaferrera and Kreiman 2022, arXiv 2201.11665; the Hebbian form is that of Srinivasan et al. 2024, arXiv 2302.05440. The
+//! network runs twice, with the same weights and the same dropout masks. The first pass, from the input `x` `[B, n]`, gives
+//! activities `h_l` `[B, d_l]`, scores `o` `[B, C]`, `Y = softmax(o)` and the error `E = Y - T` relative to the targets `T`.
+//! The second pass starts from
 //!
 //! `x~ = x - E F`, `F` `[C, n]` fixed,
 //!
 //! and gives `h~_l` and `o~`. With `h_0 = x` and the weights of block `l` in `z_l = h_{l-1} W_l + b_l`, `h_l = f(z_l)`, the
-//! updates that take the place of gradients are, times `1/B`:
+//! updates that replace gradients are, times `1/B`:
 //!
 //! | | `difference`, `modulated-error` | `standard-error` | `hebbian` |
 //! |---|---|---|---|
 //! | block `l` | `h~_{l-1}^T (h_l - h~_l)` | | `h_{l-1}^T h_l - h~_{l-1}^T h~_l` |
 //! | output | `h~_L^T (softmax(o~) - T)` | `h~_L^T E` | `h_L^T Y - h~_L^T T` |
 //!
-//! The derivative of the activation function is in none of them: a block's loss is `<z~_l, sg(h_l - h~_l)>/B`. To first order
-//! `h_l - h~_l` is the error behind the feedback matrix `F W_1 ... W_l`, which turns towards the transposed weights as they
-//! learn.
+//! None of them contains the derivative of the activation function: the loss of a block is `<z~_l, sg(h_l - h~_l)>/B`. To
+//! first order, `h_l - h~_l` is the error multiplied by the feedback matrix `F W_1 ... W_l`, which aligns with the transposed
+//! weights as they learn.
 //!
-//! What we do differently: biases learn too, by the same loss. The sign of `F` is that of Srinivasan et al.; the authors of 2022
-//! add `E F`, which is the same rule with another draw of `F`. Of a layer with a pool, the activities in front of it are
-//! compared; of maps, updates are means over positions, as in the authors' program. Parameters behind the linear map (of batch
-//! normalisation) do not learn, and each pass is normalised by its own statistics.
+//! What we do differently: biases learn from the same loss as well. The sign of `F` is that of Srinivasan et al.; the authors
+//! of 2022 add `E F`, which is the same rule with another draw of `F`. In a layer with a pool, the activities before the pool
+//! are compared. For maps, updates are means over positions, as in the authors' program. Parameters after the linear map (of
+//! batch normalisation) do not learn, and each pass is normalised by its own statistics.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -52,10 +53,10 @@ use crate::{ConfigError, Error, Result, require};
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PepitaUpdate {
-    /// The difference of its activities in the two passes, times what enters it in the second.
+    /// The difference of its activities between the two passes, times its input in the second pass.
     #[default]
     Difference,
-    /// The products of what enters it and its activities: those of the first pass up, those of the second down.
+    /// The products of its inputs and activities: those of the first pass increase, those of the second decrease.
     Hebbian,
 }
 
@@ -69,7 +70,7 @@ pub enum PepitaOutput {
     ModulatedError,
     /// The error of the first pass, at the activities of the second (Srinivasan et al. 2024).
     StandardError,
-    /// Activities and predictions of the first pass up, activities of the second and targets down.
+    /// Activities and predictions of the first pass increase, activities of the second pass and targets decrease.
     Hebbian,
 }
 
@@ -115,7 +116,7 @@ impl Default for PepitaConfig {
     }
 }
 
-/// What a layer has to be, for an error.
+/// The requirement on layers, for error messages.
 const NEEDED: &str = "layers that are a linear map followed by a function (dense, convolution), or another rule";
 
 impl RuleSpec for PepitaConfig {
@@ -130,13 +131,13 @@ impl RuleSpec for PepitaConfig {
         }
         let is_another = |layer: &LayerOutline| !layer.affine && !layer.with_previous;
         if let Some(place) = context.network.outline().iter().position(is_another) {
-            let given = format!("'{}' has a layer of another kind at place {}", context.network_name, place + 1);
-            errors.push(ConfigError::new("$.network", format!("{given}; needed under 'pepita': {NEEDED}")));
+            let given = format!("'{}' has an unsuitable layer at position {}", context.network_name, place + 1);
+            errors.push(ConfigError::new("$.network", format!("{given}; needed for 'pepita': {NEEDED}")));
         }
         errors
     }
 
-    /// One layer that learns per block.
+    /// One learning layer per block.
     fn partition(&self) -> Option<Partition> {
         Some(Partition::LAYER)
     }
@@ -158,7 +159,7 @@ impl RuleSpec for PepitaConfig {
             }
         }
         let input = network.input().ok_or_else(|| {
-            Error::argument("pepita", "shape of the network's input", "not given", "one, as Network::with_input gives")
+            Error::argument("pepita", "shape of the network's input", "not given", "set, by Network::with_input")
         })?;
         let n = input.len();
         let init = Init::Uniform(self.feedback_scale * (6.0 / n.max(1) as f64).sqrt());
@@ -172,15 +173,15 @@ impl RuleSpec for PepitaConfig {
     }
 }
 
-/// The activities of the first pass that are compared, of every block.
+/// The activities of every block in the first pass, which are compared.
 const FIRST: &str = "first pass";
-/// What entered every block in the first pass.
+/// The input of every block in the first pass.
 const ENTERED: &str = "first pass, inputs";
 /// `E` `[B, C]`.
 const ERROR: &str = "output error";
 /// `Y` `[B, C]`.
 const PREDICTION: &str = "prediction";
-/// What entered the output layer in the first pass `[B, d]`.
+/// The input of the output layer in the first pass `[B, d]`.
 const TOP: &str = "first pass, output";
 
 /// A fixed matrix from the output error to the input, and a classifier on the last block.
@@ -195,7 +196,7 @@ pub struct Pepita {
     learns: PepitaOutput,
 }
 
-/// What a block made of an input.
+/// The result of running a block on an input.
 struct Made {
     /// The output `z` of its linear map, with its graph.
     z: AnyActivation,
@@ -213,14 +214,15 @@ fn linear_map(block: &Chain, input: AnyActivation) -> AnyActivation {
     z.unwrap_or(input)
 }
 
-/// Runs a block by the halves of its first layer. Both passes do, so that equal inputs have activities equal to the last bit.
+/// Runs a block through the two halves of its first layer. Both passes do so, so that equal inputs give activities that are
+/// equal to the last bit.
 fn run(block: &Chain, input: AnyActivation) -> Made {
     let z = linear_map(block, input);
     let Some((first, pools)) = block.layers().split_first() else {
         return Made { activity: z.clone().detach(), output: z.clone().detach(), z };
     };
     let Trace { output, units } = first.activate(z.clone().detach());
-    // Behind dropout, whose masks are part of the activities; in front of a pool.
+    // After dropout, whose masks are part of the activities; before a pool.
     let pooled = output.features().dims() != z.features().dims();
     let activity = units.filter(|_| pooled).map_or_else(|| output.clone(), |units| units.activity).detach();
     let (given, needed) = (activity.features().dims(), z.features().dims());
@@ -231,14 +233,14 @@ fn run(block: &Chain, input: AnyActivation) -> Made {
     Made { z, activity, output }
 }
 
-/// `<z, target>`, the target taken as given, over rows and positions `[1]`.
+/// `<z, target>` with `target` constant, over rows and positions, `[1]`.
 fn inner(z: &AnyActivation, target: Tensor<2>) -> Tensor<1> {
     let [rows, _, positions] = z.by_unit().dims();
     (z.features() * target.detach()).sum() / (rows * positions) as f64
 }
 
 impl Pepita {
-    /// What the output layer loses in the second pass, where `h` `[B, d]` enters it.
+    /// The loss of the output layer in the second pass, with the input `h` `[B, d]`.
     fn output_loss(&self, h: &AnyActivation, pass: &Pass) -> Option<Tensor<1>> {
         let scores = self.output.scores(h);
         let [rows, classes] = scores.dims();
@@ -254,7 +256,7 @@ impl Pepita {
         }
     }
 
-    /// Puts what the first pass has for the learning of the output layer among the signals.
+    /// Adds what the output layer needs from the first pass to the signals.
     fn teach_output(&self, top: &AnyActivation, prediction: Tensor<2>, error: Tensor<2>, pass: &mut Pass) {
         match self.learns {
             PepitaOutput::ModulatedError => {}
@@ -294,7 +296,7 @@ impl Rule for Pepita {
         }
         self.teach_output(&x, prediction, error, &mut pass);
         pass.logits = Some(scores.without_autodiff());
-        // A difference of masks would drown that of activities.
+        // With different masks, the difference of masks would hide that of activities.
         dropout::repeat();
         pass
     }

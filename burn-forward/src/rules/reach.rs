@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-/// What crosses the border of a block in a step, beside the activations on their way up.
+/// What crosses the border of a block in a step, apart from the activations on their way up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Nothing: a block learns from what enters it and from its own loss.
+    /// Nothing: a block learns from its input and its own loss alone.
     Nothing,
-    /// A signal of the block above it, named here.
+    /// A signal from the block above, with its name.
     Above(&'static str),
-    /// What a pass of the whole network gives, named here: its output error, say.
+    /// The result of a pass through the whole network, with its name, such as the output error.
     Network(&'static str),
-    /// Gradients: the losses of blocks above are differentiated through this one.
+    /// Gradients: the losses of the blocks above are differentiated through this block.
     Gradients,
 }
 
@@ -21,7 +21,7 @@ impl Reach {
         self != Self::Gradients
     }
 
-    /// Whether what a block learns from depends on the blocks above it.
+    /// Whether what a block learns depends on the blocks above it.
     pub fn reads_above(self) -> bool {
         self != Self::Nothing
     }

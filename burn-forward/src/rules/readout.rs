@@ -1,4 +1,4 @@
-//! Readouts: from what the blocks say to one prediction.
+//! Readouts: one prediction from the scores of several blocks.
 
 use std::fmt;
 
@@ -8,41 +8,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, require};
 
-/// How class scores of several blocks become one.
+/// How the class scores of several blocks are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HeadReadout {
-    /// The last block's scores: one pass, all other heads can be thrown away after training.
+    /// The last block's scores. All other heads can be dropped after training.
     #[default]
     Last,
     /// The sum of all blocks' scores.
     Sum,
-    /// Their mean: the sum's prediction, on a scale that does not depend on the number of blocks.
+    /// The mean of all blocks' scores: the same prediction as `sum`, on a scale that does not depend on the number of blocks.
     Mean,
-    /// The mean of the blocks' class probabilities, in which block `l` (from 1) counts `l` times.
+    /// The mean of the blocks' class probabilities, in which block `l` (from 1) has weight `l`.
     Weighted,
-    /// The mean over the consecutive blocks that are best on the validation set when training ends, over all blocks until
-    /// then and where there are no validation samples; inference drops the blocks above them (SIP of DeeperForward: Sun et al., ICLR 2025).
+    /// The mean over the contiguous range of blocks that is best on the validation set when training ends; over all blocks
+    /// until then, and if there are no validation samples. Inference drops the blocks above the range (SIP of DeeperForward:
+    /// Sun et al., ICLR 2025).
     Sip,
 }
 
-/// Consecutive blocks, counted from 0.
+/// A contiguous range of blocks, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockRange {
     /// The first block.
     pub first: usize,
-    /// The last block, which is one of them.
+    /// The last block, which belongs to the range.
     pub last: usize,
 }
 
 impl BlockRange {
-    /// All of `blocks` blocks.
+    /// The range of all `blocks` blocks.
     pub fn all(blocks: usize) -> Self {
         Self { first: 0, last: blocks.saturating_sub(1) }
     }
 
-    /// Those of the range that a network of `blocks` blocks has; its last one if it has none of them.
+    /// The part of the range that a network with `blocks` blocks has; its last block if there is none.
     #[must_use]
     pub fn clamped_to(self, blocks: usize) -> Self {
         let last = self.last.min(blocks.saturating_sub(1));
@@ -74,7 +75,7 @@ impl Scores {
     /// The scores of the readout in force `[B, C]`.
     ///
     /// # Panics
-    /// If it is not among the readouts.
+    /// If [`primary`](Self::primary) is not the index of a readout.
     pub fn primary(&self) -> Tensor<2> {
         let readouts = self.readouts.len();
         require(self.primary < readouts, || {
@@ -84,17 +85,17 @@ impl Scores {
         self.readouts[self.primary].1.clone()
     }
 
-    /// Scores of classifying heads, one per block, with every readout of them; that of `chosen` blocks only where it is the
-    /// one in force.
+    /// The scores of classifying heads, one per block, with every readout of them. The readout of `chosen` blocks is only
+    /// included if it is the one in force.
     ///
     /// # Panics
-    /// Without heads, or if their scores differ in shape.
+    /// If there are no heads, or their scores differ in shape.
     pub fn of_heads(heads: Vec<Tensor<2>>, readout: HeadReadout, chosen: BlockRange) -> Self {
         require(!heads.is_empty(), || Error::argument("Scores::of_heads", "number of heads", 0, ">= 1"));
         let shape = heads[0].dims();
         if let Some((index, head)) = heads.iter().enumerate().find(|(_, head)| head.dims() != shape) {
             require(false, || {
-                let needed = format!("{shape:?}, as of head 0");
+                let needed = format!("{shape:?}, that of head 0");
                 let what = format!("shape of the scores of head {index}");
                 Error::argument("Scores::of_heads", what, format!("{:?}", head.dims()), needed)
             });
@@ -106,7 +107,7 @@ impl Scores {
         let probability =
             |(l, scores): (usize, &Tensor<2>)| softmax(scores.clone(), 1) * ((l + 1) as f64 / votes as f64);
         let weighted = heads.iter().enumerate().skip(1).fold(probability((0, &heads[0])), |a, b| a + probability(b));
-        // Scores are logits everywhere: the logarithm of the probability, guarded where it is 0.
+        // Scores are always logits: the logarithm of the probability, with a guard against 0.
         let weighted = (weighted + 1e-12).log();
         let mut readouts = vec![("last", last), ("sum", sum), ("mean", mean), ("weighted", weighted)];
         if readout == HeadReadout::Sip {

@@ -16,7 +16,7 @@ pub fn rule_entries() -> Vec<RuleEntry> {
         ),
         RuleEntry {
             name: "deep-supervision",
-            about: "local heads' losses, of any rule's heads, with nothing detached: the upper baseline",
+            about: "the losses of local heads, of any rule, without detaching: the upper baseline",
             paper: "Lee et al. 2015, arXiv 1409.5185",
             schema: schema_of::<DeepSupervisionConfig>,
             parse: DeepSupervisionConfig::parse,
@@ -33,12 +33,12 @@ pub fn rule_entries() -> Vec<RuleEntry> {
         ),
         rule_entry_of::<FeedbackAlignmentConfig>(
             "feedback-alignment",
-            "the error comes down layer by layer through weights of its own",
+            "the error travels down layer by layer through separate feedback weights",
             "Lillicrap et al. 2016, arXiv 1411.0247",
         ),
         rule_entry_of::<ForwardForwardConfig>(
             "forward-forward",
-            "goodness up on right labels, down on wrong ones; presets hinton, pezeshki, ff-plus",
+            "raises goodness for correct labels and lowers it for wrong ones; presets hinton, pezeshki, ff-plus",
             "Hinton 2022, arXiv 2212.13345",
         ),
         rule_entry_of::<MonoForwardConfig>(
@@ -48,17 +48,17 @@ pub fn rule_entries() -> Vec<RuleEntry> {
         ),
         rule_entry_of::<PepitaConfig>(
             "pepita",
-            "the output error changes the input, and blocks learn from the change of their activities in a second pass",
+            "the output error changes the input, and blocks learn from how their activities change in a second pass",
             "Dellaferrera and Kreiman 2022, arXiv 2201.11665",
         ),
         rule_entry_of::<PredictiveCodingConfig>(
             "predictive-coding",
-            "states of all blocks relax until they agree, and every block learns to predict its own; incremental, too",
+            "the states of all blocks relax until they agree, and every block learns to predict its own state; also incremental",
             "Salvatori et al. 2024, arXiv 2212.00720",
         ),
         rule_entry_of::<ZerothOrderConfig>(
             "zeroth-order",
-            "the gradient estimated from losses with the weights moved along random directions; no backward pass",
+            "estimates the gradient from losses with weights moved along random directions; no backward pass",
             "Spall 1992; Feng et al. 2025, arXiv 2501.01045",
         ),
     ]

@@ -1,6 +1,6 @@
-//! What flows beside the activations: teaching signals by name.
+//! Teaching signals, by name, which travel along with the activations.
 //!
-//! Whoever handles a pass (a greedy cache, a schedule, a law) handles its signals by their kind and knows no rule.
+//! Code that handles a pass (a greedy cache, a schedule, a law) treats signals by their kind, without knowledge of any rule.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::device::autodiff_leaf;
 pub enum Signal {
     /// A class per row `[B]`.
     Classes(Tensor<1, Int>),
-    /// Values per row `[B, d]`: an output error, targets.
+    /// Values per row `[B, d]`, such as an output error or targets.
     Rows(Tensor<2>),
-    /// What another pass left in every block, `B` rows each. Such a trace may be a graph of the block, which the block takes
-    /// when it learns.
+    /// The traces of another pass in every block, with `B` rows each. A trace may contain a graph of the block, which the
+    /// block takes when it learns.
     Blocks(Vec<Option<Trace<AnyActivation>>>),
 }
 
@@ -41,7 +41,7 @@ impl From<Vec<Trace<AnyActivation>>> for Signal {
 }
 
 impl Signal {
-    /// The signal with its tensors changed, those of activations by `activation`.
+    /// The signal with its tensors mapped, those of activations by `activation`.
     fn map(
         self,
         classes: impl FnOnce(Tensor<1, Int>) -> Tensor<1, Int>,
@@ -82,7 +82,8 @@ impl Signal {
     }
 }
 
-/// The rows of several traces of a block below each other. Only outputs: units are for the step that made them.
+/// Concatenates the rows of several traces of a block. Only the outputs are kept: units are only used in the step that
+/// computed them.
 fn joined<'a>(traces: impl Iterator<Item = &'a Trace<AnyActivation>>) -> Trace<AnyActivation> {
     let outputs: Vec<&AnyActivation> = traces.map(|trace| &trace.output).collect();
     let features = Tensor::cat(outputs.iter().map(|output| output.features()).collect(), 0);
@@ -94,7 +95,7 @@ fn joined<'a>(traces: impl Iterator<Item = &'a Trace<AnyActivation>>) -> Trace<A
 pub struct Signals(BTreeMap<&'static str, Signal>);
 
 impl Signals {
-    /// Adds a signal, or replaces the one of that name.
+    /// Adds a signal, or replaces the one with that name.
     pub fn put(&mut self, name: &'static str, signal: impl Into<Signal>) {
         self.0.insert(name, signal.into());
     }
@@ -109,19 +110,19 @@ impl Signals {
         self.0.get(name).and_then(|signal| if let Signal::Rows(rows) = signal { Some(rows) } else { None })
     }
 
-    /// What the signal called `name` has for block `index`, for a look.
+    /// The part of the signal called `name` for block `index`.
     pub fn block(&self, name: &str, index: usize) -> Option<&Trace<AnyActivation>> {
         let Some(Signal::Blocks(blocks)) = self.0.get(name) else { return None };
         blocks.get(index)?.as_ref()
     }
 
-    /// What the signal called `name` has for block `index`, taken: a graph can be run backwards once.
+    /// Takes the part of the signal called `name` for block `index` out of it; a graph can be run backwards only once.
     pub fn take_block(&mut self, name: &str, index: usize) -> Option<Trace<AnyActivation>> {
         let Some(Signal::Blocks(blocks)) = self.0.get_mut(name) else { return None };
         blocks.get_mut(index)?.take()
     }
 
-    /// Gives the signal called `name` what it has for block `index`; a signal of another kind is replaced.
+    /// Sets the part of the signal called `name` for block `index`; a signal of another kind is replaced.
     pub fn put_block(&mut self, name: &'static str, index: usize, trace: Trace<AnyActivation>) {
         let signal = self.0.entry(name).or_insert_with(|| Signal::Blocks(Vec::new()));
         let mut blocks = match std::mem::replace(signal, Signal::Blocks(Vec::new())) {
@@ -133,18 +134,18 @@ impl Signals {
         *signal = Signal::Blocks(blocks);
     }
 
-    /// All of them, in the order of their names.
+    /// All signals, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Signal)> {
         self.0.iter().map(|(name, signal)| (*name, signal))
     }
 
-    /// The signals with each one changed.
+    /// The signals after applying `change` to each one.
     #[must_use]
     pub fn map(self, mut change: impl FnMut(&'static str, Signal) -> Signal) -> Self {
         Self(self.0.into_iter().map(|(name, signal)| (name, change(name, signal))).collect())
     }
 
-    /// A signal that has not one row per sample, of which there are so many: its name, its number of rows, and `samples`.
+    /// A signal that does not have one row for each of the `samples` samples: its name, its number of rows, and `samples`.
     pub fn without_rows(&self, samples: usize) -> Option<(&'static str, usize, usize)> {
         self.iter().find_map(|(name, signal)| {
             let rows = |rows: usize| (rows != samples).then_some((name, rows, samples));
@@ -168,7 +169,7 @@ impl Signals {
         })
     }
 
-    /// The signals of several passes, the rows of each below those of the one before it. All passes have the same signals.
+    /// Concatenates the rows of the signals of several passes, which must all have the same signals.
     pub fn cat(parts: Vec<Self>) -> Self {
         let mut all: BTreeMap<&'static str, Vec<Signal>> = BTreeMap::new();
         for (name, signal) in parts.into_iter().flat_map(|part| part.0) {
@@ -177,7 +178,7 @@ impl Signals {
         Self(all.into_iter().filter_map(|(name, parts)| Some((name, Signal::cat(parts)?))).collect())
     }
 
-    /// The same values off the autodiff device; graphs are gone.
+    /// The same values without autodiff; graphs are dropped.
     #[must_use]
     pub fn without_autodiff(self) -> Self {
         self.map(|_, signal| {

@@ -1,4 +1,4 @@
-//! A rule's settings.
+//! The settings of a rule.
 
 use std::fmt::Debug;
 
@@ -11,9 +11,9 @@ use crate::optim::ParameterGroup;
 use crate::random::Seed;
 use crate::{ConfigError, Result};
 
-/// A rule's settings: what the config says, before there is a network.
+/// The settings of a rule, before there is a network.
 pub trait RuleSpec: Debug + Send + Sync {
-    /// The settings with every default filled in; `Null` where they already are.
+    /// The settings with every default filled in; `Null` if they already are.
     fn resolved(&self) -> Value {
         Value::Null
     }
@@ -23,12 +23,12 @@ pub trait RuleSpec: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// What the user should know and nothing forbids: combinations that are known to fail.
+    /// Warnings: permitted combinations that the user should know about, such as those known to fail.
     fn warnings(&self, _context: &Context) -> Vec<ConfigError> {
         Vec::new()
     }
 
-    /// The partition this rule insists on.
+    /// The partition that this rule requires.
     fn partition(&self) -> Option<Partition> {
         None
     }
@@ -38,54 +38,52 @@ pub trait RuleSpec: Debug + Send + Sync {
         Reach::Nothing
     }
 
-    /// Whether blocks can be trained one after the other; the error says why not.
+    /// Checks that blocks can be trained one after another.
     ///
     /// # Errors
-    /// The reason, for the user.
+    /// The reason why they cannot, for the user.
     fn greedy(&self) -> Result<(), String> {
         Ok(())
     }
 
-    /// Whether finished blocks make the same of a training sample in every epoch, so that it can be kept; the error says why
-    /// not.
+    /// Checks that the output of finished blocks for a training sample is the same in every epoch, so that it can be cached.
     ///
     /// # Errors
-    /// The reason, for the user.
+    /// The reason why it is not, for the user.
     fn cacheable(&self) -> Result<(), String> {
         Ok(())
     }
 
-    /// Shape of what enters the network, for a rule that adds channels of its own to the images.
+    /// Shape of the network's input, for a rule that adds its own channels to the images.
     fn input(&self, images: RowShape) -> RowShape {
         images
     }
 
-    /// What the rule requires of the network's layers in addition to the config, for data of `classes` classes.
+    /// What the rule requests of the network's layers in addition to the config, for data with `classes` classes.
     fn layer_request(&self, classes: usize) -> LayerRequest {
         LayerRequest::plain(classes)
     }
 
-    /// These settings as those of [local classifiers](LocalClassifiers), for a rule that is nothing else.
+    /// These settings as those of [local classifiers](LocalClassifiers), for a rule that consists of nothing else.
     fn classifiers(&self) -> Option<&dyn ClassifierSpec> {
         None
     }
 
-    /// Parameters with an optimiser of their own.
+    /// Parameters that have their own optimiser.
     fn parameter_groups(&self) -> Vec<ParameterGroup> {
         Vec::new()
     }
 
-    /// The rule for a network, on the network's device, with weights from streams of `seed`.
+    /// Builds the rule for a network, on the network's device, with weights from streams of `seed`.
     ///
     /// # Errors
     /// [`crate::Error::Argument`] if the rule cannot train this network.
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule>;
 }
 
-/// Settings of a rule that has a classifier on every block and learns by nothing else, so that other rules can use its
-/// heads.
+/// The settings of a rule that consists of a classifier on every block, so that other rules can use its heads.
 pub trait ClassifierSpec {
-    /// The heads for a network, as [`RuleSpec::build`] makes them.
+    /// Builds the heads for a network, as [`RuleSpec::build`] does.
     ///
     /// # Errors
     /// [`crate::Error::Argument`] if the rule cannot train this network.

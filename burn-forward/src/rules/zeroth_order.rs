@@ -1,30 +1,32 @@
-//! Zeroth-order learning: the gradient is estimated from losses of the network with its weights moved a little.
+//! Zeroth-order learning: the gradient is estimated from losses of the network with slightly moved weights.
 //!
-//! Spall 1992, <https://doi.org/10.1109/9.119632> (SPSA); Malladi et al. 2023, arXiv 2305.17333 (seeds in the place of
-//! directions); Feng et al. 2025, arXiv 2501.01045 (sign and conserve). With the weights of the network and of its output layer as one
-//! vector `w` `[d]`, the loss `L` of a batch, `q` random directions `u_i` `[d]` and a small `e`:
+//! Spall 1992, <https://doi.org/10.1109/9.119632> (SPSA); Malladi et al. 2023, arXiv 2305.17333 (seeds in place of
+//! directions); Feng et al. 2025, arXiv 2501.01045 (sign and conserve). Let `w` `[d]` be the weights of the network and its
+//! output layer as one vector, `L` the loss of a batch, `u_i` `[d]` one of `q` random directions and `e` a small number:
 //!
 //! - `g = 1/q sum_i (L(w + e u_i) - L(w - e u_i)) / (2 e) u_i`;
 //! - the entries of `u_i` are 1 or -1 with equal probability, or normal with variance 1;
-//! - with `sign`, `sign(g)` takes the place of `g`;
-//! - with `conserve`, the weights after a step are those of the least loss among `w`, `w - a g` and `w + a g`, `a` the learning
-//!   rate: the loss of a batch never rises by what is learned from it.
+//! - with `sign`, `sign(g)` replaces `g`;
+//! - with `conserve`, the weights after a step are those with the smallest loss among `w`, `w - a g` and `w + a g`, where `a`
+//!   is the learning rate, so that learning from a batch never increases its loss.
 //!
 //! The mean of `g` is the gradient, up to terms of order `e^2`; its variance grows with `d / q`. All losses are of the same
-//! batch. A direction is not kept: it is drawn from its address (seed, batch, query, block, parameter) wherever it is needed,
-//! and what a block learns is two losses per query and numbers that it can draw itself. The partition changes nothing but these
-//! draws.
+//! batch. A direction is not stored: it is drawn from its key (seed, batch, query, block, parameter) wherever it is needed. A
+//! block therefore learns from two losses per query and from numbers that it can draw itself. The partition has no effect
+//! other than on these draws.
 //!
-//! In single precision a loss of order 1 is known to about 1e-7, and the differences of rows are taken before their mean, so that
-//! a slope has an error of about `1e-8 / e`; the curvature adds one of order `e^2 d`. Measured on a network of 109 weights, in
-//! lengths of the gradient: 7e-3 with an `e` of 0.01, 8e-5 with the default, 2e-3 with 1e-5, 2e-2 with 1e-6.
+//! In single precision a loss of order 1 is known to about 1e-7, and the differences of rows are taken before their mean, so
+//! a slope has an error of about `1e-8 / e`; the curvature adds one of order `e^2 d`. On a network with 109 weights, the
+//! measured error relative to the length of the gradient is 7e-3 for an `e` of 0.01, 8e-5 for the default, 2e-3 for 1e-5, and
+//! 2e-2 for 1e-6.
 //!
-//! What we do differently: weights are not moved in place and back, which leaves rounding errors, but in a copy of one block at
-//! a time, and the estimate goes to the optimiser as a gradient. With `conserve` they are moved by the optimiser: three
-//! [rounds](Rule::rounds) on a batch take it a step forth, two steps back, and from there to the best of the three places. The
-//! rule knows no learning rate for that, but it needs an optimiser of which a step back undoes a step forth: plain SGD. The
-//! passes run as at inference: nothing is kept for a backward pass, dropout drops nothing, and batch normalisation uses its
-//! running statistics, which stay as they are. In a network that has learned by nothing else these are the initial 0 and 1.
+//! What we do differently: weights are not moved in place and back, which leaves rounding errors, but in a copy of one block
+//! at a time, and the estimate goes to the optimiser as a gradient. With `conserve`, the optimiser moves them: three
+//! [rounds](Rule::rounds) on a batch take one step forward, two steps back, and from there a step to the best of the three
+//! points. The rule does not need to know the learning rate, but it needs an optimiser for which a step back undoes a step
+//! forward: plain SGD. The passes run in inference mode: nothing is kept for a backward pass, dropout is off, and batch
+//! normalisation uses its running statistics without updating them. In a network that has only learned by this rule, these
+//! are the initial 0 and 1.
 
 mod directions;
 
@@ -58,10 +60,10 @@ pub use self::directions::DirectionEntries;
 /// | name | default | range | meaning |
 /// |---|---|---|---|
 /// | `directions` | rademacher | rademacher, gaussian | distribution of the entries of a direction |
-/// | `queries` | 1 | 1 to 10,000 | directions `q` per step, two passes of the network each |
+/// | `queries` | 1 | 1 to 10,000 | number of directions `q` per step, each with two passes of the network |
 /// | `epsilon` | 0.001 | 1e-6 to 1 | how far weights move along a direction, `e` |
-/// | `sign` | false | | learn from the sign of the estimate |
-/// | `conserve` | false | | keep the best of the weights, a step forth and a step back; `sgd` without momentum, decay and clipping |
+/// | `sign` | false | | whether to learn from the sign of the estimate |
+/// | `conserve` | false | | keep the best weights among the current ones, a step forward and a step back; requires `sgd` without momentum, decay and clipping |
 /// | `bias` | true | | whether the output layer has a bias |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
@@ -69,15 +71,16 @@ pub use self::directions::DirectionEntries;
 pub struct ZerothOrderConfig {
     /// Distribution of the entries of a direction.
     pub directions: DirectionEntries,
-    /// Directions per step, two passes of the network each.
+    /// Number of directions per step, each with two passes of the network.
     #[cfg_attr(feature = "config", schemars(range(min = 1, max = 10_000)))]
     pub queries: usize,
     /// How far weights move along a direction.
     #[cfg_attr(feature = "config", schemars(range(min = 1e-6, max = 1.0)))]
     pub epsilon: f64,
-    /// Learn from the sign of the estimate.
+    /// Whether to learn from the sign of the estimate.
     pub sign: bool,
-    /// Keep the best of the weights, those after a step and those after a step the other way: three more passes.
+    /// Keep the best weights among the current ones, those after a step and those after a step in the opposite direction;
+    /// this takes three more passes.
     pub conserve: bool,
     /// Whether the output layer has a bias.
     pub bias: bool,
@@ -104,13 +107,13 @@ impl RuleSpec for ZerothOrderConfig {
         }
         vec![ConfigError::new(
             "$.rule.conserve",
-            "true undoes a step that makes the loss larger by a step back, and under this $.optimizer that is no way back; \
+            "true requires that a step back undoes a step forward, which does not hold for this $.optimizer; \
              needed: \"sgd\" with \"momentum\": 0, no \"weight-decay\" and no \"clip\", or false",
         )]
     }
 
     fn reach(&self) -> Reach {
-        Reach::Network(if self.conserve { "two losses of a direction and three of a step" } else { LOSSES })
+        Reach::Network(if self.conserve { "two losses per direction and three per step" } else { LOSSES })
     }
 
     fn greedy(&self) -> Result<(), String> {
@@ -130,9 +133,9 @@ impl RuleSpec for ZerothOrderConfig {
     }
 }
 
-/// A signal: losses of every row `[B, 2q]`, those at `w + e u_i` and then those at `w - e u_i`.
+/// A signal: losses of every row `[B, 2q]`, first those at `w + e u_i` and then those at `w - e u_i`.
 const LOSSES: &str = "two losses";
-/// A signal with `conserve`: losses of every row at the weights of the rounds so far `[B, r]`.
+/// A signal with `conserve`: losses of every row at the weights of each round so far, `[B, r]`.
 const TRIED: &str = "losses of the rounds";
 
 /// A classifier on the last block, and the estimate for it and for all blocks.
@@ -146,14 +149,14 @@ pub struct ZerothOrder {
 }
 
 impl ZerothOrder {
-    /// Directions of the block with this index at the step `key`; of the output layer for `None`.
+    /// Directions of the block with this index, or of the output layer for `None`, in the step at `key`.
     fn directions(&self, key: BatchKey, block: Option<usize>) -> Directions {
         let part = block.map_or(0, |index| index as u64 + 1);
         Directions { entries: self.settings.directions, seed: self.seed, at: [key.epoch, key.index, part] }
     }
 
-    /// Losses of the rows `[B, 1]` and class scores `[B, C]` of the network and its output layer, both moved along the
-    /// directions of a query where there is one.
+    /// Losses of the rows `[B, 1]` and class scores `[B, C]` of the network and its output layer, with both moved by `shift`
+    /// if it is given.
     fn losses(&self, network: &Network, rows: &Rows, key: BatchKey, shift: Option<Shift>) -> (Tensor<2>, Tensor<2>) {
         let mut x = rows.inputs.clone();
         for (index, block) in network.blocks().iter().enumerate() {
@@ -170,8 +173,8 @@ impl ZerothOrder {
         difference.mean_dim(0) / (2.0 * self.settings.epsilon)
     }
 
-    /// Puts the estimate for a block on the tape, times `factor` where there is one, and the mean of all losses, which is the
-    /// network's and not its own.
+    /// Puts the estimate for a block on the tape, times `factor` if it is given, and the mean of all losses, which is that of
+    /// the network and not the block's own.
     fn teach(&self, index: usize, block: &Chain, pass: &Pass, factor: Option<&Tensor<2>>, tape: &mut Tape) {
         let _in_block = InBlock::new(index);
         if let Some(losses) = pass.signals.rows(LOSSES) {
@@ -180,7 +183,7 @@ impl ZerothOrder {
         }
     }
 
-    /// As [`teach`](Self::teach), for the output layer.
+    /// Like [`teach`](Self::teach), for the output layer.
     fn teach_output(&self, pass: &Pass, factor: Option<&Tensor<2>>, tape: &mut Tape) {
         if let Some(losses) = pass.signals.rows(LOSSES) {
             self.register(None, &self.output, losses, (pass.key, factor), tape);
@@ -199,8 +202,8 @@ impl ZerothOrder {
         self.directions(key, block).register(module, estimate, tape);
     }
 
-    /// How many times the estimate `[1, 1]` the step of this round is, with `conserve`: 1 from where the batch finds the weights,
-    /// to one step forth; -2 from there, to one step back; and from there whatever leads to the best of the three.
+    /// The factor `[1, 1]` on the estimate in the step of this round, with `conserve`: 1 from the initial weights to one step
+    /// forward, -2 from there to one step back, and from there whatever leads to the best of the three.
     fn next_move(&self, network: &Network, pass: &mut Pass) -> Tensor<2> {
         let (here, _) = self.losses(network, &Rows::of(pass), pass.key, None);
         let tried = match pass.signals.rows(TRIED) {
@@ -217,19 +220,19 @@ impl ZerothOrder {
     }
 }
 
-/// From one step back: 1 to the weights as they were, 2 to one step forth, 0 to stay `[1, 1]`.
+/// The factor `[1, 1]` from one step back: 1 leads to the initial weights, 2 to one step forward, and 0 stays.
 ///
 /// # Shapes
-/// - `tried`: `[B, 3]`, losses of the rows at the weights as they were, a step forth and a step back.
+/// - `tried`: `[B, 3]`, losses of the rows at the initial weights, one step forward and one step back.
 fn way_to_the_best(tried: Tensor<2>) -> Tensor<2> {
-    // Differences of rows first, as for slopes. Of equals the first is best; what is not a number is never.
+    // Differences of rows first, as for slopes. Ties go to the first; NaN is never the best.
     let rise = (tried.clone() - tried.narrow(1, 0, 1)).mean_dim(0);
     let not_a_number = rise.clone().is_nan();
     let best = rise.mask_fill(not_a_number, f32::INFINITY).argmin(1);
     Tensor::from_floats([[1.0, 2.0, 0.0]], &best.device()).gather(1, best)
 }
 
-/// What a loss is taken of, off the autodiff device.
+/// The input of a loss, without autodiff.
 struct Rows {
     inputs: AnyActivation,
     labels: Tensor<1, Int>,
@@ -259,7 +262,8 @@ impl Rule for ZerothOrder {
                 logits = Some(logits.map_or(scores.clone(), |sum| sum + scores));
             }
         }
-        // The mean of what the moved networks say: that of the network itself up to terms of order `e^2`, at no extra cost.
+        // The mean of the scores of the moved networks: that of the network itself up to terms of order `e^2`, at no extra
+        // cost.
         pass.logits = logits.map(|sum| sum / (2 * queries) as f64);
         pass.signals.put(LOSSES, Tensor::cat(losses, 1));
         pass
@@ -278,7 +282,7 @@ impl Rule for ZerothOrder {
         if self.settings.conserve { 3 } else { 1 }
     }
 
-    /// As at inference, as the passes that the losses come from.
+    /// In inference mode, like the passes that the losses come from.
     fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
         let block = block.valid();
         for stream in &mut pass.streams {
@@ -287,7 +291,7 @@ impl Rule for ZerothOrder {
         }
     }
 
-    /// No block is given anything but the losses, so a step needs no pass beside those of [`begin`](Rule::begin), and with
+    /// Blocks need nothing but the losses, so a step needs no pass except those of [`begin`](Rule::begin), and with
     /// `conserve` one for its own loss.
     fn learn(&self, network: &Network, pass: &mut Pass, _: StepContext, tape: &mut Tape) {
         let factor = self.settings.conserve.then(|| self.next_move(network, pass));
@@ -316,7 +320,7 @@ impl Rule for ZerothOrder {
 /// - `scores`: `[B, C]`; `labels`: `[B]`.
 ///
 /// # Panics
-/// As [`cross_entropy`](crate::pieces::pair_loss::cross_entropy).
+/// The same as [`cross_entropy`](crate::pieces::pair_loss::cross_entropy).
 fn losses_of_rows(scores: Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<2> {
     label::check("zeroth-order", labels, scores.dims());
     let [rows, _] = scores.dims();

@@ -1,4 +1,4 @@
-//! Settings of Forward-Forward: recipes, what they fill in, and how the rule is built of them.
+//! Settings of Forward-Forward: presets, their values, and how the rule is built from them.
 
 use burn::module::Param;
 use serde::{Deserialize, Serialize};
@@ -23,70 +23,70 @@ use crate::random::Seed;
 use crate::rules::{AnyRule, Context, Reach, RuleSpec};
 use crate::{ConfigError, Error, Result};
 
-/// A recipe that fills in what the config leaves open.
+/// A preset that supplies settings which the config leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardForwardPreset {
-    /// The author's supervised MNIST recipe.
+    /// The supervised MNIST recipe of Hinton's own program.
     #[default]
     Hinton,
     /// The widely used PyTorch program.
     Pezeshki,
-    /// Per-layer labels, burst goodness, SymBa, hard negatives.
+    /// Per-layer labels, burst goodness, SymBa loss, hard negatives.
     FfPlus,
 }
 
-/// Settings of `forward-forward`. Defaults come from the preset.
+/// Settings of `forward-forward`. Their defaults come from the preset.
 ///
 /// | name | `hinton` | `pezeshki` | `ff-plus` | meaning |
 /// |---|---|---|---|---|
-/// | `preset` | | | | which column fills in the rest; default hinton |
+/// | `preset` | | | | the column that supplies all other defaults; default hinton |
 /// | `goodness` | sum-squares | mean-squares | burst | see [`Goodness`] |
-/// | `loss` | logistic, width, 1 | logistic, 2, 1 | symba, 1 | see [`PairLoss`]; under another goodness the threshold is unit-scale |
-/// | `loss-weight` | 0.5 | 1 | 1 | weight of the pair loss against the peer term |
+/// | `loss` | logistic, width, 1 | logistic, 2, 1 | symba, 1 | see [`PairLoss`]; with another goodness the threshold is unit-scale |
+/// | `loss-weight` | 0.5 | 1 | 1 | weight of the pair loss relative to the peer term |
 /// | `label-injection` | overlay, 1 | overlay, 1 | per-layer | see [`LabelInput`] |
 /// | `negatives` | hard | permuted | hard | see [`Negatives`] |
-/// | `peer` | 0.03, 0.9 | strength 0 | strength 0 | see [`PeerConfig`]; strength 0 switches it off; on the scale of sum-squares, see [`Goodness::steepness`] |
-/// | `softmax-head` | true | false | true | train a softmax head; hard negatives need it |
-/// | `first-block` | 1 | 0 | 0 | first block (from 0) whose goodness counts |
-/// | `readout` | energy | energy | energy | energy or softmax |
+/// | `peer` | 0.03, 0.9 | strength 0 | strength 0 | see [`PeerConfig`]; strength 0 switches it off; the scale is that of sum-squares, see [`Goodness::steepness`] |
+/// | `softmax-head` | true | false | true | whether to train a softmax head; hard negatives need it |
+/// | `first-block` | 1 | 0 | 0 | first block (from 0) whose goodness the energy readout uses |
+/// | `readout` | energy | energy | energy | the readout of the prediction: energy or softmax |
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ForwardForwardConfig {
-    /// The recipe that fills in what is left out. Below, values of the presets are in this order: hinton, pezeshki,
-    /// ff-plus.
+    /// The preset that supplies all settings that are left out. The preset values given below are in the order hinton,
+    /// pezeshki, ff-plus.
     #[serde(default)]
     pub preset: ForwardForwardPreset,
-    /// Goodness function; without it the preset's: sum-squares, mean-squares, burst.
+    /// Goodness function; preset values: sum-squares, mean-squares, burst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goodness: Option<Goodness>,
-    /// Loss of a pair of goodness values; without it the preset's: logistic with threshold width, logistic with
-    /// threshold 2, symba with alpha 1; under another goodness than the preset's the threshold is unit-scale.
+    /// Loss of a pair of goodness values; preset values: logistic with threshold width, logistic with threshold 2, symba with
+    /// alpha 1. With a goodness other than that of the preset, the threshold is unit-scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<PairLoss>,
-    /// Weight of the pair loss against the peer term; without it the preset's: 0.5, 1, 1.
+    /// Weight of the pair loss relative to the peer term; preset values: 0.5, 1, 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "config", schemars(range(min = 1e-6, max = 1e6)))]
     pub loss_weight: Option<f64>,
-    /// How a label enters the network; without it the preset's: overlay, overlay, per-layer.
+    /// How a label is added to the input of the network; preset values: overlay, overlay, per-layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_injection: Option<LabelInput>,
-    /// How wrong labels are chosen; without it the preset's: hard, permuted, hard.
+    /// How wrong labels are chosen; preset values: hard, permuted, hard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negatives: Option<Negatives>,
-    /// Peer normalisation; without it the preset's: strength 0.03 and momentum 0.9 for hinton, none for the others. The
-    /// strength is that beside sum-squares: beside a goodness that is flatter it is less by as much.
+    /// Peer normalisation; preset values: strength 0.03 and momentum 0.9 for hinton, none for the others. The strength is
+    /// relative to sum-squares; for a flatter goodness it is reduced in proportion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerConfig>,
-    /// Whether to train a softmax head; without it the preset's: true, false, true.
+    /// Whether to train a softmax head; preset values: true, false, true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub softmax_head: Option<bool>,
-    /// First block (from 0) whose goodness counts for the energy readout; without it the preset's: 1, 0, 0.
+    /// First block (from 0) whose goodness the energy readout uses; preset values: 1, 0, 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_block: Option<usize>,
-    /// The prediction that counts; without it the preset's: energy.
+    /// The readout of the prediction; preset value: energy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readout: Option<EnergyReadout>,
 }
@@ -130,7 +130,7 @@ impl ForwardForwardConfig {
             },
         };
         let goodness = self.goodness.unwrap_or(preset.goodness);
-        // The recipe's threshold is on the scale of the recipe's goodness.
+        // The threshold of the preset is on the scale of the preset's goodness.
         let loss = match preset.loss {
             PairLoss::Logistic { scale, .. } if goodness != preset.goodness => {
                 PairLoss::Logistic { threshold: Threshold::UNIT_SCALE, scale }
@@ -151,8 +151,8 @@ impl ForwardForwardConfig {
     }
 }
 
-/// Learning rate, momentum and weight decay of the softmax head in the author's program: gradient averaged with
-/// momentum 0.9, rate 0.1, decay 0.003.
+/// Learning rate, momentum and weight decay of the softmax head in Hinton's program: gradient averaged with momentum 0.9,
+/// learning rate 0.1, decay 0.003.
 const HEAD_LR: f64 = 0.1;
 const HEAD_MOMENTUM: f64 = 0.9;
 const HEAD_DECAY: f64 = 0.003;
@@ -234,7 +234,7 @@ impl RuleSpec for ForwardForwardConfig {
             errors.push(ConfigError::new(
                 "$.rule.label-injection",
                 format!(
-                    "an overlay of {classes} classes leaves nothing of {} input features; needed: \"per-layer\"",
+                    "an overlay of {classes} classes leaves none of the {} input features; needed: \"per-layer\"",
                     input.len()
                 ),
             ));
@@ -273,7 +273,12 @@ impl RuleSpec for ForwardForwardConfig {
 
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
         if classes < 2 {
-            return Err(Error::argument("forward-forward", "number of classes", classes, ">= 2, or no label is wrong"));
+            return Err(Error::argument(
+                "forward-forward",
+                "number of classes",
+                classes,
+                ">= 2, since otherwise no label is wrong",
+            ));
         }
         let settings = self.settings();
         let device = network.device();
@@ -287,7 +292,7 @@ impl RuleSpec for ForwardForwardConfig {
                             "forward-forward",
                             format!("label of block {i}"),
                             "per-layer",
-                            "\"overlay\": its first layer takes no label",
+                            "\"overlay\": its first layer does not accept a label",
                         )
                     })?;
                     let rng = &mut seed.stream("label", &[i as u64]);
@@ -300,7 +305,7 @@ impl RuleSpec for ForwardForwardConfig {
                         "forward-forward",
                         format!("peer normalisation of block {i}"),
                         "on",
-                        "strength 0: no layer of the block shows its units",
+                        "strength 0: no layer of the block returns its units",
                     )
                 })
             };

@@ -1,4 +1,4 @@
-//! What teaches a block: its goodness loss and, where labels enter every block, the label embedding.
+//! The teaching part of a block: its goodness loss and, if labels are added in every block, the label embedding.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -9,7 +9,7 @@ use crate::local::LocalLoss;
 use crate::pieces::goodness_loss::{GoodnessLoss, Polarity};
 use crate::tape::Score;
 
-/// The loss of one block, with what labels add to it.
+/// The loss of one block, with the label embedding of that block.
 #[derive(Module, Debug)]
 pub(super) struct GoodnessHead {
     /// Label embedding `V` `[C, d]`, added to the first pre-activation.

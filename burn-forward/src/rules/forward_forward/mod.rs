@@ -1,24 +1,25 @@
-//! Forward-Forward: two forward passes, on right and on wrong labels, and no backward pass between blocks.
+//! Forward-Forward: two forward passes, with correct and with wrong labels, and no backward pass between blocks.
 //!
-//! Hinton 2022, arXiv 2212.13345. Block `l` raises the goodness of positive samples (input with its true label) and
-//! lowers that of negative ones (input with a wrong label): with `h = f(N(x) W + b)` and `g = sum h^2`,
-//! `p(positive) = sigmoid(g - theta)`, both signs by logistic loss. The length of `h`, which carries the goodness, is
-//! removed by the next layer's normaliser. Three recipes are presets; every piece of them can be set on its own:
+//! Hinton 2022, arXiv 2212.13345. Block `l` raises the goodness of positive samples (the input with its true label) and
+//! lowers that of negative ones (the input with a wrong label): with `h = f(N(x) W + b)` and `g = sum h^2`,
+//! `p(positive) = sigmoid(g - theta)`, trained by logistic loss on both kinds of samples. The length of `h`, which carries
+//! the goodness, is removed by the normaliser of the next layer. There are three presets, every part of which can be set
+//! separately:
 //!
-//! - `hinton`: the supervised MNIST recipe of the author's own program: goodness `sum-squares` with threshold = width,
-//!   label overlay, hard negatives from a softmax head that reads the blocks from the second on in one pass with the
-//!   neutral label, peer normalisation.
-//! - `pezeshki`: the widely used PyTorch program: `mean-squares`, threshold 2, shuffled labels as negatives, one block
-//!   after the other.
-//! - `ff-plus`: label added to every layer's pre-activation, `burst` goodness, SymBa loss, hard negatives, no peer
-//!   normalisation.
+//! - `hinton`: the supervised MNIST recipe of Hinton's own program. Goodness `sum-squares` with the width as threshold, label
+//!   overlay, peer normalisation, and hard negatives. These come from a softmax head that uses the blocks from the second on,
+//!   in one pass with the neutral label.
+//! - `pezeshki`: the widely used PyTorch program. Goodness `mean-squares` with threshold 2, shuffled labels as negatives, one
+//!   block after another.
+//! - `ff-plus`: the label is added to the pre-activation of every layer; `burst` goodness, SymBa loss, hard negatives, no
+//!   peer normalisation.
 //!
-//! Predictions: `energy` runs every candidate label through the network and takes the label with the most goodness;
-//! `softmax` reads the head after one pass with the neutral label.
+//! Predictions: `energy` runs every candidate label through the network and takes the label with the largest goodness;
+//! `softmax` uses the head after one pass with the neutral label.
 //!
-//! What we do differently: negatives are drawn anew in every step, where the program behind `pezeshki` draws them once for
-//! all steps; the author drops the factor 2 of `d(h^2)`; here `loss-weight` 0.5 does that against the peer
-//! term. Weight decay is inside the gradient average, not beside it; in the mean that is the same.
+//! What we do differently: new negatives are drawn in every step, while the program behind `pezeshki` draws them once for all
+//! steps. Hinton drops the factor 2 of `d(h^2)`; here `loss-weight` 0.5 has this effect relative to the peer term. Weight
+//! decay is part of the averaged gradient instead of a separate term, which is the same on average.
 
 mod config;
 mod head;
@@ -46,7 +47,7 @@ use crate::pieces::pair_loss::cross_entropy;
 use crate::random::Seed;
 use crate::tape::Tape;
 
-/// Goodness heads on every block and, where asked for, a softmax head over the blocks.
+/// Goodness heads on every block and, if requested, a softmax head over the blocks.
 #[derive(Module, Debug)]
 pub struct ForwardForward {
     heads: Vec<GoodnessHead>,
@@ -58,16 +59,17 @@ pub struct ForwardForward {
     seed: Seed,
 }
 
-/// Bytes of the largest activation of one sweep: what is more goes through the network in pieces.
+/// Maximum size in bytes of the largest activation in a sweep; larger inputs are split.
 const SWEEP_BYTES: usize = 64 << 20;
 
-/// Rows of inputs whose candidates, one per class, go through the network at once, `width` numbers each where it is widest.
+/// Number of input rows whose candidates, one per class, pass through the network at once, where `width` is the largest
+/// number of values per row.
 fn sweep_rows(classes: usize, width: usize) -> usize {
     (SWEEP_BYTES / (classes * width * size_of::<f32>()).max(1)).max(1)
 }
 
 impl ForwardForward {
-    /// The inputs with `labels` in them.
+    /// The inputs with `labels` added.
     fn inject(&self, inputs: &AnyActivation, labels: &Tensor<2>) -> AnyActivation {
         match self.settings.label_injection {
             LabelInput::Overlay { strength } => {
@@ -77,13 +79,13 @@ impl ForwardForward {
         }
     }
 
-    /// What a label adds to the first pre-activation of block `index`.
+    /// The term that labels add to the first pre-activation of block `index`.
     fn bias(&self, index: usize, labels: &Tensor<2>) -> Option<Tensor<2>> {
         self.heads[index].label.as_ref().map(|v| labels.clone().matmul(v.val()))
     }
 
-    /// What the softmax head reads `[B, sum d]`: normalised activities after a pass with the neutral label. `None` without
-    /// a head, and for a prefix of the network, which lacks blocks that the head reads.
+    /// The input of the softmax head `[B, sum d]`: normalised activities after a pass with the neutral label. `None` without
+    /// a head, and for a prefix of the network, which lacks blocks that the head uses.
     fn neutral_features(&self, network: &Network, inputs: &AnyActivation) -> Option<Tensor<2>> {
         if self.softmax.is_none() || network.len() != self.heads.len() {
             return None;
@@ -102,7 +104,7 @@ impl ForwardForward {
         Some(Tensor::cat(features, 1))
     }
 
-    /// Goodness of every candidate label at every block: `[B, C]` each.
+    /// Goodness of every candidate label in every block, `[B, C]` each.
     fn sweep(&self, network: &Network, inputs: &AnyActivation) -> Vec<Tensor<2>> {
         let (rows, classes) = (inputs.rows(), self.classes);
         let device = inputs.device();
@@ -142,7 +144,7 @@ impl Rule for ForwardForward {
         let mut pass = Pass::of(batch);
         let mut rng = context.seed.stream("negatives", &[context.key.epoch, context.key.index]);
 
-        // The neutral pass only reads the blocks, so it runs on copies without autodiff; the head alone learns from it.
+        // The blocks do not learn from the neutral pass, so it runs on copies without autodiff; only the head learns from it.
         let plain = batch.inputs.clone().without_autodiff();
         if let (Some(features), Some(softmax)) = (self.neutral_features(&network.valid(), &plain), &self.softmax) {
             let logits = softmax.forward(autodiff_leaf(features, &batch.inputs.device()));
@@ -293,7 +295,7 @@ mod tests {
 
     #[test]
     fn the_activations_of_a_sweep_are_bounded_in_bytes() {
-        // Digits, MNIST's 4 x 2000, 64 maps of 32 x 32, an image of 512 x 512 with a thousand classes.
+        // Digits, MNIST with 4 x 2000 units, 64 maps of 32 x 32, an image of 512 x 512 with a thousand classes.
         for (classes, width) in [(10, 64), (10, 2000), (10, 64 * 32 * 32), (1000, 3 * 512 * 512), (1, 1)] {
             let (rows, row) = (sweep_rows(classes, width), classes * width * 4);
             assert!(rows == 1 || rows * row <= SWEEP_BYTES, "{classes} {width}: {rows} rows");

@@ -1,4 +1,4 @@
-//! What Forward-Forward is put together from.
+//! The resolved settings of Forward-Forward.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,19 +8,19 @@ use crate::pieces::negatives::Negatives;
 use crate::pieces::pair_loss::PairLoss;
 use crate::pieces::peer_norm::PeerConfig;
 
-/// Which prediction counts.
+/// The readout of the prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum EnergyReadout {
-    /// The label with the most goodness, summed over blocks from `first-block` on.
+    /// The label with the largest goodness, summed over the blocks from `first-block` on.
     #[default]
     Energy,
-    /// The softmax head, one pass with the neutral label.
+    /// The softmax head, in one pass with the neutral label.
     Softmax,
 }
 
-/// The settings with nothing left open.
+/// The settings with all defaults filled in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Settings {
     pub(super) goodness: Goodness,
@@ -34,7 +34,7 @@ pub(super) struct Settings {
     pub(super) readout: EnergyReadout,
 }
 
-/// First block that the softmax head reads: the second, where there is one ("works better without the first").
+/// First block that the softmax head uses: the second, if there is one ("works better without the first").
 pub(super) fn head_start(blocks: usize) -> usize {
     usize::from(blocks > 1)
 }

@@ -1,4 +1,4 @@
-//! Random directions in the space of a module's parameters, and what is made of them.
+//! Random directions in the space of a module's parameters, and the operations on them.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
@@ -22,7 +22,7 @@ pub enum DirectionEntries {
 }
 
 impl DirectionEntries {
-    /// So many entries.
+    /// Draws `count` entries.
     pub(super) fn draw(self, count: usize, rng: &mut Rng) -> Vec<f32> {
         match self {
             Self::Rademacher => {
@@ -34,33 +34,33 @@ impl DirectionEntries {
     }
 }
 
-/// Where weights are moved to: along the directions of `query`, by so much.
+/// A displacement of weights: along the directions of `query`, by a given amount.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shift {
     pub(super) query: usize,
     pub(super) by: f64,
 }
 
-/// The directions of one module's parameters at one step.
+/// The directions of one module's parameters in one step.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Directions {
     pub(super) entries: DirectionEntries,
     pub(super) seed: Seed,
-    /// Epoch, batch and module.
+    /// Indices of epoch, batch and module.
     pub(super) at: [u64; 3],
 }
 
 impl Directions {
-    /// The direction of a parameter under `query`.
+    /// The direction of a parameter for `query`.
     fn draw<const D: usize>(&self, query: usize, parameter: usize, shape: Shape, device: &Device) -> Tensor<D> {
         let [epoch, batch, module] = self.at;
         let mut rng = self.seed.stream("directions", &[epoch, batch, query as u64, module, parameter as u64]);
         Tensor::from_data(TensorData::new(self.entries.draw(shape.num_elements(), &mut rng), shape), device)
     }
 
-    /// A copy of `module` as at inference, with a shift every parameter that learns moved along its direction.
+    /// A copy of `module` in inference mode; if `shift` is given, every parameter that learns is moved along its direction.
     pub(super) fn moved<M: Module>(&self, module: &M, shift: Option<Shift>) -> M {
-        // Not a clone: that would share running statistics, and changing it would change the original's.
+        // Not a clone: a clone would share running statistics, and changing it would change those of the original.
         let copy = module.valid();
         let Some(shift) = shift else { return copy };
         let mut learning = Learning(Vec::new());
@@ -74,14 +74,14 @@ impl Directions {
     }
 }
 
-/// What an estimate is made of beside the directions.
+/// What an estimate consists of besides the directions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Estimate<'a> {
-    /// Of the loss along every direction `[1, q]`.
+    /// Slopes of the loss along every direction, `[1, q]`.
     pub(super) slopes: &'a Tensor<2>,
-    /// Whether the sign takes the place of the estimate.
+    /// Whether the sign replaces the estimate.
     pub(super) sign: bool,
-    /// What it is multiplied by in the end `[1, 1]`.
+    /// Factor on the final estimate, `[1, 1]`.
     pub(super) factor: Option<&'a Tensor<2>>,
 }
 

@@ -7,7 +7,7 @@ use crate::network::{MlpConfig, Partition};
 use crate::optim::{ClipConfig, OptimizerName};
 
 const QUERIES: usize = 5;
-/// `L = w A w / 2 + b w` of three weights.
+/// `L = w A w / 2 + b w` for three weights.
 const A: [[f32; 3]; 3] = [[2.0, 0.5, -1.0], [0.5, 1.0, 0.25], [-1.0, 0.25, 3.0]];
 const B: [f32; 3] = [1.0, -2.0, 0.5];
 
@@ -47,7 +47,7 @@ fn estimated(rule: &ZerothOrder) -> (Vec<f32>, Vec<f32>, Vec<Vec<f32>>) {
     (weights.clone(), estimate, directions.collect())
 }
 
-/// A central difference is exact there, whatever its step: `g = 1/q sum_i u_i u_i (A w + b)`.
+/// For a quadratic, a central difference is exact whatever its step: `g = 1/q sum_i u_i u_i (A w + b)`.
 #[test]
 fn the_estimate_of_a_quadratic_is_its_gradient_along_the_directions() {
     for entries in [DirectionEntries::Rademacher, DirectionEntries::Gaussian] {
@@ -97,7 +97,7 @@ fn settings_that_estimate_nothing_are_refused() {
     }
 }
 
-/// Momentum by default, and whatever else makes of a step back something else than the step forth.
+/// Rejected are the default momentum and everything else for which a step back does not undo a step forward.
 #[test]
 fn conserve_asks_for_an_optimiser_that_can_go_back() {
     let network = mlp();
@@ -119,7 +119,7 @@ fn conserve_asks_for_an_optimiser_that_can_go_back() {
     }
 }
 
-/// From a step back: once the estimate to the weights as they were, twice to a step forth.
+/// From a step back, one estimate leads to the initial weights and two lead to a step forward.
 #[test]
 fn the_best_of_three_places_is_kept_and_of_equals_the_first() {
     let way = |tried: [[f32; 3]; 2]| numbers(way_to_the_best(Tensor::from_floats(tried, &Device::flex())));
