@@ -1,14 +1,14 @@
-//! How much of the machine a training step uses: GFLOP/s of one step (forward, backward, optimiser) beside those of a plain
-//! matrix product `[B, 1000] x [1000, 1000]` on the same device.
+//! How well a training step uses the machine: GFLOP/s of one step (forward, backward, optimiser), compared with those of a
+//! plain matrix product `[B, 1000] x [1000, 1000]` on the same device.
 //!
-//! The network is 784-1000-1000 with 10 classes. What counts as work is the products that the rule cannot do without:
-//! `2 B d_in d_out` for the forward pass of a layer, as much for its weight gradient, and as much for the gradient of its
-//! input where one is needed. Activations, losses and the optimiser count as time and not as work, so a ratio of 1 is
-//! out of reach.
+//! The network is 784-1000-1000 with 10 classes. The work counted is that of the products that the rule requires:
+//! `2 B d_in d_out` for the forward pass of a layer, the same for its weight gradient, and the same for the gradient of its
+//! input if it is needed. Activations, losses and the optimiser take time but do not count as work, so a ratio of 1 cannot be
+//! reached.
 //!
-//! `cargo bench --features ndarray --bench step`; `BURN_FORWARD_DEVICE` picks another device than the first one compiled in.
-//! Criterion's numbers come first. The table at the end comes from a loop of its own that measures step and product in
-//! turns, so that other load on the machine hits both.
+//! Run `cargo bench --features ndarray --bench step`; `BURN_FORWARD_DEVICE` selects a device other than the first one
+//! compiled in. Criterion's numbers come first. The table at the end comes from a separate loop, which measures step and
+//! product alternately, so that other load on the machine affects both.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -31,7 +31,7 @@ const INPUT: usize = 784;
 const WIDTH: usize = 1000;
 const CLASSES: usize = 10;
 
-/// The rules that are measured.
+/// The rules to measure.
 #[derive(Clone, Copy, Debug)]
 enum RuleName {
     MonoForward,
@@ -46,13 +46,13 @@ impl RuleName {
         }
     }
 
-    /// Floating-point operations of the products of one step.
+    /// Floating-point operations in the products of one step.
     fn flops(self, batch: usize) -> f64 {
         let product = |d_in: usize, d_out: usize| 2.0 * (batch * d_in * d_out) as f64;
         let layers = 2.0 * (product(INPUT, WIDTH) + product(WIDTH, WIDTH));
         let head = 3.0 * product(WIDTH, CLASSES);
         match self {
-            // Every layer has a head, and no layer's input needs a gradient.
+            // Every layer has a head, and the input of no layer needs a gradient.
             Self::MonoForward => layers + 2.0 * head,
             Self::Backprop => layers + product(WIDTH, WIDTH) + head,
         }
@@ -103,12 +103,12 @@ impl Case {
         })
     }
 
-    /// Forward and backward.
+    /// Forward and backward pass.
     fn learn(&self) -> Option<GradientsParams> {
         self.model.as_ref().map(|model| model.learn(&self.batch).grads)
     }
 
-    /// What the optimiser makes of gradients; returns its seconds.
+    /// Applies gradients with the optimiser, and returns the seconds it took.
     fn update(&mut self, gradients: GradientsParams) -> f64 {
         let begun = Instant::now();
         self.model = self.model.take().map(|model| self.optimizer.step(1e-4, model, gradients));
@@ -116,7 +116,7 @@ impl Case {
         begun.elapsed().as_secs_f64()
     }
 
-    /// One training step; seconds of forward and backward, and of the optimiser.
+    /// One training step; returns the seconds of forward and backward pass, and of the optimiser.
     fn step(&mut self) -> (f64, f64) {
         let begun = Instant::now();
         let gradients = self.learn();
@@ -126,14 +126,14 @@ impl Case {
     }
 }
 
-/// Waits for a device that works on its own.
+/// Waits for a device that works asynchronously.
 fn finish(device: &Device) {
     if let Err(error) = device.sync() {
         eprintln!("the device did not finish: {error:?}");
     }
 }
 
-/// The plain product.
+/// The plain matrix product.
 struct Product(Tensor<2>, Tensor<2>, Device);
 
 impl Product {
@@ -187,7 +187,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The table: medians over `rounds` in which step and product take turns.
+/// The table: medians over `rounds` rounds in which step and product alternate.
 fn summary(device: &Device, rounds: usize) -> burn_forward::Result<()> {
     println!(
         "\nMLP {INPUT}-{WIDTH}-{WIDTH}, {CLASSES} classes; product [B, {WIDTH}] x [{WIDTH}, {WIDTH}]; medians of {rounds}"
@@ -200,7 +200,7 @@ fn summary(device: &Device, rounds: usize) -> burn_forward::Result<()> {
         for rule in RULES {
             for (name, optimizer) in optimizers() {
                 let mut case = Case::new(rule, &optimizer, batch, device)?;
-                // The first steps make the optimiser's state and warm the caches.
+                // The first steps create the optimiser's state and warm the caches.
                 for _ in 0..3 {
                     case.step();
                     product.seconds();
@@ -211,7 +211,7 @@ fn summary(device: &Device, rounds: usize) -> burn_forward::Result<()> {
                     learn.push(learned);
                     update.push(updated);
                     both.push(learned + updated);
-                    // As many products as make about one step.
+                    // As many products as take about as long as one step.
                     plain.extend((0..3).map(|_| product.seconds()));
                 }
                 let rate = |flops: f64, seconds: f64| flops / seconds / 1e9;
@@ -238,7 +238,7 @@ fn main() -> burn_forward::Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
     measure(&mut criterion, &device)?;
     criterion.final_summary();
-    // Without `--bench` (as `cargo test` calls it) one round shows that it runs.
+    // Without `--bench` (as under `cargo test`), one round checks that the program runs.
     let measuring = std::env::args().any(|argument| argument == "--bench");
     summary(&device, if measuring { 100 } else { 1 })
 }

@@ -1,7 +1,8 @@
-//! The laws of every row of the rule registry, on every CPU device of the build, and what is special to this crate's rules.
+//! The laws for every row of the rule registry, on every CPU device of the build, and tests specific to the rules of this
+//! crate.
 //!
-//! A new rule is picked up by its row: the settings that the laws are tried with are those of the row's own schema. Expected
-//! values come from definitions (closed forms, finite differences, equivalent programs), never from what the code returned.
+//! A new rule is tested as soon as it has a row: the settings to test are taken from the row's own schema. Expected values
+//! come from definitions (closed forms, finite differences, equivalent programs), never from what the code returned.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod laws {

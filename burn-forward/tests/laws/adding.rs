@@ -1,4 +1,4 @@
-//! The tape adds: what several passes say about one parameter is the gradient of the sum of their losses.
+//! The tape adds gradients: after several passes with one parameter, its gradient is that of the sum of their losses.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -29,14 +29,14 @@ impl Block for Dense {
     }
 }
 
-/// Whether samples are to be liked: the teaching signal of one pass.
+/// The teaching signal of a pass: whether goodness should rise or fall.
 #[derive(Debug, Clone, Copy)]
 enum Sign {
     Positive,
     Negative,
 }
 
-/// `-g` of positive samples and `g` of negative ones.
+/// The loss `-g` for positive samples and `g` for negative ones.
 #[derive(Module, Debug)]
 struct Liking {
     scale: Param<Tensor<1>>,
@@ -82,7 +82,7 @@ fn a_layer_used_twice_has_the_gradient_of_the_sum() {
         let mut learned = Tape::new(());
         let h = learn(&layer, &heads[0], 0, rows("x", &device), &labels, &mut learned);
         learn(&layer, &heads[1], 1, h, &labels, &mut learned);
-        // The second half alone, on passes of one's own.
+        // The second half of `learn` alone, on separate passes.
         let mut absorbed = Tape::new(());
         let h = learn_from_trace(&layer, &heads[0], 0, layer.trace(rows("x", &device)), &labels, &mut absorbed);
         learn_from_trace(&layer, &heads[1], 1, layer.trace(h), &labels, &mut absorbed);
@@ -135,11 +135,11 @@ fn every_way_onto_the_tape_adds() {
         let mut tape = Tape::new(());
         tape.backward(&loss("a"), &linear);
         add(alone("a"));
-        // A parameter of both modules of a pair counts once.
+        // A parameter that is in both modules of a pair counts once.
         tape.backward_pair(&loss("b"), &linear, &linear);
         add(alone("b"));
         for _ in 0..2 {
-            // With a graph, which the gradients of an optimiser must not have.
+            // A tensor with a graph, which the gradients for an optimiser must not have.
             tape.register(linear.weight.id, linear.weight.val() * 2.0);
             add(numbers(linear.weight.val() * 2.0));
         }

@@ -78,7 +78,7 @@ fn the_softmax_head_learns_its_own_error() {
 const UPDATES: [PepitaUpdate; 2] = [PepitaUpdate::Difference, PepitaUpdate::Hebbian];
 const OUTPUTS: [PepitaOutput; 3] = [PepitaOutput::ModulatedError, PepitaOutput::StandardError, PepitaOutput::Hebbian];
 
-/// Rectified layers without anything else.
+/// ReLU layers without any extras.
 fn rectified(widths: &[usize]) -> MlpConfig {
     MlpConfig {
         widths: widths.to_vec(),
@@ -89,8 +89,8 @@ fn rectified(widths: &[usize]) -> MlpConfig {
     }
 }
 
-/// One row, two layers of one unit. With `x = (1, 2)`, `W_1 = (1, 1/2)`, `W_2 = 1/2` and `M = (ln 3, 0)`: `h = 2, 1`,
-/// `Y = (3/4, 1/4)`; with class 0 and `F = diag(2, -4)` `x~ = (3/2, 3)`, `h~ = 3, 3/2`.
+/// One row, two layers with one unit each. With `x = (1, 2)`, `W_1 = (1, 1/2)`, `W_2 = 1/2` and `M = (ln 3, 0)`: `h = 2, 1`,
+/// `Y = (3/4, 1/4)`; with class 0 and `F = diag(2, -4)`: `x~ = (3/2, 3)`, `h~ = 3, 3/2`.
 #[test]
 fn pepita_on_paper() {
     let modulated = 1.5 * (1.0 - 3f32.powf(1.5) / (1.0 + 3f32.powf(1.5)));
@@ -167,7 +167,7 @@ fn pepita_by_hand() {
             let input = || Matrix::new(&features(&batch.inputs), 16);
 
             let (first, scores) = rectified_pass(input(), &p, &widths);
-            // Already over the rows.
+            // Already divided by the number of rows.
             let error = delta(&scores, &targets);
             let change = error.times(&Matrix::new(&p["rule.feedback"], 16));
             let changed = Matrix::of(ROWS, 16, |r, j| input().at(r, j) - ROWS as f64 * change.at(r, j));
@@ -205,7 +205,7 @@ fn pepita_by_hand() {
     }
 }
 
-/// Both passes have the same dropout masks: without feedback they are the same to the last bit.
+/// Both passes have the same dropout masks: without feedback they are identical to the last bit.
 #[test]
 fn pepita_without_feedback_teaches_hidden_layers_nothing_behind_dropout() {
     for update in UPDATES {

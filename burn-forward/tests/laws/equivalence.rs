@@ -1,4 +1,4 @@
-//! Different programs with one meaning give one result.
+//! Different programs with the same meaning give the same result.
 
 use burn::tensor::Tensor;
 use burn_forward::ProjectedCrossEntropy;
@@ -32,7 +32,7 @@ fn mono_forward_with_one_hidden_layer_is_back_propagation() {
     }
 }
 
-/// With one block the transposed output layer is the exact way back, whatever is inside the block.
+/// With one block, feedback through the transposed output layer is the exact gradient, whatever is inside the block.
 #[test]
 fn direct_feedback_through_the_transposed_output_layer_is_back_propagation() {
     let dfa = on_all_devices("dfa", &json!({}));
@@ -84,7 +84,7 @@ fn one_backward_on_the_sum_of_detached_losses_is_one_backward_per_block() {
         }
         together.backward_pair(&sum.unwrap(), &network, &heads);
 
-        // The rule only serves to read the network's gradients by path.
+        // The rule is only used to read the network's gradients by path.
         let rule = on_all_devices("backprop", &json!({}))[0].model(seed()).unwrap().rule;
         let model = LocalModel::new(network, rule, seed());
         for (k, head) in heads.iter().enumerate() {

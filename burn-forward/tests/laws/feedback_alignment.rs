@@ -1,4 +1,4 @@
-//! Feedback alignment: what it is equal to, and what its feedback weights are.
+//! Feedback alignment: equivalences, and the values of its feedback weights.
 
 use burn_forward::model::LocalModel;
 use burn_forward::network::{MlpConfig, Partition};
@@ -21,7 +21,7 @@ fn step(model: &LocalModel, case: &Case, index: u64) -> Values {
     gradients(model, &model.learn(&batch(24, index, case.device())).grads).unwrap()
 }
 
-/// The weight that feedback weights stand for.
+/// The weight that a feedback weight corresponds to.
 fn original(feedback: &str) -> Option<String> {
     if feedback == "rule.output_feedback" {
         return Some("rule.output.projection.weight".into());
@@ -30,7 +30,7 @@ fn original(feedback: &str) -> Option<String> {
     Some(format!("network.blocks.{block}.layers.0.linear.weight"))
 }
 
-/// The model with the weights themselves for feedback.
+/// The model with the weights themselves as feedback.
 fn aligned(model: LocalModel) -> LocalModel {
     let weights = parameters(&model).unwrap();
     edit(model, |path, values| {
@@ -58,7 +58,7 @@ fn with_the_weights_for_feedback_it_is_back_propagation() {
             let b = step(&model_of(backprop, &net, Partition::WHOLE, seed()), case, 0);
             assert_eq!(a.len(), b.len(), "{case}");
             for (path, gradient) in a {
-                // Blocks of one layer, and one block of all layers.
+                // Blocks of one layer each, and one block of all layers.
                 let there = match path.strip_prefix("network.blocks.") {
                     Some(rest) => format!("network.blocks.0.layers.{}", rest.replacen(".layers.0", "", 1)),
                     None => path.replace("rule.output.", "rule.heads.0."),
@@ -72,7 +72,7 @@ fn with_the_weights_for_feedback_it_is_back_propagation() {
     }
 }
 
-/// With one hidden layer and one matrix, step by step and after 100 of them.
+/// With one hidden layer and one matrix, compared at each step and after 100 steps.
 #[test]
 fn with_one_hidden_layer_it_is_direct_feedback_alignment() {
     const WIDTH: usize = 12;
@@ -116,7 +116,7 @@ fn without_feedback_only_the_output_layer_learns() {
     }
 }
 
-/// Under one update of both and a decay of both, `B - W` shrinks by `1 - lr decay` a step.
+/// If both receive the same update and the same decay, `B - W` shrinks by `1 - lr decay` per step.
 #[test]
 fn feedback_of_kolen_and_pollack_approaches_the_weights() {
     const STEPS: u64 = 50;

@@ -1,4 +1,4 @@
-//! Labels: candidates scored together and one by one, and wrong labels that are wrong.
+//! Labels: candidates scored together and one by one, and wrong labels that are indeed wrong.
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -17,7 +17,7 @@ use burn_forward_testing::values::{assert_close, features, numbers};
 const NORMALISERS: [Normalisation; 4] =
     [Normalisation::None, Normalisation::Rms, Normalisation::L2, Normalisation::LayerNorm];
 
-/// A layer that keeps the trait's own `trace_candidates`, the definition.
+/// A layer with the default `trace_candidates` of the trait, which is the definition.
 #[derive(Module, Debug)]
 struct Literal {
     layer: AnyLayer,
@@ -71,7 +71,7 @@ fn candidates_together_are_candidates_one_by_one() {
                 assert_close(&z(&fast), &z(&literal), 1e-5, &what);
                 assert_close(&features(&fast.output), &features(&literal.output), 1e-5, &what);
 
-                // And both are one pass per candidate, row `b count + c` being candidate `c` of row `b`.
+                // Both equal one pass per candidate, where row `b count + c` is candidate `c` of row `b`.
                 for c in 0..count {
                     let row = |t: &Tensor<2>| t.clone().slice([c..c + 1, 0..t.dims()[1]]).repeat_dim(0, rows);
                     let added = candidates.inputs.iter().fold(x.features(), |x, i| x + row(i));
@@ -132,7 +132,7 @@ fn the_energy_of_a_label_is_the_goodness_of_a_pass_with_it() {
 fn negatives_are_never_the_label() {
     for negatives in ["wrong", "hard"] {
         for case in on_all_devices("forward-forward", &json!({"negatives": negatives})) {
-            // A head that is sure of the right class is the hardest test of sampling around it.
+            // A head that is certain of the correct class is the hardest test for sampling a wrong one.
             let model = burn_forward_testing::values::perturb(case.model(seed()).unwrap(), |path| {
                 path.starts_with("rule.softmax")
             });

@@ -1,4 +1,4 @@
-//! Every optimiser that a config can name moves every parameter.
+//! Every optimiser that a config can name changes every parameter.
 
 use burn_forward::optim::{OptimizerConfig, OptimizerName};
 use burn_forward_testing::values::parameters;
@@ -13,7 +13,7 @@ fn every_optimizer_steps_every_parameter() {
             let mut optimizer =
                 OptimizerConfig::new(name, 1e-2).optimizer(&case.spec().unwrap().parameter_groups()).unwrap();
             let mut model = case.model(seed()).unwrap();
-            // Checks on the way that every number is finite.
+            // This also checks that every number is finite.
             let before = parameters(&model).unwrap();
             for step in 0..3 {
                 let output = model.learn(&batch(32, step, case.device()));

@@ -1,4 +1,4 @@
-//! Dense linear algebra in `f64`, for what is computed by hand.
+//! Dense linear algebra in `f64`, for computations by hand.
 
 /// A matrix in row-major order.
 pub(crate) struct Matrix {
@@ -41,7 +41,7 @@ impl Matrix {
         self.values.iter().map(|v| *v as f32).collect()
     }
 
-    /// `X` with `self X = right`, by Gauss elimination with partial pivots.
+    /// The solution `X` of `self X = right`, by Gaussian elimination with partial pivoting.
     pub(crate) fn solve(&self, right: &Self) -> Self {
         let (n, m) = (self.rows, right.columns);
         let row = |i: usize| (0..n + m).map(|j| if j < n { self.at(i, j) } else { right.at(i, j - n) }).collect();

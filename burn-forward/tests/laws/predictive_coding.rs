@@ -1,4 +1,4 @@
-//! Predictive coding: where states come to rest, and what it is equal to.
+//! Predictive coding: the equilibrium of the states, and equivalences.
 
 use burn::tensor::Tensor;
 use burn_forward::init::InitScheme;
@@ -50,9 +50,9 @@ fn step(case: &Case, widths: &[usize]) -> Values {
     gradients(&model, &first_step(&model, &batch(ROWS, 0, case.device())).grads).unwrap()
 }
 
-/// With `M_l = W_{l+1} ... W_L W_O` and the error `r = y - O(u_L)` of a forward pass, the energy `F` of a linear network is
-/// smallest where the error of the output is `r S^-1`, `S = I + sum_l M_l^T M_l`, and that of block `l` is `r S^-1 M_l^T`; there
-/// `F = r S^-1 r^T / 2` (Innocenti et al. 2024, arXiv 2408.11979, with `M_l` transposed). All in `f64`.
+/// Let `M_l = W_{l+1} ... W_L W_O`, and let `r = y - O(u_L)` be the error of a forward pass. The energy `F` of a linear
+/// network is minimal if the error of the output is `r S^-1`, `S = I + sum_l M_l^T M_l`, and that of block `l` is
+/// `r S^-1 M_l^T`; then `F = r S^-1 r^T / 2` (Innocenti et al. 2024, arXiv 2408.11979, with `M_l` transposed). All in `f64`.
 #[test]
 fn a_linear_network_comes_to_rest_at_the_closed_form() {
     let widths = [7, 5, 6];
@@ -88,7 +88,7 @@ fn a_linear_network_comes_to_rest_at_the_closed_form() {
             let of = |m: &Matrix| (0..m.rows).map(|k| m.at(k, i) * m.at(k, j)).sum::<f64>();
             f64::from(u8::from(i == j)) + to_output.iter().map(of).sum::<f64>()
         });
-        // S is symmetric, so rows of r S^-1 are columns of S^-1 r^T.
+        // S is symmetric, so the rows of r S^-1 are the columns of S^-1 r^T.
         let output_error = s.solve(&r.transposed()).transposed();
 
         let (mut below, mut energy) = (inputs, 0.0);
@@ -107,7 +107,7 @@ fn a_linear_network_comes_to_rest_at_the_closed_form() {
     }
 }
 
-/// Blocks of one layer, and one block of all layers.
+/// Blocks of one layer each, and one block of all layers.
 fn in_one_block(path: &str) -> String {
     match path.strip_prefix("network.blocks.") {
         Some(rest) => format!("network.blocks.0.layers.{}", rest.replacen(".layers.0", "", 1)),
@@ -156,7 +156,7 @@ fn with_fixed_predictions_it_is_back_propagation_of_the_squared_error() {
     }
 }
 
-/// After `k` steps of the states exactly the last `k` blocks have an error.
+/// After `k` steps of the states, exactly the last `k` blocks have an error.
 #[test]
 fn an_error_reaches_one_more_block_with_every_step() {
     let widths = [10, 9, 8, 7];
@@ -173,7 +173,7 @@ fn an_error_reaches_one_more_block_with_every_step() {
     }
 }
 
-/// States that move in rounds move as those that relax at once, and each round teaches what they teach.
+/// States that move in rounds move like those that relax at once, and each round teaches the same as they do.
 #[test]
 fn where_no_weight_moves_rounds_are_steps_of_the_states() {
     const ROUNDS: usize = 5;
@@ -209,7 +209,7 @@ fn incremental_weights_learn_with_every_step_of_the_states() {
     }
 }
 
-/// Momentum is from zero on every batch, and what only rounds need is there only for them.
+/// Momentum starts from zero on every batch, and what only rounds need exists only for them.
 #[test]
 fn nothing_is_left_of_a_batch() {
     for (incremental, expected) in [(false, vec!["states"]), (true, vec!["input", "states"])] {

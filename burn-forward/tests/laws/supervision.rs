@@ -1,4 +1,4 @@
-//! What deep supervision says of heads that it cannot have.
+//! The errors of deep supervision for heads that it cannot use.
 
 use serde_json::{Value, json};
 

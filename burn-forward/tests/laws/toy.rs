@@ -1,4 +1,4 @@
-//! What the laws are tried on: every rule with every setting that has a name, a small network, and toy data.
+//! The cases of the laws: every rule with every setting that has named values, a small network, and toy data.
 
 use burn::tensor::Device;
 use burn_forward::activation::RowShape;
@@ -16,23 +16,22 @@ pub(crate) const CLASSES: usize = 4;
 const SIDE: usize = 4;
 pub(crate) const INPUT: RowShape = RowShape::Maps { channels: 1, height: SIDE, width: SIDE };
 
-/// The laws over every row of the registry.
+/// The laws for every row of the registry.
 pub(crate) fn laws() -> Laws {
     let mut laws = Laws::of(&Registry::default())
         .data(Prototypes::images(1, SIDE, CLASSES))
-        // Hard negatives, the default, are sampled from the head that this switches off.
+        // Hard negatives, the default, are sampled from the head that this setting disables.
         .companion(json!({"softmax-head": false}), json!({"negatives": "wrong"}))
         .except(
             "finite_difference::a_local_gradient_is_the_slope_of_the_blocks_own_loss",
-            "an estimate along a random direction is no slope: laws::zeroth_order compares the mean of many",
+            "an estimate along a random direction is not a slope: laws::zeroth_order compares the mean of many",
             |case| case.rule() == "zeroth-order",
         );
-    // The author's recipe once more without the peer term, whose running mean makes a loss that is no function of the
-    // parameters alone.
+    // Hinton's recipe again without the peer term, whose running mean makes the loss depend on more than the parameters.
     for goodness in ["sum-squares", "burst"] {
         laws = laws.settings("forward-forward", json!({"goodness": goodness, "peer": {"strength": 0.0}}));
     }
-    // A recipe of Forward-Forward with another goodness has a threshold on that one's scale.
+    // A Forward-Forward preset with another goodness has a threshold on the scale of that goodness.
     for goodness in ["mean-squares", "negative-sum-squares", "length", "mean", "top-k", "entmax", "burst"] {
         laws = laws.learns("forward-forward", json!({"goodness": goodness}));
     }
@@ -41,7 +40,7 @@ pub(crate) fn laws() -> Laws {
     }
     laws.except(
         "finite_difference::a_local_gradient_is_the_slope_of_the_blocks_own_loss",
-        "the activities of the second pass are taken as given, and move with the weights: closed_form tries the gradient",
+        "the activities of the second pass are treated as constant but depend on the weights: closed_form tests the gradient",
         |case| case.rule() == "pepita",
     )
     .except(
@@ -51,12 +50,12 @@ pub(crate) fn laws() -> Laws {
     )
     .except(
         "locality::a_rule_that_reads_what_is_above_says_what_and_does",
-        "a probability is above 0 and below 1, so the sign of an error is that of the target alone",
+        "a probability is above 0 and below 1, so the sign of an error depends on the target alone",
         |case| case.rule() == "dfa" && case.settings() == &json!({"sign": true}),
     )
 }
 
-/// Every row with every setting that has a name, on every device.
+/// Every row with every setting that has named values, on every device.
 pub(crate) fn cases() -> Vec<Case> {
     laws().cases().unwrap()
 }
@@ -66,12 +65,12 @@ pub(crate) fn on_all_devices(rule: &str, settings: &Value) -> Vec<Case> {
     laws().on_all_devices(rule, settings)
 }
 
-/// A fresh model of another perceptron.
+/// A new model with another perceptron.
 pub(crate) fn model_of(case: &Case, mlp: &MlpConfig, partition: Partition, seed: Seed) -> LocalModel {
     case.with_network(TestNetwork::new("mlp", mlp.clone(), partition)).model(seed).unwrap()
 }
 
-/// Batch `index` of images around one prototype per class, values about `[0, 1]`.
+/// Batch `index` of images around one prototype per class, with values roughly in `[0, 1]`.
 pub(crate) fn batch(rows: usize, index: u64, device: &Device) -> Batch {
     Prototypes::images(1, SIDE, CLASSES).batch(rows, index, device)
 }
@@ -93,7 +92,7 @@ fn settings_are_found_in_the_schemas() {
     }
 }
 
-/// Forward-Forward has to have a wrong class, and says so; every other rule trains on data of one class.
+/// Forward-Forward needs a wrong class and reports that; every other rule trains on data with one class.
 #[test]
 fn one_class_is_refused_where_a_wrong_one_is_needed() {
     for case in laws().recipes().unwrap() {
@@ -102,7 +101,7 @@ fn one_class_is_refused_where_a_wrong_one_is_needed() {
     }
 }
 
-/// The law of smoothing concerns every rule with classifiers.
+/// The law of smoothing applies to every rule with classifiers.
 #[test]
 fn rules_with_classifiers_take_label_smoothing() {
     for rule in ["mono-forward", "deep-supervision", "backprop"] {

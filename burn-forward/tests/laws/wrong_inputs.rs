@@ -1,5 +1,5 @@
-//! Public operations of the learning pieces, on inputs that do not fit: each says what was given, what is needed and where,
-//! and none computes a number.
+//! Public operations of the learning pieces on invalid inputs. Each one reports what was given, what is needed and where, and
+//! none computes a number.
 
 mod operation;
 mod pieces;

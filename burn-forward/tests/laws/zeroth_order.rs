@@ -1,4 +1,4 @@
-//! Zeroth-order learning against back-propagation, what it leaves as it was, and what it keeps.
+//! Zeroth-order learning compared with back-propagation, what it leaves unchanged, and which weights it keeps.
 
 use burn_forward::activation::AnyActivation;
 use burn_forward::data::{Batch, BatchKey};
@@ -44,7 +44,7 @@ fn at(rows: &Batch, index: u64, steps: usize) -> Batch {
     Batch { key: BatchKey::new(1, index, steps), ..rows.clone() }
 }
 
-/// Of `N` estimates the mean has noise of `d / N` of the gradient's square: the cosine is about 0.995 here.
+/// The mean of `N` estimates has noise of `d / N` relative to the square of the gradient; here the cosine is about 0.995.
 #[test]
 fn the_mean_of_many_estimates_is_the_gradient() {
     let device = burn_forward::device::parse("flex").unwrap().autodiff();
@@ -69,8 +69,8 @@ fn the_mean_of_many_estimates_is_the_gradient() {
     }
 }
 
-/// With one direction of entries 1 and -1 the estimate is the slope `s` times these, so that its product with the gradient is `s`
-/// times the true slope. In single precision, of a loss of 1.4 and a gradient of about its length.
+/// With one direction with entries 1 and -1, the estimate is the slope `s` times the direction, so its product with the
+/// gradient is `s` times the true slope. This is in single precision, for a loss of 1.4 and a gradient of similar length.
 #[test]
 fn a_slope_in_single_precision_is_that_of_the_gradient() {
     let device = burn_forward::device::parse("flex").unwrap().autodiff();
@@ -90,11 +90,11 @@ fn a_slope_in_single_precision_is_that_of_the_gradient() {
     let errors = [1e-1, 1e-2, default, 1e-4, 1e-5, 1e-6].map(error);
     println!("largest errors of slopes: {errors:?}");
     assert!(errors[2] < 1e-3, "{errors:?}");
-    // Far larger is curvature, far smaller is rounding.
+    // A much larger step is dominated by curvature, a much smaller one by rounding.
     assert!(errors[2] < errors[0] && errors[2] < errors[5], "{errors:?}");
 }
 
-/// Every setting, with dropout in the network: not one bit of a weight moves.
+/// With every setting, and with dropout in the network: not one bit of a weight changes.
 #[test]
 fn a_step_leaves_every_weight_as_it_was() {
     let cases = laws().rules(&["zeroth-order"]).noisy_cases().unwrap();
@@ -124,7 +124,7 @@ fn the_same_address_gives_the_same_estimate_and_another_address_another_one() {
     }
 }
 
-/// The mean of what the moved networks say is what the network says.
+/// The mean of the scores of the moved networks equals the scores of the network.
 #[test]
 fn the_prediction_in_training_is_the_networks() {
     for case in on_all_devices("zeroth-order", &json!({})) {
@@ -142,8 +142,8 @@ fn mean_loss(model: &LocalModel, rows: &Batch) -> f32 {
     cross_entropy(scores, rows.targets.clone()).into_data().iter().next().unwrap()
 }
 
-/// With steps so large that many lead upwards: the weights that are left are the best of three, which are made here of the
-/// estimate without `conserve`.
+/// With steps so large that many of them increase the loss: the final weights are the best of the three, which this test
+/// computes from the estimate without `conserve`.
 #[test]
 fn conserve_keeps_the_best_of_the_weights_a_step_forth_and_a_step_back() {
     let device = burn_forward::device::parse("flex").unwrap().autodiff();

@@ -1,4 +1,4 @@
-//! An operation on inputs that do not fit, and small inputs to make one of.
+//! An operation on invalid inputs, and small inputs to build one from.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_forward::ProjectedCrossEntropy;
@@ -46,7 +46,7 @@ pub(super) fn block(device: &Device) -> Chain {
 
 pub(super) type Operation = (&'static str, Box<dyn Fn(&Device)>, &'static [&'static str]);
 
-/// An operation, and what its refusal has to say.
+/// An operation, and what its error message has to contain.
 pub(super) fn case<T>(
     name: &'static str,
     operation: impl Fn(&Device) -> T + 'static,

@@ -16,7 +16,7 @@ use burn_forward::tape::{Labels, Score};
 
 use super::operation::{Operation, block, case, feedback, ints, matrix, projection, rng, vector};
 
-/// Labels in inputs, and wrong labels.
+/// Label inputs and wrong labels.
 pub(super) fn labels_and_negatives() -> Vec<Operation> {
     vec![
         case(
@@ -86,7 +86,7 @@ pub(super) fn losses() -> Vec<Operation> {
     ]
 }
 
-/// Projections and feedback, and what they read.
+/// Projections, feedback, and their inputs.
 pub(super) fn projections_and_feedback() -> Vec<Operation> {
     vec![
         case("projection", |d| projection(d).scores(&matrix([2, 4], d)), &["ProjectedCrossEntropy", "is 4", "5"]),
@@ -157,7 +157,7 @@ pub(super) fn scores_and_layers() -> Vec<Operation> {
     ]
 }
 
-/// An error of the library, told as a panic is.
+/// Turns an error of the library into a panic.
 fn fail(error: burn_forward::Error) {
     std::panic::panic_any(error.to_string());
 }

@@ -1,4 +1,4 @@
-//! Parameters of every rank, behind a pointer.
+//! Parameters of every rank in erased modules.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -37,7 +37,7 @@ impl Clone for Erased {
 
 erased_module!(Erased);
 
-/// Gradients that reach a module through a pointer.
+/// Number of gradients that a module receives through erasure.
 fn gradients_found<M: Module + ModuleDisplay>(module: &M, loss: &Tensor<1>) -> usize {
     GradientsParams::from_grads(loss.backward(), module).len()
 }

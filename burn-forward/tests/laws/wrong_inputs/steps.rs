@@ -47,7 +47,7 @@ pub(super) fn layers() -> Vec<Operation> {
     ]
 }
 
-/// What is put on a tape.
+/// Operations on a tape.
 pub(super) fn tapes() -> Vec<Operation> {
     let inputs = |d: &Device| AnyActivation::Features(matrix([2, 16], d));
     vec![
@@ -115,7 +115,7 @@ pub(super) fn rules() -> Vec<Operation> {
     ]
 }
 
-/// A rule that learns nothing and says nothing.
+/// A rule that learns nothing and records nothing.
 #[derive(Module, Debug)]
 struct Silent {
     acts: bool,
