@@ -81,7 +81,7 @@ fn predictions() {
     }
     fs::write(place.file("none"), idx(&[0, 8, 8], &[])).unwrap();
     let none = place.run(&["predict", "run", "none"]);
-    assert_eq!(none.failed(2), "none: found a header that announces 0 x 8 x 8 elements; needed at least one");
+    assert_eq!(none.failed(2), "none: found a header that declares 0 x 8 x 8 elements; needed at least one");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn doctor_and_completions() {
         "mnist not whole: sets/mnist: found no file of train images; needed train-images-idx3-ubyte, with or without .gz",
         "fashion-mnist found in sets/fashion-mnist",
         "cifar100 not whole: sets/cifar100: found no file train.bin, but the archive cifar-100-binary.tar.gz, which has to \
-         be unpacked there; needed train.bin",
+         be unpacked first; needed train.bin",
         "cifar10 not in sets/cifar10; public files: ",
     ] {
         assert!(has(line), "{line}: {}", said.out);

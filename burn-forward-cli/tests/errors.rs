@@ -318,7 +318,7 @@ fn idx_files() {
     let truncated = refused(name, Some(images[..600].to_vec()));
     assert_eq!(truncated, of("584 bytes of 40 x 4 x 4 elements", "640 bytes"));
     let long = refused(name, Some([images.clone(), vec![0]].concat()));
-    assert_eq!(long, of("bytes after the last of 40 x 4 x 4 elements", "the end of the file there"));
+    assert_eq!(long, of("bytes after the last of 40 x 4 x 4 elements", "the end of the file"));
     let magic = refused(name, Some([vec![1, 2, 3, 4], images[4..].to_vec()].concat()));
     assert_eq!(magic, of("magic number 0x01020304", "0x00000803 or 0x00000804 (images of unsigned bytes)"));
     let few = refused(name, Some(idx(&[39, 4, 4], &[7; 39 * 16])));

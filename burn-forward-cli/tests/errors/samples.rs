@@ -271,7 +271,7 @@ fn images_in_another_layout() {
     place.config("c.json", &of("last", Value::Null));
     assert_eq!(
         place.run(&["train", "c.json"]).failed(2),
-        "last/train-images-idx3-ubyte: found images of 8 x 8 x 3, which do not say where the channels are; needed \
+        "last/train-images-idx3-ubyte: found images of 8 x 8 x 3, from which the position of the channels is not clear; needed \
          $.data.layout, \"channels-first\" for 8 channels of 8x3 or \"channels-last\" for 3 channels of 8x8"
     );
 }

@@ -8,34 +8,36 @@ use super::PixelNormaliser;
 use super::misfit::Misfit;
 use burn_forward::random::Rng;
 
-/// One random change. Those of a list are applied in its order, to every training image anew in every epoch.
+/// A random change to an image. The changes in a list are applied in order to every training image, with new draws in every
+/// epoch.
 ///
 /// | name | setting | range | meaning |
 /// |---|---|---|---|
-/// | `shift` | `pixels` | 1 to side - 1 | moves by a uniform number of pixels in `-pixels..=pixels`, each way; black enters |
-/// | `crop` | `padding` | 1 to side - 1 | pads with black on all sides, cuts out an image of the old size at random |
-/// | `flip` | | | mirrors left and right, every other time |
-/// | `cutout` | `size` | 1 to side | sets a square to 0 whose centre is any pixel (DeVries and Taylor 2017, arXiv:1708.04552) |
+/// | `shift` | `pixels` | 1 to side - 1 | moves by a uniformly drawn number of pixels in `-pixels..=pixels`, vertically and horizontally; fills with black |
+/// | `crop` | `padding` | 1 to side - 1 | pads with black on all sides, and crops a random part of the original size |
+/// | `flip` | | | mirrors horizontally, with probability 1/2 |
+/// | `cutout` | `size` | 1 to side | sets a square around a random pixel to 0 (DeVries and Taylor 2017, arXiv:1708.04552) |
 ///
-/// `crop` is `shift` by another name: the one under which recipes for natural images are published. `cutout` acts on
-/// normalised pixels, as in the paper: 0 is black under `unit` and the mean under `standardise`. A square of even size
-/// reaches one pixel further up and left of its centre than down and right; what lies beyond the border is lost.
+/// `crop` is equivalent to `shift`, under the name used in published recipes for natural images. `cutout` acts on normalised
+/// pixels, as in the paper: 0 is black for `unit` and the mean for `standardise`. A square of even size extends one pixel
+/// further above and to the left of its centre than below and to the right. The part of a square outside the image is
+/// ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Augment {
     /// Moves the image.
     Shift {
-        /// Largest number of pixels, each way.
+        /// Maximum number of pixels in each direction.
         #[schemars(range(min = 1))]
         pixels: u32,
     },
-    /// Pads and cuts out.
+    /// Pads and crops.
     Crop {
-        /// Pixels of padding on every side.
+        /// Number of padding pixels on every side.
         #[schemars(range(min = 1))]
         padding: u32,
     },
-    /// Mirrors left and right.
+    /// Mirrors horizontally.
     Flip {},
     /// Blanks a square.
     Cutout {
@@ -46,7 +48,7 @@ pub enum Augment {
 }
 
 impl Augment {
-    /// What is wrong with the setting, for images of `[H, W]` where that is known.
+    /// What is wrong with the setting, for images of size `[H, W]` if that is known.
     pub(super) fn misfit(self, size: Option<[usize; 2]>) -> Option<Misfit> {
         let (what, value, inside) = match self {
             Self::Shift { pixels } => ("pixels", pixels, 1),
@@ -65,7 +67,7 @@ impl Augment {
         (!valid).then(|| Misfit { what, given: value.to_string(), needed })
     }
 
-    /// Changes one image in place, by a draw from `rng`.
+    /// Applies the change to one image in place, with draws from `rng`.
     pub(super) fn apply(self, image: &mut Image<'_>, rng: &mut Rng) {
         match self {
             Self::Shift { pixels: reach } | Self::Crop { padding: reach } => {
@@ -87,7 +89,7 @@ impl Augment {
     }
 }
 
-/// A normalised image `[C, H, W]` that is worked on.
+/// A normalised image `[C, H, W]` that is being changed.
 pub(super) struct Image<'a> {
     pub(super) pixels: &'a mut [f32],
     pub(super) height: usize,
@@ -100,10 +102,10 @@ impl Image<'_> {
         self.pixels.chunks_exact_mut(self.height * self.width)
     }
 
-    /// Moves the image; what enters at the border is black.
+    /// Moves the image and fills the border with black.
     fn translate(&mut self, down: isize, right: isize) {
         let (height, width, normaliser) = (self.height, self.width, self.normaliser);
-        // Width of what stays, and where it starts before and after.
+        // Width of the part that stays in the image, and its start before and after the move.
         let stays = width.saturating_sub(right.unsigned_abs());
         let (from, to) = ((-right).max(0) as usize, right.max(0) as usize);
         for (channel, plane) in self.planes().enumerate() {
@@ -120,7 +122,7 @@ impl Image<'_> {
                     _ => plane[target..target + width].fill(black),
                 }
             };
-            // In place: a row must be read before it is written.
+            // The move is in place, so a row must be read before it is overwritten.
             if down > 0 { (0..height).rev().for_each(&mut row) } else { (0..height).for_each(&mut row) }
         }
     }
@@ -130,7 +132,7 @@ impl Image<'_> {
         self.pixels.chunks_exact_mut(width).for_each(<[f32]>::reverse);
     }
 
-    /// Sets the square of side `size` around `(y, x)` to 0, as far as it is inside.
+    /// Sets the square of side `size` around `(y, x)` to 0, as far as it is within the image.
     fn cutout(&mut self, y: usize, x: usize, size: usize) {
         let span = |centre: usize, end: usize| {
             let start = centre as isize - (size / 2) as isize;
@@ -197,7 +199,7 @@ mod tests {
     }
 
     proptest! {
-        /// Every draw is one of the shifts in reach, and all of them come.
+        /// Every draw is a shift within reach, and all of them occur.
         #[test]
         fn a_shift_stays_in_reach(reach in 1u32..4, seed: u64) {
             let mut seen = std::collections::BTreeSet::new();

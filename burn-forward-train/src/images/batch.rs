@@ -11,7 +11,7 @@ use burn_forward::{Error, Result};
 use super::augment::Image;
 use super::{Augment, ImageSubset, PixelNormaliser};
 
-/// One mini-batch in host memory.
+/// A mini-batch in host memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostBatch {
     /// Normalised pixels `[B, C, H, W]`, row-major.
@@ -22,26 +22,26 @@ pub struct HostBatch {
     pub targets: Vec<i32>,
     /// Number of classes.
     pub classes: usize,
-    /// Address for random streams.
+    /// Key for random streams.
     pub key: BatchKey,
-    /// Index of every row within its part.
+    /// Index of every row within its split.
     pub samples: Arc<[u32]>,
 }
 
 impl HostBatch {
-    /// The images `samples` of `part`, normalised and not augmented, with an [unknown](BatchKey::UNKNOWN) key.
+    /// The images `samples` of `part`, normalised but not augmented, with an [unknown](BatchKey::UNKNOWN) key.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a sample that the part does not have.
+    /// [`Error::Argument`] for a sample that is not in `part`.
     pub fn new(part: &ImageSubset, samples: &[u32], normaliser: &PixelNormaliser) -> Result<Self> {
         if let Some(sample) = samples.iter().find(|s| **s as usize >= part.len()) {
-            let needed = format!("less than {}, the images of the part", part.len());
+            let needed = format!("less than {}, the number of images in the split", part.len());
             return Err(Error::argument("HostBatch", "a sample", sample, needed));
         }
         Ok(Self::assemble(part, samples.into(), normaliser, BatchKey::default()))
     }
 
-    /// As [`new`](Self::new), of samples that the part is known to have.
+    /// Like [`new`](Self::new), for samples that are known to be in `part`.
     pub(super) fn assemble(
         part: &ImageSubset,
         samples: Arc<[u32]>,
@@ -61,7 +61,7 @@ impl HostBatch {
         }
     }
 
-    /// Changes every image by all of `augment`, in order, by draws from `rng`.
+    /// Applies all changes in `augment` to every image, in order, with draws from `rng`.
     pub(super) fn augment(&mut self, augment: &[Augment], normaliser: &PixelNormaliser, rng: &mut Rng) {
         let [_, channels, height, width] = self.shape;
         if augment.is_empty() {

@@ -1,8 +1,8 @@
 //! CIFAR-10 and CIFAR-100 in their binary versions.
 //!
-//! A file is a row of records: one label byte (CIFAR-10) or two (CIFAR-100: coarse, fine), then 3,072 pixel bytes
-//! `[3, 32, 32]`. The public files hold 10,000 (CIFAR-10; 5 training files) or 50,000 records; any number is read, so
-//! that a set cut down to a few images works too. Labels of CIFAR-100 are the fine ones. Files may be gzipped, one by one.
+//! A file is a sequence of records: one label byte (CIFAR-10) or two (CIFAR-100: coarse, fine), followed by 3,072 pixel bytes
+//! `[3, 32, 32]`. The public files contain 10,000 (CIFAR-10; 5 training files) or 50,000 records. Any number is accepted, so
+//! that a data set reduced to a few images works, too. The labels of CIFAR-100 are the fine ones. Each file may be gzipped.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use burn_forward::{Error, Result};
 const SHAPE: [usize; 3] = [3, 32, 32];
 const PIXELS: usize = 3 * 32 * 32;
 
-/// Which of the two sets.
+/// One of the two CIFAR data sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cifar {
     /// 10 classes.
@@ -24,7 +24,7 @@ pub enum Cifar {
 }
 
 impl Cifar {
-    /// Exclusive upper bounds of the label bytes of a record; the last is the label.
+    /// Exclusive upper bounds of the label bytes in a record; the last one is for the label.
     fn bounds(self) -> &'static [u8] {
         match self {
             Self::Ten => &[10],
@@ -48,7 +48,7 @@ impl Cifar {
         }
     }
 
-    /// The folder inside the public archive.
+    /// The folder within the public archive.
     fn archive_folder(self) -> &'static str {
         match self {
             Self::Ten => "cifar-10-batches-bin",
@@ -61,8 +61,8 @@ impl Cifar {
     }
 }
 
-/// The files of the training and of the test set in `folder`, or in the archive's own folder (`cifar-10-batches-bin`,
-/// `cifar-100-binary`) in it; each may have `.gz` behind its name. `origin` says in errors where the files can be had.
+/// The files of the training and test set in `folder`, or in the archive's own folder within it (`cifar-10-batches-bin`,
+/// `cifar-100-binary`). File names may end in `.gz`. `origin` tells in errors where the files are available.
 ///
 /// # Errors
 /// [`Error::Data`] for a missing file.
@@ -71,7 +71,7 @@ pub fn find_files(folder: &Path, which: Cifar, origin: &str) -> Result<[Vec<Path
     Ok([find_all(&folder, which.train_files(), origin)?, find_all(&folder, which.test_files(), origin)?])
 }
 
-/// The archive's own folder in `folder`, or `folder`.
+/// The archive's own folder within `folder` if it exists, or else `folder`.
 fn inside(folder: &Path, which: Cifar) -> PathBuf {
     let inner = folder.join(which.archive_folder());
     if inner.is_dir() { inner } else { folder.to_path_buf() }
@@ -89,34 +89,34 @@ fn find(folder: &Path, name: &str, names: &[&str], origin: &str) -> Result<PathB
     })
 }
 
-/// Finds and reads the training and the test set of `folder`.
+/// Finds and reads the training and the test set in `folder`.
 ///
 /// # Errors
-/// As [`find_files`], and [`Error::Data`] for a damaged file, [`Error::Io`] for one that cannot be read.
+/// The errors of [`find_files`], [`Error::Data`] for a damaged file, and [`Error::Io`] for one that cannot be read.
 pub fn read_folder(folder: &Path, which: Cifar, origin: &str) -> Result<(ImageSet, ImageSet)> {
     let [train, test] = find_files(folder, which, origin)?;
     Ok((read_files(&train, which)?, read_files(&test, which)?))
 }
 
-/// As [`read_folder`], the test set alone.
+/// Like [`read_folder`], for the test set alone.
 ///
 /// # Errors
-/// As [`read_folder`].
+/// The errors of [`read_folder`].
 pub fn read_test(folder: &Path, which: Cifar, origin: &str) -> Result<ImageSet> {
     read_files(&find_all(&inside(folder, which), which.test_files(), origin)?, which)
 }
 
-/// Names of the classes of CIFAR-100 from the file that comes with the set; none without it.
+/// Names of the classes of CIFAR-100, from a file that comes with the data set; empty if it is missing.
 pub fn class_names(folder: &Path) -> Vec<String> {
     let file = inside(folder, Cifar::Hundred).join("fine_label_names.txt");
     let text = std::fs::read_to_string(file).unwrap_or_default();
     text.lines().map(|line| line.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
-/// Images from the `bytes` of one file; `origin` is named in errors.
+/// Images from the `bytes` of one file; errors name `origin`.
 ///
 /// # Errors
-/// [`Error::Data`] if the bytes are not one or more whole records with valid labels.
+/// [`Error::Data`] if the bytes are not one or more complete records with valid labels.
 pub fn decode(bytes: &[u8], which: Cifar, origin: &Path) -> Result<ImageSet> {
     let mut records = Records::default();
     records.append(bytes, which, origin)?;
@@ -146,7 +146,7 @@ impl Records {
         let bounds = which.bounds();
         let record = bounds.len() + PIXELS;
         if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
-            let needed = format!("one or more whole records of {record} bytes");
+            let needed = format!("one or more complete records of {record} bytes");
             return Err(Error::data(path, format!("{} bytes", bytes.len()), needed));
         }
         for (i, record) in bytes.chunks_exact(record).enumerate() {
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// `n` records whose bytes are a function of their place.
+    /// `n` records whose bytes are a function of their position.
     fn file(which: Cifar, n: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         for i in 0..n {
@@ -201,8 +201,8 @@ mod tests {
         let mut bytes = file(Cifar::Ten, 2);
         bytes[3073] = 10;
         assert_eq!(error(&bytes), "b.bin: found label 10 in record 1; needed less than 10");
-        assert_eq!(error(&bytes[..6145]), "b.bin: found 6145 bytes; needed one or more whole records of 3073 bytes");
-        assert_eq!(error(&[]), "b.bin: found 0 bytes; needed one or more whole records of 3073 bytes");
+        assert_eq!(error(&bytes[..6145]), "b.bin: found 6145 bytes; needed one or more complete records of 3073 bytes");
+        assert_eq!(error(&[]), "b.bin: found 0 bytes; needed one or more complete records of 3073 bytes");
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
         for (i, name) in Cifar::Ten.train_files().iter().chain(Cifar::Ten.test_files()).enumerate() {
             let mut bytes = file(Cifar::Ten, 1);
             bytes[0] = i as u8;
-            // Every other one is gzipped.
+            // Every other file is gzipped.
             match i % 2 {
                 0 => std::fs::write(inner.join(name), bytes).unwrap(),
                 _ => {

@@ -1,7 +1,7 @@
 //! The optical digits of the UCI repository: 1,797 images of 8x8 pixels in ten classes, embedded in the program.
 //!
-//! E. Alpaydin, C. Kaynak: *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository, 1998, CC BY 4.0;
-//! see `assets/digits/ATTRIBUTION.md`. Pixels count lit points of a 4x4 block: 0 to 16.
+//! E. Alpaydin, C. Kaynak: *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository, 1998, CC BY 4.0; see
+//! `assets/digits/ATTRIBUTION.md`. A pixel counts the set points in a 4x4 block: 0 to 16.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,20 +17,19 @@ const LABELS: &[u8] = include_bytes!("../../assets/digits/digits-labels-idx1-uby
 /// All 1,797 images.
 ///
 /// # Errors
-/// [`Error::Data`](burn_forward::Error::Data) if the program's own copy is damaged.
+/// [`Error::Data`](burn_forward::Error::Data) if the embedded copy is damaged.
 pub fn images() -> Result<ImageSet> {
     let images = idx::decode_images(IMAGES, Path::new("embedded digits, images"), None)?;
     let labels = idx::decode_labels(LABELS, Path::new("embedded digits, labels"))?;
     ImageSet::new(images.pixels, labels, images.shape, 10, 16.0)
 }
 
-/// Training and test images: of every class 20 % are held out as test images.
+/// Training and test images, where 20 % of every class are held out as test images.
 ///
-/// The split is part of the data set. It depends on nothing, least of all on the seed of a run, so results on it can
-/// be compared.
+/// The split is part of the data set and always the same, whatever the seed of a run, so that results on it can be compared.
 ///
 /// # Errors
-/// As [`images`].
+/// The errors of [`images`].
 pub fn parts() -> Result<(ImageSubset, ImageSubset)> {
     let set = Arc::new(images()?);
     let all: Vec<u32> = (0..set.len() as u32).collect();
@@ -43,7 +42,7 @@ mod tests {
     use super::*;
     use sha2::{Digest, Sha256};
 
-    /// As the repository documents them.
+    /// As documented by the repository.
     const PER_CLASS: [usize; 10] = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180];
 
     #[test]
@@ -58,7 +57,7 @@ mod tests {
     #[test]
     fn a_fifth_of_every_class_is_held_out() {
         let (train, test) = parts().unwrap();
-        // Rounded to the nearest, in integers.
+        // Rounded to the nearest integer.
         assert_eq!(test.class_counts(), PER_CLASS.map(|n| (2 * n + 5) / 10));
         let together: Vec<_> = train.class_counts().iter().zip(test.class_counts()).map(|(a, b)| a + b).collect();
         assert_eq!(together, PER_CLASS);
@@ -67,8 +66,8 @@ mod tests {
         assert_eq!(rows, (0..1797).collect::<Vec<u32>>(), "disjoint and complete");
     }
 
-    /// The split must not move, or published results on it lose their meaning. The digest says that it has not; should
-    /// a new version of `rand` shuffle otherwise, the shuffle has to be kept, not the digest changed.
+    /// The split must not change, since published results on it would lose their meaning. The digest checks this. If a new
+    /// version of `rand` shuffles differently, keep the old shuffle instead of changing the digest.
     #[test]
     fn the_split_is_the_same_in_every_version() {
         let (_, test) = parts().unwrap();

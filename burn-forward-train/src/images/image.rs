@@ -5,7 +5,7 @@ use std::fmt;
 use burn_forward::activation::RowShape;
 use burn_forward::{Error, Result};
 
-/// `N` labelled images of one size, one byte per pixel, decoded once and shared by all that read them.
+/// `N` labelled images of the same size with one byte per value, decoded once and shared by all users.
 #[derive(Clone, PartialEq)]
 pub struct ImageSet {
     pixels: Vec<u8>,
@@ -23,10 +23,10 @@ impl ImageSet {
     /// - `labels`: `[N]`, each in `0..classes`.
     /// - `shape`: `[C, H, W]`, each at least 1.
     ///
-    /// `scale` is the value of a fully lit pixel: what a pixel is divided by to lie in `[0, 1]`; in `(0, 255]`.
+    /// `scale` is the value of a white pixel in `(0, 255]`; pixels are divided by it to lie in `[0, 1]`.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the counts disagree or a pixel, label, size or scale is out of its range.
+    /// [`Error::Argument`] if the counts do not match, or a pixel, label, size or scale is out of range.
     pub fn new(pixels: Vec<u8>, labels: Vec<u16>, shape: [usize; 3], classes: usize, scale: f32) -> Result<Self> {
         let refuse = |what: &str, given: String, needed: String| Err(Error::argument("ImageSet", what, given, needed));
         let [channels, height, width] = shape;
@@ -66,7 +66,7 @@ impl ImageSet {
         self.labels.is_empty()
     }
 
-    /// Pixels `[C, H, W]` of image `i`, row-major.
+    /// The pixels `[C, H, W]` of image `i`, row-major.
     ///
     /// # Panics
     /// Like a slice, if `i` is not less than [`len`](Self::len).
@@ -114,13 +114,13 @@ impl ImageSet {
         self.classes
     }
 
-    /// What a pixel is divided by to lie in `[0, 1]`.
+    /// The divisor of pixels, after which they lie in `[0, 1]`.
     pub fn scale(&self) -> f32 {
         self.scale
     }
 }
 
-/// A summary; the pixels would fill the screen.
+/// Prints a summary; the pixels would fill the screen.
 impl fmt::Debug for ImageSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ImageSet")

@@ -3,21 +3,21 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the four sizes of a file of images mean, the first of which counts the images.
+/// The meaning of the four sizes in a file of images. The first one is always the number of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
-    /// `[N, C, H, W]`: one plane after the other, as PyTorch and CIFAR have them.
+    /// `[N, C, H, W]`: one plane after another, as in PyTorch and CIFAR.
     ChannelsFirst,
-    /// `[N, H, W, C]`: the channels of a pixel side by side, as image files and TensorFlow have them.
+    /// `[N, H, W, C]`: the channels of a pixel are adjacent, as in image files and TensorFlow.
     ChannelsLast,
 }
 
-/// Most channels that images usually have: grey, grey with opacity, colours, colours with opacity.
+/// Maximum usual number of channels: grey, grey with alpha, colour, colour with alpha.
 const USUAL_CHANNELS: usize = 4;
 
 impl Layout {
-    /// `[C, H, W]` of images whose sizes in a file are `sizes`.
+    /// The shape `[C, H, W]` of images whose sizes in a file are `sizes`.
     pub fn shape(self, sizes: [usize; 3]) -> [usize; 3] {
         let [a, b, c] = sizes;
         match self {
@@ -26,9 +26,8 @@ impl Layout {
         }
     }
 
-    /// [`ChannelsFirst`](Self::ChannelsFirst), where the sizes of an image say so: it makes a square, or has few channels,
-    /// and the other layout has nothing to say for it that this one does not have. `None` where both are thinkable, or the
-    /// other is more so.
+    /// [`ChannelsFirst`](Self::ChannelsFirst) if the sizes of an image are evidence for it: it gives a square image or few
+    /// channels, and nothing favours the other layout more. `None` if both are plausible, or the other one is more so.
     pub fn evident(sizes: [usize; 3]) -> Option<Self> {
         let speaks = |layout: Self| {
             let [channels, height, width] = layout.shape(sizes);
@@ -36,11 +35,11 @@ impl Layout {
         };
         let (first, last) = (speaks(Self::ChannelsFirst), speaks(Self::ChannelsLast));
         let all = first.iter().zip(&last).all(|(first, last)| first >= last);
-        // One pixel of one channel is the same in both.
+        // A single pixel with one channel is the same in both layouts.
         (sizes == [1, 1, 1] || all && first != last).then_some(Self::ChannelsFirst)
     }
 
-    /// Pixels `[N, C, H, W]` from those of a file in this layout, for images of `[C, H, W]`.
+    /// Pixels `[N, C, H, W]` from those of a file with this layout, for images of shape `[C, H, W]`.
     pub fn planes(self, pixels: Vec<u8>, shape: [usize; 3]) -> Vec<u8> {
         let [channels, height, width] = shape;
         if self == Self::ChannelsFirst || channels == 1 {
@@ -82,7 +81,7 @@ mod tests {
 
     #[test]
     fn channels_side_by_side_become_planes() {
-        // Two images of 1x2 with three channels.
+        // Two 1x2 images with three channels.
         let pixels = vec![1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16];
         assert_eq!(Layout::ChannelsLast.shape([1, 2, 3]), [3, 1, 2]);
         let planes = Layout::ChannelsLast.planes(pixels.clone(), [3, 1, 2]);

@@ -1,4 +1,4 @@
-//! The loader that feeds training and evaluation, as Burn's [`DataLoader`].
+//! The data loader for training and evaluation, an implementation of Burn's [`DataLoader`].
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use burn_forward::data::{Batch, BatchKey, Batching};
 use burn_forward::random::Seed;
 use burn_forward::{Error, Result};
 
-/// What distinguishes training from evaluation.
+/// The settings of a training loader that an evaluation loader does not have.
 #[derive(Debug, Clone)]
 pub struct TrainingOrder {
-    /// Root of the streams `order` and `augment`.
+    /// Seed of the streams `order` and `augment`.
     pub seed: Seed,
     /// The epoch of the first pass, from 1.
     pub first_epoch: u64,
@@ -26,11 +26,12 @@ pub struct TrainingOrder {
     pub augment: Vec<Augment>,
 }
 
-/// Batches of a part on a device. The last one may be smaller, where [`Batching`] keeps it.
+/// Loads the batches of a split onto a device. The last one may be smaller if [`Batching`] keeps it.
 ///
-/// The loader has no random state. The order of epoch `e` is a function of `(seed, e)`, the augmentation of a batch one
-/// of `(seed, e, index)`: a run resumed at epoch `e` sees what the uninterrupted one sees, and the number of workers
-/// makes no difference. All it keeps is the number of the next epoch, which every [`iter`](DataLoader::iter) advances.
+/// The loader has no random state. The order of epoch `e` is a function of `(seed, e)`, and the augmentation of a batch one
+/// of `(seed, e, index)`. A run that is resumed at epoch `e` therefore sees the same batches as the uninterrupted run, and
+/// the number of workers makes no difference. The only state is the number of the next epoch, which every call of
+/// [`iter`](DataLoader::iter) advances.
 ///
 /// An evaluation loader neither shuffles nor augments; its epoch is always 0.
 pub struct ImageLoader {
@@ -40,13 +41,13 @@ pub struct ImageLoader {
     epoch: AtomicU64,
 }
 
-/// All that a worker needs to assemble a batch.
+/// Everything that a worker needs to assemble a batch.
 #[derive(Debug, Clone)]
 struct Recipe {
     part: ImageSubset,
     normaliser: Arc<PixelNormaliser>,
     batching: Batching,
-    /// Images of the part that are loaded: all of them, or a slice.
+    /// The images of the split that are loaded: all of them, or a slice.
     range: Range<usize>,
     training: Option<(Seed, Vec<Augment>)>,
 }
@@ -74,7 +75,7 @@ impl ImageLoader {
         Self::new(part, normaliser, batching.into(), device, Some((seed, augment)), first_epoch)
     }
 
-    /// A loader that goes through the part in its order, with one worker.
+    /// A loader that yields the split in its own order, with one worker.
     ///
     /// # Errors
     /// [`Error::Argument`] for a batch size of 0.
@@ -98,7 +99,7 @@ impl ImageLoader {
         let batching = batching.checked("ImageLoader")?;
         let channels = (normaliser.statistics().mean.len(), part.set().shape()[0]);
         if channels.0 != channels.1 {
-            let needed = format!("{}, as the images have", channels.1);
+            let needed = format!("{}, that of the images", channels.1);
             return Err(Error::argument("ImageLoader", "channels of the normaliser", channels.0, needed));
         }
         let range = 0..part.len();
@@ -106,7 +107,7 @@ impl ImageLoader {
         Ok(Self { recipe, device: device.clone(), workers: 1, epoch: AtomicU64::new(epoch) })
     }
 
-    /// The same loader with so many threads that assemble batches ahead; 0: batches are assembled when asked for.
+    /// The same loader with this number of threads that assemble batches in advance; with 0, batches are assembled on demand.
     pub fn with_workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
@@ -117,12 +118,12 @@ impl ImageLoader {
         self.epoch.load(Ordering::SeqCst)
     }
 
-    /// Number of batches of a pass.
+    /// Number of batches in a pass.
     pub fn num_batches(&self) -> usize {
         self.recipe.batches()
     }
 
-    /// The batches of `epoch` in host memory, assembled when asked for. Does not advance the loader's epoch.
+    /// The batches of `epoch` in host memory, assembled on demand. Does not advance the loader's epoch.
     pub fn host_batches(&self, epoch: u64) -> impl Iterator<Item = HostBatch> + use<> {
         let recipe = self.recipe.clone();
         let order = recipe.order(epoch);
@@ -140,12 +141,12 @@ impl Recipe {
         self.batching.count(self.range.len())
     }
 
-    /// Images of a pass.
+    /// Number of images in a pass.
     fn items(&self) -> usize {
         self.batching.used(self.range.len())
     }
 
-    /// Samples of the pass, in order.
+    /// The samples of a pass, in order.
     fn order(&self, epoch: u64) -> Vec<u32> {
         let mut order: Vec<u32> = self.range.clone().map(|i| i as u32).collect();
         if let Some((seed, _)) = &self.training {
@@ -154,11 +155,11 @@ impl Recipe {
         order
     }
 
-    /// Batch `i` of the pass in that `order`.
+    /// Batch `i` of a pass in the given `order`.
     fn batch(&self, epoch: u64, order: &[u32], i: usize) -> HostBatch {
         let places = self.batching.range(i, order.len());
-        // A slice counts its batches from its first image on, so that the devices of a distributed run, which have a
-        // slice each, draw from streams of their own.
+        // A slice numbers its batches from its first image, so that the devices of a distributed run, which have one slice
+        // each, draw from different streams.
         let step = BatchKey::new(epoch, i as u64, self.batches()).step;
         let key = BatchKey { epoch, index: (self.range.start + i) as u64, step };
         let mut batch = HostBatch::assemble(&self.part, order[places].into(), &self.normaliser, key);
@@ -179,26 +180,26 @@ impl DataLoader<Batch> for ImageLoader {
         let (batches, items) = (recipe.batches(), recipe.items());
         let order = recipe.order(epoch);
         let make = Arc::new(move |i| recipe.batch(epoch, &order, i));
-        // Workers fill host memory only. The tensor is made by the thread that uses it: GPU backends keep a stream and
-        // a memory pool per thread that touches them.
+        // Workers fill host memory only. The thread that uses a tensor creates it, because GPU backends keep a stream and a
+        // memory pool for each thread that uses them.
         let prefetch = (self.workers > 0).then(|| Prefetch::start(self.workers, batches, make.clone()));
         let source = match prefetch {
             Some(Ok(prefetch)) => Source::Ahead(prefetch),
             None => Source::Inline(make),
             Some(Err(error)) => {
-                tracing::warn!(%error, "no thread to be had; batches are assembled when asked for");
+                tracing::warn!(%error, "cannot start worker threads; batches are assembled on demand");
                 Source::Inline(make)
             }
         };
         Box::new(Pass { source, device: self.device.clone(), next: 0, batches, seen: 0, items })
     }
 
-    /// Images of a pass; those of a last batch that is dropped are none of them.
+    /// Number of images in a pass, without those of a last batch that is dropped.
     fn num_items(&self) -> usize {
         self.recipe.items()
     }
 
-    /// The new loader goes on at this one's next epoch. burn-train moves a loader once, before the first pass.
+    /// The new loader continues with this one's next epoch. burn-train moves a loader once, before the first pass.
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<Batch>> {
         self.with(self.recipe.clone(), device)
     }
@@ -206,20 +207,20 @@ impl DataLoader<Batch> for ImageLoader {
     /// Always the same images, whatever the epoch; they are shuffled among themselves.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Batch>> {
         let whole = &self.recipe.range;
-        // The last slice also has the images that do not fill a batch of the whole, which `num_items` leaves out.
+        // The last slice includes the images that do not fill a batch of the whole, which `num_items` leaves out.
         let end = if end >= self.num_items() { whole.end } else { whole.start + end };
         let range = (whole.start + start).min(end)..end;
         self.with(Arc::new(Recipe { range, ..(*self.recipe).clone() }), &self.device)
     }
 }
 
-/// Where the batches of a pass come from.
+/// The source of the batches in a pass.
 enum Source {
     Inline(Arc<dyn Fn(usize) -> HostBatch + Send + Sync>),
     Ahead(Prefetch<HostBatch>),
 }
 
-/// One pass over the images.
+/// A pass over the images.
 struct Pass {
     source: Source,
     device: Device,
@@ -241,7 +242,7 @@ impl Iterator for Pass {
             Source::Ahead(prefetch) => prefetch.next(),
         };
         let Some(batch) = batch else {
-            let message = format!("the thread that had to assemble batch {} died", self.next);
+            let message = format!("the thread that assembles batch {} has died", self.next);
             self.next = self.batches;
             return Some(Err(DatasetError::new(std::io::Error::other(message))));
         };

@@ -1,4 +1,4 @@
-//! Settings that do not fit the images at hand.
+//! Settings that do not fit the images.
 
 use burn_forward::Error;
 
@@ -11,7 +11,7 @@ pub(super) struct Misfit {
 }
 
 impl Misfit {
-    /// As the error of a function at `place`.
+    /// The misfit as the error of a function at `place`.
     pub(super) fn argument(self, place: &'static str) -> Error {
         Error::argument(place, self.what, self.given, self.needed)
     }

@@ -1,4 +1,4 @@
-//! From pixel bytes to the numbers a network sees.
+//! Conversion of pixel bytes to the inputs of a network.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,16 +9,16 @@ use burn_forward::activation::RowShape;
 use burn_forward::data::{ModelSignature, PixelScaling};
 use burn_forward::{Error, Result};
 
-/// How pixels are normalised: `"unit"`, `"standardise"`, or mean and standard deviation of every channel.
+/// How pixels are normalised: `"unit"`, `"standardise"`, or the mean and standard deviation of every channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "expected \"unit\", \"standardise\" or {\"mean\": [..], \"std\": [..]} with a number per channel"
 )]
 pub enum PixelNormalisation {
-    /// A named way.
+    /// A named method.
     Preset(Preset),
-    /// Given numbers.
+    /// Given constants.
     Channels(ChannelStatistics),
 }
 
@@ -28,13 +28,13 @@ impl Default for PixelNormalisation {
     }
 }
 
-/// The named ways of normalising.
+/// Named methods of normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// `x` in `[0, 1]`.
     Unit,
-    /// `(x - mean) / std` per channel, measured on the training part.
+    /// `(x - mean) / std` per channel, with statistics of the training set.
     Standardise,
 }
 
@@ -42,34 +42,34 @@ pub enum Preset {
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `mean` | required | finite, one per channel; 0 to 1 in a config | what is subtracted |
-/// | `std` | required | > 0, one per channel; at most 1 in a config | what is divided by |
+/// | `mean` | required | finite, one per channel; 0 to 1 in a config | value to subtract |
+/// | `std` | required | > 0, one per channel; at most 1 in a config | divisor |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelStatistics {
-    /// What is subtracted, `[C]`.
+    /// Values to subtract, `[C]`.
     pub mean: Vec<f64>,
-    /// What is divided by, `[C]`.
+    /// Divisors, `[C]`.
     pub std: Vec<f64>,
 }
 
 impl ChannelStatistics {
-    /// What a channel of pixels in `[0, 1]` has without any normalisation: mean 0, standard deviation 1.
+    /// The statistics that leave pixels in `[0, 1]` unchanged: mean 0, standard deviation 1.
     pub fn unit(channels: usize) -> Self {
         Self { mean: vec![0.0; channels], std: vec![1.0; channels] }
     }
 
-    /// Measures a part. The standard deviation is that of the population (divided by the number of pixels); that of a
-    /// channel whose pixels are all equal is 1, so that it becomes 0 and not NaN.
+    /// Computes the statistics of a split. The standard deviation is that of the population (divided by the number of
+    /// pixels). For a channel whose pixels are all equal it is set to 1, so that the channel becomes 0 instead of NaN.
     ///
     /// # Errors
-    /// [`Error::Argument`] for an empty part.
+    /// [`Error::Argument`] for an empty split.
     pub fn measure(part: &ImageSubset) -> Result<Self> {
         let set = part.set();
         if part.is_empty() {
             return Err(Error::argument("standardise", "number of images", 0, "at least 1"));
         }
-        // Sums of integers: exact, whatever the order.
+        // Sums of integers are exact, whatever their order.
         let plane = set.image_len() / set.shape()[0];
         let mut histograms = vec![[0u64; 256]; set.shape()[0]];
         for i in 0..part.len() {
@@ -81,7 +81,7 @@ impl ChannelStatistics {
         Ok(Self { mean, std })
     }
 
-    /// What is wrong with these numbers, for images of `channels` where that is known.
+    /// What is wrong with these constants, for images with `channels` channels if that is known.
     pub(super) fn misfit(&self, channels: Option<usize>) -> Option<Misfit> {
         let (mean, std) = (&self.mean, &self.std);
         let channels = channels.unwrap_or(mean.len()).max(1);
@@ -96,8 +96,8 @@ impl ChannelStatistics {
         Some(Misfit { what: "a std", given: std.to_string(), needed: "finite and > 0".into() })
     }
 
-    /// What cannot have been measured on pixels in `[0, 1]`: constants of pixels that have not been divided by `scale` yet.
-    /// A standard deviation of 1 leaves the scale as it is.
+    /// Constants that are impossible for pixels in `[0, 1]`, because they are those of pixels before the division by `scale`.
+    /// A standard deviation of 1 does not change the scale.
     pub(super) fn off_scale(&self, scale: f64) -> Option<Misfit> {
         let mean = self.mean.iter().find(|m| !(0.0..=1.0).contains(*m)).map(|m| ("a mean", *m));
         let (what, given) = mean.or_else(|| self.std.iter().find(|s| **s > 1.0).map(|s| ("a std", *s)))?;
@@ -109,7 +109,7 @@ impl ChannelStatistics {
     }
 }
 
-/// Mean and standard deviation of pixels of which `histogram` counts every value.
+/// Mean and standard deviation of pixels, where `histogram` counts every value.
 fn mean_and_std(histogram: &[u64; 256], scale: f64) -> (f64, f64) {
     let counted = || histogram.iter().enumerate().map(|(value, count)| (value as f64 / scale, *count as f64));
     let n: f64 = counted().map(|(_, count)| count).sum();
@@ -119,7 +119,7 @@ fn mean_and_std(histogram: &[u64; 256], scale: f64) -> (f64, f64) {
     (mean, if constant { 1.0 } else { variance.sqrt() })
 }
 
-/// Maps the pixels of a set, by one table of 256 numbers per channel.
+/// Normalises the pixels of a data set, with one table of 256 values per channel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PixelNormaliser {
     tables: Vec<[f32; 256]>,
@@ -127,10 +127,11 @@ pub struct PixelNormaliser {
 }
 
 impl PixelNormaliser {
-    /// The normaliser that `choice` asks for; what has to be measured is measured on `train`.
+    /// The normaliser for `choice`; statistics are those of `train`.
     ///
     /// # Errors
-    /// [`Error::Argument`] if given numbers do not fit the channels of the set, or there is nothing to measure.
+    /// [`Error::Argument`] if given constants do not match the channels of the data set, or if there are no images to compute
+    /// statistics of.
     pub fn new(choice: &PixelNormalisation, train: &ImageSubset) -> Result<Self> {
         let channels = train.set().shape()[0];
         let statistics = match choice {
@@ -141,7 +142,7 @@ impl PixelNormaliser {
         Self::from_statistics(statistics, channels, train.set().scale())
     }
 
-    /// The normaliser of known statistics, for images of `channels` channels whose brightest pixel is `scale`.
+    /// The normaliser with known statistics, for images with `channels` channels whose brightest pixel is `scale`.
     ///
     /// # Errors
     /// [`Error::Argument`] if there is not one finite mean and one positive std per channel.
@@ -156,15 +157,15 @@ impl PixelNormaliser {
         Ok(Self { tables, statistics })
     }
 
-    /// Mean and standard deviation in use.
+    /// The mean and standard deviation in use.
     pub fn statistics(&self) -> &ChannelStatistics {
         &self.statistics
     }
 
-    /// What a black pixel (0) of `channel` becomes.
+    /// The value of a normalised black pixel (0) of `channel`.
     ///
     /// # Panics
-    /// Like a slice, for a channel that the set does not have.
+    /// Like a slice, for a channel that the data set does not have.
     pub fn black(&self, channel: usize) -> f32 {
         self.tables[channel][0]
     }
@@ -178,11 +179,11 @@ impl PixelNormaliser {
     }
 }
 
-/// Shape `[C, H, W]` of the images that a network takes, and what normalises their pixels; `None` for a network that takes no
-/// images.
+/// The shape `[C, H, W]` of a network's input images and the normaliser of their pixels; `None` for a network whose input is
+/// not images.
 ///
 /// # Errors
-/// [`Error::Argument`] if the constants are not one finite mean and one positive standard deviation per channel.
+/// [`Error::Argument`] if there is not one finite mean and one positive standard deviation per channel.
 pub fn normaliser_of(signature: &ModelSignature) -> Result<Option<([usize; 3], PixelNormaliser)>> {
     let (RowShape::Maps { channels, height, width }, Some(pixels)) = (signature.input, &signature.pixels) else {
         return Ok(None);
@@ -201,7 +202,7 @@ mod tests {
     use crate::images::ImageSet;
 
     fn part() -> ImageSubset {
-        // Two channels of 1x2; the second is constant.
+        // Two channels of 1x2 pixels; the second is constant.
         let pixels = vec![0, 51, 7, 7, 102, 255, 7, 7];
         ImageSubset::whole(ImageSet::new(pixels, vec![0, 0], [2, 1, 2], 1, 255.0).unwrap())
     }

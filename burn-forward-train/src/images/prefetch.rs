@@ -1,17 +1,17 @@
-//! Work done ahead of its use, by threads, in order.
+//! Work done in advance by threads, in order.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-/// Finished items that wait, over all threads.
+/// Maximum number of finished items that wait, over all threads.
 const QUEUE: usize = 4;
 
-/// Items `make(0), make(1), ..` made ahead by threads.
+/// Items `make(0), make(1), ..`, computed in advance by threads.
 ///
-/// Of `n` threads, thread `t` makes the items `t, t + n, ..` and queues them on a bounded channel of its own; the
-/// reader goes round the channels. So the order is kept without a buffer to sort in, and no thread waits for another.
+/// Of `n` threads, thread `t` computes the items `t, t + n, ..` and puts them into its own bounded channel; the reader takes
+/// from the channels in turn. This keeps the order without a sorting buffer, and no thread waits for another.
 pub(super) struct Prefetch<T> {
     channels: Vec<Receiver<T>>,
     threads: Vec<JoinHandle<()>>,
@@ -19,10 +19,10 @@ pub(super) struct Prefetch<T> {
 }
 
 impl<T: Send + 'static> Prefetch<T> {
-    /// Starts `workers` (at least 1) threads that make `count` items.
+    /// Starts `workers` (at least 1) threads that compute `count` items.
     ///
     /// # Errors
-    /// The system's, if it gives no thread.
+    /// The system's error if no thread can be started.
     pub(super) fn start(workers: usize, count: usize, make: Arc<dyn Fn(usize) -> T + Send + Sync>) -> io::Result<Self> {
         let workers = workers.clamp(1, count.max(1));
         let mut prefetch = Self { channels: Vec::new(), threads: Vec::new(), next: 0 };
@@ -32,7 +32,7 @@ impl<T: Send + 'static> Prefetch<T> {
             let work = move || {
                 for i in (first..count).step_by(workers) {
                     if sender.send(make(i)).is_err() {
-                        // The reader is gone: nobody wants the rest.
+                        // The reader is gone, so nothing more is needed.
                         break;
                     }
                 }
@@ -43,7 +43,7 @@ impl<T: Send + 'static> Prefetch<T> {
         Ok(prefetch)
     }
 
-    /// The next item, or `None` if the thread that had to make it has died. To be called `count` times.
+    /// The next item, or `None` if the thread that should compute it has died. May be called `count` times.
     pub(super) fn next(&mut self) -> Option<T> {
         let item = self.channels.get(self.next)?.recv().ok();
         self.next = (self.next + 1) % self.channels.len();
@@ -53,10 +53,10 @@ impl<T: Send + 'static> Prefetch<T> {
 
 impl<T> Drop for Prefetch<T> {
     fn drop(&mut self) {
-        // A thread that waits for room in its channel is let go by the channel's end.
+        // Closing its channel releases a thread that waits for room in it.
         self.channels.clear();
         for thread in self.threads.drain(..) {
-            // One that has panicked has been noticed by the reader, if the reader wanted its items.
+            // The reader has noticed a panic already, if it needed the items.
             let _ = thread.join();
         }
     }
@@ -71,7 +71,7 @@ mod tests {
     #[rstest]
     fn the_order_is_kept(#[values(1, 2, 3, 7)] workers: usize, #[values(0, 1, 5, 100)] count: usize) {
         let make = Arc::new(|i: usize| {
-            // The first thread is the slow one.
+            // The first thread is slow.
             if i.is_multiple_of(3) {
                 std::thread::yield_now();
             }
@@ -93,7 +93,7 @@ mod tests {
         let mut prefetch = Prefetch::start(workers, 1_000_000, make.clone()).unwrap();
         (0..read).for_each(|i| assert_eq!(prefetch.next(), Some(i)));
         drop(prefetch);
-        // Threads are joined: their hold on the function is gone, and nothing more is made.
+        // The threads have been joined, so they no longer hold the function and nothing more is computed.
         assert_eq!(Arc::strong_count(&make), 1);
         assert!(made.load(Ordering::SeqCst) <= read + 3 * (QUEUE + 1));
     }

@@ -1,4 +1,4 @@
-//! Views of an image set: training, validation and test part.
+//! Views of an image data set: the training, validation and test splits.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::ImageSet;
 use burn_forward::random::Seed;
 use burn_forward::{Error, Result};
 
-/// Some images of a set, in an order. Cheap to clone: the set is shared.
+/// Some images of a data set, in an order. Cheap to clone, since the images are shared.
 #[derive(Debug, Clone)]
 pub struct ImageSubset {
     set: Arc<ImageSet>,
@@ -20,20 +20,20 @@ impl ImageSubset {
     /// The images `rows` of `set`.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a row that the set does not have.
+    /// [`Error::Argument`] for a row that is not in the set.
     pub fn new(set: Arc<ImageSet>, rows: Vec<u32>) -> Result<Self> {
         if let Some(row) = rows.iter().find(|row| **row as usize >= set.len()) {
             return Err(Error::argument(
                 "ImageSubset",
                 "a row",
                 row,
-                format!("less than {}, the images of the set", set.len()),
+                format!("less than {}, the number of images in the set", set.len()),
             ));
         }
         Ok(Self { set, rows: rows.into() })
     }
 
-    /// All images of `set`, in their order.
+    /// All images of `set`, in order.
     pub fn whole(set: ImageSet) -> Self {
         let rows = (0..set.len() as u32).collect();
         Self { set: Arc::new(set), rows }
@@ -49,7 +49,7 @@ impl ImageSubset {
         self.rows.is_empty()
     }
 
-    /// Pixels `[C, H, W]` of image `i` of the part.
+    /// The pixels `[C, H, W]` of image `i` of the split.
     ///
     /// # Panics
     /// Like a slice, if `i` is not less than [`len`](Self::len).
@@ -57,7 +57,7 @@ impl ImageSubset {
         self.set.image(self.rows[i] as usize)
     }
 
-    /// Class of image `i` of the part.
+    /// The class of image `i` of the split.
     ///
     /// # Panics
     /// Like a slice, if `i` is not less than [`len`](Self::len).
@@ -65,12 +65,12 @@ impl ImageSubset {
         self.set.label(self.rows[i] as usize)
     }
 
-    /// The set that is looked at.
+    /// The underlying data set.
     pub fn set(&self) -> &ImageSet {
         &self.set
     }
 
-    /// Index of every image of the part within the set.
+    /// Index within the data set of every image in the split.
     pub fn rows(&self) -> &[u32] {
         &self.rows
     }
@@ -83,20 +83,20 @@ impl ImageSubset {
     }
 }
 
-/// The three parts of a data set.
+/// The three splits of a data set.
 #[derive(Debug, Clone)]
 pub struct Splits {
-    /// What is learned from.
+    /// The images to train on.
     pub train: ImageSubset,
-    /// Held out of the training set, for choices (early stopping, the best epoch). May be empty.
+    /// Images held out of the training set for choices (early stopping, the best epoch). May be empty.
     pub validation: ImageSubset,
-    /// Touched once, at the end.
+    /// The images used once, at the end.
     pub test: ImageSubset,
 }
 
 impl Splits {
-    /// Holds `validation` (a fraction in `[0, 0.9]`) of every class out of `train`; then, where `per_class` is given,
-    /// keeps so many images of every class in the training part. Of one seed, a smaller subset is part of a larger one.
+    /// Holds out a fraction `validation` in `[0, 0.9]` of every class of `train`. If `per_class` is given, it then keeps this
+    /// number of images of every class in the training set. For the same seed, a smaller subset is contained in a larger one.
     ///
     /// # Errors
     /// [`Error::Argument`] for a fraction out of range, or a class with fewer images than `per_class`.
@@ -118,7 +118,7 @@ impl Splits {
         Ok(Self { train: ImageSubset::new(set.clone(), kept)?, validation: ImageSubset::new(set, held)?, test })
     }
 
-    /// Sizes, for the report.
+    /// The sizes of the splits.
     pub fn sizes(&self) -> SplitSizes {
         SplitSizes {
             train: self.train.len(),
@@ -133,11 +133,11 @@ impl Splits {
 /// Sizes of [`Splits`]. Displays as `54000 training, 6000 validation, 10000 test images of 1x28x28, 10 classes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct SplitSizes {
-    /// Training images.
+    /// Number of training images.
     pub train: usize,
-    /// Validation images.
+    /// Number of validation images.
     pub validation: usize,
-    /// Test images.
+    /// Number of test images.
     pub test: usize,
     /// `[C, H, W]`.
     pub shape: [usize; 3],
@@ -152,10 +152,10 @@ impl fmt::Display for SplitSizes {
     }
 }
 
-/// Splits `rows` of `set` into those kept and those held out, both in ascending order.
+/// Splits `rows` of `set` into kept and held-out rows, both in ascending order.
 ///
-/// Of every class `fraction` (in `[0, 1]`) is held out, rounded to the nearest, but never its last image. Which ones
-/// is drawn per class from stream `name`.
+/// The `fraction` (in `[0, 1]`) of every class is held out, rounded to the nearest number, but never the last image of a
+/// class. The images are drawn separately for each class, from the stream `name`.
 pub fn stratified(set: &ImageSet, rows: &[u32], fraction: f64, seed: Seed, name: &str) -> (Vec<u32>, Vec<u32>) {
     let (mut kept, mut held) = (Vec::new(), Vec::new());
     for class in shuffled_classes(set, rows, seed, name) {
@@ -177,7 +177,7 @@ fn subset(set: &ImageSet, rows: &[u32], n: usize, seed: Seed) -> Result<Vec<u32>
                 let needed = format!("left out, since class {c} has no training image");
                 return Err(Error::argument("Splits", "samples-per-class", n, needed));
             }
-            let needed = format!("from 1 to {}, the training images of class {c}", class.len());
+            let needed = format!("from 1 to {}, the number of training images of class {c}", class.len());
             return Err(Error::argument("Splits", "samples-per-class", n, needed));
         };
         chosen.extend_from_slice(first);
@@ -186,7 +186,7 @@ fn subset(set: &ImageSet, rows: &[u32], n: usize, seed: Seed) -> Result<Vec<u32>
     Ok(chosen)
 }
 
-/// The rows of every class, each class shuffled by its own stream.
+/// The rows of every class, each class shuffled with its own stream.
 fn shuffled_classes(set: &ImageSet, rows: &[u32], seed: Seed, name: &str) -> Vec<Vec<u32>> {
     let mut classes = vec![Vec::new(); set.classes()];
     rows.iter().for_each(|row| classes[set.label(*row as usize)].push(*row));
@@ -264,12 +264,12 @@ mod tests {
         assert_eq!(error(0.95, None), "Splits: validation is 0.95, but needs to be in [0, 0.9]");
         assert_eq!(
             error(0.1, Some(10)),
-            "Splits: samples-per-class is 10, but needs to be from 1 to 9, the training images of class 1"
+            "Splits: samples-per-class is 10, but needs to be from 1 to 9, the number of training images of class 1"
         );
         let set = Arc::new(set(&[0]).set().clone());
         assert_eq!(
             ImageSubset::new(set, vec![1]).unwrap_err().to_string(),
-            "ImageSubset: a row is 1, but needs to be less than 1, the images of the set"
+            "ImageSubset: a row is 1, but needs to be less than 1, the number of images in the set"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What a crate outside brings: batches of its own, a network of its own, rows of the registry.
+//! What other crates bring: their own batches, networks and registry rows.
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::toy::{CLASSES, Case, INPUT, batch, mlp, model_of, on_all_devices, seed};
 use burn_forward_testing::values::{Values, gradients};
 
-/// Gradients of two steps on the same batch of unknown address.
+/// Gradients of two steps on the same batch with an unknown key.
 fn twice(case: &Case, net: &MlpConfig) -> [Values; 2] {
     let model = model_of(case, net, Partition::LAYER, seed());
     let batch = Batch { key: BatchKey::default(), ..batch(24, 0, case.device()) };
@@ -39,11 +39,11 @@ fn steps_on_batches_of_unknown_address_are_numbered() {
     let case = &on_all_devices("backprop", &json!({}))[0];
     let keys = |model: LocalModel, key: BatchKey| {
         let batch = Batch { key, ..batch(2, 0, case.device()) };
-        // Copies of a model go on counting where it was.
+        // Copies of a model continue its count.
         let copies = [model.clone(), model.valid(), model];
         copies.map(|model| model.context(&batch).key)
     };
-    // From a fresh model it is the same again, so that a program with one seed gives one result.
+    // A new model starts again, so that a program with one seed gives one result.
     for _ in 0..2 {
         let numbered = [0, 1, 2].map(|index| BatchKey { epoch: 0, index, step: index });
         assert_eq!(keys(case.model(seed()).unwrap(), BatchKey::default()), numbered);
@@ -52,7 +52,7 @@ fn steps_on_batches_of_unknown_address_are_numbered() {
     assert_eq!(keys(case.model(seed()).unwrap(), known), [known; 3]);
 }
 
-/// An architecture with none of the MLP's settings.
+/// An architecture that has none of the MLP's settings.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Foreign {
     units: usize,
@@ -111,7 +111,7 @@ fn a_name_stands_for_one_row() {
         RunConfig::from_value("test", value, &[], registry).map_err(|e| e.to_string())
     };
     let mut registry = burn_forward_train::registry();
-    registry.networks.push(network_entry::<Foreign>("foreign", "of another crate"));
+    registry.networks.push(network_entry::<Foreign>("foreign", "from another crate"));
     load(&registry).unwrap();
 
     let mut twice = registry.clone();

@@ -1,4 +1,4 @@
-//! Pieces that a module of one's own is made of do what the rule made of them does.
+//! A user's own module built from the pieces behaves like the rule built from the same pieces.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -34,7 +34,7 @@ fn forward_forward_in_a_module_is_the_rule() {
             let of_block = |block: &Chain| {
                 let (width, units) = (block.output().len(), block.output().units());
                 let loss = GoodnessLoss::new(width, goodness, PairLoss::default(), case.device()).unwrap();
-                // As the author's recipe has them.
+                // As in Hinton's recipe.
                 let loss = loss.with_weight(0.5).with_peer(units, PeerConfig::default(), case.device());
                 Local::new(block.clone(), loss)
             };

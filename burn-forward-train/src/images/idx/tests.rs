@@ -19,7 +19,7 @@ fn gz(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Two images of 2x3 by hand.
+/// Two 2x3 images with hand-written pixels.
 fn two_images() -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3];
     bytes.extend(0..12);
@@ -45,9 +45,9 @@ fn images_and_labels_by_hand() {
 #[case::labels(file(0x801, &[1], &[0]), "x: found magic number 0x00000801; needed 0x00000803 or 0x00000804 (images of unsigned bytes)")]
 #[case::floats(file(0xd03, &[1, 1, 1], &[0; 4]), "x: found magic number 0x00000d03; needed 0x00000803 or 0x00000804 (images of unsigned bytes)")]
 #[case::truncated(two_images()[..20].to_vec(), "x: found 4 bytes of 2 x 2 x 3 elements; needed 12 bytes")]
-#[case::trailing([two_images(), vec![0]].concat(), "x: found bytes after the last of 2 x 2 x 3 elements; needed the end of the file there")]
-#[case::none(file(0x803, &[2, 0, 3], &[]), "x: found a header that announces 2 x 0 x 3 elements; needed at least one")]
-#[case::huge(file(0x803, &[u32::MAX; 3], &[]), "x: found a header that announces 4294967295 x 4294967295 x 4294967295 elements; needed as many as fit memory")]
+#[case::trailing([two_images(), vec![0]].concat(), "x: found bytes after the last of 2 x 2 x 3 elements; needed the end of the file")]
+#[case::none(file(0x803, &[2, 0, 3], &[]), "x: found a header that declares 2 x 0 x 3 elements; needed at least one")]
+#[case::huge(file(0x803, &[u32::MAX; 3], &[]), "x: found a header that declares 4294967295 x 4294967295 x 4294967295 elements; needed as many as fit into memory")]
 #[case::large(file(0x803, &[u32::MAX, 1 << 15, 1 << 15], &[0; 5]), "x: found 5 bytes of 4294967295 x 32768 x 32768 elements; needed 4611686017353646080 bytes")]
 fn damage_is_named(#[case] bytes: Vec<u8>, #[case] message: &str) {
     assert_eq!(decode_images(&bytes, Path::new("x"), None).unwrap_err().to_string(), message);
@@ -67,7 +67,7 @@ fn damaged_gzip_is_named() {
     assert!(error(&[whole, b"more".to_vec()].concat()).starts_with("x: found a"));
 }
 
-/// 64 MB of zeros in 65 kB: only what the header announces, and a byte, may be unpacked.
+/// 64 MB of zeros in 65 kB: only the declared size plus one byte may be decompressed.
 #[test]
 fn a_gzip_bomb_is_not_unpacked() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -86,13 +86,13 @@ fn a_gzip_bomb_is_not_unpacked() {
     let reader = BufReader::with_capacity(256, Counted(&bytes, &read));
     assert_eq!(
         images(reader, Path::new("x"), None).unwrap_err().to_string(),
-        "x: found bytes after the last of 1 x 1 x 1 elements; needed the end of the file there"
+        "x: found bytes after the last of 1 x 1 x 1 elements; needed the end of the file"
     );
-    // The decompressor works in windows of 32 kB, far less than the whole.
+    // The decompressor works in windows of 32 kB, which is far less than the whole.
     assert!(read.get() < bytes.len() / 10, "{} of {} bytes were read", read.get(), bytes.len());
 }
 
-/// A folder with a training set of 3 and a test set of 2 images of 1x2.
+/// A folder with a training set of 3 and a test set of 2 images of size 1x2.
 fn folder(change: impl Fn(&mut [(&'static str, Vec<u8>); 4])) -> tempfile::TempDir {
     let mut files = [
         ("train-images-idx3-ubyte", file(0x803, &[3, 1, 2], &[1, 2, 3, 4, 5, 6])),
@@ -146,7 +146,7 @@ fn files_at_odds_are_named() {
     );
 }
 
-/// Two images of 1x2 with three channels: the same pixels in both layouts.
+/// Two 1x2 images with three channels, with the same pixels in both layouts.
 #[test]
 fn the_layout_says_what_sizes_do_not() {
     let first = file(0x804, &[2, 3, 1, 2], &[1, 4, 2, 5, 3, 6, 11, 14, 12, 15, 13, 16]);
@@ -159,7 +159,7 @@ fn the_layout_says_what_sizes_do_not() {
     assert_eq!(read(&two_images(), Layout::ChannelsLast).shape, [1, 2, 3]);
     assert_eq!(
         decode_images(&file(0x804, &[1, 8, 8, 3], &[0; 192]), Path::new("x"), None).unwrap_err().to_string(),
-        "x: found images of 8 x 8 x 3, which do not say where the channels are; needed $.data.layout, \"channels-first\" for \
+        "x: found images of 8 x 8 x 3, from which the position of the channels is not clear; needed $.data.layout, \"channels-first\" for \
          8 channels of 8x3 or \"channels-last\" for 3 channels of 8x8"
     );
 }
@@ -201,7 +201,7 @@ fn under_names_of_qmnist(files: &mut Files) {
     (files[1].1, files[3].1) = (gz(&qmnist(&[0, 1, 2])), qmnist(&[4, 0]));
 }
 
-/// The same set under its plain names and under those of EMNIST's and QMNIST's public files.
+/// The same data set with its plain names, and with those of the public files of EMNIST and QMNIST.
 #[test]
 fn public_sets_have_their_own_names() {
     let parts = |change: fn(&mut Files)| {
@@ -214,7 +214,7 @@ fn public_sets_have_their_own_names() {
     }
 }
 
-/// EMNIST's own archive has six sets in one folder.
+/// EMNIST's own archive has six data sets in one folder.
 #[test]
 fn a_prefix_chooses_among_several_sets() {
     let (train, _) = read_folder(folder(|_| {}).path(), IdxSettings::default(), "").unwrap();
@@ -231,7 +231,7 @@ fn a_prefix_chooses_among_several_sets() {
     );
     assert_eq!(
         read(Some("emnist")).unwrap_err(),
-        "F: found no files that begin with \"emnist\"; needed $.data.prefix among \"emnist-digits\", \"emnist-letters\""
+        "F: found no files whose names begin with \"emnist\"; needed $.data.prefix among \"emnist-digits\", \"emnist-letters\""
     );
     assert_eq!(read(Some("emnist-letters")).unwrap().0, train);
     assert_eq!(
@@ -248,7 +248,7 @@ fn damaged_rows_of_integers_are_named() {
     assert_eq!(error(&qmnist(&[u32::MAX])), "x: found class -1 of image 0; needed 0 to 255");
     assert_eq!(
         error(&file(0xc02, &[1, 2], &[0; 8])),
-        "x: found rows of 2 integers; needed 8, of which the first is the class"
+        "x: found rows of 2 integers; needed 8, the first of which is the class"
     );
     assert_eq!(error(&file(0xc02, &[2, 8], &[0; 63])), "x: found 63 bytes of 2 x 8 elements; needed 64 bytes");
 }
@@ -265,17 +265,17 @@ fn classes_count_from_the_first_label() {
     assert_eq!(read(0).unwrap().0.classes(), 5);
     assert_eq!(
         read(2).unwrap_err().to_string().replace(&folder.path().display().to_string(), "F"),
-        "F/train-labels.idx1-ubyte.gz: found label 1 of image 0; needed at least 2, which $.data.first-label says"
+        "F/train-labels.idx1-ubyte.gz: found label 1 of image 0; needed at least 2, the value of $.data.first-label"
     );
 }
 
-/// A folder with nothing but what was downloaded.
+/// A folder that contains only what was downloaded.
 #[test]
 fn an_archive_is_not_its_files() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("gzip.zip"), "PK").unwrap();
     let error = IdxFiles::find(folder.path(), None, "here").unwrap_err().to_string();
-    let found = "found no file of train images, but the archive gzip.zip, which has to be unpacked there; needed ";
+    let found = "found no file of train images, but the archive gzip.zip, which has to be unpacked first; needed ";
     assert!(error.contains(found), "{error}");
 }
 
@@ -320,7 +320,7 @@ proptest! {
     }
 }
 
-/// No panic; what is read is as large as it says; what is refused is the file's fault.
+/// Checks that reading does not panic, that the result has the declared size, and that a rejected file is blamed.
 fn survives(bytes: &[u8]) -> Result<(), TestCaseError> {
     match decode_images(bytes, Path::new("x"), None) {
         Ok(images) => prop_assert_eq!(images.pixels.len(), images.count() * images.shape.iter().product::<usize>()),

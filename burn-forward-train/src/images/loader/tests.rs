@@ -75,10 +75,10 @@ fn a_resumed_loader_goes_on_as_the_uninterrupted_one() {
     let epochs = [pass(&whole), pass(&whole), pass(&whole)];
     assert_eq!(whole.next_epoch(), 4);
     assert_eq!(pass(&training(3, 1)), epochs[2]);
-    // As burn-train does: moved once, then asked for passes.
+    // As in burn-train: moved once, then iterated.
     let moved = training(2, 1).to_device(&Device::default());
     assert_eq!([pass(&*moved), pass(&*moved)], epochs[1..]);
-    // An interrupted pass counts as one.
+    // An interrupted pass counts as a pass.
     let loader = training(1, 1);
     assert!(loader.iter().next().is_some());
     assert_eq!(pass(&loader), epochs[1]);
@@ -96,7 +96,7 @@ fn seeds_differ_in_order_and_augmentation() {
     assert_ne!(a.samples, b.samples);
     let plain = HostBatch::new(&part, &a.samples, &unit(&part)).unwrap();
     assert_eq!(plain.targets, a.targets);
-    // Of 25 shifts one is none.
+    // One of the 25 shifts changes nothing.
     let same = plain.pixels.chunks(64).zip(a.pixels.chunks(64)).filter(|(p, q)| p == q).count();
     assert!((20..120).contains(&same), "{same} of 1438 images are unchanged; 58 are expected");
 }
@@ -203,15 +203,15 @@ fn what_cannot_be_is_refused() {
     );
     assert_eq!(
         HostBatch::new(&part, &[0, 1438], &unit(&part)).unwrap_err().to_string(),
-        "HostBatch: a sample is 1438, but needs to be less than 1438, the images of the part"
+        "HostBatch: a sample is 1438, but needs to be less than 1438, the number of images in the split"
     );
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Whatever the sizes: all images once, in batches of the size that was asked for but for the last; without that one, all
-    /// but those that do not fill a batch, others in every epoch.
+    /// Whatever the sizes, a pass contains all images once, in batches of the requested size except for the last. If the last
+    /// batch is dropped, the images that do not fill a batch are missing, different ones in every epoch.
     #[test]
     fn a_pass_is_complete(
         images in 0usize..40, batch_size in 1usize..50, workers in 0usize..5, seed: u64, drop: bool,
@@ -232,7 +232,7 @@ proptest! {
         let all = if drop { images / batch_size * batch_size } else { images };
         prop_assert_eq!(samples.len(), all, "no image twice");
         prop_assert!(samples.iter().all(|s| (*s as usize) < images));
-        // Slices share all images out, those behind the last full batch of the whole among them.
+        // Slices divide all images among them, including those after the last full batch of the whole.
         let middle = loader.num_items() / 2;
         let slices = [loader.slice(0, middle), loader.slice(middle, loader.num_items())];
         let sliced: usize = slices.iter().map(|slice| slice.num_items()).sum();
@@ -241,7 +241,7 @@ proptest! {
     }
 }
 
-/// Loading must never be what a step waits for. The limit is generous: test machines are busy.
+/// Loading must never delay a step. The limit is generous, since test machines are busy.
 #[test]
 fn an_epoch_of_mnist_size_loads_fast() {
     let pixels = (0..54_000 * 784).map(|i: u32| (i % 251) as u8).collect();

@@ -11,7 +11,7 @@ fn the_digits_need_no_files() {
     let data = ImageData::load(&DataConfig::new(DataName::Digits), &DataFolders::default(), Seed::new(1)).unwrap();
     let sizes = data.splits.sizes();
     assert_eq!((sizes.train, sizes.validation, sizes.test), (1293, 145, 359));
-    // The test part is the same for every seed, validation is not.
+    // The test set is the same for every seed; the validation set is not.
     let other = ImageData::load(&DataConfig::new(DataName::Digits), &DataFolders::default(), Seed::new(2)).unwrap();
     assert_eq!(data.splits.test.rows(), other.splits.test.rows());
     assert_ne!(data.splits.validation.rows(), other.splits.validation.rows());
@@ -39,7 +39,7 @@ fn settings_that_do_not_fit_are_refused() {
         load(&config).unwrap_err().to_string(),
         "data: 1 mistake\n  $.data.validation: 2 is out of range; needed: 0 to 0.9"
     );
-    // The size of an "idx" set is known once it is read.
+    // The image size of an "idx" data set is known once it is read.
     let folder = tempfile::tempdir().unwrap();
     for prefix in ["train", "test"] {
         let images = [&[0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2][..], &[0; 4]].concat();
@@ -59,7 +59,7 @@ fn settings_that_do_not_fit_are_refused() {
     );
 }
 
-/// Facts of the public files, where this machine has them.
+/// Facts about the public files, if this machine has them.
 #[test]
 fn the_public_sets_are_as_documented() {
     let facts: [(_, _, _, &[(usize, usize)]); 4] = [
