@@ -1,4 +1,4 @@
-//! The tape of one training step: carries the teaching signal in, and collects what every block's pass produced.
+//! The tape of a training step: passes the teaching signal to the blocks, and collects their results.
 
 mod labels;
 
@@ -15,12 +15,12 @@ pub use labels::Labels;
 use crate::pieces::label;
 use crate::{Error, require};
 
-/// What a local loss says about one block and one batch.
+/// The result of a local loss for one block and one batch.
 #[derive(Debug, Clone)]
 pub struct Score {
-    /// The scalar that is minimised `[1]`.
+    /// The scalar to minimise, `[1]`.
     pub loss: Tensor<1>,
-    /// The block's own readout, where it has one `[B, C]`.
+    /// The block's own readout `[B, C]`, if it has one.
     pub logits: Option<Tensor<2>>,
     /// Goodness of the positive samples `[B]`.
     pub goodness_positive: Option<Tensor<1>>,
@@ -35,7 +35,7 @@ impl From<Tensor<1>> for Score {
 }
 
 impl Score {
-    /// The same numbers without their autodiff graph, so that keeping them keeps nothing else alive.
+    /// The same values without their autodiff graph, so that keeping them does not keep the graph alive.
     pub fn without_graph(self) -> Self {
         Self {
             loss: self.loss.without_autodiff(),
@@ -53,20 +53,20 @@ pub struct ScoreSummary {
     pub loss: Tensor<1>,
     /// Number of rows whose class has the highest score.
     pub correct: Option<Tensor<1, Int>>,
-    /// Mean goodness of positive samples; of the true class, for a block with class scores.
+    /// Mean goodness of positive samples; for a block with class scores, the mean score of the true class.
     pub positive: Option<Tensor<1>>,
-    /// Mean goodness of negative samples; of the wrong classes on average, for a block with class scores.
+    /// Mean goodness of negative samples; for a block with class scores, the mean score of the wrong classes.
     pub negative: Option<Tensor<1>>,
 }
 
 impl Score {
-    /// The score over all rows.
+    /// Summarises the score over all rows.
     ///
     /// # Shapes
     /// - `targets`: `[B]`, the classes of the rows.
     ///
     /// # Panics
-    /// If the class scores are of another number of rows, or targets name classes that they do not have.
+    /// If the number of rows of the class scores differs, or a target is not one of their classes.
     pub fn summary(&self, targets: &Tensor<1, Int>) -> ScoreSummary {
         if let Some(logits) = &self.logits {
             label::check("Score::summary", targets, logits.dims());
@@ -86,13 +86,13 @@ impl Score {
     }
 }
 
-/// Number of rows whose class has the highest score `[1]`. A count, since fractions of batches do not add up exactly.
+/// Number of rows whose class has the highest score, `[1]`. It is a count because fractions of batches do not add up exactly.
 pub(crate) fn correct(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<1, Int> {
     let [rows, _] = logits.dims();
     logits.clone().argmax(1).reshape([rows]).equal(targets.clone()).int().sum()
 }
 
-/// Mean score of the true class, and mean over the wrong classes, per row `[B]` each.
+/// Mean score of the true class, and mean over the wrong classes, per row, `[B]` each.
 pub fn true_and_wrong_scores(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> (Tensor<1>, Tensor<1>) {
     let [rows, classes] = logits.dims();
     let own = logits.clone().gather(1, targets.clone().reshape([rows, 1])).reshape([rows]);
@@ -100,19 +100,19 @@ pub fn true_and_wrong_scores(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> (T
     (own, others)
 }
 
-/// One block's record on the tape.
+/// The record of one block on the tape.
 #[derive(Debug, Clone)]
 pub struct BlockRecord {
     /// Index of the block in the network.
     pub block: usize,
-    /// What its loss said, without graph.
+    /// The result of its loss, without graph.
     pub score: Score,
     /// The summary, once the score is [summarised](Self::summarise).
     summary: Option<ScoreSummary>,
 }
 
 impl BlockRecord {
-    /// The score, summarised over all rows.
+    /// The score summarised over all rows.
     ///
     /// # Shapes
     /// - `targets`: `[B]`, the classes of the rows.
@@ -120,7 +120,7 @@ impl BlockRecord {
         self.summary.clone().unwrap_or_else(|| self.score.summary(targets))
     }
 
-    /// Keeps the summary of the score and frees its rows.
+    /// Stores the summary of the score and drops its rows.
     fn summarise(&mut self, targets: &Tensor<1, Int>) {
         if self.summary.is_none() {
             self.summary = Some(self.score.summary(targets));
@@ -129,16 +129,16 @@ impl BlockRecord {
     }
 }
 
-/// The teaching signal of one step on its way in, and gradients and scores on their way out.
+/// Carries the teaching signal of a step to the blocks, and collects their gradients and scores.
 ///
-/// Gradients are kept by parameter id, so the result is an ordinary burn-train [`TrainOutput`]: optimisers,
-/// schedulers, metrics, checkpoints and distributed training of Burn work on it unchanged.
+/// Gradients are stored by parameter id, so the result is an ordinary burn-train [`TrainOutput`], which Burn's optimisers,
+/// learning-rate schedulers, metrics, checkpoints and distributed training accept unchanged.
 #[derive(Debug)]
 pub struct Tape<S = ()> {
     signal: S,
     sums: Sums,
     records: Vec<BlockRecord>,
-    /// Classes of the rows, for a tape that keeps numbers only.
+    /// Classes of the rows, for a tape that keeps summaries only.
     targets: Option<Tensor<1, Int>>,
 }
 
@@ -148,8 +148,8 @@ impl<S> Tape<S> {
         Self { signal, sums: Sums::default(), records: Vec::new(), targets: None }
     }
 
-    /// Of the rows that blocks score, only what they come to is kept, but for the last block's: memory then does not grow by
-    /// scores of every row for every block.
+    /// Keeps summaries of the scores instead of their rows, except for the last block. Memory then does not grow with the
+    /// number of blocks by the scores of every row.
     ///
     /// # Shapes
     /// - `targets`: `[B]`, the classes of the rows.
@@ -164,26 +164,27 @@ impl<S> Tape<S> {
         &self.signal
     }
 
-    /// Gives the passes that follow another teaching signal.
+    /// Sets another teaching signal for the passes that follow.
     pub fn set_signal(&mut self, signal: S) {
         self.signal = signal;
     }
 
-    /// Runs `loss` backwards and adds the gradients of `module`'s parameters to those that are here; the graph behind `loss`
-    /// is gone afterwards. One backward per graph: Burn keeps none for a second.
+    /// Runs `loss` backwards and adds the gradients of `module`'s parameters to those on the tape. The graph of `loss` is
+    /// gone afterwards: Burn does not keep it for a second backward pass.
     ///
-    /// Returns all other gradients, those of activations with `require_grad` among them: a signal for the block below.
+    /// Returns all other gradients, including those of activations with `require_grad`, which can serve as a signal for the
+    /// block below.
     ///
     /// # Panics
-    /// If the loss is not one number with an autodiff graph behind it.
+    /// If the loss is not a single number with an autodiff graph.
     pub fn backward<M: Module>(&mut self, loss: &Tensor<1>, module: &M) -> Gradients {
         let mut gradients = run_backwards(loss);
         self.add(&mut gradients, module);
         gradients
     }
 
-    /// As [`backward`](Self::backward), for a loss that two modules (a block and its head) share. A parameter that is in
-    /// both counts once.
+    /// Like [`backward`](Self::backward), for a loss that two modules share, such as a block and its head. A parameter that
+    /// is in both modules counts once.
     pub fn backward_pair<M: Module, N: Module>(&mut self, loss: &Tensor<1>, first: &M, second: &N) -> Gradients {
         let mut gradients = run_backwards(loss);
         self.add(&mut gradients, first);
@@ -191,32 +192,32 @@ impl<S> Tape<S> {
         gradients
     }
 
-    /// Adds `update` to the gradient of a parameter, as the pseudo-gradient of a rule whose update is a formula and not the
-    /// gradient of anything. Any optimiser then applies it.
+    /// Adds `update` to the gradient of a parameter. It is the pseudo-gradient of a rule whose update is a formula, not a
+    /// gradient. Any optimiser then applies it.
     ///
     /// # Panics
-    /// If its shape is not that of the gradient that is already here.
+    /// If its shape differs from that of the gradient that is already on the tape.
     pub fn register<const D: usize>(&mut self, id: ParamId, update: Tensor<D>) {
         // Optimisers compute without autodiff.
         self.sums.add(id, update.without_autodiff());
     }
 
-    /// Takes the gradients of `module`'s parameters out of those of a loss.
+    /// Moves the gradients of `module`'s parameters from those of a loss to the tape.
     fn add<M: Module>(&mut self, gradients: &mut Gradients, module: &M) {
         let from = GradientsParams::from_module(gradients, module);
         module.visit(&mut Add { from, into: &mut self.sums });
     }
 
-    /// Keeps a block's score.
+    /// Records the score of a block.
     pub fn record(&mut self, block: usize, score: Score) {
-        // The last block's rows stay: a rule may take its prediction from there.
+        // The rows of the last block are kept, since a rule may take its prediction from them.
         if let (Some(targets), Some(before)) = (&self.targets, self.records.last_mut()) {
             before.summarise(targets);
         }
         self.records.push(BlockRecord { block, score: score.without_graph(), summary: None });
     }
 
-    /// Index that the next block in order gets.
+    /// Index of the next block, if blocks learn in order.
     pub fn next_block(&self) -> usize {
         self.records.len()
     }
@@ -231,7 +232,7 @@ impl<S> Tape<S> {
         &self.sums.gradients
     }
 
-    /// Takes the tape apart.
+    /// Splits the tape into gradients and records.
     pub fn into_parts(self) -> (GradientsParams, Vec<BlockRecord>) {
         (self.sums.gradients, self.records)
     }
@@ -239,15 +240,15 @@ impl<S> Tape<S> {
 
 #[cfg(feature = "train")]
 impl Tape<Labels> {
-    /// Ends a step: the gradients of every block, and `logits` `[B, C]` with the mean of the blocks' losses for
+    /// Ends a step. Returns the gradients of every block, and `logits` `[B, C]` with the mean of the blocks' losses for
     /// burn-train's metrics.
     ///
     /// # Panics
-    /// If no block has left a score: then there is no loss.
+    /// If no block has recorded a score, since there is then no loss.
     pub fn finish(self, logits: Tensor<2>) -> TrainOutput<ClassificationOutput> {
         let losses: Vec<Tensor<1>> = self.records.iter().map(|r| r.score.loss.clone()).collect();
         require(!losses.is_empty(), || {
-            let needed = ">= 1: blocks learn by Local::learn, or leave a score by Tape::record";
+            let needed = ">= 1: blocks learn with Local::learn, or record a score with Tape::record";
             Error::argument("Tape::finish", "number of scores on the tape", losses.len(), needed)
         });
         let loss = Tensor::cat(losses, 0).mean();
@@ -265,7 +266,7 @@ fn run_backwards(loss: &Tensor<1>) -> Gradients {
         refuse("device of the loss", format!("{:?}", loss.device()), "one with autodiff, as from Device::autodiff")
     });
     require(loss.is_tracked(), || {
-        refuse("loss", "one that depends on no parameter".into(), "one that parameters with require_grad take part in")
+        refuse("loss", "one that depends on no parameter".into(), "one that depends on parameters with require_grad")
     });
     loss.backward()
 }
@@ -288,7 +289,7 @@ impl ModuleVisitor for Add<'_> {
 #[derive(Debug)]
 struct Sums {
     gradients: GradientsParams,
-    /// Their shapes: Burn's container gives a gradient only to who knows its rank.
+    /// Their shapes: Burn's container only returns a gradient to a caller that knows its rank.
     shapes: HashMap<ParamId, Shape>,
 }
 
@@ -299,7 +300,7 @@ impl Default for Sums {
 }
 
 impl Sums {
-    /// Adds a gradient to that of the same parameter, where there is one.
+    /// Adds a gradient to that of the same parameter, if there is one.
     fn add<const D: usize>(&mut self, id: ParamId, gradient: Tensor<D>) {
         let new = gradient.shape();
         let old = self.shapes.entry(id).or_insert_with(|| new.clone());
@@ -346,7 +347,7 @@ mod tests {
         for i in [0, 2] {
             let n = tape.records()[i].summary(&targets);
             assert_eq!(number(Some(n.loss)), Some(0.5));
-            // Two of three are right; true classes have 6, 5 and 2, the others 3, 1 and 4 in sum.
+            // Two of three are correct; the true classes score 6, 5 and 2, the others 3, 1 and 4 in total.
             assert_eq!(number(n.correct.map(|count| count.float())), Some(2.0));
             assert!((number(n.positive).unwrap() - 13.0 / 3.0).abs() < 1e-6);
             assert!((number(n.negative).unwrap() - 8.0 / 6.0).abs() < 1e-6);

@@ -1,4 +1,4 @@
-//! Optimisers and learning-rate schedules from a config, all of them Burn's own.
+//! Optimisers and learning-rate schedules from a config. All of them are Burn's own.
 
 #[cfg(feature = "train")]
 mod blockwise;
@@ -29,37 +29,38 @@ pub enum OptimizerName {
     /// RMSprop (Tieleman and Hinton 2012).
     #[serde(rename = "rmsprop")]
     RmsProp,
-    /// Muon on the weight matrices of the network and on its kernels as matrices `[C_out, C_in k_h k_w]`, AdamW on everything
-    /// else (Jordan 2024); the rate is scaled to that of AdamW.
+    /// Muon for the weight matrices of the network and for its kernels as matrices `[C_out, C_in k_h k_w]`, AdamW for
+    /// everything else (Jordan 2024). The learning rate is scaled to match that of AdamW.
     Muon,
     /// Adafactor (Shazeer and Stern 2018).
     Adafactor,
 }
 
-/// Gradient clipping: exactly one of these.
+/// Gradient clipping; exactly one of these settings.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ClipConfig {
-    /// Largest norm of a parameter's gradient.
+    /// Maximum norm of the gradient of a parameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "config", schemars(range(min = 1e-12)))]
     pub norm: Option<f64>,
-    /// Largest norm of all gradients of a step together; each block then learns from the size of the others' gradients, too.
+    /// Maximum norm of all gradients of a step together. What a block learns then also depends on the size of the other
+    /// blocks' gradients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "config", schemars(range(min = 1e-12)))]
     pub global_norm: Option<f64>,
-    /// Largest absolute value of an entry.
+    /// Maximum absolute value of an entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "config", schemars(range(min = 1e-12)))]
     pub value: Option<f64>,
 }
 
 impl OptimizerName {
-    /// All of them.
+    /// All optimisers.
     pub const ALL: [Self; 6] = [Self::Sgd, Self::Adam, Self::AdamW, Self::RmsProp, Self::Muon, Self::Adafactor];
 
-    /// Its name in a config.
+    /// The name in a config.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sgd => "sgd",
@@ -79,20 +80,20 @@ impl OptimizerName {
 /// | `name` | required | sgd, adam, adamw, rmsprop, muon, adafactor | |
 /// | `lr` | required | > 0 | learning rate |
 /// | `momentum` | 0.9 (muon 0.95) | [0, 1) | sgd, rmsprop, muon |
-/// | `dampening` | 0 | [0, 1] | sgd: the gradient enters the velocity times `1 - dampening` |
+/// | `dampening` | 0 | [0, 1] | sgd: the gradient is multiplied by `1 - dampening` before it is added to the velocity |
 /// | `nesterov` | false | | sgd |
 /// | `betas` | [0.9, 0.999] | [0, 1) | adam, adamw, muon's companion |
 /// | `epsilon` | 1e-8 | > 0 | adam, adamw, rmsprop, muon's companion |
-/// | `weight-decay` | 0 | >= 0 | decoupled for adamw, muon and adafactor; in the gradient for the others |
+/// | `weight-decay` | 0 | >= 0 | decoupled for adamw, muon and adafactor; part of the gradient for the others |
 /// | `decay-bias` | true | | whether biases decay too; needs a `weight-decay` above 0 |
 /// | `clip` | none | | `{"norm": x}` or `{"value": x}`, per parameter, or `{"global-norm": x}`, over all gradients of a step |
 /// | `lr-schedule` | constant | | see [`LrSchedule`] |
-/// | `block-lr` | none | one > 0 per block | learning rate of every block and of [what the rule has for it](crate::parameters::Owner) |
+/// | `block-lr` | none | one > 0 per block | learning rate of every block, including the [rule's parameters for it](crate::parameters::Owner) |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct OptimizerConfig {
-    /// Which optimiser.
+    /// Name of the optimiser.
     pub name: OptimizerName,
     /// Learning rate.
     #[cfg_attr(feature = "config", schemars(range(min = 1e-12, max = 1e3)))]
@@ -101,7 +102,7 @@ pub struct OptimizerConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 0.999999)))]
     pub momentum: Option<f64>,
-    /// Dampening of the gradient on its way into the velocity, for sgd; default 0.
+    /// Dampening of the gradient before it is added to the velocity, for sgd; default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "config", schemars(range(min = 0.0, max = 1.0)))]
     pub dampening: Option<f64>,
@@ -111,10 +112,10 @@ pub struct OptimizerConfig {
     /// Decay rates of the running means of gradients and their squares, for adam, adamw and muon's companion; default
     /// [0.9, 0.999].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    // Nearer to 1 is 1 in single precision, and the mean is never corrected.
+    // Values closer to 1 would be rounded to 1 in single precision, and the mean would never be corrected.
     #[cfg_attr(feature = "config", schemars(inner(range(min = 0.0, max = 0.999999))))]
     pub betas: Option<[f64; 2]>,
-    /// Guard against division by zero, for adam, adamw, rmsprop and muon's companion; default 1e-8.
+    /// Avoids division by zero, for adam, adamw, rmsprop and muon's companion; default 1e-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "config", schemars(range(min = 1e-30, max = 1.0)))]
     pub epsilon: Option<f64>,
@@ -137,12 +138,12 @@ pub struct OptimizerConfig {
     pub block_lr: Option<Vec<f64>>,
 }
 
-/// Parameters of a rule that need an optimiser of their own, whatever the config says for the network.
+/// Parameters of a rule that need their own optimiser, whatever the config says for the network.
 #[derive(Debug, Clone)]
 pub struct ParameterGroup {
-    /// Prefix of the parameters' paths, `rule.softmax`.
+    /// Prefix of the parameters' paths, such as `rule.softmax`.
     pub path: String,
-    /// Their optimiser and learning rate; the run's schedule applies to it.
+    /// Their optimiser and learning rate; the run's learning-rate schedule applies to it.
     pub optimizer: OptimizerConfig,
 }
 
@@ -150,7 +151,7 @@ const BETAS: [f64; 2] = [0.9, 0.999];
 const EPSILON: f64 = 1e-8;
 
 impl OptimizerConfig {
-    /// An optimiser with every other setting at its default.
+    /// An optimiser with default values for all other settings.
     pub fn new(name: OptimizerName, lr: f64) -> Self {
         Self {
             name,
@@ -168,7 +169,7 @@ impl OptimizerConfig {
         }
     }
 
-    /// The settings in force: every default of this optimiser filled in, and nothing that has no effect on it.
+    /// The settings in force: with every default of this optimiser, and without settings that have no effect on it.
     #[must_use]
     pub fn resolved(&self) -> Self {
         use OptimizerName as N;
@@ -176,7 +177,7 @@ impl OptimizerConfig {
         let momentum = self.momentum.or_else(|| self.default_momentum());
         Self {
             momentum,
-            // They say how the gradient enters the velocity, and without momentum there is none.
+            // They determine how the gradient is added to the velocity, and without momentum there is none.
             dampening: (is(&[N::Sgd]) && momentum != Some(0.0)).then(|| self.dampening.unwrap_or(0.0)),
             nesterov: (is(&[N::Sgd]) && momentum != Some(0.0)).then(|| self.nesterov.unwrap_or(false)),
             betas: is(&[N::Adam, N::AdamW, N::Muon]).then(|| self.betas.unwrap_or(BETAS)),
@@ -186,7 +187,7 @@ impl OptimizerConfig {
         }
     }
 
-    /// Momentum where the config names none; `None` for optimisers without one.
+    /// Default momentum; `None` for optimisers without momentum.
     fn default_momentum(&self) -> Option<f64> {
         match self.name {
             OptimizerName::Sgd | OptimizerName::RmsProp => Some(0.9),
@@ -195,26 +196,26 @@ impl OptimizerConfig {
         }
     }
 
-    /// Whether a step is the gradient times the learning rate and nothing else: `sgd` without momentum, weight decay and clipping.
+    /// Whether a step is just the gradient times the learning rate: `sgd` without momentum, weight decay and clipping.
     pub fn is_plain_sgd(&self) -> bool {
         self.name == OptimizerName::Sgd && self.momentum == Some(0.0) && self.weight_decay == 0.0 && self.clip.is_none()
     }
 
-    /// Contradictions between settings; ranges are the schema's business.
+    /// Contradictions between settings; the schema checks ranges.
     pub fn check(&self, blocks: Option<usize>) -> Vec<ConfigError> {
         let mut errors = Vec::new();
         let only = |errors: &mut Vec<ConfigError>, given: bool, key: &str, names: &[OptimizerName], words: &str| {
             if given && !names.contains(&self.name) {
                 errors.push(ConfigError::new(
                     format!("$.optimizer.{key}"),
-                    format!("has no effect here; it belongs to {words}"),
+                    format!("has no effect here; it is a setting of {words}"),
                 ));
             }
         };
         use OptimizerName as N;
         only(&mut errors, self.momentum.is_some(), "momentum", &[N::Sgd, N::RmsProp, N::Muon], "sgd, rmsprop and muon");
         only(&mut errors, self.dampening.is_some(), "dampening", &[N::Sgd], "sgd");
-        // False says what is so anyway; run folders of older versions have it beside every optimiser.
+        // `false` is the case anyway; run folders of older versions have it for every optimiser.
         only(&mut errors, self.nesterov == Some(true), "nesterov", &[N::Sgd], "sgd");
         let adaptive = "adam, adamw and muon";
         only(&mut errors, self.betas.is_some(), "betas", &[N::Adam, N::AdamW, N::Muon], adaptive);
@@ -237,7 +238,7 @@ impl OptimizerConfig {
         errors
     }
 
-    /// The optimiser of a block's parameter, by its path after `network.blocks.<k>`.
+    /// The optimiser of a parameter of a block, given its path after `network.blocks.<k>`.
     pub fn of_network(&self, path: &[String]) -> OptimizerName {
         match self.name {
             OptimizerName::Muon if path.last().is_none_or(|name| name != "weight") => OptimizerName::AdamW,
@@ -272,7 +273,7 @@ mod tests {
         assert_eq!((nesterov(true), nesterov(false)), (1, 0));
     }
 
-    /// What the table above says of every optimiser: its own settings with their defaults, and no others.
+    /// As in the table above, every optimiser has its own settings with their defaults, and no others.
     #[test]
     fn resolved_settings_are_those_in_force() {
         use serde_json::json;

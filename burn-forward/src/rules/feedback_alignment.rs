@@ -1,31 +1,33 @@
-//! Feedback alignment: the error comes down layer by layer through weights of its own.
+//! Feedback alignment: the error travels down layer by layer through separate feedback weights.
 //!
-//! Lillicrap, Cownden, Tweed and Akerman 2016, arXiv 1411.0247. Layer `l` makes `z_l = N(x_{l-1}) W_l + b_l` and from it
-//! `x_l = f_l(z_l)` `[B, d_l]`; `f_l` is all that follows the linear map: batch normalisation, activation, pool. With the class
-//! scores `O = x_L M + c` `[B, C]`, targets `T` and `E = (softmax(O) - T) / B`, from the top down:
+//! Lillicrap, Cownden, Tweed and Akerman 2016, arXiv 1411.0247. Layer `l` computes `z_l = N(x_{l-1}) W_l + b_l` and from it
+//! `x_l = f_l(z_l)` `[B, d_l]`, where `f_l` is everything after the linear map: batch normalisation, activation, pool. With
+//! the class scores `O = x_L M + c` `[B, C]`, targets `T` and `E = (softmax(O) - T) / B`, from the top down:
 //!
-//! - output layer: its true gradient, `dM = x_L^T E`, and `delta_L = E B_{L+1}^T`, `B_{L+1}` `[d_L, C]` like `M`;
-//! - layer `l`: `dz_l`, the gradient of `<f_l(z_l), delta_l>` with respect to `z_l`, and by it the true gradient of `W_l` and
-//!   `b_l`; parameters inside `f_l` have the gradient of `<f_l(z_l), delta_l>` as well;
-//! - `delta_{l-1}`, the gradient with respect to `x_{l-1}` of `<N(x_{l-1}) B_l, dz_l>`: that of back-propagation, with the
-//!   feedback weights `B_l`, of the shape of `W_l`, in the place of `W_l`. Of a convolution it is the transposed convolution.
+//! - output layer: its true gradient, `dM = x_L^T E`, and `delta_L = E B_{L+1}^T`, where `B_{L+1}` `[d_L, C]` has the shape
+//!   of `M`;
+//! - layer `l`: `dz_l`, the gradient of `<f_l(z_l), delta_l>` with respect to `z_l`, and from it the true gradient of `W_l`
+//!   and `b_l`; parameters within `f_l` also get the gradient of `<f_l(z_l), delta_l>`;
+//! - `delta_{l-1}`, the gradient of `<N(x_{l-1}) B_l, dz_l>` with respect to `x_{l-1}`. This is the one of back-propagation,
+//!   with feedback weights `B_l`, which have the shape of `W_l`, in place of `W_l`. For a convolution it is the transposed
+//!   convolution.
 //!
 //! | `feedback` | `B_l` | |
 //! |---|---|---|
 //! | `random` | fixed | Lillicrap et al. 2016 |
 //! | `usf` | `s sign(W_l)` | Liao, Leibo and Poggio 2016, arXiv 1510.05067 |
-//! | `brsf` | `abs(R) sign(W_l)`, `R` drawn anew for every batch | the same |
+//! | `brsf` | `abs(R) sign(W_l)`, `R` drawn for every batch | the same |
 //! | `frsf` | `abs(R) sign(W_l)`, `R` fixed | the same |
 //! | `kolen-pollack` | learns: its gradient is that of `W_l` | Kolen and Pollack 1994; Akrout et al. 2019, arXiv 1904.05391 |
 //!
-//! Random values are uniform on `+-sqrt(6/(fan_in + fan_out))`, and `s` is their standard deviation (Glorot and Bengio 2010). With
-//! `kolen-pollack` the optimiser makes one update of two, so `B_l - W_l` shrinks by what it takes off both of them: it needs a
-//! weight decay, by `sgd` (without it the difference stays as it is) or `adamw` (`adam` has the decay pass through moments that
-//! are different).
+//! Random values are uniform on `+-sqrt(6/(fan_in + fan_out))`, and `s` is their standard deviation (Glorot and Bengio 2010).
+//! With `kolen-pollack` the optimiser makes the same update to both weights, so `B_l - W_l` shrinks by the decay of both.
+//! This requires weight decay, with `sgd` (without decay the difference stays constant) or `adamw` (in `adam` the decay
+//! passes through moments, which are different).
 //!
-//! What we do differently: the error enters behind the activation function, as in [direct feedback alignment](super::Dfa), so
-//! that it passes a pool or a batch normalisation in front of the next layer by the true local gradient. Every block's graph
-//! lives until the error comes, as under back-propagation, and beside it the outputs of the linear maps with feedback weights.
+//! What we do differently: the error enters after the activation function, as in [direct feedback alignment](super::Dfa), so
+//! that it passes a pool or a batch normalisation before the next layer by the true local gradient. The graph of every block
+//! is kept until the error arrives, as in back-propagation, and so are the outputs of the linear maps with feedback weights.
 
 mod weights;
 
@@ -57,7 +59,7 @@ use crate::rules::Context;
 use crate::tape::{Labels, Score, Tape};
 use crate::{ConfigError, Error, Result, require};
 
-/// What the feedback weights are.
+/// Kind of the feedback weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -65,18 +67,18 @@ pub enum FeedbackKind {
     /// Random and fixed.
     #[default]
     Random,
-    /// The signs of the weights, all of one magnitude.
+    /// The signs of the weights, all with the same magnitude.
     Usf,
     /// The signs of the weights, with magnitudes drawn for every batch.
     Brsf,
-    /// The signs of the weights, with random magnitudes that stay.
+    /// The signs of the weights, with fixed random magnitudes.
     Frsf,
-    /// Random, and learning by the gradients of the weights.
+    /// Random, and trained with the gradients of the weights.
     KolenPollack,
 }
 
 impl FeedbackKind {
-    /// Whether values are drawn once, and are parameters.
+    /// Whether values are drawn once and stored as parameters.
     fn is_stored(self) -> bool {
         matches!(self, Self::Random | Self::Frsf | Self::KolenPollack)
     }
@@ -87,14 +89,14 @@ impl FeedbackKind {
 /// | name | default | range | meaning |
 /// |---|---|---|---|
 /// | `bias` | true | | whether the output layer has a bias |
-/// | `feedback` | random | random, usf, brsf, frsf, kolen-pollack | what the error comes down through; `kolen-pollack` needs `optimizer.weight-decay` with sgd or adamw |
+/// | `feedback` | random | random, usf, brsf, frsf, kolen-pollack | the feedback weights through which the error travels down; `kolen-pollack` needs `optimizer.weight-decay` with sgd or adamw |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct FeedbackAlignmentConfig {
     /// Whether the output layer has a bias.
     pub bias: bool,
-    /// What the error comes down through.
+    /// The feedback weights through which the error travels down.
     pub feedback: FeedbackKind,
 }
 
@@ -104,24 +106,24 @@ impl Default for FeedbackAlignmentConfig {
     }
 }
 
-const HALVES: &str = "layers that are a linear map followed by a function (mlp, conv-stack, vgg), each a block";
+const HALVES: &str = "layers that are a linear map followed by a function (mlp, conv-stack, vgg), each of them a block";
 
 impl RuleSpec for FeedbackAlignmentConfig {
     fn check(&self, context: &Context) -> Vec<ConfigError> {
         let mut errors = Vec::new();
         let layers = context.network.outline();
         if let Some(place) = layers.iter().position(|layer| !layer.affine && !layer.with_previous) {
-            let given = format!("'{}' has a layer of another kind at place {}", context.network_name, place + 1);
-            errors.push(ConfigError::new("$.network", format!("{given}; needed under 'feedback-alignment': {HALVES}")));
+            let given = format!("'{}' has an unsuitable layer at position {}", context.network_name, place + 1);
+            errors.push(ConfigError::new("$.network", format!("{given}; needed for 'feedback-alignment': {HALVES}")));
         }
-        // What the optimiser takes off both weights brings them together; what it makes of a gradient has to be the same for both.
+        // Weight decay brings both weights together, and the optimiser has to turn equal gradients into equal updates.
         let brings_together = |optimizer: &OptimizerConfig| {
             matches!(optimizer.name, OptimizerName::Sgd | OptimizerName::AdamW) && optimizer.weight_decay > 0.0
         };
         if self.feedback == FeedbackKind::KolenPollack && !context.optimizer.is_none_or(brings_together) {
             errors.push(ConfigError::new(
                 "$.rule.feedback",
-                "\"kolen-pollack\" brings feedback weights to the forward weights by decay, which this $.optimizer has not; \
+                "\"kolen-pollack\" requires weight decay to align feedback and forward weights, and this $.optimizer has none; \
                  needed: \"sgd\" or \"adamw\" with a \"weight-decay\" above 0",
             ));
         }
@@ -137,7 +139,7 @@ impl RuleSpec for FeedbackAlignmentConfig {
     }
 
     fn greedy(&self) -> Result<(), String> {
-        Err("under 'feedback-alignment' the error comes down to a block through all blocks above it".into())
+        Err("under 'feedback-alignment' the error reaches a block through all blocks above it".into())
     }
 
     fn build(&self, network: &Network, classes: usize, seed: Seed) -> Result<AnyRule> {
@@ -157,7 +159,7 @@ impl RuleSpec for FeedbackAlignmentConfig {
         let mut feedback = vec![Vec::new(); network.len()];
         let mut output_feedback = None;
         if self.feedback.is_stored() {
-            // Nothing is below the first block that an error could go to.
+            // Below the first block there is nothing for an error to go to.
             for (index, block) in network.blocks().iter().enumerate().skip(1) {
                 feedback[index] = draw(index, Shapes::of(block))?;
             }
@@ -167,24 +169,24 @@ impl RuleSpec for FeedbackAlignmentConfig {
     }
 }
 
-/// The layer of a block that has two halves, and those without parameters behind it.
+/// The layer of a block that has two halves, and the layers without parameters after it.
 fn halves(block: &Chain) -> Option<(&AnyLayer, &[AnyLayer])> {
     let (first, behind) = block.layers().split_first()?;
     let fits = first.outline().affine && behind.iter().all(|layer| layer.outline().with_previous);
     fits.then_some((first, behind))
 }
 
-/// Every block's graph of the forward pass, of which inputs are no part.
+/// The graph of every block in the forward pass, without its inputs.
 const GRAPHS: &str = "forward pass";
-/// Zeros `[B, d]` that were added to the output `z` of every block's linear map: their gradient is that of `z`.
+/// Zeros `[B, d]` that were added to the output `z` of every block's linear map; their gradient is that of `z`.
 const ENTRIES: &str = "where the error enters";
-/// The graph of every linear map with feedback weights, of which inputs are the only part that learns.
+/// The graph of every linear map with feedback weights, in which only the inputs get gradients.
 const FEEDBACK: &str = "feedback pass";
-/// The gradient `delta_l` `[B, d_l]` of the mean loss with respect to the output of the next block, as it has come down.
+/// The gradient `delta_l` `[B, d_l]` of the mean loss with respect to the output of the next block to learn.
 const ERROR: &str = "error";
 
-/// Feedback weights of every block but the first, and a classifier on the last with its own. While the error comes down,
-/// [`Pass::streams`] are what enters the next block and, behind it, what enters those below.
+/// Feedback weights of every block but the first, and a classifier on the last block with its own feedback weights. While the
+/// error travels down, [`Pass::streams`] contains the input of the next block, followed by the inputs of those below.
 #[derive(Module, Debug)]
 pub struct FeedbackAlignment {
     feedback: Vec<Vec<Param<Tensor<2>>>>,
@@ -195,7 +197,7 @@ pub struct FeedbackAlignment {
 }
 
 impl FeedbackAlignment {
-    /// Feedback weights in the place of `weight`; new ones, where they are drawn for every batch, are from `rng`.
+    /// Feedback weights in place of `weight`; if they are drawn for every batch, `rng` draws them.
     fn in_place_of(
         &self,
         weight: Tensor<2>,
@@ -212,12 +214,12 @@ impl FeedbackAlignment {
                 let magnitudes = (0..shape.num_elements()).map(|_| rng.random_range(0.0..=bound) as f32).collect();
                 Tensor::from_data(TensorData::new(magnitudes, shape), &weight.device()) * weight.sign()
             }
-            // The standard deviation of what is uniform up to the bound.
+            // The standard deviation of the uniform distribution up to the bound.
             _ => weight.sign() * (bound / 3f64.sqrt()),
         }
     }
 
-    /// The stream that weights of place `place` are drawn from for a batch.
+    /// The stream from which the weights at index `place` are drawn for a batch.
     fn rng(place: usize, context: StepContext) -> Rng {
         context.seed.stream("feedback", &[place as u64, context.key.epoch, context.key.index])
     }
@@ -228,7 +230,7 @@ impl FeedbackAlignment {
         layer.clone().map(&mut Replace(|weight, bound| self.in_place_of(weight, bound, stored.next(), &mut rng)))
     }
 
-    /// The output layer learns. Returns the class scores and the error behind the last block.
+    /// Lets the output layer learn. Returns the class scores and the error at the output of the last block.
     fn learn_output(&self, x: AnyActivation, pass: &mut Pass, context: StepContext, tape: &mut Tape) {
         let score = self.output.score(&Trace::from(x.detach()), &Labels(pass.labels.clone()));
         tape.backward(&score.loss, &self.output);
@@ -267,7 +269,7 @@ impl Rule for FeedbackAlignment {
             x = rest.iter().fold(h, |x, layer| layer.forward(x));
             graphs.push(Trace::from(x.clone()));
             entries.push(Trace::from(AnyActivation::Features(entry)));
-            // Nothing is below the first block that an error could go to.
+            // Below the first block there is nothing for an error to go to.
             let back = (index > 0).then(|| self.twin(index, layer, context).affine(input.clone())).flatten();
             feedback.push(back.map(Trace::from));
             inputs.push(input);
@@ -304,7 +306,7 @@ impl Rule for FeedbackAlignment {
         }
     }
 
-    /// The error goes down all the same.
+    /// The error travels down in any case.
     fn advance(&self, index: usize, block: &Chain, pass: &mut Pass) {
         self.learn_block(index, block, pass, &mut Tape::new(()));
     }
@@ -322,7 +324,7 @@ impl Rule for FeedbackAlignment {
     }
 }
 
-/// The same values as a start of new graphs whose gradient is kept.
+/// The same values as the start of a new graph that keeps their gradient.
 fn leaf(x: AnyActivation) -> AnyActivation {
     match x.detach() {
         AnyActivation::Features(x) => AnyActivation::Features(x.require_grad()),
@@ -331,7 +333,7 @@ fn leaf(x: AnyActivation) -> AnyActivation {
     }
 }
 
-/// The gradient `[B, d]` of a [`leaf`], ready for another graph.
+/// The gradient `[B, d]` of a [`leaf`], for use in another graph.
 fn gradient(leaf: &AnyActivation, gradients: &Gradients) -> Option<Tensor<2>> {
     let gradient = match leaf {
         AnyActivation::Features(x) => x.grad(gradients)?,

@@ -1,26 +1,26 @@
 //! Predictive coding: the states of all blocks relax until they agree, and every block learns to predict its own state.
 //!
-//! Whittington and Bogacz 2017, <https://doi.org/10.1162/NECO_a_00949>; Salvatori et al. 2024, arXiv 2212.00720 (incremental);
-//! Millidge, Tschantz and Buckley 2022, arXiv 2006.04182 (fixed predictions); settings of Pinchetti et al. 2025, arXiv
-//! 2407.01163. With the input `x_0` `[B, d_0]`, blocks `f_l` with states `x_l` `[B, d_l]`, `l = 1 .. L`, the output layer `O`, and
-//! targets `y` `[B, C]`, one-hot:
+//! Whittington and Bogacz 2017, <https://doi.org/10.1162/NECO_a_00949>; Salvatori et al. 2024, arXiv 2212.00720
+//! (incremental); Millidge, Tschantz and Buckley 2022, arXiv 2006.04182 (fixed predictions); settings of Pinchetti et al.
+//! 2025, arXiv 2407.01163. Let `x_0` `[B, d_0]` be the input, `f_l` with `l = 1 .. L` the blocks, `x_l` `[B, d_l]` their
+//! states, `O` the output layer, and `y` `[B, C]` the one-hot targets:
 //!
-//! - a block predicts `u_l = f_l(x_{l-1})`; its error is `e_l = x_l - u_l` and its energy `E_l = |e_l|^2 / 2`. The energy of the
-//!   output is `|y - O(x_L)|^2 / 2`, or the cross-entropy of `O(x_L)`. `F` is the sum over blocks and rows.
-//! - States begin at a forward pass, where every `e_l` is 0, and move `steps` times, each row by its own gradient:
+//! - A block predicts `u_l = f_l(x_{l-1})`; its error is `e_l = x_l - u_l` and its energy `E_l = |e_l|^2 / 2`. The energy of
+//!   the output is `|y - O(x_L)|^2 / 2`, or the cross-entropy of `O(x_L)`. `F` is the sum over blocks and rows.
+//! - States start from a forward pass, where every `e_l` is 0, and move `steps` times, each row by its own gradient:
 //!   `v_l <- mu v_l + dF/dx_l`, `x_l <- x_l - eta v_l`, with `dF/dx_l = e_l - e_{l+1} df_{l+1}/dx_l`.
-//! - Weights learn from `dF/dtheta / B`: once, at the states after the last step; or, `incremental`, `steps` times, each from the
-//!   states that a step of the states begins at.
+//! - Weights learn from `dF/dtheta / B`: once, at the states after the last step; or, if `incremental`, `steps` times, each
+//!   time at the states before a step of the states.
 //!
-//! An error reaches one more block with every step of the states. With `prediction` `fixed`, the `u_l` and their derivatives are
-//! those of the forward pass throughout: `steps >= L` of `eta = 1` and `mu = 0` then make `e_l` the negative gradient of
-//! back-propagation at the output of block `l`, and the weights learn what back-propagation teaches them.
+//! With every step of the states, an error reaches one more block. With `prediction` `fixed`, the `u_l` and their derivatives
+//! remain those of the forward pass. `steps >= L` with `eta = 1` and `mu = 0` then make `e_l` the negative gradient of
+//! back-propagation at the output of block `l`, and the weights learn the same as under back-propagation.
 //!
 //! Classes are predicted by a forward pass; no state relaxes at inference.
 //!
-//! What we do differently: a block is what the partition says, and has one state. All passes over a batch have the same dropout
-//! masks. Where a block has a batch normalisation, each pass is normalised by its own statistics, and only those of the forward
-//! pass enter the running ones, for they are to serve at inference. Targets are clamped; nudging is not here.
+//! What we do differently: blocks are those of the partition, and each has one state. All passes over a batch have the same
+//! dropout masks. If a block has batch normalisation, each pass is normalised by its own statistics. Only those of the
+//! forward pass update the running statistics, which are used at inference. Targets are clamped; nudging is not supported.
 
 mod settings;
 
@@ -58,7 +58,7 @@ impl RuleSpec for PredictiveCodingConfig {
         if !self.contradicts_itself() {
             return Vec::new();
         }
-        let message = "\"fixed\" predictions are those of one forward pass, but incremental weights learn several times on a \
+        let message = "\"fixed\" predictions are those of one forward pass, but incremental weights learn several times per \
                        batch; needed: \"current\", or incremental false";
         vec![ConfigError::new("$.rule.prediction", message)]
     }
@@ -75,7 +75,7 @@ impl RuleSpec for PredictiveCodingConfig {
         let refuse = |what, given: String, needed| Err(Error::argument("predictive-coding", what, given, needed));
         let (state_lr, state_momentum) = (self.state_lr(), self.state_momentum());
         if self.contradicts_itself() {
-            return refuse("prediction", "fixed, and incremental".into(), "current where weights learn several times");
+            return refuse("prediction", "fixed, and incremental".into(), "current if weights learn several times");
         }
         if self.steps == 0 {
             return refuse("steps", "0".into(), ">= 1");
@@ -95,14 +95,14 @@ impl RuleSpec for PredictiveCodingConfig {
 
 /// The states `x_l` of the blocks.
 const STATES: &str = "states";
-/// What enters the first block, for the rounds that follow.
+/// The input of the first block, for the following rounds.
 const INPUT: &str = "input";
-/// `dF/dx_l`, as far as blocks have learned in this round.
+/// `dF/dx_l`, as far as the blocks of this round have contributed to it.
 const FORCES: &str = "forces on the states";
 /// `v_l`.
 const VELOCITIES: &str = "velocities of the states";
 
-/// An output layer, and how states relax.
+/// An output layer, and the relaxation of the states.
 #[derive(Module, Debug)]
 pub struct PredictiveCoding {
     output: ProjectedCrossEntropy,
@@ -115,7 +115,7 @@ fn energy(error: Tensor<2>) -> Tensor<1> {
     error.square().sum() * 0.5
 }
 
-/// What enters a block; as a leaf, whose gradient a loss leaves, if `asked`.
+/// The input of a block; if `asked`, as a leaf that receives a gradient.
 fn entering(activation: &AnyActivation, asked: bool) -> (Option<Tensor<2>>, AnyActivation) {
     if !asked {
         return (None, activation.clone().detach());
@@ -124,13 +124,13 @@ fn entering(activation: &AnyActivation, asked: bool) -> (Option<Tensor<2>>, AnyA
     (Some(leaf.clone()), activation.with_features(leaf))
 }
 
-/// The module with running statistics of its own, which begin at those of `module`. Parameters are the same.
+/// The module with separate running statistics, which start from those of `module`. Its parameters are shared.
 fn with_own_statistics<M: Module>(module: &M, device: &Device) -> M {
-    // A clone would share them.
+    // A clone would share the statistics.
     module.valid().train().map(&mut OnDevice(device))
 }
 
-/// Has parameters on a training device as it is: it may checkpoint gradients.
+/// Moves parameters to a training device with all its settings, such as gradient checkpointing.
 struct OnDevice<'a>(&'a Device);
 
 impl ModuleMapper for OnDevice<'_> {
@@ -141,7 +141,7 @@ impl ModuleMapper for OnDevice<'_> {
 }
 
 impl PredictiveCoding {
-    /// The energy of the output layer where `below` enters it, summed over rows `[1]`.
+    /// The energy of the output layer for the input `below`, summed over rows, `[1]`.
     fn output_energy(
         &self,
         output: &ProjectedCrossEntropy,
@@ -156,7 +156,7 @@ impl PredictiveCoding {
         }
     }
 
-    /// `dF/dx_l` of every state, where `entered` enters the blocks and then the output layer; without autodiff.
+    /// `dF/dx_l` for every state, where `entered` are the inputs of the blocks and of the output layer; without autodiff.
     fn forces(
         &self,
         blocks: &[Chain],
@@ -188,7 +188,7 @@ impl PredictiveCoding {
         forces
     }
 
-    /// A state and its velocity after a step under `force`.
+    /// A state and its velocity after a step with `force`.
     fn step(&self, state: &AnyActivation, velocity: Option<Tensor<2>>, force: Tensor<2>) -> (AnyActivation, Tensor<2>) {
         let velocity = match velocity {
             Some(velocity) => velocity * self.settings.state_momentum() + force,
@@ -198,7 +198,7 @@ impl PredictiveCoding {
         (state.with_features(autodiff_leaf(moved, &state.device())), velocity)
     }
 
-    /// The states after all steps, from the `first`, those of a forward pass of `inputs`.
+    /// The states after all steps, starting from `first`, the states of a forward pass of `inputs`.
     fn relaxed(
         &self,
         network: &Network,
@@ -206,7 +206,7 @@ impl PredictiveCoding {
         first: Vec<AnyActivation>,
         labels: &Tensor<1, Int>,
     ) -> Vec<AnyActivation> {
-        // Weights learn from the last states, and not on the way there.
+        // Weights only learn from the final states, so these passes need no gradients of weights.
         let own = |block: &Chain| with_own_statistics(block, &inputs.device()).no_grad();
         let (blocks, output) = (network.blocks().iter().map(own).collect::<Vec<_>>(), self.output.clone().no_grad());
         let above_inputs = |states: &[AnyActivation]| [std::slice::from_ref(inputs), states].concat();
@@ -235,7 +235,7 @@ impl PredictiveCoding {
         pass.signals.put_block(FORCES, index, AnyActivation::Features(force).into());
     }
 
-    /// All states take a step under the forces of this round, and the next round begins.
+    /// Moves all states by the forces of this round, and starts the next round.
     fn next_round(&self, network: &Network, pass: &mut Pass) {
         for index in 0..network.len() {
             let (state, force) = (pass.signals.take_block(STATES, index), pass.signals.take_block(FORCES, index));
@@ -303,7 +303,7 @@ impl Rule for PredictiveCoding {
         };
     }
 
-    /// A state is what it is, and only a fixed prediction takes a pass of the block.
+    /// A state does not depend on a pass of the block; only a fixed prediction needs one.
     fn advance(&self, index: usize, block: &Chain, pass: &mut Pass) {
         pass.streams = match (self.settings.prediction, pass.signals.block(STATES, index)) {
             (PcPrediction::Current, Some(state)) => vec![state.output.clone()],

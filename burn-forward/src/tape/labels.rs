@@ -27,7 +27,8 @@ impl Labels {
     /// - `scores`: `[B, C]`, `B >= 1`.
     ///
     /// # Panics
-    /// With another number of labels than of rows, no rows, or a label that is no class (looked at on the CPU only).
+    /// If the number of labels differs from the number of rows, there are no rows, or a label is not a class (checked on the
+    /// CPU only).
     pub fn accuracy(&self, scores: &Tensor<2>) -> f64 {
         label::check("Labels::accuracy", &self.0, scores.dims());
         let [rows, _] = scores.dims();
@@ -38,10 +39,10 @@ impl Labels {
 
 #[cfg(feature = "train")]
 impl Labels {
-    /// What burn-train's metrics want of a batch with these labels: `logits` `[B, C]` and their cross-entropy.
+    /// The input of burn-train's metrics for a batch with these labels: `logits` `[B, C]` and their cross-entropy.
     ///
     /// # Panics
-    /// As [`cross_entropy`].
+    /// The same as [`cross_entropy`].
     pub fn classify(self, logits: Tensor<2>) -> ClassificationOutput {
         let loss = cross_entropy(logits.clone(), self.0.clone());
         ClassificationOutput::new(loss, logits, self.0)

@@ -52,7 +52,7 @@ fn gradients(model: &LocalModel, step: u64, scale: f64) -> GradientsParams {
     draw.0
 }
 
-/// A run that is saved and loaded at every step, block by block, steps as Burn's own optimiser.
+/// A run whose optimiser is saved and loaded block by block at every step takes the same steps as Burn's own optimiser.
 #[test]
 fn a_state_that_was_taken_apart_and_put_together_is_the_same() {
     let plain = OptimizerName::ALL.map(|name| OptimizerConfig::new(name, 0.01));
@@ -61,7 +61,7 @@ fn a_state_that_was_taken_apart_and_put_together_is_the_same() {
         OptimizerConfig { clip: Some(ClipConfig { norm: Some(0.5), ..ClipConfig::default() }), ..plain[0].clone() };
     for mut config in plain.into_iter().chain([decayed, clipped]) {
         config.block_lr = Some(vec![0.02, 0.005]);
-        // What belongs to the rule as a whole has an optimiser of its own.
+        // Parameters of the rule as a whole have their own optimiser.
         let groups =
             [ParameterGroup { path: "rule.output".into(), optimizer: OptimizerConfig::new(OptimizerName::Adam, 0.03) }];
         let (mut one, mut many) = (model(), model());
@@ -72,7 +72,7 @@ fn a_state_that_was_taken_apart_and_put_together_is_the_same() {
         assert_eq!(before, weights(&many));
         for step in 0..3 {
             let lr = rates.step();
-            // Parameters of two models differ in their identity, so gradients are drawn for each.
+            // Parameters of two models have different ids, so gradients are drawn for each model.
             let drawn = gradients(&one, step, 1.0);
             one = optimizer.step(lr.clone(), one, drawn);
             let drawn = gradients(&many, step, 1.0);
@@ -84,7 +84,7 @@ fn a_state_that_was_taken_apart_and_put_together_is_the_same() {
     }
 }
 
-/// Burn's own record of all blocks, as versions before this one saved it, is one of the records that can be loaded.
+/// Burn's own record of all blocks, as saved by earlier versions, can be loaded, too.
 #[test]
 fn a_record_of_all_blocks_is_loaded() {
     let config = OptimizerConfig::new(OptimizerName::Adam, 0.01);
@@ -104,7 +104,7 @@ fn a_record_of_all_blocks_is_loaded() {
     assert!("block-x".parse::<OptimizerOwner>().is_err());
 }
 
-/// A block whose state is lost starts anew, and the others go on.
+/// A block whose state is lost starts from the beginning, and the others continue.
 #[test]
 fn a_state_is_that_of_its_block() {
     let config = OptimizerConfig::new(OptimizerName::Adam, 0.01);
@@ -137,7 +137,7 @@ fn a_group_has_no_global_norm() {
     assert!(error.contains("global norm of the group at rule.output is given"), "{error}");
 }
 
-/// By the definition: all gradients times `largest / norm`, and as they are where the norm is no larger.
+/// By definition: all gradients times `largest / norm`, or unchanged if the norm is not larger.
 #[test]
 fn a_global_norm_scales_all_gradients_alike() {
     let model = model();
@@ -164,7 +164,7 @@ fn a_global_norm_scales_all_gradients_alike() {
             assert!((clipped - given * factor).abs() <= 1e-5 * (given * factor).abs(), "{scale}: {clipped} {given}");
         }
     }
-    // What is not finite shows.
+    // Values that are not finite must show.
     for wrong in [f32::NAN, f32::INFINITY] {
         let clipped = entries(&clip_global_norm(&model, gradients(&model, 3, f64::from(wrong)), 0.5));
         assert!(clipped.iter().all(|g| g.is_nan()), "{wrong}");

@@ -7,7 +7,7 @@ fn numbers(tensor: Tensor<2>) -> Vec<f32> {
     tensor.into_data().iter().collect()
 }
 
-/// Feedback weights of the batch at `index` for a weight, with what was drawn at the start.
+/// Feedback weights for a weight in the batch at `index`, with the values stored at the start.
 fn feedback(kind: FeedbackKind, weight: &Tensor<2>, stored: &Tensor<2>, bound: f64, index: u64) -> Vec<f32> {
     let device = weight.device();
     let (feedback, output_feedback) = (Vec::new(), None);
@@ -22,7 +22,7 @@ fn feedback(kind: FeedbackKind, weight: &Tensor<2>, stored: &Tensor<2>, bound: f
 fn feedback_has_the_signs_of_the_weights_where_it_says_so() {
     let device = Device::flex();
     let mut rng = Seed::new(3).stream("t", &[]);
-    // A kernel of 3 x 3 from 4 channels to 6.
+    // A 3 x 3 kernel from 4 channels to 6.
     let (shape, bound) = as_matrix([6, 4, 3, 3]);
     assert_eq!(shape, [6, 36]);
     assert!((bound - (6.0f64 / 90.0).sqrt()).abs() < 1e-12);
@@ -42,7 +42,7 @@ fn feedback_has_the_signs_of_the_weights_where_it_says_so() {
     assert!(of(Usf, 0).iter().all(|b| (b.abs() - std).abs() < 1e-6));
     assert!(of(Frsf, 0).iter().zip(&r).all(|(b, r)| b.abs() == r.abs()));
     assert_eq!([of(Random, 0), of(KolenPollack, 0)], [r.clone(), r]);
-    // Uniform up to the bound: the mean of 216 magnitudes is half of it, give or take five standard deviations.
+    // Uniform up to the bound: the mean of 216 magnitudes is half of it, within five standard deviations.
     let mean = of(Brsf, 0).iter().map(|b| b.abs() as f64).sum::<f64>() / 216.0;
     assert!((mean / bound - 0.5).abs() < 5.0 / 12f64.sqrt() / 216f64.sqrt(), "{mean} of {bound}");
 }

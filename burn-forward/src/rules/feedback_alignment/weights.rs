@@ -1,4 +1,4 @@
-//! Weights of any layer as matrices, and what takes their place.
+//! The weights of any layer as matrices, and their replacements.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -6,15 +6,15 @@ use burn::tensor::Tensor;
 use crate::init::fixed;
 use crate::tape::Tape;
 
-/// A weight as a matrix, rows by its first dimension, and the bound of its random values: `[d_in, d_out]` of a linear layer,
-/// `[C_out, C_in, k_h, k_w]` of a convolution.
+/// A weight as a matrix whose rows are its first dimension, and the bound of its random values. The weight is `[d_in, d_out]`
+/// for a linear layer and `[C_out, C_in, k_h, k_w]` for a convolution.
 pub(super) fn as_matrix<const D: usize>(dims: [usize; D]) -> ([usize; 2], f64) {
     let positions: usize = dims[2..].iter().product();
     let fans = (dims[0] + dims[1]) * positions;
     ([dims[0], dims[1] * positions], (6.0 / fans.max(1) as f64).sqrt())
 }
 
-/// The weights of a module, which are its parameters of two dimensions or more, as matrices.
+/// The weights of a module, that is, its parameters with two or more dimensions, as matrices.
 #[derive(Default)]
 pub(super) struct Shapes(pub(super) Vec<([usize; 2], f64)>);
 
@@ -34,7 +34,7 @@ impl ModuleVisitor for Shapes {
     }
 }
 
-/// Gives a module other weights, under other ids, that do not learn.
+/// Replaces the weights of a module by others, with other ids, that do not learn.
 pub(super) struct Replace<F>(pub(super) F);
 
 impl<F: FnMut(Tensor<2>, f64) -> Tensor<2>> ModuleMapper for Replace<F> {
@@ -49,7 +49,7 @@ impl<F: FnMut(Tensor<2>, f64) -> Tensor<2>> ModuleMapper for Replace<F> {
     }
 }
 
-/// Gives feedback weights the gradients of the weights that they stand for.
+/// Assigns the gradients of weights to their feedback weights.
 pub(super) struct Teach<'a, I> {
     pub(super) feedback: I,
     pub(super) tape: &'a mut Tape,
