@@ -93,7 +93,7 @@ fn layers_without_two_halves_are_refused_with_the_place() {
     };
     let errors: Vec<String> = case.spec().unwrap().check(&context).iter().map(ToString::to_string).collect();
     let expected = "$.network: 'cifar-resnet' has an unsuitable layer at position 2; needed for 'feedback-alignment': \
-                    layers that are a linear map followed by a function (mlp, conv-stack, vgg), each a block";
+                    layers that are a linear map followed by a function (mlp, conv-stack, vgg), each of them a block";
     assert_eq!(errors, [expected]);
     let resnet = network("cifar-resnet", &json!({"depth": 8}), Partition::LAYER);
     let error = case.with_network(resnet).model(seed()).unwrap_err().to_string();
