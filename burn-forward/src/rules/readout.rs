@@ -75,7 +75,7 @@ impl Scores {
     /// The scores of the readout in force `[B, C]`.
     ///
     /// # Panics
-    /// If [`primary`](Self::primary) is not the index of a readout.
+    /// If the index `primary` is not that of a readout.
     pub fn primary(&self) -> Tensor<2> {
         let readouts = self.readouts.len();
         require(self.primary < readouts, || {
