@@ -56,7 +56,7 @@ fn nothing_is_replaced_without_force() {
     }
     // A run is never replaced, and an empty folder is as good as none.
     let said = place.run(&["train", "c.json", "--out", "run", "--force"]);
-    assert!(said.failed(2).contains("there is a run in it already"), "{}", said.err);
+    assert!(said.failed(2).contains("it already contains a run"), "{}", said.err);
     fs::create_dir(place.file("empty")).unwrap();
     place.run(&["train", "c.json", "--out", "empty", "--quiet"]).done();
 }
