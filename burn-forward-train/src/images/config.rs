@@ -10,7 +10,7 @@ use super::{Augment, Layout, PixelNormalisation};
 use burn_forward::data::DataFolders;
 use burn_forward::{ConfigError, Result};
 
-/// The data sets that can be named.
+/// The data sets that a config can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DataName {
@@ -24,12 +24,12 @@ pub enum DataName {
     Cifar10,
     /// CIFAR-100 with its fine labels, 3x32x32.
     Cifar100,
-    /// Any set in IDX files.
+    /// Any data set in IDX files.
     Idx,
 }
 
 impl DataName {
-    /// The name in a config, which is also the set's folder within the data folder.
+    /// The name in a config, which is also the name of the data set's folder within the data folder.
     pub fn name(self) -> &'static str {
         match self {
             Self::Digits => "digits",
@@ -41,7 +41,7 @@ impl DataName {
         }
     }
 
-    /// `[C, H, W]`, where the name says it.
+    /// The shape `[C, H, W]`, if it follows from the name.
     pub fn shape(self) -> Option<[usize; 3]> {
         match self {
             Self::Digits => Some([1, 8, 8]),
@@ -51,17 +51,17 @@ impl DataName {
         }
     }
 
-    /// What a pixel of the set is divided by to lie in `[0, 1]`.
+    /// The divisor that maps a pixel of the data set to `[0, 1]`.
     fn scale(self) -> f64 {
         if self == Self::Digits { 16.0 } else { 255.0 }
     }
 
-    /// Whether the set is in IDX files.
+    /// Whether the data set is stored in IDX files.
     fn is_idx(self) -> bool {
         matches!(self, Self::Mnist | Self::FashionMnist | Self::Idx)
     }
 
-    /// Number of classes, where the name says it.
+    /// Number of classes, if it follows from the name.
     pub fn classes(self) -> Option<usize> {
         match self {
             Self::Digits | Self::Mnist | Self::FashionMnist | Self::Cifar10 => Some(10),
@@ -70,7 +70,7 @@ impl DataName {
         }
     }
 
-    /// Names of the classes, where the name says them; those of CIFAR-100 are in a file of the set.
+    /// Names of the classes, if they follow from the name; those of CIFAR-100 are in a file of the data set.
     pub fn class_names(self) -> &'static [&'static str] {
         match self {
             Self::Digits | Self::Mnist => &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
@@ -93,7 +93,7 @@ impl DataName {
         }
     }
 
-    /// Where the files can be had, for error messages.
+    /// Where the files are available, for error messages.
     pub fn origin(self) -> &'static str {
         match self {
             Self::Digits => "they are embedded in the program",
@@ -106,17 +106,17 @@ impl DataName {
     }
 }
 
-/// Which data set, and what is done to it.
+/// The data set and its preprocessing.
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
 /// | `name` | required | digits, mnist, fashion-mnist, cifar10, cifar100, idx | the data set |
 /// | `path` | the set's folder in the data folder | absolute, or relative to the config's folder or the current one | folder with the set's files; required for idx, not for digits |
-/// | `prefix` | none | | what the files' names begin with, in a folder with several sets (`emnist-letters`); for IDX files |
+/// | `prefix` | none | | prefix of the file names, in a folder with several data sets (`emnist-letters`); for IDX files |
 /// | `first-label` | 0 | 0 to 255 | label of the first class; 1 for EMNIST's letters; for IDX files |
-/// | `layout` | as evident | channels-first, channels-last | order of the sizes of images with channels, see [`Layout`]; for IDX files |
+/// | `layout` | channels-first, if unambiguous | channels-first, channels-last | order of the sizes of images with channels, see [`Layout`]; for IDX files |
 /// | `validation` | 0.1 | 0 to 0.9 | fraction of every class held out of the training set |
-/// | `samples-per-class` | all | >= 1 | keep so many training images of every class, after validation was held out |
+/// | `samples-per-class` | all | >= 1 | number of training images to keep of every class, after the validation set was held out |
 /// | `pixel-normalisation` | unit | unit, standardise, or `{"mean": [..], "std": [..]}` | see [`PixelNormalisation`] |
 /// | `augment` | none | list of shift, crop, flip, cutout | see [`Augment`] |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -124,24 +124,24 @@ impl DataName {
 pub struct DataConfig {
     /// The data set.
     pub name: DataName,
-    /// Folder with the set's files.
+    /// Folder with the files of the data set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// What the files' names begin with, in a folder with the IDX files of several sets.
+    /// Prefix of the file names, in a folder with the IDX files of several data sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// Label of the first class in IDX files. Classes are counted from 0 everywhere else.
+    /// Label of the first class in IDX files. Everywhere else, classes are counted from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_label: Option<u8>,
-    /// Order of the sizes of images with channels in IDX files; left out, it is channels first, and refused where the sizes
-    /// leave a doubt.
+    /// Order of the sizes of images with channels in IDX files. By default it is channels first; if the sizes are ambiguous,
+    /// the layout must be given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
     /// Fraction of every class held out of the training set.
     #[serde(default = "default::validation")]
     #[schemars(range(min = 0.0, max = 0.9))]
     pub validation: f64,
-    /// Training images kept of every class.
+    /// Number of training images to keep of every class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub samples_per_class: Option<usize>,
@@ -153,7 +153,7 @@ pub struct DataConfig {
     pub augment: Vec<Augment>,
 }
 
-/// Defaults that are not those of their types.
+/// Defaults that differ from those of their types.
 mod default {
     pub(super) fn validation() -> f64 {
         0.1
@@ -161,7 +161,7 @@ mod default {
 }
 
 impl DataConfig {
-    /// The set with all defaults.
+    /// The data set with all defaults.
     pub fn new(name: DataName) -> Self {
         Self {
             name,
@@ -176,13 +176,13 @@ impl DataConfig {
         }
     }
 
-    /// What the config says of IDX files.
+    /// The settings for IDX files.
     pub(super) fn idx(&self) -> IdxSettings<'_> {
         let first_label = self.first_label.unwrap_or(0);
         IdxSettings { prefix: self.prefix.as_deref(), layout: self.layout, first_label }
     }
 
-    /// Looks for all files of the set, without reading them.
+    /// Checks that all files of the data set exist, without reading them.
     ///
     /// # Errors
     /// [`Error::Data`](burn_forward::Error::Data) if the folder or one of the files is missing, [`Error::Io`](burn_forward::Error::Io) if the folder cannot be read.
@@ -199,7 +199,7 @@ impl DataConfig {
         }
     }
 
-    /// All mistakes that can be seen without the files, with their paths in the config (`$.data...`).
+    /// All mistakes that can be found without the files, with their paths in the config (`$.data...`).
     pub fn check(&self) -> Vec<ConfigError> {
         let mut errors = Vec::new();
         let mut add = |path: &str, message: String| errors.push(ConfigError::new(format!("$.data.{path}"), message));
@@ -217,7 +217,7 @@ impl DataConfig {
             ("layout", self.layout.is_some()),
         ];
         for (setting, _) in of_idx.into_iter().filter(|(_, given)| *given && !self.name.is_idx()) {
-            add(setting, format!("is for IDX files, and \"{}\" is none of them; leave it out", self.name.name()));
+            add(setting, format!("is only for IDX files, which \"{}\" does not use; leave it out", self.name.name()));
         }
         if self.prefix.as_deref() == Some("") {
             add("prefix", "\"\" is empty; needed: what the files' names begin with".into());
@@ -319,9 +319,9 @@ mod tests {
     #[case(json!({"name": "mnist", "pixel-normalisation": {"mean": [-0.4], "std": [1]}}),
         &["$.data.pixel-normalisation: a mean is -0.4; needed: 0 to 1, since pixels are divided by their largest value first"])]
     #[case(json!({"name": "cifar10", "prefix": "a", "first-label": 1, "layout": "channels-last"}), &[
-        "$.data.prefix: is for IDX files, and \"cifar10\" is none of them; leave it out",
-        "$.data.first-label: is for IDX files, and \"cifar10\" is none of them; leave it out",
-        "$.data.layout: is for IDX files, and \"cifar10\" is none of them; leave it out",
+        "$.data.prefix: is only for IDX files, which \"cifar10\" does not use; leave it out",
+        "$.data.first-label: is only for IDX files, which \"cifar10\" does not use; leave it out",
+        "$.data.layout: is only for IDX files, which \"cifar10\" does not use; leave it out",
     ])]
     #[case(json!({"name": "digits", "augment": [{"name": "flip"}, {"name": "shift", "pixels": 8}]}),
         &["$.data.augment[1].pixels: 8 is out of range; needed: from 1 to 7 for images of 8x8"])]

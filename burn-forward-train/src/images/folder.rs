@@ -1,4 +1,4 @@
-//! Where the files of an image data set are.
+//! Location of the files of an image data set.
 
 use std::path::PathBuf;
 
@@ -8,10 +8,10 @@ use burn_forward::data::DataFolders;
 use super::{DataConfig, DataName};
 
 impl DataConfig {
-    /// The folder with the files of the set.
+    /// The folder with the files of the data set.
     ///
     /// # Errors
-    /// [`Error::Data`](burn_forward::Error::Data) if it does not exist, with the folders that were looked at and the public
+    /// [`Error::Data`](burn_forward::Error::Data) if it does not exist, with the folders that were searched and the public
     /// source of the files.
     pub fn folder(&self, folders: &DataFolders) -> Result<PathBuf> {
         folders.folder_of(self.name.name(), self.path.as_deref(), || needed(self.name))
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(with_path(DataName::Idx, "set").folder(&folders).unwrap(), set);
         let absolute = with_path(DataName::Idx, set.to_str().unwrap());
         assert_eq!(absolute.folder(&folders).unwrap(), set);
-        // Tests run in the crate's folder.
+        // Tests run in the folder of the crate.
         assert_eq!(with_path(DataName::Idx, "src").folder(&folders).unwrap(), Path::new("src"));
     }
 

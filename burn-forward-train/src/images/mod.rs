@@ -1,4 +1,4 @@
-//! Images: data sets in their public file formats, a set embedded in the crate, and a loader that feeds training.
+//! Images: data sets in their public file formats, a data set embedded in the crate, and a data loader for training.
 //!
 //! The way of an image: file ([`idx`], [`cifar`], [`digits`]) -> [`ImageSet`] (bytes, decoded once) -> [`Splits`] (views:
 //! training, validation, test) -> [`ImageLoader`] (normalised, augmented, in batches, on a device). [`ImageData::load`]

@@ -1,4 +1,4 @@
-//! From a config to loaders.
+//! Loading of an image data set, from a config to data loaders.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use burn_forward::data::{Batching, DataFolders, DataSplit, ModelSignature, empty
 use burn_forward::random::Seed;
 use burn_forward::{ConfigError, ConfigErrors, Error, Result};
 
-/// A data set as a run uses it.
+/// An image data set as a run uses it.
 ///
 /// ```
 /// use burn::data::dataloader::DataLoader;
@@ -31,26 +31,26 @@ use burn_forward::{ConfigError, ConfigErrors, Error, Result};
 /// ```
 #[derive(Debug, Clone)]
 pub struct ImageData {
-    /// TrainingOrder, validation and test part.
+    /// The training, validation and test splits.
     pub splits: Splits,
-    /// What normalises the pixels of all three.
+    /// The normaliser of the pixels in all splits.
     pub normaliser: Arc<PixelNormaliser>,
     /// Random changes to training images.
     pub augment: Vec<Augment>,
-    /// Name of every class; empty where the set has no names.
+    /// Name of every class; empty if the data set has no names.
     pub class_names: Vec<String>,
     seed: Seed,
 }
 
 impl ImageData {
-    /// Reads, splits and measures the set.
+    /// Reads, splits and normalises the data set.
     ///
-    /// `seed` decides what is held out for validation, which training images are kept, and order and augmentation of
-    /// the training loader.
+    /// `seed` determines which images are held out for validation, which training images are kept, and the order and
+    /// augmentation of the training loader.
     ///
     /// # Errors
-    /// [`Error::Config`] for settings that are wrong in themselves or for the images that were found, [`Error::Data`]
-    /// and [`Error::Io`] for missing or damaged files, [`Error::Argument`] for more samples per class than there are.
+    /// [`Error::Config`] for settings that are invalid by themselves or for the images that were found, [`Error::Data`] and
+    /// [`Error::Io`] for missing or damaged files, [`Error::Argument`] for more samples per class than there are.
     pub fn load(config: &DataConfig, folders: &DataFolders, seed: Seed) -> Result<Self> {
         refuse(config.check())?;
         let (train, test) = parts(config, folders)?;
@@ -61,11 +61,11 @@ impl ImageData {
         Ok(Self { splits, normaliser, augment: config.augment.clone(), class_names, seed })
     }
 
-    /// Reads the test part alone, normalised as the training part was for a network that was `trained` on it. The other
-    /// parts are empty.
+    /// Reads the test set alone and normalises it like the training set of a network that was `trained` on it. The other
+    /// splits are empty.
     ///
     /// # Errors
-    /// As [`load`](Self::load), and [`Error::Data`] for images or classes that the network does not know.
+    /// The errors of [`load`](Self::load), and [`Error::Data`] for images or classes that the network does not support.
     pub fn load_test(config: &DataConfig, folders: &DataFolders, seed: Seed, trained: &ModelSignature) -> Result<Self> {
         refuse(config.check())?;
         let Some((shape, normaliser)) = normaliser_of(trained)? else { return Self::load(config, folders, seed) };
@@ -92,11 +92,11 @@ impl ImageData {
         }
     }
 
-    /// What to say of classes that no training image belongs to.
+    /// A warning about classes without training images.
     pub(super) fn empty_classes(&self) -> Option<ConfigError> {
         let counts = self.splits.train.class_counts();
         let said = empty_classes(&counts, "image")?;
-        // A set whose labels start at 1 has no image of class 0, and one class more than it should.
+        // A data set whose labels start at 1 has no image of class 0, and one class too many.
         Some(match counts[0] {
             0 => ConfigError::new(
                 "$.data.first-label",
@@ -106,7 +106,7 @@ impl ImageData {
         })
     }
 
-    /// A loader of the training part: shuffled, augmented, from `first_epoch` (from 1) on.
+    /// A loader of the training set that shuffles and augments, starting with `first_epoch` (from 1).
     ///
     /// # Errors
     /// [`Error::Argument`] for a batch size or first epoch of 0.
@@ -120,7 +120,7 @@ impl ImageData {
         ImageLoader::training(self.splits.train.clone(), self.normaliser.clone(), batching, device, training)
     }
 
-    /// A loader of `part` (one of the [`splits`](Self::splits)) in its order, without augmentation.
+    /// A loader of `part` (one of the [`splits`](Self::splits)) in its own order, without augmentation.
     ///
     /// # Errors
     /// [`Error::Argument`] for a batch size of 0.
@@ -129,7 +129,7 @@ impl ImageData {
     }
 }
 
-/// Training and test images of the public set.
+/// Training and test images of the public data set.
 fn parts(config: &DataConfig, folders: &DataFolders) -> Result<(ImageSubset, ImageSubset)> {
     let origin = config.name.origin();
     let (train, test) = match config.name {
@@ -143,7 +143,7 @@ fn parts(config: &DataConfig, folders: &DataFolders) -> Result<(ImageSubset, Ima
     Ok((ImageSubset::whole(train), ImageSubset::whole(test)))
 }
 
-/// Test images of the public set, for a network that knows so many classes.
+/// Test images of the public data set, for a network with the given number of `classes`.
 fn test_part(config: &DataConfig, folders: &DataFolders, classes: usize) -> Result<ImageSubset> {
     let origin = config.name.origin();
     let test = match config.name {
@@ -157,11 +157,11 @@ fn test_part(config: &DataConfig, folders: &DataFolders, classes: usize) -> Resu
     Ok(ImageSubset::whole(test))
 }
 
-/// Names of the classes, if there is one for each.
+/// Names of the classes, if there is one for each class.
 fn class_names(config: &DataConfig, folders: &DataFolders, classes: usize) -> Vec<String> {
     let names: Vec<String> = match config.name {
         DataName::Cifar100 => config.folder(folders).map_or_else(|_| Vec::new(), |folder| cifar::class_names(&folder)),
-        // Labels that are counted from another number are other classes.
+        // If labels do not count from 0, the names would belong to other classes.
         _ if config.idx().first_label > 0 => Vec::new(),
         name => name.class_names().iter().map(|name| (*name).to_owned()).collect(),
     };
