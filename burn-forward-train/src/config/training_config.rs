@@ -44,7 +44,7 @@ pub struct CheckpointEvery {
 /// |---|---|---|---|
 /// | `epochs` | required | >= 1 | passes over the training set; per block under a greedy schedule |
 /// | `batch-size` | 128 | >= 1 | samples per step |
-/// | `last-batch` | keep | keep, drop | whether to use the last, incomplete batch of an epoch |
+/// | `last-batch` | keep | keep, drop | keep or drop the last, incomplete batch of an epoch |
 /// | `eval-batch-size` | 500 | >= 1 | samples per evaluation step |
 /// | `workers` | 1 | 0 to 64 | threads that assemble batches |
 /// | `final-weights` | last | last, best | the weights that the run (each block, under a greedy schedule) ends with; best needs a validation set |
@@ -69,7 +69,7 @@ pub struct TrainingConfig {
     #[serde(default = "default::batch_size")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub batch_size: usize,
-    /// Whether to use the last, incomplete batch of an epoch.
+    /// Keep or drop the last, incomplete batch of an epoch.
     #[serde(default)]
     pub last_batch: LastBatch,
     /// Samples per evaluation step.
