@@ -159,6 +159,7 @@ impl<B: Block + ModuleDisplay, L: Module + ModuleDisplay> Local<B, L> {
     /// let error = softmax(logits, 1) - one_hot(&labels, 3);
     /// deferred.learn(&OutputSignal(error), &mut tape);
     /// assert_eq!(tape.gradients().len(), 4); // weight and bias of both layers
+    /// assert_eq!(tape.records().iter().map(|record| record.block).collect::<Vec<_>>(), [0, 1]);
     /// # Ok::<(), burn_forward::Error>(())
     /// ```
     pub fn defer(&self, input: B::Input) -> (B::Output, Deferred<'_, B, L>) {

@@ -79,17 +79,11 @@ impl Score {
         let (positive, negative) = goodness.unzip();
         ScoreSummary {
             loss: self.loss.clone(),
-            correct: self.logits.as_ref().map(|logits| correct(logits, targets)),
+            correct: self.logits.as_ref().map(|logits| label::correct(logits, targets)),
             positive: positive.map(Tensor::mean),
             negative: negative.map(Tensor::mean),
         }
     }
-}
-
-/// Number of rows whose class has the highest score, `[1]`. It is a count because fractions of batches do not add up exactly.
-pub(crate) fn correct(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<1, Int> {
-    let [rows, _] = logits.dims();
-    logits.clone().argmax(1).reshape([rows]).equal(targets.clone()).int().sum()
 }
 
 /// Mean score of the true class, and mean over the wrong classes, per row, `[B]` each.

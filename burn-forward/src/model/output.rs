@@ -6,9 +6,10 @@ use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 use burn_std::ExecutionError;
 
 use crate::data::BatchKey;
+use crate::pieces::label;
 use crate::pieces::pair_loss::cross_entropy;
 use crate::rules::Scores;
-use crate::tape::{BlockRecord, Score, ScoreSummary, correct};
+use crate::tape::{BlockRecord, Score, ScoreSummary};
 use crate::{Error, require};
 
 /// Metrics of one block, or of the whole network, in one step.
@@ -118,7 +119,7 @@ impl PendingNumbers {
 
     /// Adds accuracy and cross-entropy `loss` of the network's prediction `logits`, if there is one.
     fn add_network(&mut self, prediction: Option<(&Tensor<2>, Tensor<1>)>, targets: &Tensor<1, Int>) {
-        let (loss, correct) = prediction.map(|(logits, loss)| (loss, correct(logits, targets))).unzip();
+        let (loss, correct) = prediction.map(|(logits, loss)| (loss, label::correct(logits, targets))).unzip();
         self.add(None, [loss, None, None], correct);
     }
 

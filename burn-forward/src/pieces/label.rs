@@ -155,6 +155,12 @@ pub fn with_every_label(features: Tensor<2>, classes: usize) -> Tensor<2> {
     (cleared + labels.reshape([1, classes, width])).reshape([rows * classes, width])
 }
 
+/// Number of rows whose class has the highest score, `[1]`. It is a count because fractions of batches do not add up exactly.
+pub(crate) fn correct(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<1, Int> {
+    let [rows, _] = logits.dims();
+    logits.clone().argmax(1).reshape([rows]).equal(targets.clone()).int().sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

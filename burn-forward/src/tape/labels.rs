@@ -4,7 +4,6 @@ use burn::tensor::{Int, Tensor};
 #[cfg(feature = "train")]
 use burn::train::ClassificationOutput;
 
-use super::correct;
 use crate::pieces::label;
 #[cfg(feature = "train")]
 use crate::pieces::pair_loss::cross_entropy;
@@ -33,7 +32,7 @@ impl Labels {
         label::check("Labels::accuracy", &self.0, scores.dims());
         let [rows, _] = scores.dims();
         require(rows > 0, || Error::argument("Labels::accuracy", "number of rows", rows, ">= 1"));
-        correct(scores, &self.0).float().into_scalar::<f64>() / rows as f64
+        label::correct(scores, &self.0).float().into_scalar::<f64>() / rows as f64
     }
 }
 

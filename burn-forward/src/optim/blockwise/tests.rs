@@ -92,10 +92,15 @@ fn a_record_of_all_blocks_is_loaded() {
     let mut optimizer = config.optimizer(&[]).unwrap();
     let drawn = gradients(&start, 0, 1.0);
     let stepped = optimizer.step(0.01, start, drawn);
-    let mut blockwise = BlockwiseOptimizer::new(&config, &[]).unwrap().load_records([optimizer.to_record()]).unwrap();
+    let load = |record| BlockwiseOptimizer::new(&config, &[]).unwrap().load_records([record]).unwrap();
+    let mut blockwise = load(optimizer.to_record());
+    // The record that we write is one of all blocks, too.
+    let mut again = load(blockwise.to_record());
     let drawn = || gradients(&stepped, 1, 1.0);
-    let ours = weights(&blockwise.step(0.01, stepped.clone(), drawn()));
-    assert!(ours == weights(&optimizer.step(0.01, stepped.clone(), drawn())));
+    let theirs = weights(&optimizer.step(0.01, stepped.clone(), drawn()));
+    for ours in [&mut blockwise, &mut again] {
+        assert!(weights(&ours.step(0.01, stepped.clone(), drawn())) == theirs);
+    }
     let owners: Vec<String> = blockwise.to_records().unwrap().keys().map(ToString::to_string).collect();
     assert_eq!(owners, ["block-0", "block-1", "rule"]);
     for owner in owners {
