@@ -1,11 +1,11 @@
-//! Large blocks of memory: pages of 2 MiB, and kept for the next tensor of the same size.
+//! Large blocks of memory: pages of 2 MiB, kept for the next large tensor.
 //!
 //! A step of training allocates and frees the same large tensors again and again. Fresh pages cost a page fault each, and the
 //! kernel clears them: a quarter of the time of a step of a convolutional network with pages of 4 KiB, an eighth with pages of
-//! 2 MiB. A freed block is therefore kept, and given to the next tensor of its size.
+//! 2 MiB. The pages of a freed block are therefore kept, and given to the next tensor that fits into them.
 //!
-//! The peak does not rise by it: blocks in use and blocks that are kept are never more than were in use at one time before. For
-//! a larger block the oldest that are kept go back to the system first.
+//! The peak does not rise by it: pages in use and pages that are kept are never more than were in use at one time before. Where
+//! no range of kept pages is large enough for a block, so many of them go back to the system that the block has room.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::null_mut;
@@ -18,8 +18,8 @@ pub(crate) const LARGE: usize = 4 << 20;
 const GRAIN: usize = 64 << 10;
 const HUGE_PAGE: usize = 2 << 20;
 const SMALL_PAGE: usize = 4 << 10;
-/// Most blocks that are kept.
-const SLOTS: usize = 128;
+/// Most ranges of pages that are kept.
+const SLOTS: usize = 256;
 
 /// Whether freed blocks are kept.
 static KEEPS: AtomicBool = AtomicBool::new(false);
@@ -44,24 +44,31 @@ fn with_blocks<R>(f: impl FnOnce(&mut Blocks) -> R) -> R {
     f(&mut BLOCKS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// Pages that are mapped and not in use: their first address and their number of bytes.
+type Range = (usize, usize);
+
 /// Large blocks of this process.
 struct Blocks {
-    /// Addresses and sizes of free blocks, the oldest first.
-    kept: [(usize, usize); SLOTS],
+    /// Ranges that are kept, `count` of them, no two of which touch.
+    kept: [Range; SLOTS],
     count: usize,
-    /// Bytes of free blocks.
+    /// Bytes of the ranges that are kept.
     kept_bytes: usize,
-    /// Bytes of the others.
+    /// Bytes of the blocks in use.
     in_use: usize,
     /// Most bytes that have been in use at one time.
     peak: usize,
 }
 
 impl Blocks {
-    /// A free block of `size` bytes, the one that was freed last.
+    /// A block of `size` bytes from the smallest range that has them.
     fn take(&mut self, size: usize) -> Option<*mut u8> {
-        let place = self.kept[..self.count].iter().rposition(|(_, kept)| *kept == size)?;
-        let (address, _) = self.remove(place);
+        let ranges = self.kept[..self.count].iter().enumerate();
+        let (place, _) = ranges.filter(|(_, range)| range.1 >= size).min_by_key(|(_, range)| range.1)?;
+        let (address, bytes) = self.remove(place);
+        if bytes > size {
+            self.insert((address + size, bytes - size));
+        }
         self.in_use += size;
         Some(std::ptr::with_exposed_provenance_mut(address))
     }
@@ -73,32 +80,53 @@ impl Blocks {
         self.shrink_to(self.peak - self.in_use);
     }
 
-    /// Keeps a block that is no longer used, or gives it back to the system.
+    /// Keeps a block that is no longer used, together with ranges that it touches, or gives it back to the system.
     fn put(&mut self, block: *mut u8, size: usize) {
         self.in_use -= size;
-        if !KEEPS.load(Relaxed) || self.count == SLOTS {
+        let mut range = (block.expose_provenance(), size);
+        if !KEEPS.load(Relaxed) {
             unmap(block, size);
             return;
         }
-        self.kept[self.count] = (block.expose_provenance(), size);
-        self.count += 1;
-        self.kept_bytes += size;
-    }
-
-    /// Gives the oldest blocks back to the system, until those that are left have no more than `bytes`.
-    fn shrink_to(&mut self, bytes: usize) {
-        while self.kept_bytes > bytes {
-            let (address, size) = self.remove(0);
-            unmap(std::ptr::with_exposed_provenance_mut(address), size);
+        let touches = |a: Range, b: Range| a.0 + a.1 == b.0 || b.0 + b.1 == a.0;
+        while let Some(place) = self.kept[..self.count].iter().position(|kept| touches(*kept, range)) {
+            let other = self.remove(place);
+            range = (other.0.min(range.0), other.1 + range.1);
+        }
+        if self.count == SLOTS {
+            unmap(std::ptr::with_exposed_provenance_mut(range.0), range.1);
+        } else {
+            self.insert(range);
         }
     }
 
-    fn remove(&mut self, place: usize) -> (usize, usize) {
-        let block = self.kept[place];
-        self.kept.copy_within(place + 1..self.count, place);
+    /// Gives pages back to the system, until no more than `bytes` are kept: small ranges first, since large ones fit more blocks.
+    fn shrink_to(&mut self, bytes: usize) {
+        while self.kept_bytes > bytes {
+            let ranges = self.kept[..self.count].iter().enumerate();
+            let Some((place, _)) = ranges.min_by_key(|(_, range)| range.1) else { return };
+            let (address, size) = self.remove(place);
+            let surplus = (self.kept_bytes + size - bytes).min(size);
+            if surplus < size {
+                self.insert((address, size - surplus));
+            }
+            unmap(std::ptr::with_exposed_provenance_mut(address + size - surplus), surplus);
+        }
+    }
+
+    /// Adds a range; there is a free slot for it.
+    fn insert(&mut self, range: Range) {
+        self.kept[self.count] = range;
+        self.count += 1;
+        self.kept_bytes += range.1;
+    }
+
+    fn remove(&mut self, place: usize) -> Range {
         self.count -= 1;
-        self.kept_bytes -= block.1;
-        block
+        self.kept.swap(place, self.count);
+        let range = self.kept[self.count];
+        self.kept_bytes -= range.1;
+        range
     }
 }
 
