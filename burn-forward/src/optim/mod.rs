@@ -1,4 +1,5 @@
-//! Optimisers and learning-rate schedules from a config, all of them Burn's own.
+//! Optimisers and learning-rate schedules from a config: Burn's, and SGD, Adam and AdamW
+//! [in one pass](burn_forward_kernels::optim) with Burn's results.
 
 #[cfg(feature = "train")]
 mod blockwise;
