@@ -43,6 +43,14 @@ pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Fle
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::from(shape)), DType::F32)
 }
 
+/// A tensor of zeros of the shape of `x`. Nothing touches them before the first that writes them.
+#[cfg(feature = "optim")]
+pub(crate) fn zeros_like(x: &FlexTensor) -> FlexTensor {
+    let shape = x.layout().shape().clone();
+    let zeros = vec![0.0f32; shape.num_elements()];
+    FlexTensor::new(Bytes::from_elems(zeros), Layout::contiguous(shape), DType::F32)
+}
+
 /// The tensor, with numbers in row-major order and no others beside them.
 pub(crate) fn alone(x: FlexTensor) -> FlexTensor {
     let whole = x.as_slice::<f32>().is_some_and(|numbers| numbers.len() == x.storage::<f32>().len());

@@ -10,6 +10,7 @@
 //!   [activation function](conv::FusedActivation) in the same pass, average pools
 //! - [`affine`]: `x W + b` and [`relu(x W + b)`](affine::affine_relu) of many rows; [`relu`]: a rectifier that keeps its output
 //! - [`sparse`]: products and graph attention of a constant [`Sparse`](sparse::Sparse) matrix
+//! - [`optim`]: a step of [SGD](optim::FusedSgd), [Adam](optim::FusedAdam) or [AdamW](optim::FusedAdamW) in one pass
 //! - [`prototypes`]: scores of rows against the last of them; [`gemm`]: matrix products on slices
 //!
 //! ```
@@ -37,10 +38,14 @@ mod error;
 mod flex;
 #[cfg(feature = "flex")]
 pub mod gemm;
+#[cfg(feature = "optim")]
+pub mod optim;
 pub mod prototypes;
 pub mod relu;
 pub mod shape;
 pub mod sparse;
 pub mod testing;
+#[cfg(all(feature = "flex", feature = "optim"))]
+mod vectorised;
 
 pub use error::{Error, Result};

@@ -4,5 +4,7 @@
 
 mod kernels {
     mod conv;
+    #[cfg(feature = "optim")]
+    mod optim;
     mod shapes;
 }

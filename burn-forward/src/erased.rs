@@ -13,6 +13,7 @@ use std::fmt::Debug;
 use burn::module::{Devices, Flag, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 
+use crate::parameters::take;
 use crate::{Error, require};
 
 /// The object-safe interface of a module. Implemented for every [`Module`].
@@ -71,8 +72,9 @@ impl<M: Module + 'static> ErasedModule for M {
         self.visit(&mut VisitorBridge(visitor));
     }
 
+    // An optimiser copies weights that a clone holds.
     fn erased_map(&mut self, mapper: &mut dyn ErasedMapper) {
-        *self = self.clone().map(&mut MapperBridge(mapper));
+        *self = take(self).map(&mut MapperBridge(mapper));
     }
 }
 
@@ -135,12 +137,11 @@ impl ModuleVisitor for VisitorBridge<'_> {
 
 struct MapperBridge<'a>(&'a mut dyn ErasedMapper);
 
-/// Runs an erased map on one parameter. The slot is filled again afterwards: [`GenericMapper`] is the only implementation.
-fn through_slot<P: Clone + 'static>(param: P, f: impl FnOnce(&mut dyn Any)) -> P {
-    let fallback = param.clone();
+/// Runs an erased map on one parameter. [`GenericMapper`] is the only implementation, and fills the slot again.
+fn through_slot<P: 'static>(param: P, f: impl FnOnce(&mut dyn Any)) -> P {
     let mut slot = Some(param);
     f(&mut slot);
-    slot.unwrap_or(fallback)
+    slot.unwrap_or_else(|| unreachable!("an ErasedMapper puts the parameter back, as GenericMapper does"))
 }
 
 impl ModuleMapper for MapperBridge<'_> {

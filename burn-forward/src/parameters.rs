@@ -1,7 +1,7 @@
 //! Parameters of a model: their number, and what each of them belongs to.
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Shape, Tensor};
 
 /// What a parameter of a [`LocalModel`](crate::model::LocalModel) belongs to. Learning rates per block, counts per block and
 /// the laws of local learning all depend on it.
@@ -102,6 +102,40 @@ impl<F: FnMut(&[String], usize)> ModuleVisitor for Parameters<F> {
         if !self.path.last().is_some_and(|name| is_running_statistic(name)) {
             (self.f)(&self.path, param.lazy_shape().num_elements());
         }
+    }
+}
+
+/// Moves a module out of its place. What stays there has no weights to learn, and is to be replaced.
+///
+/// An optimiser changes weights in place where nobody else holds them. A clone in the module's place would hold them, so all of
+/// them would be copied.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+/// use burn_forward::parameters::take;
+///
+/// let mut layer = LinearConfig::new(3, 2).init(&Device::default().autodiff());
+/// let taken = take(&mut layer);
+/// assert_eq!((taken.weight.dims(), layer.weight.dims()), ([3, 2], [0, 0]));
+/// ```
+pub fn take<M: Module>(place: &mut M) -> M {
+    let without_weights = place.clone().map(&mut WithoutWeights);
+    std::mem::replace(place, without_weights)
+}
+
+/// Leaves weights out.
+struct WithoutWeights;
+
+impl ModuleMapper for WithoutWeights {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        // Clones of a batch normalisation share their running statistics, which do not require a gradient.
+        if !param.is_require_grad() {
+            return param;
+        }
+        let nothing = [0; D];
+        let empty = move |device: &_, _| Tensor::empty(nothing, device);
+        Param::uninitialized(param.id, empty, param.lazy_device(), false, Shape::from(nothing))
     }
 }
 

@@ -10,6 +10,7 @@ use burn::train::Learner;
 use burn_forward::data::Batch;
 use burn_forward::model::{LocalModel, StepMetrics, StepOutput};
 use burn_forward::optim::BlockwiseOptimizer;
+use burn_forward::parameters::take;
 
 use crate::Result;
 use crate::run_folder::{Position, RunFolder, SavedState};
@@ -85,19 +86,19 @@ impl BlockLearner {
     pub(super) fn learn(&mut self, batch: &Batch) -> StepOutput {
         let Self { model, optimizer, lr, .. } = self;
         let (learned, said) =
-            model.clone().learn_with(batch, |model, gradients| optimizer.step(lr.clone(), model, gradients));
+            take(model).learn_with(batch, |model, gradients| optimizer.step(lr.clone(), model, gradients));
         *model = learned;
         said
     }
 
     /// Takes one optimiser step.
     pub(super) fn step(&mut self, gradients: GradientsParams) {
-        self.model = self.optimizer.step(self.lr.clone(), self.model.clone(), gradients);
+        self.model = self.optimizer.step(self.lr.clone(), take(&mut self.model), gradients);
     }
 
     /// Continues with other weights.
     pub(super) fn load_model(&mut self, record: ModuleRecord) {
-        self.model = self.model.clone().load_record(record);
+        self.model = take(&mut self.model).load_record(record);
     }
 
     /// Continues with the learning rates of another step.

@@ -5,6 +5,7 @@ use burn::train::ItemLazy;
 use super::run::Run;
 use crate::measure::{RateCurve, RateRange};
 use burn_forward::optim::{BlockwiseOptimizer, LrSchedule, OptimizerConfig, ParameterGroup};
+use burn_forward::parameters::take;
 use burn_forward::{Error, Result};
 
 /// Takes one step per batch with learning rates that grow over `range`, starting from the weights the run would start
@@ -32,7 +33,7 @@ pub fn find_lr(run: &Run, range: RateRange) -> Result<RateCurve> {
         let (config, groups) = at_rate(config, &groups, rate);
         let rates = config.scheduler(&groups, 1)?.step();
         let (learned, said) =
-            model.clone().learn_with(&batch, |model, gradients| optimizer.step(rates.clone(), model, gradients));
+            take(&mut model).learn_with(&batch, |model, gradients| optimizer.step(rates.clone(), model, gradients));
         model = learned;
         let item = said.sync().map_err(|e| Error::burn(place, format!("{e:?}")))?;
         let metrics = item.metrics();

@@ -1,4 +1,4 @@
-//! Burn's optimisers and learning-rate schedules, built from a config.
+//! Optimisers and learning-rate schedules, built from a config.
 
 use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
@@ -6,9 +6,8 @@ use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{
-    AdafactorConfig, AdamConfig, AdamWConfig, AdjustLrFn, ModuleOptimizer, MuonConfig, RmsPropConfig, SgdConfig,
-};
+use burn::optim::{AdafactorConfig, AdjustLrFn, ModuleOptimizer, MuonConfig, RmsPropConfig};
+use burn_forward_kernels::optim::{FusedAdam, FusedAdamW, FusedSgd};
 
 use super::muon::MatrixMuon;
 use super::{BETAS, EPSILON, LrSchedule, OptimizerConfig, OptimizerName, ParameterGroup};
@@ -23,8 +22,13 @@ fn group(pattern: &str) -> Result<ParamGroup> {
 }
 
 /// Weight decay added to the gradient; none if it is 0.
-fn penalty(decay: f64) -> Option<WeightDecayConfig> {
-    (decay > 0.0).then_some(WeightDecayConfig { penalty: decay as f32 })
+fn penalty(decay: f64) -> Option<f32> {
+    (decay > 0.0).then_some(decay as f32)
+}
+
+/// The same for Burn's own optimisers.
+fn burns_penalty(decay: f64) -> Option<WeightDecayConfig> {
+    penalty(decay).map(|penalty| WeightDecayConfig { penalty })
 }
 
 impl OptimizerConfig {
@@ -36,7 +40,7 @@ impl OptimizerConfig {
     /// [`Error::Burn`] if Burn rejects a parameter group.
     pub fn optimizer(&self, groups: &[ParameterGroup]) -> Result<ModuleOptimizer> {
         // The first optimiser of a `ModuleOptimizer` must match everything; the last one that matches a parameter is used.
-        let mut optimizer = ModuleOptimizer::from(SgdConfig::new().build());
+        let mut optimizer = ModuleOptimizer::from(FusedSgd::default());
         optimizer = self.add_to(optimizer, "")?;
         for g in groups {
             optimizer = g.optimizer.add_to(optimizer, &format!("^{}", regex_escape(&g.path)))?;
@@ -64,21 +68,21 @@ impl OptimizerConfig {
         let epsilon = self.epsilon.unwrap_or(EPSILON) as f32;
         match self.name {
             OptimizerName::Sgd => {
-                let velocity = (self.momentum_in_force() > 0.0).then(|| self.velocity());
-                let sgd = SgdConfig::new().with_momentum(velocity).with_weight_decay(penalty(decay));
-                optimizer.with_group(at, sgd.build(), clip)
+                let momentum = (self.momentum_in_force() > 0.0).then(|| self.velocity());
+                optimizer.with_group(at, FusedSgd { momentum, weight_decay: penalty(decay) }, clip)
             }
             OptimizerName::Adam => {
-                let adam = AdamConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(epsilon);
-                optimizer.with_group(at, adam.with_weight_decay(penalty(decay)).build(), clip)
+                let adam = FusedAdam { beta_1, beta_2, epsilon, amsgrad: false, weight_decay: penalty(decay) };
+                optimizer.with_group(at, adam, clip)
             }
             OptimizerName::AdamW | OptimizerName::Muon => {
-                let adamw = AdamWConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(epsilon);
-                optimizer.with_group(at, adamw.with_weight_decay(decay as f32).build(), clip)
+                let weight_decay = decay as f32;
+                let adamw = FusedAdamW { beta_1, beta_2, epsilon, weight_decay, ..FusedAdamW::default() };
+                optimizer.with_group(at, adamw, clip)
             }
             OptimizerName::RmsProp => {
                 let rmsprop = RmsPropConfig::new().with_momentum(self.momentum_in_force() as f32).with_epsilon(epsilon);
-                optimizer.with_group(at, rmsprop.with_weight_decay(penalty(decay)).build(), clip)
+                optimizer.with_group(at, rmsprop.with_weight_decay(burns_penalty(decay)).build(), clip)
             }
             OptimizerName::Adafactor => {
                 let adafactor = AdafactorConfig::new().with_weight_decay(decay as f32);
@@ -91,7 +95,7 @@ impl OptimizerConfig {
     fn muon(&self) -> MatrixMuon {
         let velocity = MomentumConfig { momentum: self.momentum_in_force(), dampening: 0.0, nesterov: true };
         let muon = MuonConfig::new().with_momentum(velocity).with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW);
-        MatrixMuon(muon.with_weight_decay(penalty(self.weight_decay)).build())
+        MatrixMuon(muon.with_weight_decay(burns_penalty(self.weight_decay)).build())
     }
 
     fn momentum_in_force(&self) -> f64 {

@@ -1,4 +1,5 @@
-//! Optimisers and learning-rate schedules from a config. All of them are Burn's own.
+//! Optimisers and learning-rate schedules from a config: Burn's own, and SGD, Adam and AdamW
+//! [in one pass](burn_forward_kernels::optim), with the same results as Burn's.
 
 #[cfg(feature = "train")]
 mod blockwise;
