@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use burn_forward::data::DataFolders;
 
-/// The values of a config that are paths.
-const PATHS: [&str; 2] = ["/data/path", "/weights/file"];
+/// The values of a config that may be paths.
+fn pointers() -> impl Iterator<Item = String> {
+    DataFolders::SETTINGS.iter().map(|setting| format!("/data/{setting}")).chain(["/weights/file".to_string()])
+}
 
 /// Makes the relative paths of `config` relative to `folder`, in which it will be a file.
 ///
@@ -15,8 +17,8 @@ const PATHS: [&str; 2] = ["/data/path", "/weights/file"];
 /// is found from there, and also after both were moved together. What is not there, an absolute path, and a path that
 /// cannot be written in JSON stay as they are.
 pub fn relative_to(config: &mut Value, folder: &Path, folders: &DataFolders) {
-    for pointer in PATHS {
-        let Some(value) = config.pointer_mut(pointer) else { continue };
+    for pointer in pointers() {
+        let Some(value) = config.pointer_mut(&pointer) else { continue };
         let Some(path) = value.as_str().map(Path::new).filter(|path| path.is_relative()) else { continue };
         // The folder of a config that is given by its name alone is empty, and means the current one.
         let mut bases = folders.config.iter().map(|base| Path::new(".").join(base)).chain([PathBuf::from(".")]);
@@ -91,6 +93,9 @@ mod tests {
         let mut read = config.clone();
         relative_to(&mut read, &run, &again);
         assert_eq!(read, config);
+        let mut config = json!({"data": {"train": "set", "test": 0.2}});
+        relative_to(&mut config, &run, &folders);
+        assert_eq!(config, json!({"data": {"train": "../../configs/set", "test": 0.2}}));
         for kept in [json!({"data": {"path": "nowhere"}}), json!({"data": {"path": home.path().join("configs/set")}})] {
             let mut config = kept.clone();
             relative_to(&mut config, &run, &folders);
