@@ -11,6 +11,7 @@ import struct
 import sys
 import types
 import zipfile
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -48,6 +49,46 @@ def npy(descr, shape, elements, order=False):
     header = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}".encode()
     header += b" " * (-(len(header) + 11) % 64) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + elements
+
+
+def png(width, height, depth, kind, rows, *before, interlaced=0):
+    """An image of unfiltered rows; `before` are further chunks, each a name and a content."""
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">2I5B", width, height, depth, kind, 0, 0, interlaced)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    chunks = [(b"IHDR", header), *before, (b"IDAT", pixels), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
+def jpeg(components, *before, progressive=False):
+    """A grey or coloured block of 8x8 of one value: the only Huffman codes are of ten bits for the mean, and of the end."""
+
+    def segment(marker, content):
+        return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+    def code(table, symbol):
+        return segment(0xC4, bytes([table, 1] + 15 * [0] + [symbol]))
+
+    frame = struct.pack(">B2HB", 8, 8, 8, components)
+    frame += b"".join(bytes([i, 0x11, 0]) for i in range(1, components + 1))
+    scan = bytes([components]) + b"".join(bytes([i, 0]) for i in range(1, components + 1))
+    scan += bytes([0, 0 if progressive else 63, 0])
+    bits = ("0" + f"{576:010b}" + ("" if progressive else "0")) * components
+    bits += "1" * (-len(bits) % 8)
+    return b"".join([
+        b"\xff\xd8",
+        *before,
+        segment(0xDB, bytes([0] + 64 * [1])),
+        segment(0xC2 if progressive else 0xC0, frame),
+        code(0x00, 10),
+        code(0x10, 0),
+        segment(0xDA, scan),
+        int(bits, 2).to_bytes(len(bits) // 8, "big"),
+        b"\xff\xd9",
+    ])
 
 
 def safetensors():
@@ -119,6 +160,19 @@ def seeds():
     yield "gzip/two_padded", gzip.compress(b"one", mtime=0) + gzip.compress(b"two", mtime=0) + bytes(16)
     yield "gzip/plain", b"plain"
     yield "cifar/start", bytes([3, 0, 255])
+    yield "image_file/grey", png(3, 2, 8, 0, [b"abc", b"def"])
+    yield "image_file/bits", png(3, 2, 1, 0, [b"\xa0", b"\x40"])
+    yield "image_file/deep", png(1, 2, 16, 2, [b"abcdef", b"ghijkl"])
+    yield "image_file/opaque", png(2, 1, 8, 6, [b"abc\xffdef\xff"])
+    yield "image_file/grey_opaque", png(2, 1, 8, 4, [b"a\xffb\xff"])
+    yield "image_file/palette", png(4, 1, 2, 3, [b"\x1b"], (b"PLTE", b"abcdefghijkl"), (b"tRNS", b"\xff\xff"))
+    yield "image_file/interlaced", png(1, 1, 8, 2, [b"abc"], interlaced=1)
+    exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    yield "image_file/jpeg", jpeg(1)
+    yield "image_file/jpeg_colours", jpeg(3)
+    yield "image_file/jpeg_inks", jpeg(4)
+    yield "image_file/jpeg_progressive", jpeg(1, progressive=True)
+    yield "image_file/jpeg_turned", jpeg(3, b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif)
     floats, labels = struct.pack("<4f", 0, 1, 1, 0), struct.pack("<2q", 0, 1)
     yield "npy/square", npy("<f4", (2, 2), floats) + SEPARATOR + npy("<i8", (2,), labels)
     features = npy("|u1", (2, 3), bytes([0, 1, 0, 1, 0, 1]), True)

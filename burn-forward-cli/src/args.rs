@@ -28,7 +28,7 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Evaluate a trained run, or a config with weights from elsewhere, on the test set
     Eval(EvalArgs),
-    /// Predict the classes of the images in an IDX file with a trained run
+    /// Predict the classes of images, in an IDX file or in PNG and JPEG files, with a trained run
     Predict(PredictArgs),
     /// Train several configs (and the baselines) on the same data and print one table
     Compare(CompareArgs),
@@ -141,8 +141,9 @@ pub(crate) struct EvalArgs {
 pub(crate) struct PredictArgs {
     /// Run folder
     pub(crate) run: PathBuf,
-    /// IDX file of images, raw or gzipped
-    pub(crate) images: PathBuf,
+    /// IDX file of images, raw or gzipped; or PNG and JPEG files, and folders of such
+    #[arg(required = true)]
+    pub(crate) images: Vec<PathBuf>,
     /// Device
     #[arg(long, default_value = "flex")]
     pub(crate) device: String,

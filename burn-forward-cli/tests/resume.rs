@@ -3,6 +3,8 @@
 
 #[path = "resume/every.rs"]
 mod every;
+#[path = "resume/image_folder.rs"]
+mod image_folder;
 #[path = "resume/moved.rs"]
 mod moved;
 mod program;

@@ -151,7 +151,7 @@ impl SavedRun {
         let recorded = RecordedPaths::of(&info, &folder);
         let config = read_config(&folder, registry)?;
         let mut options = options(device, Some(&folder.file("config.json")), data.or(recorded.data_folder.as_deref()));
-        options.folders.recorded = recorded.data_path;
+        options.folders.recorded = recorded.data_paths;
         options.quick_look = read_quick_look(&folder)?;
         Ok(Self { config, folder, options })
     }

@@ -5,7 +5,7 @@ use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
 /// Names that stand somewhere in a config, and some that stand nowhere.
-const NAMES: [&str; 59] = [
+const NAMES: [&str; 60] = [
     "trifecta",
     "predsim",
     "channel-wise",
@@ -29,6 +29,7 @@ const NAMES: [&str; 59] = [
     "digits",
     "mnist",
     "idx",
+    "image-folder",
     "hinton",
     "pezeshki",
     "ff-plus",
@@ -68,7 +69,7 @@ const NAMES: [&str; 59] = [
 ];
 
 /// Keys that are valid in some object, and some that are valid in none.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "name",
     "patience",
     "final-weights",
@@ -79,6 +80,8 @@ const KEYS: [&str; 14] = [
     "readout",
     "strength",
     "path",
+    "train",
+    "test",
     "augment",
     "every",
     "lerning-rate",

@@ -255,3 +255,19 @@ pub(crate) fn idx_folder(folder: &Path, train: usize, test: usize) {
         fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), idx(&[n], &labels)).unwrap();
     }
 }
+
+/// Writes a grey PNG image of `[H, W]`, in a folder that is made for it.
+pub(crate) fn png(path: &Path, [height, width]: [u32; 2], pixels: &[u8]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    image::save_buffer(path, pixels, width, height, image::ExtendedColorType::L8).unwrap();
+}
+
+/// A folder of PNG images of 4 x 4 in two easily told classes, `dark` and `light`, `n` of each.
+pub(crate) fn image_folder(folder: &Path, n: usize) {
+    for (class, name) in ["dark", "light"].into_iter().enumerate() {
+        for i in 0..n {
+            let value = 20 + 200 * class as u8 + (i % 7) as u8;
+            png(&folder.join(name).join(format!("{i:03}.png")), [4, 4], &[value; 16]);
+        }
+    }
+}

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use burn_forward::data::DataFolders;
 
-/// The config values that are paths.
-const PATHS: [&str; 2] = ["/data/path", "/weights/file"];
+/// The config values that may be paths.
+fn pointers() -> impl Iterator<Item = String> {
+    DataFolders::SETTINGS.iter().map(|setting| format!("/data/{setting}")).chain(["/weights/file".to_string()])
+}
 
 /// Rewrites the relative paths in `config` so that they are relative to `folder`, where the config will be written.
 ///
@@ -15,8 +17,8 @@ const PATHS: [&str; 2] = ["/data/path", "/weights/file"];
 /// then found from `folder`, even after both were moved together. Absolute paths, paths that do not exist, and paths
 /// that JSON cannot represent are left unchanged.
 pub fn relative_to(config: &mut Value, folder: &Path, folders: &DataFolders) {
-    for pointer in PATHS {
-        let Some(value) = config.pointer_mut(pointer) else { continue };
+    for pointer in pointers() {
+        let Some(value) = config.pointer_mut(&pointer) else { continue };
         let Some(path) = value.as_str().map(Path::new).filter(|path| path.is_relative()) else { continue };
         // A config given by its file name alone has an empty folder, which means the current one.
         let mut bases = folders.config.iter().map(|base| Path::new(".").join(base)).chain([PathBuf::from(".")]);
@@ -92,6 +94,9 @@ mod tests {
         let mut read = config.clone();
         relative_to(&mut read, &run, &again);
         assert_eq!(read, config);
+        let mut config = json!({"data": {"train": "set", "test": 0.2}});
+        relative_to(&mut config, &run, &folders);
+        assert_eq!(config, json!({"data": {"train": "../../configs/set", "test": 0.2}}));
         for kept in [json!({"data": {"path": "nowhere"}}), json!({"data": {"path": home.path().join("configs/set")}})] {
             let mut config = kept.clone();
             relative_to(&mut config, &run, &folders);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cifar::{self, Cifar};
 use super::idx::{IdxFiles, IdxSettings};
-use super::misfit::Misfit;
+use super::preparation::Preparation;
 use super::{Augment, Layout, PixelNormalisation};
 use burn_forward::data::DataFolders;
 use burn_forward::{ConfigError, Result};
@@ -222,35 +222,19 @@ impl DataConfig {
         if self.prefix.as_deref() == Some("") {
             add("prefix", "\"\" is empty; needed: what the files' names begin with".into());
         }
-        if !(0.0..=0.9).contains(&self.validation) {
-            add("validation", format!("{} is out of range; needed: 0 to 0.9", self.validation));
-        }
-        if self.samples_per_class == Some(0) {
-            add("samples-per-class", "0 is out of range; needed: >= 1".into());
-        }
-        errors.extend(self.errors_for_shape(self.name.shape()));
+        errors.extend(self.preparation().check(self.name.shape()));
         errors
     }
 
-    /// Settings that do not fit images of `[C, H, W]`, or any images where that is not known.
-    pub(super) fn errors_for_shape(&self, shape: Option<[usize; 3]>) -> Vec<ConfigError> {
-        let statistics = match &self.pixel_normalisation {
-            PixelNormalisation::Channels(statistics) => {
-                let channels = shape.map(|[channels, ..]| channels);
-                statistics.misfit(channels).or_else(|| statistics.off_scale(self.name.scale()))
-            }
-            PixelNormalisation::Preset(_) => None,
-        };
-        let normalise = statistics.map(|Misfit { what, given, needed }| {
-            ConfigError::new("$.data.pixel-normalisation", format!("{what} is {given}; needed: {needed}"))
-        });
-        let size = shape.map(|[_, height, width]| [height, width]);
-        let augment = self.augment.iter().enumerate().filter_map(|(i, augment)| {
-            let Misfit { what, given, needed } = augment.misfit(size)?;
-            let message = format!("{given} is out of range; needed: {needed}");
-            Some(ConfigError::new(format!("$.data.augment[{i}].{what}"), message))
-        });
-        normalise.into_iter().chain(augment).collect()
+    /// What is done to the images, as for every image data set.
+    pub(super) fn preparation(&self) -> Preparation<'_> {
+        Preparation {
+            validation: self.validation,
+            samples_per_class: self.samples_per_class,
+            pixel_normalisation: &self.pixel_normalisation,
+            augment: &self.augment,
+            scale: self.name.scale(),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use burn_forward::data::{
 use burn_forward::random::Seed;
 use burn_forward::{ConfigError, Result};
 
+use super::image_folder;
 use super::{ChannelStatistics, DataConfig, DataName, ImageData, Splits};
 
 /// The data sets of this crate.
@@ -25,7 +26,9 @@ pub fn data_entries() -> Vec<DataEntry> {
         (DataName::Idx, "any four files in IDX format, in the folder \"path\""),
     ]
     .map(|(name, about)| data_entry::<DataConfig>(name.name(), about))
-    .into()
+    .into_iter()
+    .chain([image_folder::row()])
+    .collect()
 }
 
 impl DataSpec for DataConfig {
@@ -47,10 +50,7 @@ impl DataSpec for DataConfig {
     }
 
     fn cacheable(&self) -> Result<(), String> {
-        match self.augment.is_empty() {
-            true => Ok(()),
-            false => Err("$.data.augment changes the images anew in every epoch".into()),
-        }
+        self.preparation().cacheable()
     }
 
     fn load(&self, folders: &DataFolders, seed: Seed) -> Result<Box<dyn LoadedData>> {

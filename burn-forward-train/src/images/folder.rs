@@ -29,6 +29,7 @@ fn needed(name: DataName) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::path::Path;
 
     use super::*;
@@ -47,7 +48,7 @@ mod tests {
         let config = DataConfig::new(DataName::Mnist);
         let mut folders = DataFolders {
             config: None,
-            recorded: None,
+            recorded: BTreeMap::new(),
             argument: Some(argument.clone()),
             environment: Some(environment.clone()),
             cache: Some(cache.clone()),
@@ -100,9 +101,13 @@ mod tests {
         folders.argument = Some(at("nowhere"));
         assert!(set.folder(&folders).is_err(), "what was asked for is not there: no fallback");
         // The run was moved away from its data.
-        folders = DataFolders { config: Some(at("r")), recorded: Some(at("old/configs/sets/a")), ..Default::default() };
+        let recorded =
+            BTreeMap::from([("path".to_string(), at("old/configs/sets/a")), ("test".to_string(), at("flat"))]);
+        folders = DataFolders { config: Some(at("r")), recorded, ..Default::default() };
         assert_eq!(set.folder(&folders).unwrap(), at("old/configs/sets/a"));
-        assert_eq!(folders.locate("../../configs/sets/a"), Some(at("old/configs/sets/a")));
+        assert_eq!(folders.locate("path", "../../configs/sets/a"), Some(at("old/configs/sets/a")));
+        assert_eq!(folders.locate("train", "../../configs/sets/a"), None);
+        assert_eq!(folders.folder_at("test", "elsewhere", || "a folder".into()).unwrap(), at("flat"));
     }
 
     #[test]

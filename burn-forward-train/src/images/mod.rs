@@ -1,6 +1,6 @@
 //! Images: data sets in their public file formats, a data set embedded in the crate, and a data loader for training.
 //!
-//! The way of an image: file ([`idx`], [`cifar`], [`digits`]) -> [`ImageSet`] (bytes, decoded once) -> [`Splits`] (views:
+//! The way of an image: file ([`idx`], [`cifar`], [`image_folder`], [`digits`]) -> [`ImageSet`] (bytes, decoded once) -> [`Splits`] (views:
 //! training, validation, test) -> [`ImageLoader`] (normalised, augmented, in batches, on a device). [`ImageData::load`]
 //! goes all the way from a [`DataConfig`].
 
@@ -13,11 +13,13 @@ mod entries;
 mod folder;
 pub mod idx;
 mod image;
+pub mod image_folder;
 mod layout;
 mod loader;
 mod misfit;
 mod pixel_normalisation;
 mod prefetch;
+mod preparation;
 mod source;
 mod split;
 

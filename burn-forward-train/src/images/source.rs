@@ -1,10 +1,12 @@
 //! Loading of an image data set, from a config to data loaders.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
 
 use super::cifar::{self, Cifar};
+use super::preparation::{Preparation, refuse};
 use super::{
     Augment, DataConfig, DataName, ImageLoader, ImageSet, ImageSubset, PixelNormaliser, Splits, TrainingOrder, digits,
     idx, normaliser_of,
@@ -54,11 +56,26 @@ impl ImageData {
     pub fn load(config: &DataConfig, folders: &DataFolders, seed: Seed) -> Result<Self> {
         refuse(config.check())?;
         let (train, test) = parts(config, folders)?;
-        refuse(config.errors_for_shape(Some(train.set().shape())))?;
-        let splits = Splits::new(train, test, config.validation, config.samples_per_class, seed).map_err(located)?;
-        let normaliser = Arc::new(PixelNormaliser::new(&config.pixel_normalisation, &splits.train)?);
-        let class_names = class_names(config, folders, splits.train.set().classes());
-        Ok(Self { splits, normaliser, augment: config.augment.clone(), class_names, seed })
+        let class_names = class_names(config, folders, train.set().classes());
+        Self::prepared(train, test, &config.preparation(), class_names, seed)
+    }
+
+    /// A set that was read: splits and measures it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for settings that do not fit the images, [`Error::Argument`] for a fraction out of range.
+    pub(super) fn prepared(
+        train: ImageSubset,
+        test: ImageSubset,
+        preparation: &Preparation<'_>,
+        class_names: Vec<String>,
+        seed: Seed,
+    ) -> Result<Self> {
+        refuse(preparation.errors_for_shape(Some(train.set().shape())))?;
+        let Preparation { validation, samples_per_class, pixel_normalisation, augment, .. } = *preparation;
+        let splits = Splits::new(train, test, validation, samples_per_class, seed).map_err(located)?;
+        let normaliser = Arc::new(PixelNormaliser::new(pixel_normalisation, &splits.train)?);
+        Ok(Self { splits, normaliser, augment: augment.to_vec(), class_names, seed })
     }
 
     /// Reads the test set alone and normalises it like the training set of a network that was `trained` on it. The other
@@ -68,15 +85,27 @@ impl ImageData {
     /// The errors of [`load`](Self::load), and [`Error::Data`] for images or classes that the network does not support.
     pub fn load_test(config: &DataConfig, folders: &DataFolders, seed: Seed, trained: &ModelSignature) -> Result<Self> {
         refuse(config.check())?;
-        let Some((shape, normaliser)) = normaliser_of(trained)? else { return Self::load(config, folders, seed) };
-        let scale = trained.pixels.as_ref().map_or(255.0, |pixels| pixels.scale);
+        if normaliser_of(trained)?.is_none() {
+            return Self::load(config, folders, seed);
+        }
         let test = test_part(config, folders, trained.classes)?;
+        Self::of_test(test, &config.folder(folders).unwrap_or_default(), trained, seed)
+    }
+
+    /// A test part that was read from `place`, for a network that was `trained` on images. The other parts are empty.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for images of another shape, [`Error::Argument`] for a network that takes no images.
+    pub(super) fn of_test(test: ImageSubset, place: &Path, trained: &ModelSignature, seed: Seed) -> Result<Self> {
+        let Some((shape, normaliser)) = normaliser_of(trained)? else {
+            return Err(Error::argument("ImageData", "input of the network", trained.input, "images"));
+        };
         if test.set().shape() != shape {
             let size = |[c, h, w]: [usize; 3]| format!("images of {c}x{h}x{w}");
-            let place = config.folder(folders).unwrap_or_default();
             let needed = format!("{}, as the run was trained on", size(shape));
             return Err(Error::data(place, size(test.set().shape()), needed));
         }
+        let scale = trained.pixels.as_ref().map_or(255.0, |pixels| pixels.scale);
         let none = || ImageSet::new(Vec::new(), Vec::new(), shape, trained.classes, scale).map(ImageSubset::whole);
         let splits = Splits { train: none()?, validation: none()?, test };
         let class_names = trained.class_names.clone();
@@ -178,13 +207,6 @@ fn located(error: Error) -> Error {
         }
         other => other,
     }
-}
-
-fn refuse(errors: Vec<ConfigError>) -> Result<()> {
-    if errors.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Config(ConfigErrors { origin: "data".into(), errors }))
 }
 
 #[cfg(test)]

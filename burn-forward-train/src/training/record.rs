@@ -14,6 +14,7 @@ use crate::files::sum_of_file;
 use crate::quick_look::QuickLook;
 use crate::run_folder::RunFolder;
 use crate::{Error, Result};
+use burn_forward::data::DataFolders;
 use burn_forward::registry::Registry;
 use burn_forward::{ConfigError, ConfigErrors};
 
@@ -25,12 +26,14 @@ const QUICK_LOOK: &str = "quick_look";
 
 /// Settings that do not affect training: text for the reader, where the data is (its content is compared instead), and
 /// settings that only change the speed, how often the run is saved, and which metric files it writes.
-const FREE: [&str; 8] = [
+const FREE: [&str; 10] = [
     "$.$schema",
     "$.description",
     "$.reproduces",
     "$.measured",
     "$.data.path",
+    "$.data.train",
+    "$.data.test",
     "$.training.workers",
     "$.training.checkpoint-every",
     "$.training.log",
@@ -192,8 +195,10 @@ fn write_places(info: &mut Value, folder: &RunFolder, run: &Run) {
         record("data_folder", std::path::absolute(data).ok());
         record("data_folder_from_run", paths::relative_path(folder.path(), data));
     }
-    let path = run.config.resolved()["data"]["path"].as_str().and_then(|path| folders.locate(path));
-    record("data_path", path.and_then(|path| std::path::absolute(path).ok()));
+    for setting in DataFolders::SETTINGS {
+        let path = run.config.resolved()["data"][setting].as_str().and_then(|path| folders.locate(setting, path));
+        record(&format!("data_{setting}"), path.and_then(|path| std::path::absolute(path).ok()));
+    }
 }
 
 /// Where `run.json` says that the data was found, for a run that is opened again.
@@ -201,8 +206,8 @@ fn write_places(info: &mut Value, folder: &RunFolder, run: &Run) {
 pub struct RecordedPaths {
     /// The `--data` folder, at its current place.
     pub data_folder: Option<PathBuf>,
-    /// The data set that the config names by a path.
-    pub data_path: Option<PathBuf>,
+    /// The folders and files that the config names by paths, by [setting](DataFolders::SETTINGS).
+    pub data_paths: BTreeMap<String, PathBuf>,
 }
 
 impl RecordedPaths {
@@ -211,7 +216,9 @@ impl RecordedPaths {
         let path = |key: &str| info[key].as_str().map(PathBuf::from);
         let moved_with_it = path("data_folder_from_run").map(|way| folder.path().join(way));
         let data_folder = moved_with_it.into_iter().chain(path("data_folder")).find(|place| place.is_dir());
-        Self { data_folder, data_path: path("data_path") }
+        let of_setting = |setting: &str| Some((setting.to_string(), path(&format!("data_{setting}"))?));
+        let data_paths = DataFolders::SETTINGS.into_iter().filter_map(of_setting).collect();
+        Self { data_folder, data_paths }
     }
 }
 

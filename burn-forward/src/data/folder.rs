@@ -1,5 +1,6 @@
 //! Locations of data sets.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use crate::{Error, Result};
@@ -16,13 +17,15 @@ const VARIABLE: &str = "BURN_FORWARD_DATA";
 /// the requested one.
 ///
 /// For the same reason the `--data` argument replaces the place that a `path` names. The data set is then this folder itself,
-/// or is in it under the path, the path without its first components, or its last component alone.
+/// or is in it under the path, the path without its first components, or its last component alone. Where settings name two
+/// folders (`train` and `test`), neither is the folder itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DataFolders {
     /// Folder of the config file; a relative `path` is looked for there first, then in the current folder.
     pub config: Option<PathBuf>,
-    /// Where a run found its data set when it was trained; used if the set is no longer where the config says.
-    pub recorded: Option<PathBuf>,
+    /// Where a run found its data set when it was trained, by the [setting](Self::SETTINGS) that names the place; used if the
+    /// set is no longer where the config says.
+    pub recorded: BTreeMap<String, PathBuf>,
     /// The `--data` argument.
     pub argument: Option<PathBuf>,
     /// The folder in `BURN_FORWARD_DATA`.
@@ -32,21 +35,24 @@ pub struct DataFolders {
 }
 
 impl DataFolders {
+    /// The settings in `$.data` that may name a folder or a file of a data set.
+    pub const SETTINGS: [&str; 3] = ["path", "train", "test"];
+
     /// The folders of this process. An empty variable counts as unset.
     pub fn new(config: Option<&Path>, argument: Option<&Path>) -> Self {
         let environment = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         Self {
             config: config.map(Path::to_path_buf),
-            recorded: None,
+            recorded: BTreeMap::new(),
             argument: argument.map(Path::to_path_buf),
             environment,
             cache: dirs::cache_dir().map(|cache| cache.join("burn-forward").join("data")),
         }
     }
 
-    /// The location of a `path` of the config; `None` if it does not exist.
-    pub fn locate(&self, path: &str) -> Option<PathBuf> {
-        self.places(path).into_iter().find(|place| place.exists())
+    /// The location of the `path` that a [setting](Self::SETTINGS) of the config gives; `None` if it does not exist.
+    pub fn locate(&self, setting: &str, path: &str) -> Option<PathBuf> {
+        self.places(setting, path).into_iter().find(|place| place.exists())
     }
 
     /// The data folder, whether or not it exists.
@@ -66,11 +72,18 @@ impl DataFolders {
     /// # Errors
     /// [`Error::Data`] if it does not exist, with the folders that were searched and what is `needed` there.
     pub fn folder_of(&self, name: &str, path: Option<&str>, needed: impl Fn() -> String) -> Result<PathBuf> {
-        let candidates = match path {
-            Some(path) => self.places(path),
-            None => vec![self.root()?.join(name)],
-        };
-        first(&candidates, Path::is_dir, "folder", needed)
+        match path {
+            Some(path) => self.folder_at("path", path, needed),
+            None => first(&[self.root()?.join(name)], Path::is_dir, "folder", needed),
+        }
+    }
+
+    /// The folder at the `path` that a [setting](Self::SETTINGS) of the config gives.
+    ///
+    /// # Errors
+    /// As [`folder_of`](Self::folder_of).
+    pub fn folder_at(&self, setting: &str, path: &str, needed: impl Fn() -> String) -> Result<PathBuf> {
+        first(&self.places(setting, path), Path::is_dir, "folder", needed)
     }
 
     /// A file or folder for a data set of another crate: `path` relative to the config's folder, the current folder or the
@@ -79,7 +92,7 @@ impl DataFolders {
     /// # Errors
     /// [`Error::Data`] if it does not exist, with the places that were searched and what is `needed` there.
     pub fn find(&self, path: &str, needed: &str) -> Result<PathBuf> {
-        let mut candidates = self.places(path);
+        let mut candidates = self.places("path", path);
         candidates.extend(self.root().ok().map(|root| root.join(path)));
         candidates.dedup();
         first(&candidates, Path::exists, "file or folder", || format!("{needed}; {}", Self::advice()))
@@ -90,15 +103,22 @@ impl DataFolders {
         format!("another place can be given with --data FOLDER, {VARIABLE} or $.data.path")
     }
 
-    /// Possible places of a `path`, in search order.
-    fn places(&self, path: &str) -> Vec<PathBuf> {
+    /// Possible places of the `path` of a setting, in search order.
+    fn places(&self, setting: &str, path: &str) -> Vec<PathBuf> {
         let mut places = match &self.argument {
-            Some(folder) => within(folder, Path::new(path)),
+            Some(folder) => {
+                let mut places = within(folder, Path::new(path));
+                // Two folders are not the same one.
+                if setting != "path" && places.len() > 1 {
+                    places.pop();
+                }
+                places
+            }
             None => {
                 let mut places = self.beside_config(path);
                 // Before the current folder, which is unrelated to a run that is opened again.
                 let last = places.len() - 1;
-                places.splice(last..last, self.recorded.clone());
+                places.splice(last..last, self.recorded.get(setting).cloned());
                 places
             }
         };
