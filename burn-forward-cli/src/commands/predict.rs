@@ -1,4 +1,4 @@
-//! `predict`: classes of images in an IDX file.
+//! `predict`: predicts the classes of images in an IDX file.
 
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
@@ -15,7 +15,7 @@ use crate::output::print;
 pub(crate) fn run(args: &PredictArgs, registry: &Registry) -> Result<()> {
     let (saved, model) = SavedRun::open(&args.run, Some(&args.device), args.data.as_deref(), registry)?.model()?;
     let model = model.with_readout_blocks_only();
-    let signature = model.signature().context("the model does not say what it takes")?;
+    let signature = model.signature().context("the model does not describe its input")?;
     let layout = serde_json::from_value(saved.config.resolved()["data"]["layout"].clone()).unwrap_or_default();
     let images = idx::read_images(&args.images, layout)?;
     let Some((shape, normaliser)) = normaliser_of(signature)? else {
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &PredictArgs, registry: &Registry) -> Result<()> {
         return Err(burn_forward::Error::data(
             &args.images,
             format!("images of {:?}", images.shape),
-            format!("images of {shape:?}, as the run was trained on (channels, height, width)"),
+            format!("images of {shape:?}, like those the run was trained on (channels, height, width)"),
         )
         .into());
     }
