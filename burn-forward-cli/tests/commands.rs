@@ -130,7 +130,7 @@ fn plan() {
     }
     let text = place.run(&["plan", "c.json"]);
     assert!(text.done().contains("0  dense 64->100 relu, dense 100->50 relu"), "{}", text.out);
-    let sums = "partition every 2 layers; 12,770 parameters for inference, 500 that only teach\n";
+    let sums = "partition every 2 layers; 12,770 parameters for inference, 500 for training only\n";
     assert!(text.out.contains(sums), "{}", text.out);
     merge(&mut value, json!({"rule": {"name": "backprop"}}));
     place.config("c.json", &value);
@@ -146,7 +146,7 @@ fn a_network_that_fits_no_machine_is_planned_and_not_built() {
         place.config("c.json", &config(json!({"name": rule}), changes));
         // 10^12 weights of 4 bytes in the second layer, less than 10^9 elsewhere: 3.64 TiB, 3725 GiB.
         let plan = place.run(&["plan", "c.json"]);
-        assert!(plan.done().contains("\nweights: 3.6 TiB in all\n"), "{}", plan.out);
+        assert!(plan.done().contains("\nweights: 3.6 TiB in total\n"), "{}", plan.out);
         for command in [&["train", "c.json"][..], &["plan", "c.json", "--steps", "1"]] {
             let said = place.run(command);
             assert!(said.failed(2).contains("$.network: its weights alone take 372"), "{}", said.err);
@@ -169,9 +169,9 @@ fn doctor_and_completions() {
         "flex works",
         "ndarray works",
         "digits embedded",
-        "mnist not whole: sets/mnist: found no file of train images; needed train-images-idx3-ubyte, with or without .gz",
+        "mnist incomplete: sets/mnist: found no file of train images; needed train-images-idx3-ubyte, with or without .gz",
         "fashion-mnist found in sets/fashion-mnist",
-        "cifar100 not whole: sets/cifar100: found no file train.bin, but the archive cifar-100-binary.tar.gz, which has to \
+        "cifar100 incomplete: sets/cifar100: found no file train.bin, but the archive cifar-100-binary.tar.gz, which has to \
          be unpacked first; needed train.bin",
         "cifar10 not in sets/cifar10; public files: ",
     ] {
@@ -255,7 +255,7 @@ fn compare() {
     // Not the results of another config under the same name.
     let other = place.run(&[&arguments[..], &["--set", "training.epochs=2"]].concat());
     assert!(
-        other.failed(2).contains("out/mono-forward-seed0: holds a run of another config; give another --out"),
+        other.failed(2).contains("out/mono-forward-seed0: contains a run of another config; choose another --out"),
         "{}",
         other.err
     );

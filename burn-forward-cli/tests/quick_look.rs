@@ -153,7 +153,7 @@ fn a_comparison_takes_no_quick_look_for_a_result() {
     let arm = ["train", "c/mono-forward-seed0.json", "--overfit", "9", "--out", "c/mono-forward-seed0", "--quiet"];
     place.run(&arm).done();
     let said = place.run(&["compare", "mono.json", "--seeds", "1", "--out", "c"]);
-    assert!(said.failed(2).contains("holds a quick look, no result: trained, validated"), "{}", said.err);
+    assert!(said.failed(2).contains("contains a quick look, no result: trained, validated"), "{}", said.err);
     // Side by side they are not averaged with others.
     place.run(&["report", "c/mono-forward-seed0", "c/backprop-seed0", "--out", "page.html"]).done();
     let page = fs::read_to_string(place.file("page.html")).unwrap();

@@ -46,7 +46,7 @@ fn the_chosen_blocks_are_the_best_on_validation_and_stay_with_the_run() {
     let percent = format!("{:.2} %", 100.0 * summary["test_accuracy"].as_f64().unwrap());
     assert!(said.done().starts_with(&format!("test accuracy {percent} (")), "{}", said.out);
     assert!(said.out.contains(&format!("  readout sip         {percent}\n")), "{}", said.out);
-    assert!(said.out.contains(&format!("read from     {words} of 0 to 3\n")), "{}", said.out);
+    assert!(said.out.contains(&format!("readout from  {words} of 0 to 3\n")), "{}", said.out);
     // Memory is that of the process at hand.
     let evaluate = || {
         let mut evaluated = place.run(&["eval", "run", "--json"]).json();
@@ -136,7 +136,7 @@ fn a_run_without_validation_samples_is_read_from_all_blocks() {
     for epoch in [1, 2] {
         fs::remove_file(run.join(format!("checkpoint/epoch-{epoch}.json"))).unwrap();
     }
-    assert!(place.run(&["eval", "run"]).done().contains("read from     blocks 0 to 3 of 0 to 3\n"));
+    assert!(place.run(&["eval", "run"]).done().contains("readout from  blocks 0 to 3 of 0 to 3\n"));
     assert_eq!(place.run(&["predict", "run", "set/t10k-images-idx3-ubyte"]).done().lines().count(), 20);
     place.run(&["export", "run"]).done();
     // It is trained; what is left is its test.

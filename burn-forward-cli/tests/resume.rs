@@ -284,7 +284,7 @@ fn a_finished_run_is_not_trained_again() {
         let before = files(&run);
         let said = place.run(&["train", "--resume", name]);
         said.done();
-        assert!(said.err.contains("the run was finished before: nothing is left to train"), "{}", said.err);
+        assert!(said.err.contains("the run is already finished; there is nothing left to train"), "{}", said.err);
         assert!(said.out.starts_with("test accuracy "), "{}", said.out);
         assert!(!said.err.contains("epoch 1/"), "{}", said.err);
         assert!(files(&run) == before, "{name}: files changed");

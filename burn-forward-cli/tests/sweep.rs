@@ -72,7 +72,7 @@ fn mistakes_are_found_before_the_first_run() {
     for (vary, what) in [
         (&["optimizer.lr=0.1,none"][..], "$.optimizer.lr"),
         (&["optimizer.lr"], "needed: key=value,value"),
-        (&["optimizer.lr=0.1", "optimizer.lr=0.2"], "is given twice"),
+        (&["optimizer.lr=0.1", "optimizer.lr=0.2"], "given twice"),
         (&["network.partition=layer,17"], "$.network.partition"),
     ] {
         let mut arguments = vec!["sweep", "mono.json"];
@@ -84,7 +84,7 @@ fn mistakes_are_found_before_the_first_run() {
     let [first, second] =
         ["training.batch-size", "training.eval-batch-size"].map(|key| format!("{key}={}", many.join(",")));
     let said = place.run(&["sweep", "mono.json", "--vary", &first, "--vary", &second]);
-    assert!(said.failed(2).contains("combinations are 1521; needed: at most 1000"), "{}", said.err);
+    assert!(said.failed(2).contains("the number of combinations is 1521; needed: at most 1000"), "{}", said.err);
     assert!(!place.file("runs").exists());
 }
 

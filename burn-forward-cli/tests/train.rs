@@ -124,7 +124,7 @@ fn a_dry_run_leaves_nothing() {
     let lines: Vec<&str> = said.done().lines().collect();
     assert!(lines[0].starts_with("block ") && lines[0].ends_with("activations"), "{}", said.out);
     assert!(lines[2].starts_with("0  dense 64->48 relu") && lines[3].starts_with("1  dense 48->48 relu"));
-    assert!(said.out.contains("partition layer; 5,952 parameters for inference, 480 that only teach\n"));
+    assert!(said.out.contains("partition layer; 5,952 parameters for inference, 480 for training only\n"));
     let batches: Vec<&&str> = lines.iter().filter(|l| l.starts_with("batch ")).collect();
     assert_eq!(batches.len(), 2);
     // Ten classes and small initial weights: about log 10 = 2.303 for both blocks.

@@ -41,7 +41,7 @@ fn arms_have_names_of_their_own() {
     }
     // Other settings under the same names are still refused.
     place.config("d/c.json", &short(json!({"optimizer": {"lr": 0.1}})));
-    assert!(place.run(&arguments).failed(1 + 1).contains("c-2-seed0: holds a run of another config"));
+    assert!(place.run(&arguments).failed(1 + 1).contains("c-2-seed0: contains a run of another config"));
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn what_refuses_one_arm_or_seed_refuses_all_before_any_is_trained() {
     place.run(&["compare", "b.json", "--seeds", "1", "--out", "out"]).done();
     place.config("b.json", &short(json!({"rule": {"name": "dfa"}, "optimizer": {"lr": 0.1}})));
     let said = place.run(&["compare", "a.json", "b.json", "--seeds", "1", "--out", "out"]);
-    assert!(said.failed(2).contains("holds a run of another config"), "{}", said.err);
+    assert!(said.failed(2).contains("contains a run of another config"), "{}", said.err);
     assert!(!place.file("out/mono-forward-seed0").exists());
     let seed = (u64::MAX - 1).to_string();
     let said = place.run(&["compare", "a.json", "--seeds", "3", "--seed", &seed, "--out", "seeds"]);
@@ -68,7 +68,8 @@ fn arms_with_other_data_are_spoken_of() {
     let said = place.run(&["compare", "a.json", "b.json", "--seeds", "1", "--out", "out"]);
     said.done();
     assert!(
-        said.err.starts_with("warning: 'dfa' and 'mono-forward' cannot be compared: they have other data, \"digits\""),
+        said.err
+            .starts_with("warning: 'dfa' and 'mono-forward' cannot be compared: they have different data, \"digits\""),
         "{}",
         said.err
     );
@@ -162,7 +163,8 @@ fn baselines_have_the_blocks_and_the_budget_of_the_first_arm() {
     let said = place.run(&["compare", "greedy.json", "--seeds", "1", "--out", "greedy"]);
     said.done();
     assert!(
-        said.err.contains("budget: epochs. The greedy arm 'mono-forward' trains every block for up to 2"),
+        said.err
+            .contains("the budget is measured in epochs: the greedy arm 'mono-forward' trains every block for up to 2"),
         "{}",
         said.err
     );

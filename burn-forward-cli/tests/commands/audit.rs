@@ -26,7 +26,7 @@ fn audit() {
     }
     let text = place.run(&["audit", "run.json"]);
     let said = text.done();
-    assert!(said.starts_with("what crosses the borders of blocks under 'mono-forward': nothing\n"), "{said}");
+    assert!(said.starts_with("what crosses the block borders under 'mono-forward': nothing\n"), "{said}");
     assert!(said.contains("\nangle between the update of 'mono-forward' and the back-propagation gradient"), "{said}");
     assert_eq!(trained["reach"], "nothing");
 
