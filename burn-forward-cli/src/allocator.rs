@@ -1,4 +1,4 @@
-//! How this process asks the system for memory.
+//! How this process requests memory from the system.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod large;
