@@ -97,7 +97,8 @@ fn list_is_readable() {
     }
     let mlp = place.run(&["list", "mlp"]).out;
     assert!(mlp.starts_with("\"network\": {\"name\": \"mlp\", ...}\n"), "{mlp}");
-    let widths = "\nwidths\n    array of integer, >= 1 and <= 1000000; required\n    Number of units in every hidden layer.\n";
+    let widths =
+        "\nwidths\n    array of integer, >= 1 and <= 1000000; required\n    Number of units in every hidden layer.\n";
     assert!(mlp.contains(widths), "{mlp}");
     assert!(mlp.contains("\ndropout\n    number, >= 0 and <= 0.99; default 0.0\n"), "{mlp}");
     assert!(mlp.contains("\npartition") && mlp.contains("every"), "{mlp}");
