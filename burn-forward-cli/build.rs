@@ -1,12 +1,12 @@
-//! Tells the program which git revision it is built from, as `BURN_FORWARD_REVISION`; nothing where that is not known.
+//! Sets `BURN_FORWARD_REVISION` to the git revision that the program is built from, if it is known.
 //!
-//! A packaged crate has the revision in the file that Cargo puts into it. A checkout has it in git, unless the crate lies
-//! in somebody else's repository, whose revision would say nothing of the program.
+//! A packaged crate has the revision in a file that Cargo adds to it. A checkout has it in git, unless the crate lies in
+//! another repository, whose revision would say nothing about the program.
 
 use std::path::Path;
 use std::process::Command;
 
-/// What the program is made of, beside this crate.
+/// The sources of the program outside this crate.
 const SOURCES: [&str; 7] = [
     "../burn-forward-kernels",
     "../burn-forward",
@@ -27,7 +27,7 @@ fn main() {
     }
 }
 
-/// The revision that `cargo package` noted: `{"git": {"sha1": "..", "dirty": true}, ..}`.
+/// The revision that `cargo package` stored: `{"git": {"sha1": "..", "dirty": true}, ..}`.
 fn of_package() -> Option<String> {
     let text = std::fs::read_to_string(".cargo_vcs_info.json").ok()?;
     let (_, after) = text.split_once("\"sha1\"")?;
@@ -37,9 +37,9 @@ fn of_package() -> Option<String> {
     Some(named(&sha1[..12], dirty))
 }
 
-/// The revision of the checkout that this crate is part of.
+/// The revision of the checkout that contains this crate.
 fn of_checkout() -> Option<String> {
-    // The crate's folder right below the top, and its manifest tracked: our own repository and no other.
+    // The crate's folder is directly below the root, and its manifest is tracked: this is our own repository.
     if git(&["rev-parse", "--show-prefix"])? != "burn-forward-cli/" {
         return None;
     }
@@ -61,7 +61,7 @@ fn named(sha1: &str, dirty: bool) -> String {
     format!("{sha1}{}", if dirty { "-dirty" } else { "" })
 }
 
-/// What git says, if it is there and has an answer.
+/// The output of git, if it is installed and succeeds.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

@@ -1,4 +1,4 @@
-//! A small ResNet-18 that learns block by block: the stem and every residual block have an auxiliary classifier of their own
+//! A small ResNet-18 that learns block by block. The stem and every residual block have their own auxiliary classifier
 //! (Belilovsky, Eickenberg and Oyallon 2020, arXiv 1901.08164), and no gradient crosses a block border.
 use burn_forward_train::training::{Run, RunOptions};
 
@@ -17,14 +17,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let summary = run.train_in(folder.path())?;
     println!("test accuracy {:.2} %", 100.0 * summary.test_accuracy);
 
-    // Every block can be read by itself: its own classifier has learned.
+    // Every block makes predictions, since each of them has a trained classifier.
     let evaluation = run.test(&run.model_from(folder.path())?)?;
     for block in &evaluation.blocks {
-        let accuracy = block.accuracy.ok_or("a block without classifier")?;
+        let accuracy = block.accuracy.ok_or("a block without a classifier")?;
         println!("  block {}: {:.2} %", block.index, 100.0 * accuracy);
-        assert!(accuracy > 0.5, "block {} is better than chance, 10 %", block.index);
+        assert!(accuracy > 0.5, "block {} is better than chance (10 %)", block.index);
     }
-    assert_eq!(evaluation.accuracy, summary.test_accuracy, "the model that was loaded is the one that was tested");
+    assert_eq!(evaluation.accuracy, summary.test_accuracy, "the loaded model is the trained one");
     assert!(summary.test_accuracy >= 0.9, "local learning of convolutions reaches 90 % on the digits");
     Ok(())
 }

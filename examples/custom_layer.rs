@@ -1,6 +1,6 @@
-//! A layer of one's own in a network that any rule can train: here by Mono-Forward, in a plain training loop.
+//! A custom layer in a network that any rule can train; here Mono-Forward, in a plain training loop.
 //!
-//! Gated dense layer: `h = relu(x W + b) * sigmoid(x V + c)`, `W` and `V` `[d_in, d_out]`.
+//! The layer is a gated dense layer: `h = relu(x W + b) * sigmoid(x V + c)`, with `W` and `V` `[d_in, d_out]`.
 use burn::data::dataloader::DataLoader;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::AdamConfig;
@@ -61,10 +61,10 @@ impl Layer for Gated {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (seed, device) = (Seed::new(0), Device::flex().autodiff());
-    device.seed(seed.value()); // Burn's own layers draw their weights on the device
+    device.seed(seed.value()); // Burn's own layers initialise their weights on the device
     let data = ImageData::load(&DataConfig::new(DataName::Digits), &DataFolders::default(), seed)?;
 
-    // Both layers are a block of their own: each learns from its own loss, and no gradient passes from one to the other.
+    // Each layer is a block: it learns from its own loss, and no gradient passes between the two.
     let layers = vec![AnyLayer::new(Gated::new(64, 128, &device)), AnyLayer::new(Gated::new(128, 128, &device))];
     let network = Network::new(layers, Partition::LAYER)?;
     let rule = MonoForwardConfig::default().build(&network, 10, seed)?;

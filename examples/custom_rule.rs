@@ -1,7 +1,7 @@
-//! A learning rule of one's own, used by its name in a config.
+//! A custom learning rule, used by its name in a config.
 //!
-//! Local errors (Mostafa, Ramesh and Cauwenberghs 2018, arXiv 1711.06756): every block with output `h` `[B, d]` lowers the
-//! cross-entropy of `h M`, where `M` `[d, C]` is random and stays as it is.
+//! Local errors (Mostafa, Ramesh and Cauwenberghs 2018, arXiv 1711.06756): every block with output `h` `[B, d]` minimises the
+//! cross-entropy of `h M`, where `M` `[d, C]` is random and fixed.
 use burn::prelude::*;
 use burn_forward::local::learn;
 use burn_forward::prelude::*;
@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// Settings of `local-errors`: none.
+/// The rule `local-errors` has no settings.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LocalErrorsConfig {}
@@ -46,7 +46,7 @@ impl Rule for LocalErrors {
     fn learn_block(&self, index: usize, block: &Chain, pass: &mut Pass, tape: &mut Tape) {
         let labels = Labels(pass.labels.clone());
         let h = learn(block, &self.heads[index], index, pass.streams[0].clone(), &labels, tape);
-        // The last block's classifier is the prediction.
+        // The prediction is that of the last block's classifier.
         pass.logits = tape.records().last().and_then(|record| record.score.logits.clone());
         pass.streams = vec![h];
     }
@@ -67,7 +67,7 @@ impl Rule for LocalErrors {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut registry = burn_forward_cli::registry();
-    let (about, paper) = ("every block learns by a fixed random classifier", "Mostafa et al. 2018");
+    let (about, paper) = ("every block learns from a fixed random classifier", "Mostafa et al. 2018");
     registry.rules.push(rule_entry_of::<LocalErrorsConfig>("local-errors", about, paper));
     let config = r#"{
         "data": {"name": "digits"},

@@ -1,7 +1,7 @@
-//! Data of one's own in two ways: from tensors, and from Burn's `Dataset` and `Batcher`. The model is the same.
+//! Custom data in two forms: as tensors, and as Burn's `Dataset` with a `Batcher`. Both train the same model.
 //!
-//! Points of a square belong to one of two classes, by the sign of the product of their coordinates: no linear classifier has
-//! more than about half of them right.
+//! The samples are points in a square. The class of a point is the sign of the product of its coordinates, so no linear
+//! classifier gets more than about half of the points right.
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder, batcher::Batcher};
 use burn::data::dataset::InMemDataset;
 use burn::optim::AdamConfig;
@@ -11,7 +11,7 @@ use burn_forward::data::{DataSplit, LoadedData, Rows};
 use burn_forward::prelude::*;
 use burn_forward::rules::MonoForwardConfig;
 
-/// Points `[n, 2]` and their classes `[n]`.
+/// Random points `[n, 2]` and their classes `[n]`.
 fn points(n: usize, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
     let x = Tensor::<2>::random([n, 2], Distribution::Uniform(-1.0, 1.0), device);
     let classes = x.clone().prod_dim(1).greater_elem(0.0).int().reshape([n]);
@@ -31,7 +31,7 @@ impl Batcher<([f32; 2], i64), Batch> for PointBatcher {
     }
 }
 
-/// Trains a fresh model by Mono-Forward, and tests it.
+/// Trains a new model with Mono-Forward, and returns its test accuracy.
 fn accuracy(
     train: &dyn DataLoader<Batch>,
     test: &dyn DataLoader<Batch>,
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     plain.seed(0);
     let [(x, y), (x_test, y_test)] = [points(1000, &plain), points(500, &plain)];
 
-    // From tensors: the order of an epoch is a function of the seed and the epoch, and a tenth is held out for validation.
+    // From tensors. The order of an epoch depends only on the seed and the epoch. A tenth is held out for validation.
     let test = Rows::from_tensors(x_test, &y_test, 2)?;
     let rows = Rows::from_tensors(x.clone(), &y, 2)?.with_test(&test)?.split([0.1, 0.0], Seed::new(0))?;
     println!("{}", rows.describe());
@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let test = rows.eval_loader(DataSplit::Test, 500, &plain)?;
     let from_tensors = accuracy(train.as_ref(), test.as_ref(), &device)?;
 
-    // From a data set of Burn's, in the order of Burn's loader.
+    // From a Burn data set, in the order of Burn's loader.
     let values: Vec<f32> = x.into_data().iter::<f32>().collect();
     let points = values.chunks(2).map(|point| [point[0], point[1]]);
     let items: Vec<([f32; 2], i64)> = points.zip(y.into_data().iter::<i64>()).collect();
@@ -78,6 +78,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let from_dataset = accuracy(train.as_ref(), test.as_ref(), &device)?;
 
     println!("test accuracy {:.1} % from tensors, {:.1} % from a data set", 100.0 * from_tensors, 100.0 * from_dataset);
-    assert!(from_tensors >= 0.9 && from_dataset >= 0.9, "both learn what no linear classifier can");
+    assert!(from_tensors >= 0.9 && from_dataset >= 0.9, "both models learn what no linear classifier can");
     Ok(())
 }

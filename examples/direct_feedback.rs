@@ -1,7 +1,7 @@
-//! Direct feedback alignment in a Burn module of one's own: layers learn from a signal that exists only after the pass.
+//! Direct feedback alignment in a Burn module: the hidden layers learn from a signal that exists only after the forward pass.
 //!
-//! The output error goes to every hidden layer at once, through fixed random matrices. `defer` runs a layer and keeps its graph
-//! until the error is known.
+//! Fixed random matrices carry the output error directly to every hidden layer. `defer` runs a layer and keeps its graph until
+//! the error is known.
 use burn::data::dataloader::DataLoader;
 use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
@@ -26,7 +26,7 @@ impl Block for Dense {
     }
 }
 
-/// Hidden layers with a feedback matrix each, and a classifier.
+/// Hidden layers, each with a feedback matrix, and a classifier.
 #[derive(Module, Debug)]
 struct Net {
     hidden: Vec<Local<Dense, ProjectedFeedback>>,
@@ -56,7 +56,7 @@ impl Net {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (seed, plain, device) = (Seed::new(0), Device::flex(), Device::flex().autodiff());
-    device.seed(seed.value()); // Burn's own layers draw their weights on the device
+    device.seed(seed.value()); // Burn's own layers initialise their weights on the device
     let linear = |d_in, d_out| LinearConfig::new(d_in, d_out).init(&device);
     let hidden = [(64, 256), (256, 256)].into_iter().zip(0u64..).map(|((d_in, d_out), i)| {
         let feedback = ProjectedFeedback::new(d_out, 10, &mut seed.stream("feedback", &[i]), &device)?;
@@ -78,6 +78,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let batch = test.iter().next().ok_or("no images")??;
     let accuracy = Labels(batch.targets.clone()).accuracy(&net.valid().scores(batch.features()));
     println!("test accuracy {:.2} %", 100.0 * accuracy);
-    assert!(accuracy >= 0.95, "direct feedback reaches 95 % on the digits");
+    assert!(accuracy >= 0.95, "direct feedback alignment reaches 95 % on the digits");
     Ok(())
 }

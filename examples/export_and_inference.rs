@@ -1,4 +1,4 @@
-//! What stays after training: an ordinary file of weights, which a plain Burn module loads. It needs nothing of burn-forward.
+//! The result of training is an ordinary file of weights. Here a plain Burn module, which does not use burn-forward, loads it.
 use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
 use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
@@ -6,7 +6,7 @@ use burn::tensor::activation::relu;
 use burn_forward::data::DataSplit;
 use burn_forward_train::training::{Run, RunOptions, open_model};
 
-/// The network as one would write it for inference: no blocks, no local losses.
+/// The network as one would write it for inference, without blocks and local losses.
 #[derive(Module, Debug)]
 struct Plain {
     layers: Vec<Linear>,
@@ -41,11 +41,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let test = run.data.eval_loader(DataSplit::Test, 500, &device)?; // all 359 images in one batch
     let batch = test.iter().next().ok_or("no images")??;
 
-    // In burn-forward: the model of the run, with its rule's readout. A program needs nothing but the folder for it.
+    // With burn-forward: load the model of the run, with its rule's readout. This needs only the run folder.
     let model = open_model(folder.path(), &registry, &device)?;
     let scores = model.scores(batch.inputs.clone()).primary();
 
-    // Anywhere else: `layers.<i>.weight`, `layers.<i>.bias` and `head.weight`, in PyTorch's layout.
+    // Without burn-forward: load `layers.<i>.weight`, `layers.<i>.bias` and `head.weight`, in PyTorch's layout.
     let file = folder.path().join("model.safetensors");
     let mut store = SafetensorsStore::from_file(file).with_from_adapter(PyTorchToBurnAdapter);
     let mut plain = Plain::new(&device);
@@ -54,8 +54,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let difference = (scores.clone() - by_plain.clone()).abs().max().into_scalar::<f64>();
     println!("largest difference of a class score: {difference:.1e}");
-    assert!(difference < 1e-4, "the same scores from the file alone");
+    assert!(difference < 1e-4, "the file alone gives the same scores");
     let [classes, by_plain] = [scores, by_plain].map(|scores| scores.argmax(1).into_data());
-    assert_eq!(classes, by_plain, "the same predictions");
+    assert_eq!(classes, by_plain, "the predictions are the same");
     Ok(())
 }

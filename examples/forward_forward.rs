@@ -1,7 +1,7 @@
-//! Forward-Forward (Hinton 2022, arXiv 2212.13345) in a Burn module of one's own, with a plain training loop.
+//! Forward-Forward (Hinton 2022, arXiv 2212.13345) in a Burn module, with a plain training loop.
 //!
-//! A label is written into the first pixels of an image. Every layer raises the goodness of images with their true label and
-//! lowers that of images with a wrong one; the label with the most goodness is the prediction.
+//! The first pixels of an image are replaced by a label. Every layer increases the goodness of images with their true label, and
+//! decreases that of images with a wrong label. The prediction is the label with the highest goodness.
 use burn::data::dataloader::DataLoader;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
@@ -15,7 +15,7 @@ use burn_forward_train::images::{DataConfig, DataName, ImageData};
 const WIDTH: usize = 256;
 const CLASSES: usize = 10;
 
-/// A dense layer behind a normaliser, which hides the goodness of the layer below.
+/// A dense layer after a normalisation, which removes the goodness of the layer below from its output.
 #[derive(Module, Debug)]
 struct Dense {
     linear: Linear,
@@ -29,7 +29,7 @@ impl Block for Dense {
         self.trace(x).output
     }
 
-    /// Shows the units, which peer normalisation reads.
+    /// Returns the values of the units as well, which peer normalisation needs.
     fn trace(&self, x: Tensor<2>) -> Trace<Tensor<2>> {
         let z = self.linear.forward(Normalisation::Rms.forward(x));
         let h = relu(z.clone());
@@ -49,7 +49,7 @@ impl Net {
         tape.into_parts().0
     }
 
-    /// Goodness of every candidate label `[B, 10]`.
+    /// The goodness of every candidate label `[B, 10]`.
     fn scores(&self, x: &Tensor<2>) -> Tensor<2> {
         energy(&self.layers, 0, x, CLASSES)
     }
@@ -57,7 +57,7 @@ impl Net {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (seed, device) = (Seed::new(0), Device::flex().autodiff());
-    device.seed(seed.value()); // Burn's own layers draw their weights on the device
+    device.seed(seed.value()); // Burn's own layers initialise their weights on the device
     let layer = |d_in| -> burn_forward::Result<_> {
         let loss = GoodnessLoss::new(WIDTH, Goodness::SumSquares, PairLoss::default(), &device)?;
         let loss = loss.with_weight(0.5).with_peer(WIDTH, PeerConfig::default(), &device);

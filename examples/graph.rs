@@ -1,5 +1,5 @@
-//! Nodes of a graph: a graph convolutional network that learns layer by layer, one after the other, by the rule of ForwardGNN
-//! (Park et al. 2024, arXiv 2403.11004). Of the karate club, which is embedded, two members are known to it.
+//! Classification of the nodes of a graph. A graph convolutional network learns layer by layer, with the rule of ForwardGNN
+//! (Park et al. 2024, arXiv 2403.11004). The graph is the karate club, which is embedded; the labels of two members are given.
 use burn_forward::data::DataSplit;
 use burn_forward_train::training::{Run, RunOptions};
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let folder = tempfile::tempdir()?;
     let summary = run.train_in(folder.path())?;
-    println!("{} of {} other members are right", summary.correct, run.data.samples(DataSplit::Test));
-    assert!(summary.test_accuracy >= 0.85, "who is a friend of whom says most of it");
+    println!("{} of {} other members are classified correctly", summary.correct, run.data.samples(DataSplit::Test));
+    assert!(summary.test_accuracy >= 0.85, "friendships predict most of the classes");
     Ok(())
 }

@@ -1,6 +1,7 @@
-//! A Burn module of one's own that learns locally, trained by Burn's own `SupervisedTraining`.
+//! A Burn module that learns locally, trained with Burn's own `SupervisedTraining`.
 //!
-//! `learn` runs forward and backward inside one layer on a detached input: no gradient crosses from layer to layer.
+//! `learn` detaches the input of a layer and runs the forward and backward pass within it, so no gradient passes from layer to
+//! layer.
 use burn::data::dataloader::DataLoader;
 use burn::nn::{Linear, LinearConfig};
 use burn::train::metric::{AccuracyMetric, LossMetric};
@@ -11,7 +12,7 @@ use burn_forward::prelude::*;
 use burn_forward_train::images::{DataConfig, DataName, ImageData};
 use burn_forward_train::training::{ProgressRenderer, Verbosity};
 
-/// A dense layer with relu; any module from activations to activations can be a block.
+/// A dense layer with ReLU. Any module from activations to activations can be a block.
 #[derive(Module, Debug)]
 struct Dense {
     linear: Linear,
@@ -25,7 +26,7 @@ impl Block for Dense {
     }
 }
 
-/// Hidden layers learn to classify through projections of their own; the head's output *is* the class scores.
+/// The hidden layers learn to classify through their own projections. The outputs of the head *are* the class scores.
 #[derive(Module, Debug)]
 struct Net {
     hidden: Vec<Local<Dense, ProjectedCrossEntropy>>,
@@ -54,7 +55,7 @@ impl InferenceStep for Net {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (seed, plain, device) = (Seed::new(0), Device::flex(), Device::flex().autodiff());
-    device.seed(seed.value()); // Burn's own layers draw their weights on the device
+    device.seed(seed.value()); // Burn's own layers initialise their weights on the device
     let linear = |d_in, d_out| LinearConfig::new(d_in, d_out).init(&device);
     let loss = |i| ProjectedCrossEntropy::new(256, 10, false, &mut seed.stream("projection", &[i]), &device);
     let (first, second) = (Dense { linear: linear(64, 256) }, Dense { linear: linear(256, 256) });

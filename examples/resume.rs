@@ -1,4 +1,4 @@
-//! A run that goes on where it was stopped ends with the same weights, to the bit, as one that was not stopped.
+//! A run that is stopped and resumed ends with exactly the same weights as an uninterrupted run.
 use burn_forward_train::training::{Run, RunOptions};
 
 fn config(epochs: usize) -> String {
@@ -20,18 +20,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let uninterrupted = run(4)?.train_in(&whole)?;
 
-    // Two epochs, and two more from the checkpoint: weights, the optimiser's moments, the order of batches, dropout.
+    // Two epochs, then two more from the checkpoint, which restores the weights, the optimiser's moments, the order of batches
+    // and dropout.
     let half = run(2)?.train_in(&stopped)?;
     assert_eq!(half.epochs, 2);
     let resumed = run(4)?.train_in(&stopped)?;
     assert_eq!(resumed.epochs, 4);
 
     let [a, b] = [&whole, &stopped].map(|folder| std::fs::read(folder.join("model.safetensors")));
-    assert!(a? == b?, "the weights are the same, to the bit");
+    assert!(a? == b?, "the weights are identical to the bit");
     assert_eq!(resumed.test_accuracy, uninterrupted.test_accuracy);
     println!("test accuracy {:.2} % either way", 100.0 * resumed.test_accuracy);
 
-    // A finished run is left as it is.
+    // Training a finished run again changes nothing.
     assert_eq!(run(4)?.train_in(&stopped)?, resumed);
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Transfer: a network starts from trained weights, and its first layer stays as it is. Any PyTorch or safetensors file with the
-//! network's tensors will do; here it is the one that another run left.
+//! Transfer: a network starts with trained weights, and its first layer is frozen. The weights may come from any PyTorch or
+//! safetensors file with the tensors of the network; here they come from another run.
 use burn::prelude::*;
 use burn_forward::data::DataSplit;
 use burn_forward::prelude::*;
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }))?;
     source.train_in(folder.path().join("source"))?;
 
-    // Three images of every class: too few to learn from alone.
+    // Three images per class: not enough to learn from scratch.
     let few = json!({
         "data": {"name": "digits", "samples-per-class": 3}, "network": network, "rule": {"name": "mono-forward"},
         "training": {"epochs": 20, "batch-size": 10}, "optimizer": optimizer,
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("test accuracy {before:.2} % from scratch, {after:.2} % from trained weights");
     assert!(summary.test_accuracy > scratch.test_accuracy, "trained weights help");
 
-    // The layer that was frozen computes what it did in the source, to the bit.
+    // The outputs of the frozen layer are identical to those in the source run, to the bit.
     let test = source.data.eval_loader(DataSplit::Test, 100, &Device::flex())?;
     let batch = test.iter().next().ok_or("no images")??;
     let [before, after] =

@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command line.
 
 mod change;
 
@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 pub(crate) use change::{ChangeArgs, ConfigArgs, DEFAULT_DEVICE, LookArgs};
 
-/// Trains, compares and reports networks with local learning rules.
+/// Train, compare and report networks with local learning rules
 #[derive(Debug, Parser)]
 #[command(
     name = OURS,
@@ -24,35 +24,35 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train a config and leave a run folder with weights, metrics and a report
+    /// Train a config and write a run folder with weights, metrics and a report
     Train(TrainArgs),
-    /// Evaluate a trained run, or a config with weights from elsewhere, on the test set
+    /// Evaluate a trained run on the test set, or a config with given weights
     Eval(EvalArgs),
     /// Predict the classes of images, in an IDX file or in PNG and JPEG files, with a trained run
     Predict(PredictArgs),
     /// Train several configs (and the baselines) on the same data and print one table
     Compare(CompareArgs),
-    /// Train a config with every combination of the values of some settings: one table and one page
+    /// Train a config with every combination of values of some settings, and write one table and one page
     Sweep(SweepArgs),
-    /// Measure time and memory of a training step along the values of one setting: a table and a page with plots
+    /// Measure time and memory of a training step for several values of a setting, and write a table and a page with plots
     Costs(CostsArgs),
-    /// Try growing learning rates from initial weights, and suggest some: the loss over the rate
+    /// Try increasing learning rates from the initial weights, plot the loss, and suggest rates
     FindLr(FindLrArgs),
     /// Write one self-contained HTML page from run folders
     Report(ReportArgs),
     /// Write the inference network of a run as safetensors
     Export(ExportArgs),
-    /// Compare a config's local updates with the back-propagation gradient, block by block
+    /// Compare the local updates of a config with the back-propagation gradient, block by block
     Audit(AuditArgs),
-    /// Print a config's block table: shapes, parameters, memory
+    /// Print the block table of a config: shapes, parameters, memory
     Plan(PlanArgs),
-    /// Check configs and report every mistake
+    /// Check configs and report all mistakes
     Check(CheckArgs),
     /// List rules, networks, data sets and the other parts of a config, or the settings of one
     List(ListArgs),
     /// Print the JSON Schema of configs
     Schema,
-    /// Say what this build and this machine can do
+    /// Print what this build and this machine support
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions {
@@ -61,14 +61,14 @@ pub(crate) enum Command {
     },
 }
 
-/// The name that the texts of this file have for the program.
+/// The name of the program in the texts of this file.
 const OURS: &str = "burn-forward";
 
-/// What another program says of its version: it has none that is known here.
+/// The version text of other programs, whose own version is not known here.
 const LIBRARY: &str = concat!("(burn-forward ", env!("CARGO_PKG_VERSION"), ")");
 
 impl Cli {
-    /// The command line of a program that is called `program`: its name is in the version and in the examples.
+    /// The command line of a program called `program`, whose name appears in the version and in the examples.
     pub(crate) fn called(program: &'static str) -> clap::Command {
         let renamed = |command: clap::Command| {
             let help = command.get_after_help().map(|help| help.to_string());
@@ -95,19 +95,19 @@ pub(crate) struct TrainArgs {
     /// Run folder; default `runs/<config name>-<n>`
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// Use a folder that is not empty and replace files of the same names; a run is never replaced
+    /// Use a folder that is not empty, and replace files with the same names; a run is never replaced
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
-    /// Go on with a run that was stopped, exactly as if it had not been: with its own config and seed, on its device
-    /// unless --device names another
+    /// Resume a run that was stopped, with the same result as if it had not been stopped; uses its config and seed, and its
+    /// device unless --device is given
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "sets", "seed", "out", "dry_run", "overfit", "limit_batches"])]
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) look: LookArgs,
-    /// Build, print the block table, run two batches, stop
+    /// Build the model, print the block table, run two batches and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Show nothing but errors
+    /// Show only errors
     #[arg(long, short)]
     pub(crate) quiet: bool,
     /// Show Burn's own terminal dashboard (needs the feature `tui`)
@@ -141,7 +141,7 @@ pub(crate) struct EvalArgs {
 pub(crate) struct PredictArgs {
     /// Run folder
     pub(crate) run: PathBuf,
-    /// IDX file of images, raw or gzipped; or PNG and JPEG files, and folders of such
+    /// IDX file with images, raw or gzipped; or PNG and JPEG files, and folders of such files
     #[arg(required = true)]
     pub(crate) images: Vec<PathBuf>,
     /// Device
@@ -157,24 +157,24 @@ pub(crate) struct PredictArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every comparison includes `backprop` and `deep-supervision` on the network, data, budget and optimiser of the first config.\n\nExample:\n  burn-forward compare configs/mlp/digits-mono-forward.json configs/mlp/digits-dfa.json --seeds 3"
+    after_help = "Every comparison includes `backprop` and `deep-supervision` with the network, data, budget and optimiser of the first config.\n\nExample:\n  burn-forward compare configs/mlp/digits-mono-forward.json configs/mlp/digits-dfa.json --seeds 3"
 )]
 pub(crate) struct CompareArgs {
-    /// Config files, one arm each
+    /// Config files, one per arm
     #[arg(required = true)]
     pub(crate) configs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
-    /// Number of seeds per arm, counted up from the config's
+    /// Number of seeds per arm, counting up from the seed of the config
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) seeds: u64,
     /// Folder for the runs; default `runs/compare-<n>`
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// Use a folder that is not empty and holds no part of this comparison, and replace files of the same names
+    /// Use a folder that is not empty but contains no part of this comparison, and replace files with the same names
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
-    /// Add back-propagation with gradient checkpointing, the fair rival where memory is the topic
+    /// Add back-propagation with gradient checkpointing, the alternative if memory is the concern
     #[arg(long)]
     pub(crate) checkpointing: bool,
     /// Print one JSON object per arm and seed on standard output
@@ -184,23 +184,23 @@ pub(crate) struct CompareArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every run is a process of its own. The same command with the same --out goes on where it was stopped, and more values or seeds are added to those that are there.\n\nExample:\n  burn-forward sweep configs/mlp/digits-mono-forward.json --vary optimizer.lr=0.001,0.01 --vary network.widths=[64],[64,64] --seeds 3 --out runs/rates"
+    after_help = "Every run is a separate process. The same command with the same --out resumes where it was stopped, and may add values or seeds to the existing ones.\n\nExample:\n  burn-forward sweep configs/mlp/digits-mono-forward.json --vary optimizer.lr=0.001,0.01 --vary network.widths=[64],[64,64] --seeds 3 --out runs/rates"
 )]
 pub(crate) struct SweepArgs {
     /// The config file (JSON)
     pub(crate) config: PathBuf,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
-    /// A setting and its values; may be given several times, for every combination
+    /// A setting and its values; if given several times, every combination is trained
     #[arg(long, value_name = "KEY=VALUE,VALUE...", required = true)]
     pub(crate) vary: Vec<String>,
-    /// Number of seeds per combination, counted up from the config's
+    /// Number of seeds per combination, counting up from the seed of the config
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) seeds: u64,
     /// Folder for the runs; default `runs/sweep-<n>`
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// Use a folder that is not empty and holds no part of this sweep, and replace files of the same names
+    /// Use a folder that is not empty but contains no part of this sweep, and replace files with the same names
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
     /// Print one JSON object per combination and seed on standard output
@@ -210,10 +210,10 @@ pub(crate) struct SweepArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every value of every arm is a process of its own. The baselines of `compare` and back-propagation with gradient checkpointing are arms, too, on the network and data of the first config.\n\nExamples:\n  burn-forward costs configs/cnn/memory-cifar-resnet-mono-forward.json --vary network.depth=20,56,110\n  burn-forward costs configs/mlp/memory-mono-forward.json --vary network.widths=[512,512],[1024,1024] --steps 5"
+    after_help = "Every value of every arm is measured in a separate process. The baselines of `compare` and back-propagation with gradient checkpointing are also arms, with the network and data of the first config.\n\nExamples:\n  burn-forward costs configs/cnn/memory-cifar-resnet-mono-forward.json --vary network.depth=20,56,110\n  burn-forward costs configs/mlp/memory-mono-forward.json --vary network.widths=[512,512],[1024,1024] --steps 5"
 )]
 pub(crate) struct CostsArgs {
-    /// Config files, one arm each
+    /// Config files, one per arm
     #[arg(required = true)]
     pub(crate) configs: Vec<PathBuf>,
     #[command(flatten)]
@@ -221,13 +221,13 @@ pub(crate) struct CostsArgs {
     /// The setting and its values
     #[arg(long, value_name = "KEY=VALUE,VALUE...")]
     pub(crate) vary: String,
-    /// Training steps of every point
+    /// Training steps per point
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) steps: u64,
-    /// Folder for configs, figures and page; default `runs/costs-<n>`
+    /// Folder for the configs, measurements and page; default `runs/costs-<n>`
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// Use a folder that is not empty and replace files of the same names
+    /// Use a folder that is not empty, and replace files with the same names
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
     /// Print one JSON object per point on standard output
@@ -237,7 +237,7 @@ pub(crate) struct CostsArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every step learns one batch, with a rate that is a multiple of the one before; nothing of it is kept. The test ends where the smoothed loss exceeds four times its minimum.\n\nExample:\n  burn-forward find-lr configs/mlp/digits-mono-forward.json --out rates.html"
+    after_help = "Every step learns from one batch, with a rate that is a fixed multiple of the one before. The weights are not kept. The test ends when the smoothed loss exceeds four times its minimum.\n\nExample:\n  burn-forward find-lr configs/mlp/digits-mono-forward.json --out rates.html"
 )]
 pub(crate) struct FindLrArgs {
     #[command(flatten)]
@@ -248,13 +248,13 @@ pub(crate) struct FindLrArgs {
     /// The last rate
     #[arg(long, value_name = "RATE", default_value_t = 1.0, allow_negative_numbers = true)]
     pub(crate) to: f64,
-    /// Number of rates, of one batch each
+    /// Number of rates, with one batch each
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) steps: usize,
-    /// Also write the curve as a page
+    /// Also write the curve to an HTML page
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace the file, if it is there
+    /// Replace the file if it exists
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
     /// Print one JSON object on standard output
@@ -267,10 +267,10 @@ pub(crate) struct ReportArgs {
     /// Run folders
     #[arg(required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// The page; default `report.html` in the first run folder
+    /// File for the page; default `report.html` in the first run folder
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace the file, if it is there
+    /// Replace the file if it exists
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
 }
@@ -279,10 +279,10 @@ pub(crate) struct ReportArgs {
 pub(crate) struct ExportArgs {
     /// Run folder
     pub(crate) run: PathBuf,
-    /// The file; default `model.safetensors` in the run folder
+    /// File for the weights; default `model.safetensors` in the run folder
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace the file, if it is there
+    /// Replace the file if it exists
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
     /// Folder with data sets
@@ -294,7 +294,7 @@ pub(crate) struct ExportArgs {
 pub(crate) struct AuditArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Audit the trained weights of this run instead of initial ones
+    /// Audit the trained weights of this run instead of the initial ones
     #[arg(long, value_name = "RUN")]
     pub(crate) run: Option<PathBuf>,
     /// Print JSON
@@ -309,7 +309,8 @@ pub(crate) struct PlanArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Also run so many training steps and print what one costs: seconds, and memory above what was there before
+    /// Also run this number of training steps and print the cost of one: its seconds, and its memory in addition to what was
+    /// already in use
     #[arg(long, value_name = "N")]
     pub(crate) steps: Option<usize>,
 }
@@ -325,7 +326,7 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Show the settings of one rule, network, data set or other part of a config
+    /// Show the settings of this rule, network, data set or other part of a config
     pub(crate) name: Option<String>,
 }
 

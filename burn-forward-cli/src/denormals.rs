@@ -1,33 +1,34 @@
-//! Numbers too small for a normal `f32`, which slow a CPU down.
+//! Denormal numbers (those too small for a normal `f32`), which slow down a CPU.
 
-/// Makes this thread, and on Linux every thread it starts from now on, treat denormal numbers (below 1.2e-38) as zero.
+/// Makes this thread treat denormal numbers (below 1.2e-38) as zero, and on Linux also every thread that it starts from now on.
 ///
-/// A processor takes some hundred cycles for each operation on a denormal number. They come up in every training with
-/// momentum: the moments of a weight that gets no more gradient (behind a dead unit, or a pixel that is always black)
-/// shrink by a factor per step and reach that range after some 800 steps of Adam. From then on the optimiser of an MLP on
-/// MNIST takes longer: 13.6 s instead of 8.7 s per epoch were measured. Other frameworks set the same switch.
+/// A processor takes a few hundred cycles for each operation on a denormal number. Such numbers occur in every training with
+/// momentum: if a weight gets no further gradient (behind a dead unit, or a pixel that is always black), its moments shrink by
+/// a factor per step, and they become denormal after about 800 steps of Adam. From then on, the optimiser of an MLP on MNIST is
+/// slower: we measured 13.6 s instead of 8.7 s per epoch. Other frameworks set the same switch.
 ///
-/// Does nothing on processors other than x86-64 and AArch64. A library must not do this to its callers; a program may.
+/// This function does nothing on processors other than x86-64 and AArch64. A library must not do this to its callers, but a
+/// program may.
 ///
 /// # Safety
-/// The standard library says of this switch that Rust assumes it in its default position, and calls code that runs with another
-/// one undefined behaviour. What comes of that assumption is that the compiler may compute an operation on constants itself,
-/// leave one out, or move one across this call: its result may then be a denormal number where the processor gives 0, or the
-/// reverse. So a caller promises
+/// According to the standard library, Rust assumes this switch to be in its default position, and it is undefined behaviour to
+/// run code with another one. The consequence of the assumption is that the compiler may itself evaluate an operation on
+/// constants, omit one, or move one across this call. The result may then be a denormal number where the processor gives 0, or
+/// the reverse. A caller therefore promises
 ///
-/// - to call it before any other thread is there and before any arithmetic whose result it uses, so that all of the program
-///   runs under one setting;
-/// - that no `unsafe` code of the program relies on whether a number is denormal or 0: no index, length or address follows from
-///   such a number but through a checked access.
-#[allow(unsafe_code, reason = "what it does to the compiler's assumptions is the caller's to argue")]
+/// - to call this function before there are other threads and before any arithmetic whose result is used, so that the whole
+///   program runs under one setting;
+/// - that no `unsafe` code of the program depends on whether a number is denormal or 0: no index, length or address is computed
+///   from such a number without a checked access.
+#[allow(unsafe_code, reason = "the caller has to justify it against the compiler's assumptions")]
 pub unsafe fn flush_denormals() {
     #[cfg(target_arch = "x86_64")]
     {
         /// Flush to zero (results) and denormals are zero (operands) in MXCSR.
         const FTZ_DAZ: u32 = 1 << 15 | 1 << 6;
         let mut mxcsr = 0u32;
-        // SAFETY: both instructions are part of SSE, which every x86-64 processor has; they touch the given address and the
-        // control register. Rounding mode and exception masks stay as they are; for the rest there is the caller's promise.
+        // SAFETY: both instructions are part of SSE, which every x86-64 processor has; they access only the given address and
+        // the control register. Rounding mode and exception masks do not change. The caller promises the rest.
         unsafe {
             std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr, options(nostack, preserves_flags));
             mxcsr |= FTZ_DAZ;
@@ -39,8 +40,8 @@ pub unsafe fn flush_denormals() {
         /// Flush to zero in FPCR.
         const FZ: u64 = 1 << 24;
         let mut fpcr: u64;
-        // SAFETY: reads and writes the control register of this thread. Rounding mode and traps stay as they are; for the rest
-        // there is the caller's promise.
+        // SAFETY: this reads and writes the control register of this thread. Rounding mode and traps do not change. The caller
+        // promises the rest.
         unsafe {
             std::arch::asm!("mrs {}, fpcr", out(reg) fpcr, options(nomem, nostack, preserves_flags));
             fpcr |= FZ;
@@ -55,18 +56,18 @@ mod tests {
     use std::hint::black_box;
 
     fn half(x: f32) -> f32 {
-        // Around the product too, or the compiler may multiply after the switch is set.
+        // Around the product as well, since otherwise the compiler may move the multiplication after the switch.
         black_box(black_box(x) * black_box(0.5))
     }
 
     #[test]
     fn denormals_are_zero_in_this_thread_and_those_it_starts() {
-        // In a thread of its own: the other tests of this process keep what they have.
+        // In a separate thread, so that the other tests of this process keep their setting.
         let values = std::thread::spawn(|| {
             let before = half(f32::MIN_POSITIVE);
-            // SAFETY: what is computed in this thread from here on is compared with what a processor gives that flushes; nothing
-            // is indexed by it.
-            #[allow(unsafe_code, reason = "the thing to be tested")]
+            // SAFETY: from here on, the values that this thread computes are only compared with those of a processor that
+            // flushes denormals; nothing is indexed by them.
+            #[allow(unsafe_code, reason = "the function under test")]
             unsafe {
                 flush_denormals();
             }

@@ -1,7 +1,7 @@
-//! The `burn-forward` program as a library: glue between the command line and the `burn-forward` library.
+//! The `burn-forward` program as a library, which connects the command line with the `burn-forward` crates.
 //!
-//! A program of your own gets every command (`train`, `compare`, `check`, `report` ...) for your rules, networks and data sets
-//! when you add their rows to the [`registry`](registry()) and call [`run`]:
+//! To get every command (`train`, `compare`, `check`, `report` ...) for your own rules, networks and data sets, write a program
+//! that adds their rows to the [`registry`](registry()) and calls [`run`]:
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -10,16 +10,16 @@
 //!
 //! fn main() -> ExitCode {
 //!     let mut registry = burn_forward_cli::registry();
-//!     // Here a rule of burn-forward under another name stands for one of your own.
+//! // Here a rule of burn-forward under another name takes the place of your own.
 //!     registry.rules.push(rule_entry_of::<MonoForwardConfig>("my-rule", "what it does", "where it comes from"));
 //!     burn_forward_cli::run(&registry)
 //! }
 //! ```
 //!
-//! Such a program may call [`flush_denormals`] first, as `burn-forward` itself does: long trainings with momentum take a third
-//! less time.
+//! Such a program may call [`flush_denormals`] first, as `burn-forward` itself does: it shortens a long training with momentum
+//! by a third.
 //!
-//! Exit codes: 0 done, 1 the run failed, 2 the input was wrong.
+//! The exit code is 0 on success, 1 if the run failed, and 2 if the input was wrong.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -40,7 +40,7 @@ use args::{Cli, Command};
 
 pub use denormals::flush_denormals;
 
-/// Everything a config may name: the rules, networks and data sets of burn-forward's own crates.
+/// The rules, networks and data sets of burn-forward's own crates: everything that a config may name.
 pub fn registry() -> Registry {
     let mut registry = burn_forward_train::registry();
     burn_forward_cnn::register(&mut registry);
@@ -48,14 +48,15 @@ pub fn registry() -> Registry {
     registry
 }
 
-/// Runs the program with the arguments of this process: every command, over what `registry` names. Call it first in `main`.
+/// Runs the program with the arguments of this process. Every command works with what `registry` contains. Call this function
+/// first in `main`.
 pub fn run(registry: &Registry) -> ExitCode {
     allocator::keep_small_return_large();
     let parsed = Cli::called(burn_forward_train::program_name()).try_get_matches();
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(said) => {
-            // Help and version are answers; if they cannot be written, that is a failure.
+            // Help and version are regular output; failing to write them is an error.
             let written = said.print();
             return ExitCode::from(if written.is_err() { 1 } else { u8::try_from(said.exit_code()).unwrap_or(2) });
         }
@@ -87,7 +88,7 @@ pub fn run(registry: &Registry) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // The libraries' messages are whole; of ours, the context is one part and the cause another.
+            // The messages of the libraries are complete; our own consist of a context and a cause.
             match is_of_library(&error) {
                 true => output::note(format_args!("error: {error}")),
                 false => output::note(format_args!("error: {error:#}")),
@@ -101,7 +102,7 @@ fn is_of_library(error: &anyhow::Error) -> bool {
     error.is::<burn_forward_train::Error>() || error.is::<burn_forward::Error>()
 }
 
-/// Whether the user's input is at fault and not the run, or the disk it was to be written to.
+/// Whether the error lies in the user's input, and not in the run or in the disk that it writes to.
 fn is_input(error: &anyhow::Error) -> bool {
     match (error.downcast_ref::<burn_forward_train::Error>(), error.downcast_ref::<burn_forward::Error>()) {
         (Some(error), _) => error.is_input(),

@@ -1,22 +1,22 @@
-//! The signals that end a run after the step in progress.
+//! Signals that end a run after the current step.
 
 use std::io;
 
-/// Has signals that ask the process to end (`SIGINT`, which is Ctrl-C, `SIGTERM`, `SIGHUP`) call `handler` with their names,
-/// from a thread of its own. To be called before other threads are started: they have to leave these signals alone, too.
+/// Calls `handler` in a separate thread whenever the process receives a signal that asks it to end (`SIGINT`, which is Ctrl-C,
+/// `SIGTERM`, `SIGHUP`), with the name of the signal. Call this function before other threads are started, because they have to
+/// block these signals as well.
 ///
-/// A signal that was ignored when the process began stays ignored: that is how `nohup` and a shell's background jobs ask
-/// to be left alone.
+/// A signal that was ignored when the process started remains ignored: `nohup` and shells use this for background jobs.
 ///
 /// # Errors
-/// If the system refuses the thread or the choice of signals.
+/// If the system refuses to start the thread or to block the signals.
 #[cfg(unix)]
 pub(crate) fn on_request_to_end(mut handler: impl FnMut(&str) + Send + 'static) -> io::Result<()> {
     use nix::sys::signal::{SigSet, Signal};
 
     let requests = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
     let waited_for: SigSet = requests.into_iter().filter(|signal| !is_ignored(*signal)).collect();
-    // Blocked, a signal waits until somebody asks for it.
+    // A blocked signal stays pending until it is waited for.
     waited_for.thread_block()?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         while let Ok(signal) = waited_for.wait() {
@@ -26,11 +26,11 @@ pub(crate) fn on_request_to_end(mut handler: impl FnMut(&str) + Send + 'static) 
     Ok(())
 }
 
-/// Whether the process ignores a signal.
+/// Whether the process ignores the signal.
 #[cfg(unix)]
 fn is_ignored(signal: nix::sys::signal::Signal) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: with no new action the call changes nothing; it fills in the old one, for which zeros are a valid value.
+    // SAFETY: without a new action, the call changes nothing; it fills in the old action, for which zeros are a valid value.
     #[allow(unsafe_code, reason = "sigaction is a C function")]
     let (done, action) = unsafe {
         let done = libc::sigaction(signal as libc::c_int, std::ptr::null(), action.as_mut_ptr());
@@ -42,7 +42,7 @@ fn is_ignored(signal: nix::sys::signal::Signal) -> bool {
 /// Calls `handler` on Ctrl-C.
 ///
 /// # Errors
-/// If the system refuses a handler.
+/// If the system refuses the handler.
 #[cfg(not(unix))]
 pub(crate) fn on_request_to_end(mut handler: impl FnMut(&str) + Send + 'static) -> io::Result<()> {
     ctrlc::set_handler(move || handler("Ctrl-C")).map_err(io::Error::other)

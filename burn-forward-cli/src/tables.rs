@@ -1,6 +1,6 @@
-//! Tables and numbers for a terminal.
+//! Tables and numbers for the terminal.
 
-/// Columns aligned by spaces; the first column left, the others right.
+/// Columns aligned with spaces, the first to the left and the others to the right.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|h| h.chars().count()).collect();
     for row in rows {
@@ -28,12 +28,13 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
-/// `text` in lines of at most `columns`, the first indented by `first` and the others by `rest`, each with a line end.
+/// `text` in lines of at most `columns` characters, the first indented by `first` and the others by `rest`, each with a line
+/// break.
 pub(crate) fn wrapped(text: &str, first: usize, rest: usize, columns: usize) -> String {
     let mut out = String::new();
     let mut line = " ".repeat(first);
     let mut words = 0;
-    // Spaces within a line are kept: a column in front of the text lines up by them.
+    // Spaces within a line are kept, so that text after a column stays aligned.
     for word in text.split(' ') {
         let space = usize::from(words > 0);
         if words > 0 && line.chars().count() + space + word.chars().count() > columns {
@@ -78,7 +79,7 @@ pub(crate) fn bytes(n: u64) -> String {
 
 /// Seconds with three significant digits: `0.00712 s`, `1.23 s`, `124 s`.
 pub(crate) fn seconds(s: f64) -> String {
-    // Rounding first: 0.9996 is 1.00, not 1.000.
+    // Round first: 0.9996 becomes 1.00, not 1.000.
     let rounded: f64 = format!("{s:.2e}").parse().unwrap_or(s);
     let digits = if rounded > 0.0 { 2 - rounded.log10().floor() as i32 } else { 0 };
     format!("{rounded:.*} s", digits.clamp(0, 12) as usize)

@@ -1,4 +1,4 @@
-//! Every command but `train`, on runs and configs of a second.
+//! Every command except `train`, on configs and runs that take a second.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "commands/arms.rs"]
@@ -50,7 +50,7 @@ fn eval_repeats_the_test_of_the_run() {
     );
     assert!(text.done().starts_with(&head), "{}", text.out);
     assert_eq!(text.out.lines().filter(|l| l.starts_with("0  ") || l.starts_with("1  ")).count(), 2);
-    // Another device, the same predictions up to rounding.
+    // Another device gives the same predictions up to rounding.
     let other = place.run(&["eval", "run", "--json", "--device", "ndarray"]).json();
     assert!((other["test_accuracy"].as_f64().unwrap() - summary["test_accuracy"].as_f64().unwrap()).abs() < 0.01);
 }
@@ -69,7 +69,7 @@ fn predictions() {
             |key: &str| -> Vec<f64> { row[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect() };
         let (scores, probabilities) = (numbers("scores"), numbers("probabilities"));
         assert_eq!((row["index"].as_u64(), scores.len(), probabilities.len()), (Some(i as u64), 10, 10));
-        // Probabilities are the softmax of the scores.
+        // The probabilities are the softmax of the scores.
         let total: f64 = scores.iter().map(|s| s.exp()).sum();
         for (s, p) in scores.iter().zip(&probabilities) {
             assert!((s.exp() / total - p).abs() < 1e-5, "{row}");
@@ -97,7 +97,8 @@ fn list_is_readable() {
     }
     let mlp = place.run(&["list", "mlp"]).out;
     assert!(mlp.starts_with("\"network\": {\"name\": \"mlp\", ...}\n"), "{mlp}");
-    let widths = "\nwidths\n    array of integer, >= 1 and <= 1000000; required\n    Units of every hidden layer.\n";
+    let widths =
+        "\nwidths\n    array of integer, >= 1 and <= 1000000; required\n    Number of units in every hidden layer.\n";
     assert!(mlp.contains(widths), "{mlp}");
     assert!(mlp.contains("\ndropout\n    number, >= 0 and <= 0.99; default 0.0\n"), "{mlp}");
     assert!(mlp.contains("\npartition") && mlp.contains("every"), "{mlp}");
@@ -130,7 +131,7 @@ fn plan() {
     }
     let text = place.run(&["plan", "c.json"]);
     assert!(text.done().contains("0  dense 64->100 relu, dense 100->50 relu"), "{}", text.out);
-    let sums = "partition every 2 layers; 12,770 parameters for inference, 500 that only teach\n";
+    let sums = "partition every 2 layers; 12,770 parameters for inference, 500 for training only\n";
     assert!(text.out.contains(sums), "{}", text.out);
     merge(&mut value, json!({"rule": {"name": "backprop"}}));
     place.config("c.json", &value);
@@ -146,7 +147,7 @@ fn a_network_that_fits_no_machine_is_planned_and_not_built() {
         place.config("c.json", &config(json!({"name": rule}), changes));
         // 10^12 weights of 4 bytes in the second layer, less than 10^9 elsewhere: 3.64 TiB, 3725 GiB.
         let plan = place.run(&["plan", "c.json"]);
-        assert!(plan.done().contains("\nweights: 3.6 TiB in all\n"), "{}", plan.out);
+        assert!(plan.done().contains("\nweights: 3.6 TiB in total\n"), "{}", plan.out);
         for command in [&["train", "c.json"][..], &["plan", "c.json", "--steps", "1"]] {
             let said = place.run(command);
             assert!(said.failed(2).contains("$.network: its weights alone take 372"), "{}", said.err);
@@ -158,7 +159,7 @@ fn a_network_that_fits_no_machine_is_planned_and_not_built() {
 fn doctor_and_completions() {
     let place = Place::new();
     fs::create_dir_all(place.file("sets/mnist")).unwrap();
-    // A folder that has what was downloaded, but not what is in it.
+    // A folder that contains the downloaded archive, but not its contents.
     fs::create_dir_all(place.file("sets/cifar100")).unwrap();
     fs::write(place.file("sets/cifar100/cifar-100-binary.tar.gz"), "").unwrap();
     program::idx_folder(&place.file("sets/fashion-mnist"), 4, 4);
@@ -169,9 +170,9 @@ fn doctor_and_completions() {
         "flex works",
         "ndarray works",
         "digits embedded",
-        "mnist not whole: sets/mnist: found no file of train images; needed train-images-idx3-ubyte, with or without .gz",
+        "mnist incomplete: sets/mnist: found no file of train images; needed train-images-idx3-ubyte, with or without .gz",
         "fashion-mnist found in sets/fashion-mnist",
-        "cifar100 not whole: sets/cifar100: found no file train.bin, but the archive cifar-100-binary.tar.gz, which has to \
+        "cifar100 incomplete: sets/cifar100: found no file train.bin, but the archive cifar-100-binary.tar.gz, which has to \
          be unpacked first; needed train.bin",
         "cifar10 not in sets/cifar10; public files: ",
     ] {
@@ -208,7 +209,7 @@ fn report() {
         let html = fs::read_to_string(place.file(page)).unwrap();
         assert!(html.starts_with("<!DOCTYPE html>") || html.starts_with("<!doctype html>"), "{}", &html[..60]);
         assert!(html.contains("<svg") && html.contains("mono-forward"));
-        // Self-contained: nothing is run, nothing is loaded.
+        // The page is self-contained: it executes and loads nothing.
         for loading in ["<script", "src=\"http", "href=\"http", "@import", "url(http", "<link", "<img", "<iframe"] {
             assert!(!html.contains(loading), "{page} has {loading}");
         }
@@ -220,7 +221,7 @@ fn report() {
 fn compare() {
     let place = Place::new();
     idx_set(&place);
-    // The path of the data is relative to the config, wherever the runs are.
+    // The data path is relative to the config, wherever the runs are.
     let data = json!({"data": {"name": "idx", "path": "set"}, "training": {"epochs": 1}});
     place.config("configs/mono.json", &mono(data.clone()));
     place.config("configs/dfa.json", &config(json!({"name": "dfa"}), data));
@@ -246,16 +247,16 @@ fn compare() {
         .map(|arm| read_json(&place.file(&format!("out/{arm}-seed0/config.json")))["rule"].clone());
     assert_eq!(baseline, json!({"name": "deep-supervision", "heads": rule}));
 
-    // Again: nothing is left to train, and the table has a row per arm.
+    // The second time, nothing is left to train, and the table has one row per arm.
     let again = place.run(&arguments);
     let rows: Vec<&str> = again.done().lines().skip(2).take(4).collect();
     for (row, arm) in rows.iter().zip(["mono-forward", "dfa", "backprop", "deep-supervision"]) {
         assert!(row.starts_with(arm), "{}", again.out);
     }
-    // Not the results of another config under the same name.
+    // Results of another config with the same name are not used.
     let other = place.run(&[&arguments[..], &["--set", "training.epochs=2"]].concat());
     assert!(
-        other.failed(2).contains("out/mono-forward-seed0: holds a run of another config; give another --out"),
+        other.failed(2).contains("out/mono-forward-seed0: contains a run of another config; choose another --out"),
         "{}",
         other.err
     );
@@ -265,7 +266,7 @@ fn idx_set(place: &Place) {
     program::idx_folder(&place.file("configs/set"), 60, 20);
 }
 
-/// `burn-forward list | head -1`: whoever reads has read enough, which is no failure.
+/// `burn-forward list | head -1`: a reader that closes the pipe early is not a failure.
 #[cfg(unix)]
 #[test]
 fn a_closed_pipe_is_no_panic() {
@@ -288,14 +289,14 @@ fn a_closed_pipe_is_no_panic() {
         child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
         assert!(status.success() && !err.contains("panicked"), "{arguments:?}: {err}");
     }
-    // Nobody reads what it says on the way either.
+    // The same holds if nobody reads the messages during training.
     let mut child = place.start(&["train", "c.json", "--out", "unread"]);
     drop((child.stdout.take(), child.stderr.take()));
     assert!(child.wait().unwrap().success());
     assert!(place.file("unread/report.html").is_file());
 }
 
-/// The program needs no terminal, no home and no git.
+/// The program needs no terminal, no home directory and no git.
 #[test]
 fn a_bare_environment_is_enough() {
     let place = Place::new();
@@ -309,7 +310,7 @@ fn a_bare_environment_is_enough() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The revision is the program's own, wherever it is run.
+/// The revision is that of the program, in whatever repository it runs.
 #[test]
 fn the_revision_is_the_programs() {
     let git = |folder: &std::path::Path, arguments: &[&str]| {
@@ -319,7 +320,7 @@ fn the_revision_is_the_programs() {
     };
     let place = Place::new();
     place.config("c.json", &mono(json!({"training": {"epochs": 1}})));
-    // A folder of the user's under git, with a commit of its own.
+    // A folder of the user's under git, with its own commit.
     let name = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "mine"];
     if git(place.path(), &["init", "-q"]).and_then(|_| git(place.path(), &name)).is_none() {
         skip::without_tool("git");
@@ -329,12 +330,12 @@ fn the_revision_is_the_programs() {
     let recorded = read_json(&place.file("run/run.json"));
     let theirs = git(place.path(), &["rev-parse", "--short=12", "HEAD"]).unwrap();
     assert_ne!(recorded["git_revision"], json!(theirs));
-    // Of an unchanged checkout it is known which; a changed one may have been committed since.
+    // The commit of an unchanged checkout is known; a changed one may have been committed since.
     let own = recorded["git_revision"].as_str().map(|revision| revision.trim_end_matches("-dirty").to_string());
     if let (Some(own), Some(_)) = (&own, git(&checkout(), &["rev-parse", "HEAD"])) {
         assert!(git(&checkout(), &["cat-file", "-e", &format!("{own}^{{commit}}")]).is_some(), "{own}");
     }
-    // Burn's version is the one that Cargo was told to take.
+    // Burn's version is the one that the manifest requires.
     let manifest = fs::read_to_string(checkout().join("Cargo.toml")).unwrap();
     let burn = recorded["versions"]["burn"].as_str().unwrap();
     assert!(manifest.contains(&format!("burn = {{ version = \"={burn}\"")), "{burn}");

@@ -1,4 +1,4 @@
-//! Whatever a config says, `check` either refuses it with the place of the mistake, or it trains: never a panic.
+//! Whatever a config contains, `check` either reports the position of a mistake, or the config trains. It never panics.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "config_property/changes.rs"]
@@ -23,7 +23,7 @@ use serde_json::Value;
 use changes::{apply, change};
 use valid::valid;
 
-/// Every rule, network and data set of the program.
+/// All rules, networks and data sets of the program.
 fn registry() -> Registry {
     let mut registry = burn_forward_train::registry();
     burn_forward_cnn::register(&mut registry);
@@ -31,7 +31,7 @@ fn registry() -> Registry {
     registry
 }
 
-/// Whether network and rule are small enough to be run here.
+/// Whether network and rule are small enough to run here.
 fn is_small(value: &Value) -> bool {
     match value {
         Value::Number(n) => n.as_f64().is_some_and(|n| n <= 64.0),
@@ -41,7 +41,7 @@ fn is_small(value: &Value) -> bool {
     }
 }
 
-/// Builds, plans and takes one step, as `train` does.
+/// Builds the model, plans and takes one step, as `train` does.
 fn step(run: &Run) -> Result<LocalModel, Error> {
     let model = run.model()?;
     plan(&model, &run.config.optimizer, run.config.training.batch_size);
@@ -66,7 +66,7 @@ fn options() -> RunOptions {
     RunOptions { folders, ..RunOptions::on("flex") }
 }
 
-/// Whether the config trains; if it does not, its error names a place.
+/// Whether the config trains; if it does not, its error must name a position.
 fn check(config: &Value) -> Result<bool, TestCaseError> {
     let refused = |error: &Error| match error {
         Error::Config(errors) => {
@@ -76,7 +76,7 @@ fn check(config: &Value) -> Result<bool, TestCaseError> {
             }
             Ok(false)
         }
-        // Data that is not on this machine.
+        // Data that are not on this machine.
         Error::Data { .. } => Ok(false),
         other => Err(TestCaseError::fail(format!("no place is named: {other}"))),
     };
@@ -111,7 +111,7 @@ fn the_configs_to_start_from_are_valid_and_train() {
     }
 }
 
-/// So many generated configs, some ten seconds.
+/// Number of generated configs, which take about ten seconds.
 const CASES: u32 = 1_500;
 
 #[test]
@@ -131,6 +131,6 @@ fn a_config_that_check_passes_trains_and_every_other_is_refused_with_its_place()
     if let Err(error) = result {
         panic!("{error}");
     }
-    // Or the property would say little about training.
+    // Otherwise the property would say little about training.
     assert!(trained.get() > CASES / 8, "only {} of {CASES} configs were valid", trained.get());
 }

@@ -1,4 +1,4 @@
-//! Every shipped config: checked, planned and, where its data is there, stepped.
+//! Every config in `configs/` is checked and planned, and run for some steps if its data are present.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod program;
@@ -35,7 +35,7 @@ fn every_shipped_config_is_checked_planned_and_stepped() {
     let arguments: Vec<&str> = std::iter::once("check").chain(names.iter().map(String::as_str)).collect();
     assert_eq!(place.run(&arguments).done().lines().filter(|l| l.contains(": ok (")).count(), configs.len());
 
-    // The data folder of this machine, which the tests of the program otherwise do not look at.
+    // The data folder of this machine, which the other tests of the program do not use.
     let data = DataFolders::new(None, None).environment.map(|folder| folder.display().to_string());
     let mut without_data: BTreeMap<String, usize> = BTreeMap::new();
     for (path, name) in configs.iter().zip(&names) {
@@ -62,7 +62,7 @@ fn every_shipped_config_is_checked_planned_and_stepped() {
     }
 }
 
-/// What a config says it measured, by variant of the config, with the run it comes from.
+/// The measurements that a config states, by variant of the config, with the runs that they come from.
 fn measurements(measured: &Value) -> Vec<(&Value, &str)> {
     let nested = measured.as_object().into_iter().flatten().flat_map(|(_, value)| measurements(value));
     measured["run"].as_str().map(|run| (measured, run)).into_iter().chain(nested).collect()
@@ -75,7 +75,7 @@ fn a_config_that_names_a_measurement_has_its_run_in_the_checkout() {
         let config = read_json(&path);
         for (stated, run) in measurements(&config["measured"]) {
             let run = checkout().join(run);
-            // One run, or a folder with one per seed or split, of which the mean is stated.
+            // Either one run, or a folder with one run per seed or split, whose mean is stated.
             let runs = match run.join("summary.json").is_file() {
                 true => vec![run.clone()],
                 false => fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().path()).collect(),

@@ -1,4 +1,4 @@
-//! `costs`: every arm at every value, each a process of its own, in a table, a file and a page.
+//! `costs`: a separate process for every arm and value; the results in a table, a file and a page.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod program;
@@ -26,7 +26,7 @@ fn costs_measures_every_arm_at_every_value() {
         assert_eq!(point["setting"], "network.widths");
         let local = ["mono-forward", "deep-supervision"].contains(&arm);
         assert_eq!(point["blocks"], if local { blocks } else { 1 }, "{arm}");
-        // Dense layers of 64 to 32 and 32 to 32 units with biases; a head of 32 to 10, with a bias under back-propagation.
+        // Dense layers of 64 to 32 and 32 to 32 units with biases; a head of 32 to 10, which has a bias under back-propagation.
         let dense = 64 * 32 + 32 + (blocks - 1) * (32 * 32 + 32);
         let heads = if local { blocks * 32 * 10 } else { 32 * 10 + 10 };
         let bytes = 4 * (dense + heads);

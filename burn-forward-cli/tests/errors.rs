@@ -1,4 +1,5 @@
-//! What the program says when something is wrong, to the letter, and its exit codes: 1 the run failed, 2 the input was wrong.
+//! The exact messages of the program when something is wrong, and its exit codes: 1 if the run failed, 2 if the input was
+//! wrong.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod program;
@@ -22,7 +23,7 @@ fn mono(changes: Value) -> Value {
     config(json!({"name": "mono-forward"}), changes)
 }
 
-/// Asserts that `value` is refused with exactly `mistakes`, by `check` and by `train`, and that `train` leaves nothing.
+/// Asserts that `check` and `train` reject `value` with exactly these `mistakes`, and that `train` writes nothing.
 #[track_caller]
 fn refuses(value: &Value, mistakes: &[&str]) {
     let place = Place::new();
@@ -85,7 +86,7 @@ fn wrong_types_and_ranges_all_at_once() {
     );
 }
 
-/// A config that was valid before a key was renamed says what to write now.
+/// For a config that was valid before a key was renamed, the error names the new key.
 #[test]
 fn keys_and_names_of_older_configs() {
     let old = json!({
@@ -177,8 +178,8 @@ fn what_only_the_data_shows() {
     );
 }
 
-/// Outputs of finished blocks can be kept where they are the same in every epoch. Elsewhere they are not kept, and whoever
-/// asks for it is told why.
+/// The outputs of finished blocks can be cached if they are the same in every epoch. Otherwise they are not cached, and a
+/// config that requests it is told the reason.
 #[test]
 fn what_differs_from_epoch_to_epoch_is_not_cached() {
     let graph = |data: Value| {
@@ -284,7 +285,7 @@ fn missing_config() {
         let said = place.run(&[command, "nowhere.json"]);
         assert_eq!(said.failed(2), "nowhere.json: No such file or directory (os error 2)", "{command}");
     }
-    // Shipped configs lie in one folder per family.
+    // The configs in `configs/` are in one folder per family.
     fs::create_dir_all(place.file("configs/mlp")).unwrap();
     place.config("configs/mlp/a.json", &mono(json!({})));
     let said = place.run(&["train", "configs/a.json"]);

@@ -1,4 +1,4 @@
-//! An exported file, run by a reader that shares nothing with us, gives the logits that the program predicts.
+//! An independent reader that runs an exported file gets the logits that the program predicts.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod program;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 const SAMPLES: usize = 40;
 
-/// The Python that has what the reader needs.
+/// A Python with the packages that the reader needs.
 fn python() -> Option<String> {
     let python = std::env::var("BURN_FORWARD_PYTHON").unwrap_or_else(|_| "python3".into());
     let mut command = Command::new(&python);
@@ -21,7 +21,7 @@ fn python() -> Option<String> {
     command.status().is_ok_and(|s| s.success()).then_some(python)
 }
 
-/// A safetensors file of one tensor: the length of the header, the header, the values.
+/// A safetensors file with one tensor: the length of the header, the header, the values.
 fn write_tensor(path: &Path, name: &str, shape: &[usize], values: &[f32]) {
     let header = json!({name: {"dtype": "F32", "shape": shape, "data_offsets": [0, values.len() * 4]}}).to_string();
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
@@ -30,7 +30,7 @@ fn write_tensor(path: &Path, name: &str, shape: &[usize], values: &[f32]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// The values of a safetensors file of one matrix, and its shape.
+/// The values and shape of a safetensors file with one matrix.
 fn read_matrix(path: &Path, name: &str) -> (Value, Vec<f32>) {
     let bytes = fs::read(path).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -48,8 +48,8 @@ fn tensors(path: &Path) -> Vec<String> {
     header.as_object().unwrap().keys().filter(|k| *k != "__metadata__").cloned().collect()
 }
 
-/// Asserts that the run `name`, exported to `model`, gives a Python reader the scores that the program predicts, for the
-/// images in the files `images` (the program's) and `inputs` (the reader's).
+/// Asserts that a Python reader of the run `name`, exported to `model`, gets the scores that the program predicts, for the
+/// images in the files `images` (for the program) and `inputs` (for the reader).
 #[track_caller]
 fn assert_same_logits(place: &Place, name: &str, python: &str, reader: &[&str], samples: usize, classes: usize) {
     assert_eq!(place.run(&["export", name, "--out", "model", "--force"]).done(), "model\n");
@@ -75,15 +75,15 @@ fn assert_same_logits(place: &Place, name: &str, python: &str, reader: &[&str], 
         .collect();
     assert_eq!(scores.len(), logits.len());
     let size = scores.iter().fold(1.0f64, |size, s| size.max(s.abs()));
-    // In the order of `total_cmp`, in which NaN is the largest: the maximum of floats would pass over it.
+    // `total_cmp` treats NaN as the largest number; `f64::max` would ignore it.
     let worst = scores.iter().zip(&logits).map(|(s, l)| (s - f64::from(*l)).abs()).max_by(f64::total_cmp).unwrap();
-    // Relative to the largest score: sums of squares over hundreds of units are far from 1.
+    // Relative to the largest score, since sums of squares over hundreds of units are far from 1.
     assert!(worst <= 1e-4 * size, "{name}: the scores differ by {worst}, the largest is {size}");
     let (low, high) = scores.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), s| (a.min(*s), b.max(*s)));
     assert!(high - low > 1e-3, "{name}: all scores are the same, which would prove nothing");
 }
 
-/// The Python to use, or that the test is skipped.
+/// The Python to use; without one, the test is skipped.
 fn python_or_skip() -> Option<String> {
     let python = python();
     if python.is_none() {
@@ -92,7 +92,7 @@ fn python_or_skip() -> Option<String> {
     python
 }
 
-/// Writes digits-like images for the program and for a reader.
+/// Writes images like the digits for the program and for a reader.
 fn write_digits(place: &Place) {
     let pixels = images(SAMPLES);
     fs::write(place.file("images"), idx(&[SAMPLES, 8, 8], &pixels)).unwrap();
@@ -100,7 +100,7 @@ fn write_digits(place: &Place) {
     write_tensor(&place.file("inputs"), "inputs", &[SAMPLES, 64], &inputs);
 }
 
-/// The constants that normalise pixels are in the file: a reader gets along with the images as they are.
+/// The file contains the constants of the pixel normalisation, so a reader can use the images without further information.
 #[test]
 fn the_export_says_how_pixels_become_inputs() {
     let Some(python) = python_or_skip() else { return };
@@ -194,7 +194,7 @@ fn the_export_has_the_blocks_that_its_readout_reads() {
         fs::write(run.join("readout.json"), json!({"first": first, "last": last}).to_string()).unwrap();
         assert_same_logits(&place, "sip", &python, &["forward_from_safetensors.py"], SAMPLES, 10);
         let layers = |name: &str| tensors(&place.file("model")).iter().filter(|t| t.starts_with(name)).count();
-        // A weight and a bias for each.
+        // Each has a weight and a bias.
         assert_eq!(layers("layers."), 2 * (last + 1), "{first} to {last}");
         assert_eq!(layers("head"), 2 * (last - first + 1), "{first} to {last}");
     }
@@ -204,7 +204,7 @@ fn the_export_has_the_blocks_that_its_readout_reads() {
 fn convolutional_networks_export_what_their_public_names_mean() {
     let Some(python) = python_or_skip() else { return };
     const IMAGES: usize = 8;
-    // Maps of 20, 10, 5 and 3 pixels: strides over even and over odd sides.
+    // Maps of 20, 10, 5 and 3 pixels: strides over even and odd sides.
     const SHAPE: [usize; 3] = [3, 20, 20];
     let length = SHAPE.iter().product::<usize>();
     let pixels = |n: usize| -> Vec<u8> { images(n * length / 64 + 1)[..n * length].iter().map(|p| p * 15).collect() };

@@ -1,4 +1,4 @@
-//! `find-lr`: a range test from the command line.
+//! `find-lr`: the range test on the command line.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod program;
@@ -17,17 +17,17 @@ fn rates_are_suggested_and_the_files_are_as_asked_for() {
     let points = curve["points"].as_array().unwrap();
     let rate = |i: usize| points[i]["rate"].as_f64().unwrap();
     assert!((rate(0) / 1e-7 - 1.0).abs() < 1e-9 && (rate(1) / rate(0) - 1e9f64.powf(1.0 / 99.0)).abs() < 1e-9);
-    // Untrained classifiers of ten classes.
+    // Untrained classifiers for ten classes.
     assert!((points[0]["loss"].as_f64().unwrap() - 10f64.ln()).abs() < 1.0, "{}", points[0]);
     assert_eq!(curve["diverged"], true);
     let (steepest, tenth) = (curve["steepest"].as_f64().unwrap(), curve["tenth_of_minimum"].as_f64().unwrap());
-    // Adam on a small network.
+    // A small network with Adam.
     for suggested in [steepest, tenth] {
         assert!(suggested > 1e-5 && suggested < 1.0, "{suggested}");
     }
     let page = fs::read_to_string(place.file("rates.html")).unwrap();
     assert!(page.contains("Learning rates of mono") && page.contains(&format!("{steepest:.2e}")));
-    // The same again, and nothing else is left.
+    // The same result again, and no other files.
     let again = place.run(&["find-lr", "mono.json", "--to", "100", "--json", "--out", "rates.html", "--force"]);
     assert_eq!(again.out, said.out);
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 2);

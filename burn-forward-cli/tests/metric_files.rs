@@ -1,4 +1,4 @@
-//! `training.log`: metrics for other tools, equal to `metrics.jsonl`, in resumed runs too.
+//! `training.log`: metrics for other tools, which equal `metrics.jsonl`, also in resumed runs.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod program;
@@ -21,7 +21,7 @@ fn events(run: &Path, split: &str) -> Vec<u8> {
     fs::read(run.join(format!("tensorboard/{split}/events.out.tfevents.metrics"))).unwrap()
 }
 
-/// The rows of `metrics.csv`, as objects like those of `metrics.jsonl`.
+/// The rows of `metrics.csv` as objects like those in `metrics.jsonl`.
 fn table(run: &Path) -> Vec<Value> {
     let text = fs::read_to_string(run.join("metrics.csv")).unwrap();
     let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
@@ -37,7 +37,7 @@ fn table(run: &Path) -> Vec<Value> {
     lines.map(row).collect()
 }
 
-/// Numbers as numbers: a table has 1 where JSON has 1.0.
+/// Compares numbers by value: the table has 1 where JSON has 1.0.
 fn floats(value: &Value) -> Vec<(String, Option<f64>, Option<String>)> {
     let fields = value.as_object().unwrap().iter();
     fields.map(|(key, value)| (key.clone(), value.as_f64(), value.as_str().map(str::to_owned))).collect()
@@ -65,7 +65,7 @@ fn a_resumed_run_has_the_same_files() {
     let whole = place.train("whole", &logged(4));
     let resumed = place.train("resumed", &logged(2));
     let before = EVENTS.map(|split| events(&resumed, split));
-    // What a kill may leave.
+    // Remains that a killed run may leave.
     fs::write(resumed.join("metrics.csv"), "epoch,spl").unwrap();
     let mut longer = read_json(&resumed.join("config.json"));
     longer["training"]["epochs"] = json!(4);

@@ -1,4 +1,4 @@
-//! `train --overfit` and `--limit-batches`: runs on a part of the data, which say so wherever they are looked at.
+//! `train --overfit` and `--limit-batches`: runs on part of the data, which are marked as such everywhere.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod program;
@@ -32,7 +32,7 @@ fn a_network_learns_a_few_samples_by_heart() {
     let words = "trained, validated and tested on the first 20 training samples";
     assert!(said.done().starts_with(&format!("quick look, no result: {words}\n")), "{}", said.out);
     assert!(said.err.contains(&format!("quick look: {words}")), "{}", said.err);
-    // It is not called like a run on all data.
+    // Its name differs from that of a run with all data.
     let folder = place.file("runs/mono-quick-look-1");
     let (info, summary) = (read_json(&folder.join("run.json")), read_json(&folder.join("summary.json")));
     for record in [&info, &summary] {
@@ -42,7 +42,7 @@ fn a_network_learns_a_few_samples_by_heart() {
     assert_eq!(summary["validation_accuracy"], 1.0);
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains(&format!("A quick look, no result: {words}.")));
-    // Evaluated again, it is evaluated on the same samples.
+    // A new evaluation uses the same samples.
     let again = place.run(&["eval", "runs/mono-quick-look-1", "--json"]);
     assert_eq!((&again.json()["samples"], &again.json()["test_accuracy"]), (&json!(20), &json!(1.0)));
     assert!(again.err.contains("the run is a quick look"), "{}", again.err);
@@ -57,7 +57,7 @@ fn a_run_on_all_data_says_nothing_of_it() {
     assert!(!fs::read_to_string(run.join("report.html")).unwrap().contains("quick look"));
 }
 
-/// Images and graphs, both schedules, with and without the cache of finished blocks: as if the run had not been resumed.
+/// Images and graphs, both schedules, with and without the cache of finished blocks: a resumed run equals an uninterrupted one.
 #[test]
 fn a_resumed_quick_look_equals_one_that_was_not() {
     let greedy = |cache: bool| json!({"schedule": {"name": "greedy", "cache": cache}, "training": {"epochs": 2}});
@@ -72,7 +72,7 @@ fn a_resumed_quick_look_equals_one_that_was_not() {
     let place = Place::new();
     for (name, mut config, changes, look) in cases {
         program::merge(&mut config, changes);
-        // Of a greedy run the first block alone may get more epochs.
+        // In a greedy run, only the first block can get more epochs.
         if config["schedule"]["name"] == "greedy" {
             config["network"]["widths"] = json!([48]);
         }
@@ -96,7 +96,7 @@ fn a_resumed_quick_look_equals_one_that_was_not() {
     }
 }
 
-/// The cache of finished blocks takes the batches that the loader would give.
+/// The cache of finished blocks uses the batches that the loader would give.
 #[test]
 fn a_limited_greedy_run_learns_the_same_with_and_without_its_cache() {
     let place = Place::new();
@@ -118,7 +118,7 @@ fn a_run_keeps_its_part_of_the_data() {
     place.run(&["train", "mono.json", "--limit-batches", "1", "--out", "part", "--quiet"]).done();
     let refused = place.run(&["train", "--resume", "part", "--overfit", "3"]);
     assert!(refused.failed(2).contains("cannot be used with"), "{}", refused.err);
-    // Without its mark it would pass for a run on all data.
+    // Without its mark, it would be taken for a run with all data.
     let mut info = read_json(&place.file("part/run.json"));
     info.as_object_mut().unwrap().shift_remove("quick_look");
     info["status"] = json!("interrupted");
@@ -153,8 +153,8 @@ fn a_comparison_takes_no_quick_look_for_a_result() {
     let arm = ["train", "c/mono-forward-seed0.json", "--overfit", "9", "--out", "c/mono-forward-seed0", "--quiet"];
     place.run(&arm).done();
     let said = place.run(&["compare", "mono.json", "--seeds", "1", "--out", "c"]);
-    assert!(said.failed(2).contains("holds a quick look, no result: trained, validated"), "{}", said.err);
-    // Side by side they are not averaged with others.
+    assert!(said.failed(2).contains("contains a quick look, no result: trained, validated"), "{}", said.err);
+    // In a common report, they are not averaged with other runs.
     place.run(&["report", "c/mono-forward-seed0", "c/backprop-seed0", "--out", "page.html"]).done();
     let page = fs::read_to_string(place.file("page.html")).unwrap();
     assert!(page.contains("Quick looks at part of the data, no results: mono-forward."));

@@ -1,4 +1,5 @@
-//! Readouts of chosen blocks: chosen on validation samples when training ends, kept with the run, and used by every command.
+//! Readouts of chosen blocks: they are chosen on validation samples when training ends, stored with the run, and used by every
+//! command.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod program;
@@ -8,7 +9,7 @@ use std::fs;
 use program::{Place, config, idx_folder, merge, metrics, read_json, weights};
 use serde_json::{Value, json};
 
-/// Four narrow blocks, of which the last ones know less.
+/// Four narrow blocks, of which the last ones are less accurate.
 fn sip(changes: Value) -> Value {
     let mut config = config(
         json!({"name": "mono-forward", "readout": "sip"}),
@@ -29,7 +30,7 @@ fn the_chosen_blocks_are_the_best_on_validation_and_stay_with_the_run() {
     let (first, last) = (chosen["first"].as_u64().unwrap(), chosen["last"].as_u64().unwrap());
     assert!(first <= last && last < 4, "{chosen}");
 
-    // Every single block, and all together, were candidates; training has written down how good they were.
+    // The candidates included every single block and all blocks together, and training has stored their accuracies.
     let best = summary["validation_accuracy"].as_f64().unwrap();
     let rows: Vec<Value> = metrics(&run).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let candidates: Vec<f64> = rows
@@ -46,8 +47,8 @@ fn the_chosen_blocks_are_the_best_on_validation_and_stay_with_the_run() {
     let percent = format!("{:.2} %", 100.0 * summary["test_accuracy"].as_f64().unwrap());
     assert!(said.done().starts_with(&format!("test accuracy {percent} (")), "{}", said.out);
     assert!(said.out.contains(&format!("  readout sip         {percent}\n")), "{}", said.out);
-    assert!(said.out.contains(&format!("read from     {words} of 0 to 3\n")), "{}", said.out);
-    // Memory is that of the process at hand.
+    assert!(said.out.contains(&format!("readout from  {words} of 0 to 3\n")), "{}", said.out);
+    // The memory is that of the current process.
     let evaluate = || {
         let mut evaluated = place.run(&["eval", "run", "--json"]).json();
         evaluated["peak_memory_bytes"].take();
@@ -57,7 +58,7 @@ fn the_chosen_blocks_are_the_best_on_validation_and_stay_with_the_run() {
     for key in ["test_accuracy", "correct", "readouts", "readout_blocks", "parameters"] {
         assert_eq!(evaluated[key], summary[key], "{key}");
     }
-    // Without the file they are chosen again, and are the same.
+    // Without the file, the blocks are chosen again, with the same result.
     fs::remove_file(run.join("readout.json")).unwrap();
     assert_eq!(evaluate(), evaluated);
 }
@@ -114,7 +115,7 @@ fn every_rule_with_heads_has_the_readout() {
     }
 }
 
-/// A run of an earlier version, which trained without validation samples: 0.01 of 30 samples of a class is none.
+/// A run of an earlier version, which trained without validation samples: 0.01 of 30 samples per class is none.
 #[test]
 fn a_run_without_validation_samples_is_read_from_all_blocks() {
     let place = Place::new();
@@ -136,10 +137,10 @@ fn a_run_without_validation_samples_is_read_from_all_blocks() {
     for epoch in [1, 2] {
         fs::remove_file(run.join(format!("checkpoint/epoch-{epoch}.json"))).unwrap();
     }
-    assert!(place.run(&["eval", "run"]).done().contains("read from     blocks 0 to 3 of 0 to 3\n"));
+    assert!(place.run(&["eval", "run"]).done().contains("readout from  blocks 0 to 3 of 0 to 3\n"));
     assert_eq!(place.run(&["predict", "run", "set/t10k-images-idx3-ubyte"]).done().lines().count(), 20);
     place.run(&["export", "run"]).done();
-    // It is trained; what is left is its test.
+    // It is trained, but not yet tested.
     place.run(&["train", "--resume", "run", "--quiet"]).done();
     assert_eq!(read_json(&run.join("summary.json"))["readout_blocks"], json!({"first": 0, "last": 3}));
 }

@@ -1,4 +1,4 @@
-//! A run that was stopped and resumed equals one that was not: the same weights and metrics, bit for bit.
+//! A run that was stopped and resumed equals an uninterrupted one: its weights and metrics are identical bit for bit.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "resume/every.rs"]
@@ -28,19 +28,19 @@ use std::time::{Duration, Instant};
 use program::{Place, config, idx_folder, metrics, normalised, read_json, saved_models, weights};
 use serde_json::{Value, json};
 
-/// Enough epochs that a run is still under way when a few of them have been seen to be saved.
+/// Enough epochs for the run to be still in progress after a few of them were seen to be saved.
 const EPOCHS: usize = 25;
 
-/// How a run is stopped.
+/// The way in which a run is stopped.
 #[derive(Clone, Copy, PartialEq)]
 enum Stop {
-    /// `kill -9`: no chance to tidy up.
+    /// `kill -9`, which leaves no time to clean up.
     Kill,
     /// Ctrl-C.
     Interrupt,
 }
 
-/// Sends a signal to a process of ours.
+/// Sends a signal to a process that a test started.
 fn signal(child: &mut Child, stop: Stop) {
     match stop {
         Stop::Kill => child.kill().unwrap(),
@@ -51,8 +51,8 @@ fn signal(child: &mut Child, stop: Stop) {
     }
 }
 
-/// Starts `config` in the folder `name`, stops it as soon as the model of epoch `after` is saved, and returns the newest
-/// saved epoch. A run that was too fast is run again.
+/// Starts `config` in the folder `name`, stops it as soon as the model of epoch `after` is saved, and returns the newest saved
+/// epoch. If the run finished before it could be stopped, it is run again.
 fn stopped(place: &Place, name: &str, config: &Value, after: usize, stop: Stop) -> usize {
     let folder = place.file(name);
     place.config(&format!("{name}.json"), config);
@@ -99,7 +99,7 @@ fn same(run: &Path, reference: &Path) {
     assert_eq!(evaluation(run), evaluation(reference));
 }
 
-/// Trains `config` once as it is and once stopped and resumed.
+/// Trains `config` once without interruption, and once stopped and resumed.
 fn check(rule: Value, changes: Value, after: usize, stop: Stop) {
     let place = Place::new();
     let mut config = config(rule, json!({"network": {"widths": [96, 96]}, "training": {"epochs": EPOCHS}}));
@@ -127,7 +127,7 @@ fn mono_forward_after_ctrl_c() {
     );
 }
 
-/// Peer normalisation keeps running means, and hard negatives come from the state of the softmax head.
+/// Peer normalisation has running means, and hard negatives depend on the state of the softmax head.
 #[test]
 fn forward_forward_by_hinton() {
     check(json!({"name": "forward-forward"}), normalised(), 2, Stop::Kill);
@@ -165,12 +165,12 @@ fn greedy_in_the_first_block_and_in_a_later_one() {
     check(json!({"name": "mono-forward"}), greedy.clone(), 2, Stop::Kill);
     let mut uncached = greedy;
     uncached["schedule"]["cache"] = json!(false);
-    // Each of the two blocks has at least four epochs, so epoch 13 is one of the second's.
+    // Each of the two blocks has at least four epochs, so epoch 13 belongs to the second block.
     uncached["schedule"]["patience"] = json!(12);
     check(json!({"name": "mono-forward"}), uncached, 13, Stop::Kill);
 }
 
-/// Takes a finished run back to the moment after the last but one epoch was saved.
+/// Takes a finished run back to the moment after the second last epoch was saved.
 fn rewind(run: &Path) -> usize {
     let last = *saved_models(run).last().unwrap();
     for entry in fs::read_dir(run.join("checkpoint")).unwrap() {
@@ -213,7 +213,7 @@ fn what_a_kill_leaves_half_written_does_no_harm() {
     copy(&reference, &run);
     let last = rewind(&run);
     assert_eq!(last, 4);
-    // Killed while the checkpoint of the last epoch was being written, and while a line of metrics was.
+    // Killed while writing the checkpoint of the last epoch, and while writing a line of metrics.
     for name in ["model-4.bpk.77-0.tmp", "optim-4.bpk.77-1.tmp", "model-4.bpk", "scheduler-2.bpk", "steps-3+2.json"] {
         fs::write(run.join("checkpoint").join(name), b"half a file").unwrap();
     }
@@ -239,7 +239,7 @@ fn rows_of_earlier_epochs_stay_byte_for_byte() {
     rewind(&run);
     let before = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     place.run(&["train", "--resume", "run", "--quiet"]).done();
-    // With their times, which a run that does an epoch again does not repeat.
+    // Including their times, which a run that repeats an epoch would not reproduce.
     let kept = before.lines().take_while(|line| !line.contains("\"epoch\":3")).collect::<Vec<_>>();
     let after = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     assert_eq!(after.lines().take(kept.len()).collect::<Vec<_>>(), kept);
@@ -258,7 +258,7 @@ fn a_damaged_line_in_the_middle_is_an_error() {
     assert_eq!(said.code, Some(2));
 }
 
-/// Every file of a run folder, by its path.
+/// Every file of a run folder by its path.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -286,14 +286,14 @@ fn a_finished_run_is_not_trained_again() {
         let before = files(&run);
         let said = place.run(&["train", "--resume", name]);
         said.done();
-        assert!(said.err.contains("the run was finished before: nothing is left to train"), "{}", said.err);
+        assert!(said.err.contains("the run is already finished; there is nothing left to train"), "{}", said.err);
         assert!(said.out.starts_with("test accuracy "), "{}", said.out);
         assert!(!said.err.contains("epoch 1/"), "{}", said.err);
         assert!(files(&run) == before, "{name}: files changed");
     }
 }
 
-/// A run that was killed after its last epoch, before it was tested.
+/// A run that was killed after its last epoch, but before its test.
 #[test]
 fn a_run_that_was_trained_but_not_tested_is_tested() {
     let place = Place::new();
@@ -321,7 +321,7 @@ fn a_run_goes_on_where_it_was_started() {
     let data = json!({"data": {"name": "idx", "path": "set"}, "training": {"epochs": 2}});
     let value = config(json!({"name": "mono-forward"}), data);
     place.config("configs/own.json", &value);
-    // From another folder than the config's, with a path that is relative to the config.
+    // From a folder other than the config's, with a path that is relative to the config.
     place.run(&["train", "configs/own.json", "--out", "run", "--quiet", "--device", "ndarray"]).done();
     let run = place.file("run");
     let name = run.display().to_string();

@@ -1,4 +1,4 @@
-//! `sweep`: every combination of the values of some settings, in one table and on one page.
+//! `sweep`: every combination of values of some settings, in one table and on one page.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod program;
@@ -38,7 +38,7 @@ fn every_combination_is_trained_with_every_seed() {
         let config = read_json(&folder.join("config.json"));
         assert_eq!(config["optimizer"]["lr"], run["settings"]["optimizer.lr"]);
         assert_eq!(config["network"]["widths"], run["settings"]["network.widths"]);
-        // What `train` would have made of it.
+        // The result that `train` would give.
         assert_eq!(read_json(&folder.join("summary.json"))["test_accuracy"], run["test_accuracy"]);
     }
     let page = fs::read_to_string(place.file("s/report.html")).unwrap();
@@ -72,7 +72,7 @@ fn mistakes_are_found_before_the_first_run() {
     for (vary, what) in [
         (&["optimizer.lr=0.1,none"][..], "$.optimizer.lr"),
         (&["optimizer.lr"], "needed: key=value,value"),
-        (&["optimizer.lr=0.1", "optimizer.lr=0.2"], "is given twice"),
+        (&["optimizer.lr=0.1", "optimizer.lr=0.2"], "given twice"),
         (&["network.partition=layer,17"], "$.network.partition"),
     ] {
         let mut arguments = vec!["sweep", "mono.json"];
@@ -84,15 +84,15 @@ fn mistakes_are_found_before_the_first_run() {
     let [first, second] =
         ["training.batch-size", "training.eval-batch-size"].map(|key| format!("{key}={}", many.join(",")));
     let said = place.run(&["sweep", "mono.json", "--vary", &first, "--vary", &second]);
-    assert!(said.failed(2).contains("combinations are 1521; needed: at most 1000"), "{}", said.err);
+    assert!(said.failed(2).contains("the number of combinations is 1521; needed: at most 1000"), "{}", said.err);
     assert!(!place.file("runs").exists());
 }
 
-/// One that diverges leaves the others their rows, and is not the best.
+/// If one run diverges, the others keep their rows, and it is not the best.
 #[test]
 fn a_combination_that_fails_is_a_row_that_says_so() {
     let place = Place::new();
-    // Weight decay 1 at a rate of 3 multiplies every weight by -2 in every step.
+    // A weight decay of 1 with a rate of 3 multiplies every weight by -2 in every step.
     let mut config = config(json!({"name": "mono-forward"}), json!({"training": {"epochs": 9}}));
     config["optimizer"] = json!({"name": "sgd", "lr": 0.01, "weight-decay": 1.0});
     place.config("mono.json", &config);

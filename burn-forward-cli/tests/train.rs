@@ -22,7 +22,7 @@ fn a_run_leaves_its_folder() {
     let out = said.done();
     assert!(out.starts_with("test accuracy        "), "{out}");
     assert!(out.ends_with("report               runs/my-1/report.html\n"), "{out}");
-    // Not a terminal: a line per epoch, no escape codes.
+    // Without a terminal: one line per epoch, no escape codes.
     assert_eq!(said.err.lines().filter(|l| l.starts_with("epoch ")).count(), 3, "{}", said.err);
     assert!(!said.err.contains('\u{1b}'), "{}", said.err);
     assert!(said.err.starts_with("runs/my-1: mono-forward on mlp, 1293 training, 145 validation, 359 test images"));
@@ -52,7 +52,7 @@ fn a_run_leaves_its_folder() {
     assert_eq!((summary["test_accuracy"].as_f64().unwrap() * 359.0).round(), number("correct"));
     assert!(number("train_seconds") > 0.0 && number("seconds_per_epoch") > 0.0);
     assert!(number("peak_memory_bytes") > 1e6);
-    // (64 + 1) 48 + (48 + 1) 48 and the readout of 48 x 10; the head of the first block only teaches.
+    // (64 + 1) 48 + (48 + 1) 48 and the readout of 48 x 10; the head of the first block is used for training only.
     assert_eq!((number("parameters"), number("head_parameters")), (5472.0 + 480.0, 480.0));
     assert_eq!((number("epochs"), number("seed")), (3.0, 5.0));
     assert_eq!(
@@ -71,7 +71,7 @@ fn a_run_leaves_its_folder() {
     assert_eq!((&info["status"], &info["device"], &info["seed"]), (&json!("finished"), &json!("flex"), &json!(5)));
     assert!(info["command"].as_str().unwrap().ends_with("train my.json --seed 5 --set optimizer.lr=0.003"));
 
-    // One row per epoch, split, and block or network.
+    // One row per epoch, split and block, or for the network.
     let rows: Vec<Value> = metrics(&run).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let keys: BTreeSet<String> =
         rows.iter().map(|r| format!("{} {} {}", r["epoch"], r["split"].as_str().unwrap(), r["block"])).collect();
@@ -107,11 +107,11 @@ fn run_folders_count_up_and_are_not_overwritten() {
         "run folder deep/er/run: it already contains a run; choose another `--out`, or continue with `--resume`"
     );
     assert!(weights(&place.file("deep/er/run")) == before);
-    // The name of the config, where it has one, not that of its file.
+    // The name of the config, if it has one, takes precedence over its file name.
     place.config("b.json", &mono(json!({"name": "other", "training": {"epochs": 1}})));
     place.run(&["train", "b.json", "--quiet"]).done();
     assert!(place.file("runs/other-1").is_dir());
-    // And that of its file where the name is taken away.
+    // Without it, the file name is used.
     place.run(&["train", "b.json", "--quiet", "--set", "name=null"]).done();
     assert!(place.file("runs/b-1").is_dir());
 }
@@ -124,7 +124,7 @@ fn a_dry_run_leaves_nothing() {
     let lines: Vec<&str> = said.done().lines().collect();
     assert!(lines[0].starts_with("block ") && lines[0].ends_with("activations"), "{}", said.out);
     assert!(lines[2].starts_with("0  dense 64->48 relu") && lines[3].starts_with("1  dense 48->48 relu"));
-    assert!(said.out.contains("partition layer; 5,952 parameters for inference, 480 that only teach\n"));
+    assert!(said.out.contains("partition layer; 5,952 parameters for inference, 480 for training only\n"));
     let batches: Vec<&&str> = lines.iter().filter(|l| l.starts_with("batch ")).collect();
     assert_eq!(batches.len(), 2);
     // Ten classes and small initial weights: about log 10 = 2.303 for both blocks.
@@ -166,7 +166,7 @@ fn a_greedy_run_begins_with_every_shorter_one() {
     };
     let (long, short) = (of("long", &[48, 32, 24]), of("short", &[48, 32]));
     let (of_long, of_short) = (metrics(&long), metrics(&short));
-    // Losses and accuracies to the last digit, of every block and epoch.
+    // Losses and accuracies of every block and epoch, to the last digit.
     assert!(of_short.len() < of_long.len() && of_long[..of_short.len()] == of_short);
     let prefixes = read_json(&long.join("summary.json"))["prefixes"].clone();
     let test = |run: &std::path::Path| read_json(&run.join("summary.json"))["test_accuracy"].clone();
@@ -192,7 +192,7 @@ fn graph_networks_leave_all_their_weights_and_a_picture() {
         let graph = read_json(&place.file(network).join("graph.json"));
         let nodes = graph["nodes"].as_array().unwrap();
         assert_eq!((nodes.len(), graph["edges"].as_array().unwrap().len()), (34, 78));
-        // The leaders' sides are known, everyone else's asked for.
+        // The sides of the leaders are given; those of all others are predicted.
         for (member, node) in nodes.iter().enumerate() {
             let leader = member == 0 || member == 33;
             assert_eq!((&node["known"], node["predicted"].is_null()), (&json!(leader), leader), "{member}");
@@ -265,7 +265,7 @@ fn a_shipped_config_learns() {
     assert!(accuracy > 0.9, "{accuracy}");
 }
 
-/// A run that is interrupted before its first epoch is finished keeps its steps, and says so.
+/// A run that is interrupted before its first epoch ends keeps its steps, and says so.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_in_the_first_epoch() {
@@ -286,8 +286,8 @@ fn ctrl_c_in_the_first_epoch() {
     assert!(saved.contains(" of epoch 1 ") && saved.contains(" saved; resume with"), "{}", said.err);
 }
 
-/// `final-weights`, `patience` and greedy schedules look for the first of the best epochs. They find it only if equal accuracies are
-/// equal numbers, however samples are spread over batches.
+/// `final-weights`, `patience` and greedy schedules look for the first of the best epochs. They find it only if equal
+/// accuracies are equal numbers, regardless of how samples are divided into batches.
 #[test]
 fn accuracies_are_quotients_of_counts() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! The unit that convolutional networks are made of: convolution, batch normalisation, activation, squeeze-and-excite.
+//! The unit of convolutional networks: convolution, batch normalisation, activation, squeeze-and-excite.
 
 use burn::module::Module;
 use burn::nn::BatchNorm;
@@ -13,7 +13,7 @@ use burn_forward_kernels::shape;
 use crate::module_init::{ConvInit, ConvShape, ModuleInit, NormSetting};
 use crate::nonlinearity::Nonlinearity;
 
-/// Names of a unit's parts in public files of weights.
+/// Names of a unit's parts in public weight files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UnitNames {
     /// Prefix of the convolution's tensors: `layer1.0.conv1`.
@@ -31,20 +31,20 @@ impl UnitNames {
     }
 }
 
-/// What a [`ConvUnit`] is to be.
+/// The description of a [`ConvUnit`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnitSpec {
     /// Sizes of the convolution.
     pub shape: ConvShape,
-    /// Constants of batch normalisation; `None`: the unit has none.
+    /// Constants of batch normalisation; `None` if the unit has none.
     pub norm: Option<NormSetting>,
-    /// What follows.
+    /// Activation function.
     pub activation: Nonlinearity,
-    /// Channels that squeeze-and-excite squeezes to; `None`: the unit has none.
+    /// Number of channels after the squeeze of squeeze-and-excite; `None` if the unit has none.
     pub squeeze: Option<usize>,
     /// Initial weights.
     pub init: ConvInit,
-    /// Names in public files.
+    /// Names in public weight files.
     pub names: UnitNames,
 }
 
@@ -56,7 +56,7 @@ impl UnitSpec {
     }
 }
 
-/// `h = s(f(BN(conv(x))))`, with `s` squeeze-and-excite where the unit has it.
+/// `h = s(f(BN(conv(x))))`, where `s` is squeeze-and-excite if the unit has it.
 #[derive(Module, Debug)]
 pub struct ConvUnit {
     conv: Conv2d,
@@ -74,7 +74,7 @@ impl ConvUnit {
     /// A unit for inputs of `[C, H, W]`.
     ///
     /// # Errors
-    /// [`burn_forward::Error::Argument`] if the channels do not fit or the maps are smaller than the kernel.
+    /// [`burn_forward::Error::Argument`] if the channels do not match or the maps are smaller than the kernel.
     pub fn new(spec: UnitSpec, input: [usize; 3], init: &mut ModuleInit<'_>) -> Result<Self> {
         let shape = spec.shape;
         let [channels, height, width] = input;
@@ -98,12 +98,12 @@ impl ConvUnit {
         Ok(Self { conv, norm, squeeze, activation: spec.activation, spec, output })
     }
 
-    /// What the unit was built from.
+    /// The description that the unit was built from.
     pub fn spec(&self) -> &UnitSpec {
         &self.spec
     }
 
-    /// `[C, H, W]` of an output row.
+    /// Shape `[C, H, W]` of an output row.
     pub fn output(&self) -> [usize; 3] {
         self.output
     }
@@ -115,7 +115,7 @@ impl ConvUnit {
     /// - `bias`: `[B, C]`, added to the pre-activation at every position.
     ///
     /// # Panics
-    /// With other shapes.
+    /// If a shape differs.
     pub fn forward(&self, x: Tensor<4>, bias: Option<Tensor<2>>) -> Tensor<4> {
         match (bias, &self.norm) {
             (Some(bias), _) => self.trace(x, Some(bias)).activity,
@@ -125,13 +125,13 @@ impl ConvUnit {
         }
     }
 
-    /// The forward pass with the pre-activations, which stand between normalisation and activation.
+    /// The forward pass, with the pre-activations, which are the values between normalisation and activation.
     ///
     /// # Shapes
-    /// As those of [`forward`](Self::forward).
+    /// Those of [`forward`](Self::forward).
     ///
     /// # Panics
-    /// With other shapes.
+    /// If a shape differs.
     pub fn trace(&self, x: Tensor<4>, bias: Option<Tensor<2>>) -> Units<Tensor<4>> {
         if let Some(bias) = &bias {
             let [rows, ..] = x.dims();
@@ -140,15 +140,16 @@ impl ConvUnit {
         self.finish(self.convolve(x), bias)
     }
 
-    /// The convolution alone, without what follows it.
+    /// The convolution alone.
     ///
     /// # Shapes
-    /// As those of [`forward`](Self::forward).
+    /// Those of [`forward`](Self::forward).
     pub fn convolve(&self, x: Tensor<4>) -> Tensor<4> {
         conv2d(&self.conv, x)
     }
 
-    /// What follows the [convolution](Self::convolve), whose output `z` is `[B, C, H', W']`; `bias` as in [`forward`](Self::forward).
+    /// The rest of the unit, applied to the output `z` `[B, C, H', W']` of the [convolution](Self::convolve); `bias` as in
+    /// [`forward`](Self::forward).
     pub fn finish(&self, mut z: Tensor<4>, bias: Option<Tensor<2>>) -> Units<Tensor<4>> {
         if let Some(norm) = &self.norm {
             z = Nonlinearity::Identity.of_normalised(norm, z);
@@ -160,7 +161,7 @@ impl ConvUnit {
         Units { activity: self.gate(self.activation.forward(z.clone())), pre_activation: z }
     }
 
-    /// Squeeze-and-excite, where the unit has it.
+    /// Applies squeeze-and-excite if the unit has it.
     fn gate(&self, h: Tensor<4>) -> Tensor<4> {
         match &self.squeeze {
             Some(squeeze) => squeeze.forward(h),
@@ -168,21 +169,21 @@ impl ConvUnit {
         }
     }
 
-    /// Values per channel that one row gives to the batch normalisation; `None`: the unit has none.
+    /// Number of values per channel that one row provides to the batch normalisation; `None` if the unit has none.
     pub fn normalised_values_per_row(&self) -> Option<usize> {
         let [_, height, width] = self.output;
         self.norm.as_ref().map(|_| height * width)
     }
 
-    /// Multiplications and additions of one row, counted as pairs.
+    /// Number of multiply-accumulate operations for one row.
     pub fn macs(&self) -> usize {
         let ConvShape { input, kernel, groups, .. } = self.spec.shape;
         let squeeze = self.squeeze.as_ref().map_or(0, |s| 2 * s.sizes().iter().product::<usize>());
         self.len() * input / groups * kernel * kernel + squeeze
     }
 
-    /// Floats that one row leaves in the autodiff graph: the convolution's output, the normalised one where the activation
-    /// keeps it, and the output.
+    /// Number of floats that one row keeps in the autodiff graph: the output of the convolution, the normalised output if the
+    /// activation keeps it, and the output of the unit.
     pub fn kept(&self) -> usize {
         let activated = if self.activation == Nonlinearity::Identity { 0 } else { 1 };
         let normalised = usize::from(self.norm.is_some()) * self.activation.kept();
@@ -194,7 +195,7 @@ impl ConvUnit {
         self.output.iter().product()
     }
 
-    /// Paths inside the unit, after `path`, with the names they have in public files.
+    /// Paths within the unit, prefixed by `path`, with their names in public weight files.
     pub fn public_names(&self, path: &str) -> Vec<(String, String)> {
         let names = &self.spec.names;
         let mut all = vec![(format!("{path}conv"), names.conv.clone()), (format!("{path}norm"), names.norm.clone())];
@@ -206,7 +207,7 @@ impl ConvUnit {
     }
 }
 
-/// Squeeze-and-excite: channels scaled by a gate `hard_sigmoid(W_2 relu(W_1 mean_{hw} h))` (Hu et al. 2018, arXiv
+/// Squeeze-and-excite, which scales channels by a gate `hard_sigmoid(W_2 relu(W_1 mean_{hw} h))` (Hu et al. 2018, arXiv
 /// 1709.01507, with the gate of Howard et al. 2019, arXiv 1905.02244).
 #[derive(Module, Debug)]
 pub struct SqueezeExcite {
@@ -215,7 +216,7 @@ pub struct SqueezeExcite {
 }
 
 impl SqueezeExcite {
-    /// A gate on `channels` channels by way of `squeezed`.
+    /// A gate for `channels` channels with `squeezed` hidden units.
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if a size is 0.
@@ -235,10 +236,10 @@ impl SqueezeExcite {
     /// The gated maps.
     ///
     /// # Shapes
-    /// - `h`: `[B, C, H, W]`; returns the same.
+    /// - `h`: `[B, C, H, W]`; returns the same shape.
     ///
     /// # Panics
-    /// With other channels.
+    /// If the number of channels differs.
     pub fn forward(&self, h: Tensor<4>) -> Tensor<4> {
         let mean = global_average_pool(h.clone());
         let gate = conv2d(&self.expand, activation::relu(conv2d(&self.reduce, mean)));
@@ -246,7 +247,7 @@ impl SqueezeExcite {
     }
 }
 
-/// `[C, H, W]` as the shape of a row.
+/// The row shape of maps `[C, H, W]`.
 pub(crate) fn maps([channels, height, width]: [usize; 3]) -> RowShape {
     RowShape::Maps { channels, height, width }
 }
@@ -254,7 +255,7 @@ pub(crate) fn maps([channels, height, width]: [usize; 3]) -> RowShape {
 /// `[C, H, W]` of a row of maps.
 ///
 /// # Errors
-/// [`burn_forward::Error::Argument`] for rows that are no maps.
+/// [`burn_forward::Error::Argument`] if the rows are not maps.
 pub(crate) fn map_shape(input: RowShape, place: &'static str) -> Result<[usize; 3]> {
     match input {
         RowShape::Maps { channels, height, width } => Ok([channels, height, width]),

@@ -1,18 +1,18 @@
-//! Convolutional networks for [burn-forward](burn_forward): architectures that are cut into blocks, local heads for feature
+//! Convolutional networks for [burn-forward](burn_forward): architectures that are divided into blocks, local heads for feature
 //! maps, and the rules that need them.
 //!
-//! Use it to train an image classifier block by block, each block from a loss of its own, with as much memory as its largest
+//! Use it to train an image classifier block by block, each block with its own loss, with only as much memory as its largest
 //! block needs:
 //!
-//! - [`ResNetConfig`](networks::ResNetConfig): a residual network; beside it are VGG, MobileNetV2 and V3, the residual
-//!   networks of CIFAR and plain stacks of convolutions. Each is a list of layers that a
-//!   [`Partition`](burn_forward::network::Partition) cuts into blocks, and has the parameter names of public weights;
-//! - [`ConvLayer`](layers::ConvLayer): a convolution with normalisation, activation function and pooling, for architectures
-//!   of your own;
-//! - [`DecoupledGreedyConfig`](rules::DecoupledGreedyConfig): a rule with a small auxiliary network on every block; beside
-//!   it are five more whose [heads] read feature maps, and Trifecta. The rules of burn-forward train these networks too.
+//! - [`ResNetConfig`](networks::ResNetConfig): a residual network. There are also VGG, MobileNetV2 and V3, the residual
+//!   networks for CIFAR and plain stacks of convolutions. Each is a list of layers that a
+//!   [`Partition`](burn_forward::network::Partition) divides into blocks, and its parameters have the names of public weights;
+//! - [`ConvLayer`](layers::ConvLayer): a convolution with normalisation, activation function and pooling, for your own
+//!   architectures;
+//! - [`DecoupledGreedyConfig`](rules::DecoupledGreedyConfig): a rule with a small auxiliary network on every block. There are
+//!   five more rules with [heads] on feature maps, and Trifecta. The rules of burn-forward can train these networks, too.
 //!
-//! [`register`] gives everything to a program that reads configs.
+//! [`register`] adds everything to the registry of a program that reads configs.
 //!
 //! One step in which every block of a small ResNet-18 learns from its own loss:
 //!
@@ -30,7 +30,7 @@
 //!
 //! let (seed, device) = (Seed::new(1), Device::default().autodiff());
 //!
-//! // An eighth of the channels; the stem and every residual block are a block each.
+//! An eighth of the channels; the stem and every residual block form a block each.
 //! let config: ResNetConfig = serde_json::from_value(json!({"depth": 18, "width": 0.125}))?;
 //! let input = RowShape::Maps { channels: 3, height: 16, width: 16 };
 //! let network = Network::new(config.layers(input, seed, &device)?, Partition::RESIDUAL)?;
@@ -48,7 +48,7 @@
 //! rule.step(&network, &batch, StepContext { seed, key: batch.key }, &mut tape);
 //!
 //! assert_eq!(network.len(), 9);
-//! assert_eq!(tape.records().len(), 9); // a loss per block
+//! assert_eq!(tape.records().len(), 9); // one loss per block
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

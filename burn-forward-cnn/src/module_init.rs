@@ -1,4 +1,4 @@
-//! Initial weights of convolutions, drawn on the host in the order in which layers are built.
+//! Initial weights of convolutions, drawn on the host in the order in which the layers are built.
 
 use burn::module::{Param, RunningState};
 use burn::nn::conv::Conv2d;
@@ -16,44 +16,44 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConvInit {
-    /// Weights `N(0, 2/fan_out)`, biases 0 (He et al. 2015, arXiv 1502.01852): what residual networks start from.
+    /// Weights `N(0, 2/fan_out)`, biases 0 (He et al. 2015, arXiv 1502.01852): the usual choice for residual networks.
     #[default]
     HeNormal,
-    /// Weights and biases `U(+-1/sqrt(fan_in))`: what PyTorch and Burn do.
+    /// Weights and biases `U(+-1/sqrt(fan_in))`: the default of PyTorch and Burn.
     Default,
 }
 
 /// Sizes of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvShape {
-    /// Channels in.
+    /// Number of input channels.
     pub input: usize,
-    /// Channels out.
+    /// Number of output channels.
     pub output: usize,
     /// Side of the kernel.
     pub kernel: usize,
-    /// Step, the same both ways.
+    /// Stride, the same in both directions.
     pub stride: usize,
-    /// Groups; equal to `input` for a depthwise convolution.
+    /// Number of groups; equal to `input` for a depthwise convolution.
     pub groups: usize,
-    /// Zeros on every side.
+    /// Number of zeros on every side.
     pub padding: usize,
     /// Whether it has a bias.
     pub bias: bool,
 }
 
 impl ConvShape {
-    /// An ungrouped convolution of odd kernel whose padding keeps the size at stride 1, without bias.
+    /// An ungrouped convolution without bias, with an odd kernel and a padding that keeps the size at stride 1.
     pub fn same(input: usize, output: usize, kernel: usize, stride: usize) -> Self {
         Self { input, output, kernel, stride, groups: 1, padding: kernel / 2, bias: false }
     }
 
-    /// The same with a bias.
+    /// The same convolution with a bias.
     pub fn with_bias(self) -> Self {
         Self { bias: true, ..self }
     }
 
-    /// The same with as many groups as channels.
+    /// The same convolution with as many groups as channels.
     pub fn depthwise(self) -> Self {
         Self { groups: self.input, ..self }
     }
@@ -64,7 +64,7 @@ impl ConvShape {
     }
 }
 
-/// Draws the modules of a network one after the other, each from a stream of its own.
+/// Draws the modules of a network one after another, each from its own stream.
 #[derive(Debug)]
 pub struct ModuleInit<'a> {
     seed: Seed,
@@ -80,7 +80,7 @@ impl<'a> ModuleInit<'a> {
         Self { seed, stream, device, prefix: None, next: 0 }
     }
 
-    /// As [`new`](Self::new), for streams with a number in front: `(stream, first, 0)`, `(stream, first, 1)` ...
+    /// Like [`new`](Self::new), for streams with a leading number: `(stream, first, 0)`, `(stream, first, 1)` ...
     pub fn from(seed: Seed, stream: &'static str, first: u64, device: &'a Device) -> Self {
         Self { seed, stream, device, prefix: Some(first), next: 0 }
     }
@@ -135,7 +135,7 @@ impl<'a> ModuleInit<'a> {
     pub fn norm(&self, channels: usize, setting: NormSetting) -> BatchNorm {
         let config = BatchNormConfig::new(channels).with_epsilon(setting.epsilon).with_momentum(setting.momentum);
         let drawn = config.init(self.device);
-        // Scale and shift at once and not at their first use, which would be a different step for every rule.
+        // Create scale and shift now. Lazily created parameters would be created in a different step under every rule.
         BatchNorm {
             gamma: Param::from_tensor(Tensor::ones([channels], self.device)),
             beta: Param::from_tensor(Tensor::zeros([channels], self.device)),
@@ -145,7 +145,7 @@ impl<'a> ModuleInit<'a> {
         }
     }
 
-    /// A dense layer, uniform on `+-1/sqrt(fan_in)`.
+    /// A dense layer with weights uniform on `+-1/sqrt(fan_in)`.
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if a width is 0.
@@ -155,7 +155,7 @@ impl<'a> ModuleInit<'a> {
         init::linear(input, output, init, bias.then_some(init), &mut rng, self.device)
     }
 
-    /// A linear classifier of rows of `shape`, with cross-entropy; maps are averaged over their pixels first.
+    /// A linear classifier with cross-entropy for rows of `shape`; maps are averaged over their positions first.
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if a size is 0.
@@ -164,12 +164,12 @@ impl<'a> ModuleInit<'a> {
     }
 }
 
-/// Constants of batch normalisation, as an architecture was published.
+/// Constants of batch normalisation, as published for an architecture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormSetting {
-    /// Guard against division by zero.
+    /// Added to the variance to avoid division by zero.
     pub epsilon: f64,
-    /// Weight of the batch in the running statistics.
+    /// Weight of the current batch in the running statistics.
     pub momentum: f64,
 }
 

@@ -5,12 +5,12 @@ use burn::tensor::{Tensor, activation};
 use burn_forward::pieces::activation_fn::ActivationFn;
 use burn_forward_kernels::conv::{FusedActivation, batch_norm};
 
-/// What follows a convolution and its normalisation.
+/// The function after a convolution and its normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nonlinearity {
-    /// Nothing: a linear bottleneck.
+    /// No function: a linear bottleneck.
     Identity,
-    /// A function that a config may name.
+    /// A function with a name in configs.
     Of(ActivationFn),
     /// `min(max(z, 0), 6)` (Sandler et al. 2018, arXiv 1801.04381).
     Relu6,
@@ -32,13 +32,13 @@ impl Nonlinearity {
         }
     }
 
-    /// The function after a batch normalisation, in one operation where the kernels have it.
+    /// The function applied to a batch normalisation, in one operation if the kernels have one.
     ///
     /// # Shapes
-    /// - `x`: `[B, C, H, W]`; returns the same.
+    /// - `x`: `[B, C, H, W]`; returns the same shape.
     ///
     /// # Panics
-    /// With other channels than those of the normalisation.
+    /// If the number of channels differs from that of the normalisation.
     pub fn of_normalised(self, norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
         let fused = match self {
             Self::Identity => FusedActivation::Identity,
@@ -50,7 +50,7 @@ impl Nonlinearity {
         batch_norm(norm, x, fused)
     }
 
-    /// Tensors of the size of `z` that the autodiff graph keeps for it, beside its output.
+    /// Number of tensors of the size of `z` that the autodiff graph keeps for the function, in addition to its output.
     pub(crate) fn kept(self) -> usize {
         match self {
             Self::Identity => 0,
@@ -59,7 +59,7 @@ impl Nonlinearity {
         }
     }
 
-    /// Name for tables and exported files.
+    /// Name in tables and exported files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",

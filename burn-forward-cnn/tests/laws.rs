@@ -1,4 +1,4 @@
-//! The laws of every rule of both crates on convolutional networks, and what is special to this crate's rules.
+//! Tests the laws for every rule of both crates on convolutional networks, and the special properties of this crate's rules.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod laws {

@@ -1,4 +1,4 @@
-//! Architectures against their published numbers.
+//! Architectures compared with their published numbers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
@@ -31,15 +31,15 @@ fn network_on(name: &str, settings: &Value, partition: Partition, side: usize, d
     Network::new(layers, partition).unwrap()
 }
 
-/// Under back-propagation with ten classes, or another number of them: a linear classifier after the network.
+/// The network with a linear classifier, under back-propagation with ten classes or another number of them.
 fn classifying(network: Network, classes: usize) -> LocalModel {
     let rule = BackpropConfig::default().build(&network, classes, Seed::new(0)).unwrap();
     LocalModel::new(network, rule, Seed::new(0))
 }
 
-/// Counts that were published with the models: by torchvision for 1000 classes, and those minus 990 outputs of the classifier
-/// for ten; by the widely used CIFAR ResNets for PyTorch; by He et al. 2015, table 6, and by the author of the local-errors
-/// paper for Fashion-MNIST, to the digits given there.
+/// Parameter counts published with the models: by torchvision for 1000 classes, from which 990 outputs of the classifier are
+/// subtracted for ten classes; by the widely used CIFAR ResNets for PyTorch; by He et al. 2015, table 6, and by the author of
+/// the paper on local errors for Fashion-MNIST, with the digits given there.
 #[test]
 fn parameters_are_those_of_the_published_models() {
     let resnet = |depth: usize, stem: &str| json!({"depth": depth, "stem": stem});
@@ -77,7 +77,7 @@ fn parameters_are_those_of_the_published_models() {
     }
 }
 
-/// Some steps with every optimiser: all weights are others afterwards, and all numbers are finite.
+/// After some steps with every optimiser, all weights have changed and all numbers are finite.
 #[test]
 fn every_optimizer_steps_every_network() {
     let device = Device::flex().autodiff();
@@ -103,7 +103,7 @@ fn every_optimizer_steps_every_network() {
         for optimizer in OptimizerName::ALL {
             let mut steps = OptimizerConfig::new(optimizer, 1e-3).optimizer(&[]).unwrap();
             let mut model = classifying(network_on(name, &settings, Partition::WHOLE, 32, &device), 4);
-            // Checks on the way that every number is finite.
+            // Also checks that every number is finite.
             let before = parameters_by_path(&model).unwrap();
             for _ in 0..3 {
                 let output = model.learn(&batch);
@@ -120,8 +120,8 @@ fn every_optimizer_steps_every_network() {
     }
 }
 
-/// Multiply-accumulates at 224 x 224 as published with the models (He et al. 2015: 1.8, 3.6 and, with the stride in the
-/// 3x3 convolution, 4.1 billion; Sandler et al. 2018: 300 million; Howard et al. 2019: 56 and 219 million).
+/// Multiply-accumulate operations at 224 x 224, as published with the models (He et al. 2015: 1.8, 3.6 and, with the stride in
+/// the 3x3 convolution, 4.1 billion; Sandler et al. 2018: 300 million; Howard et al. 2019: 56 and 219 million).
 #[test]
 fn macs_are_those_of_the_papers() {
     let cases = [
@@ -143,7 +143,7 @@ fn macs_are_those_of_the_papers() {
 fn partitions_follow_the_architecture() {
     let blocks = |name, settings: &Value, p| network(name, settings, p, 32).len();
     let r18 = json!({"depth": 18});
-    // A stem and eight residual blocks in four stages; the classifier is the rule's.
+    // A stem and eight residual blocks in four stages; the classifier belongs to the rule.
     assert_eq!(blocks("resnet", &r18, Partition::RESIDUAL), 9);
     assert_eq!(blocks("resnet", &r18, Partition::STAGE), 4);
     assert_eq!(blocks("resnet", &r18, Partition::LAYER), 9);
@@ -188,13 +188,13 @@ fn shapes_are_what_comes_out() {
 
 #[test]
 fn small_image_strides_keep_the_resolution_early() {
-    // 32 x 32 images: stages of 32, 16, 8 and 4 pixels for ResNet-18 (CIFAR stem).
+    // With images of 32 x 32, the stages of ResNet-18 (with the CIFAR stem) have sides of 32, 16, 8 and 4.
     let network = network("resnet", &json!({"depth": 18, "width": 0.125}), Partition::STAGE, 32);
     let sides: Vec<String> = network.blocks().iter().map(|b| b.layers()[0].output().to_string()).collect();
     assert_eq!(sides, ["8x32x32", "16x16x16", "32x8x8", "64x4x4"]);
 }
 
-/// Class maps are no linear heads and have no place in an exported file; a sum over blocks cannot do without them.
+/// Class maps are not linear heads, so an exported file cannot contain them. A sum over blocks needs them.
 #[test]
 fn heads_that_the_readout_reads_are_parameters_of_inference() {
     let settings = json!({"depth": 18, "stem": "cifar", "width": 0.25});
@@ -208,7 +208,7 @@ fn heads_that_the_readout_reads_are_parameters_of_inference() {
         let (inference, teaching) = parameter_counts(&LocalModel::new(network, rule, Seed::new(0)));
         (inference - own, teaching)
     };
-    // Convolutions of side 1 to ten classes with biases, and a linear layer of the 128 features at the end.
+    // Convolutions of side 1 to ten classes with biases, and at the end a linear layer for the 128 features.
     let maps: usize = [16, 16, 16, 32, 32, 64, 64, 128].iter().map(|channels| 10 * channels + 10).sum();
     assert_eq!(counts("last"), (1290, maps));
     assert_eq!(counts("sum"), (1290 + maps, 0));

@@ -1,4 +1,4 @@
-//! Import of public weights and export under public names.
+//! Import of public weights, and export with public names.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "weights/pickle.rs"]
@@ -37,7 +37,7 @@ fn model(network: &str, settings: &Value, classes: usize, side: usize, partition
     LocalModel::new(network, rule, Seed::new(seed))
 }
 
-/// A file of the data folder's `weights`; a test without it is skipped.
+/// A file in the folder `weights` of the data folder; without it, the test is skipped.
 fn public_file(name: &str) -> Option<PathBuf> {
     let file = format!("weights/{name}");
     Some(skip::unless_data_has(&file)?.root().unwrap().join(file))
@@ -52,7 +52,7 @@ fn images(rows: usize, side: usize) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values, [rows, 3, side, side]), &Device::flex())
 }
 
-/// Logits of the first test image as published with the weights' evaluation.
+/// The logits of the first test image, as published with the evaluation of the weights.
 const LOGITS: [f32; 10] =
     [-5.30968, -0.49577, 0.87726, 23.73052, -4.10504, 4.46373, -0.23435, -5.41793, -3.71179, -9.88218];
 
@@ -83,7 +83,7 @@ fn a_public_mobile_network_loads_whole() {
     let fresh = model("mobilenet-v2", &json!({"strides": "imagenet"}), 1000, 64, Partition::RESIDUAL, 0);
     let (_, imported) = weights::import(fresh, &file, true).unwrap();
     assert_eq!((imported.tensors, imported.parameters), (314, 3_504_872));
-    // For other classes, without its classifier.
+    // For other classes, without the classifier.
     let fresh = model("mobilenet-v2", &json!({"strides": "imagenet"}), 10, 64, Partition::RESIDUAL, 0);
     let (_, imported) = weights::import(fresh.clone(), &file, false).unwrap();
     assert_eq!(imported.parameters, 3_504_872 - 1_281_000);
@@ -130,14 +130,14 @@ fn exported_weights_have_public_names_and_give_the_same_logits() {
         let header = usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
         let header: Value = serde_json::from_slice(&bytes[8..8 + header]).unwrap();
         assert!(header.get(expected).is_some(), "{name}: no {expected} in {header}");
-        // Into a network of other weights and other blocks.
+        // Into a network with other weights and another partition.
         let (loaded, _) = weights::import(model(name, &settings, 10, 32, Partition::WHOLE, 2), &file, true).unwrap();
         let x = images(2, 32);
         assert_eq!(logits(&original, x.clone()), logits(&loaded, x), "{name}");
     }
 }
 
-/// A small network and the tensors of its exported file: name, shape, values.
+/// A small network, and the tensors in its exported file: name, shape, values.
 fn small(seed: u64) -> LocalModel {
     model("cifar-resnet", &json!({"depth": 8}), 10, 32, Partition::WHOLE, seed)
 }
@@ -161,7 +161,7 @@ fn exported(model: &LocalModel) -> (Vec<u8>, Tensors) {
     (bytes, tensors)
 }
 
-/// The tensors as a dictionary, with `prefix` in front of every name and `scale` times every value.
+/// The tensors as a dictionary, with `prefix` before every name and every value multiplied by `scale`.
 fn dict(tensors: &Tensors, prefix: &str, scale: f32) -> Pickled {
     let item = |(name, shape, values): &(String, Vec<usize>, Vec<f32>)| {
         let values = values.iter().map(|v| scale * v).collect();
@@ -170,7 +170,7 @@ fn dict(tensors: &Tensors, prefix: &str, scale: f32) -> Pickled {
     Pickled::Dict(tensors.iter().map(item).collect())
 }
 
-/// Whatever wrappers put around a state dict, the weights are the same.
+/// The weights are the same, however a state dict is wrapped.
 #[test]
 fn checkpoints_are_read_as_people_save_them() {
     let folder = tempfile::tempdir().unwrap();
@@ -181,7 +181,7 @@ fn checkpoints_are_read_as_people_save_them() {
         let moments = dict(&tensors, "", 0.5);
         Pickled::dict([("state", Pickled::dict([("0", moments)])), ("lr", Pickled::Float(0.1))])
     };
-    // A part that was compiled alone.
+    // Only a part of the model was compiled.
     let mut part = tensors.clone();
     part.iter_mut().for_each(|(name, ..)| *name = name.replacen("layer1.", "layer1._orig_mod.", 1));
     let other = |scale: f32| dict(&tensors, "module.", scale);
@@ -218,7 +218,7 @@ fn checkpoints_are_read_as_people_save_them() {
     let x = images(2, 32);
     let expected = logits(&original, x.clone());
     for (what, bytes) in files.chain([("safetensors", safetensors)]) {
-        // Known by content: no ending, and a wrong one.
+        // The format is recognised by content: with no file extension, and with a wrong one.
         for name in ["weights", "weights.pth", "weights.safetensors"] {
             let file = folder.path().join(name);
             std::fs::write(&file, &bytes).unwrap();
@@ -255,7 +255,7 @@ fn what_is_no_checkpoint_of_the_network_says_what_it_is() {
     assert!(refused(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n").contains("found a Git LFS pointer"));
     assert!(refused(b"\n<!DOCTYPE html><html>").contains("found an HTML or XML page"));
     assert!(refused(b"hello").contains("needed a PyTorch checkpoint or a safetensors file"));
-    // Only a part fits: what is missing, where it was looked for, and what else there is.
+    // Only some tensors match: the message lists what is missing, where it was expected, and what else the file contains.
     let mut part = exported(&small(1)).1;
     part.retain(|(name, ..)| !name.starts_with("linear."));
     let error = refused(&checkpoint(&Pickled::dict([("net", dict(&part, "", 1.0)), ("head", tensor())])));
@@ -263,7 +263,7 @@ fn what_is_no_checkpoint_of_the_network_says_what_it_is() {
     assert!(error.contains(" under \"net.\"; the file also contains head [2]; needed"), "{error}");
 }
 
-/// NaN and infinities are no weights, whatever tensor they are in and however the file came to be.
+/// NaN and infinite values are rejected as weights, in whatever tensor, and however the file was written.
 #[test]
 fn values_that_are_no_numbers_are_named() {
     let folder = tempfile::tempdir().unwrap();

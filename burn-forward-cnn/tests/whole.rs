@@ -26,7 +26,7 @@ fn batch(rows: usize, index: u64, device: &Device) -> Batch {
     Prototypes::images(2, 8, CLASSES).batch(rows, index, device)
 }
 
-/// The same network by hand: two convolutions with normalisation and pools, mean, classifier.
+/// The same network written by hand: two convolutions with normalisation and pools, mean, classifier.
 #[derive(Module, Debug)]
 struct Plain {
     conv1: Conv2d,
@@ -75,7 +75,7 @@ impl Plain {
         self.output.forward((parts.mean)(&self.mean, x).reshape([rows, channels]))
     }
 
-    /// What this network knows, by the paths that the other has for it.
+    /// Copies the parameters of this network to the paths of the other.
     fn values(&self) -> Values {
         let valid = self.valid();
         let mut all = Values::new();
@@ -94,14 +94,14 @@ impl Plain {
     }
 }
 
-/// Forward passes of modules: of a convolution with normalisation and rectifier, and of the mean over positions.
+/// Forward passes of modules: a convolution with normalisation and ReLU, and the mean over positions.
 #[derive(Clone, Copy)]
 struct Parts {
     unit: fn(&Conv2d, &BatchNorm, Tensor<4>) -> Tensor<4>,
     mean: fn(&AdaptiveAvgPool2d, Tensor<4>) -> Tensor<4>,
 }
 
-/// Where this crate computes nothing itself, the modules' own forward passes.
+/// The modules' own forward passes, on devices for which this crate has no operations.
 #[cfg(feature = "ndarray")]
 #[test]
 fn whole_is_an_ordinary_training_loop() {
@@ -114,7 +114,8 @@ fn whole_is_an_ordinary_training_loop() {
     same_as_ordinary(device, parts);
 }
 
-/// On flex the kernels' forward passes of the same modules, whose own tests compare them with the modules' own.
+/// On flex, the forward passes of the kernels for the same modules, which the tests of the kernels compare with the modules'
+/// own.
 #[cfg(feature = "flex")]
 #[test]
 fn whole_is_an_ordinary_training_loop_on_flex() {

@@ -1,10 +1,10 @@
-//! A rule of one's own: local classifiers that learn by the Brier score instead of cross-entropy.
+//! A custom rule: local classifiers that learn with the Brier score instead of cross-entropy.
 //!
 //! G. W. Brier 1950, "Verification of forecasts expressed in terms of probability". For a block with output `h` `[B, d]` and a
-//! projection `M` `[d, C]`: loss `mean_b sum_c (softmax(h M)_bc - [c = y_b])^2`.
+//! projection `M` `[d, C]`, the loss is `mean_b sum_c (softmax(h M)_bc - [c = y_b])^2`.
 //!
-//! A rule that differs from others by its loss alone is a [`Head`]; [`LocalClassifiers`] does the rest: one pass, every block
-//! learns from its head, the detached output goes on.
+//! If only the loss of a rule is new, implement a [`Head`]. [`LocalClassifiers`] does the rest: in one pass, every block learns
+//! from its head and passes on its detached output.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -27,16 +27,16 @@ use serde::{Deserialize, Serialize};
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
+/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores give the prediction |
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BrierConfig {
-    /// Which blocks' scores make the prediction.
+    /// Which blocks' scores give the prediction.
     #[serde(default)]
     pub readout: HeadReadout,
 }
 
-/// A linear classifier that learns by the Brier score.
+/// A linear classifier that learns with the Brier score.
 #[derive(Module, Debug)]
 struct BrierHead {
     projection: ProjectedCrossEntropy,
@@ -50,7 +50,7 @@ impl Head for BrierHead {
     fn score(&self, trace: &Trace<AnyActivation>, targets: &HeadTargets) -> Score {
         let logits = self.projection.scores(&trace.output);
         let p = softmax(logits.clone(), 1);
-        // The loss if `c` were the label, for every class: `|p|^2 - 2 p_c + 1`. The labels may be smoothed.
+        // For every class `c`, the loss if `c` were the label: `|p|^2 - 2 p_c + 1`. The labels may be smoothed.
         let losses = p.clone().square().sum_dim(1) - p * 2.0 + 1.0;
         Score { logits: Some(logits), ..Score::from(targets.expected_loss(losses)) }
     }

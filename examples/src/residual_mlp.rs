@@ -1,6 +1,6 @@
-//! A network of one's own: dense layers of one width, each added to what enters it.
+//! A custom network: dense layers of the same width, whose outputs are added to their inputs.
 //!
-//! Layer 0 is `h = relu(x W + b)`, every further one `h = x + relu(x W + b)`.
+//! Layer 0 is `h = relu(x W + b)`, and every further layer is `h = x + relu(x W + b)`.
 
 use burn::module::Module;
 use burn::nn::Linear;

@@ -1,4 +1,4 @@
-//! A data set of one's own: points of the plane, each on the ring of its class.
+//! A custom data set: points in the plane, each on the ring of its class.
 
 use std::f32::consts::TAU;
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `rows` | 1000 | 10 to 1000000 | number of points; a fifth is the validation part, a fifth the test part |
+/// | `rows` | 1000 | 10 to 1000000 | number of points; a fifth each for validation and test |
 /// | `rings` | 3 | 2 to 100 | number of classes; ring `k` has radius `(k + 1) / rings` |
 /// | `noise` | 0.05 | [0, 1] | largest shift of a point along either axis |
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -1,4 +1,4 @@
-//! The laws of burn-forward's rules, over the [rule of this crate](burn_forward_examples::brier).
+//! Tests the [rule of this crate](burn_forward_examples::brier) with the laws of burn-forward's rules.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use burn_forward_examples::registry;

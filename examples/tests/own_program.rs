@@ -1,4 +1,4 @@
-//! The program with parts of one's own has every command for them.
+//! Every command of the program works with custom parts.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ fn parts_of_ones_own_are_listed_checked_trained_compared_reported_and_exported()
     assert!(run(&["check", &config]).contains(": ok ("));
     run(&["train", &config, "--out", "run", "--quiet"]);
     let evaluated: serde_json::Value = serde_json::from_str(&run(&["eval", "run", "--json"])).unwrap();
-    // Rings are no half-planes: a linear classifier has about a third of them right.
+    // Rings are not linearly separable: a linear classifier gets about a third of the points right.
     assert!(evaluated["test_accuracy"].as_f64().unwrap() > 0.9, "{evaluated}");
     run(&["audit", &config]);
     run(&["plan", &config]);

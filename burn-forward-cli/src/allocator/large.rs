@@ -1,24 +1,25 @@
-//! Large blocks of memory: pages of 2 MiB, kept for the next large tensor.
+//! Large blocks of memory: they use pages of 2 MiB, which are kept for later large tensors.
 //!
-//! A step of training allocates and frees the same large tensors again and again. Fresh pages cost a page fault each, and the
-//! kernel clears them: a quarter of the time of a step of a convolutional network with pages of 4 KiB, an eighth with pages of
-//! 2 MiB. The pages of a freed block are therefore kept, and given to the next tensor that fits into them.
+//! A training step allocates and frees the same large tensors again and again. Every new page costs a page fault, and the
+//! kernel has to clear it. This takes a quarter of the time of a step of a convolutional network with pages of 4 KiB, and an
+//! eighth with pages of 2 MiB. The pages of a freed block are therefore kept, and the next tensor that fits into them uses
+//! them.
 //!
-//! The peak does not rise by it: pages in use and pages that are kept are never more than were in use at one time before. Where
-//! no range of kept pages is large enough for a block, so many of them go back to the system that the block has room.
+//! The peak does not rise: the pages in use and the kept pages together never exceed the largest number that were in use at one
+//! time. If no range of kept pages is large enough for a block, as many of them are returned to the system as the block needs.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-/// Blocks from this size on are large.
+/// Blocks of at least this size are large.
 pub(crate) const LARGE: usize = 4 << 20;
-/// Sizes are multiples of this, so that blocks fit each other.
+/// Sizes are rounded up to multiples of this, so that blocks can replace each other.
 const GRAIN: usize = 64 << 10;
 const HUGE_PAGE: usize = 2 << 20;
 const SMALL_PAGE: usize = 4 << 10;
-/// Most ranges of pages that are kept.
+/// Largest number of ranges of pages that are kept.
 const SLOTS: usize = 256;
 
 /// Whether freed blocks are kept.
@@ -27,12 +28,12 @@ static KEEPS: AtomicBool = AtomicBool::new(false);
 static BLOCKS: Mutex<Blocks> =
     Mutex::new(Blocks { kept: [(0, 0); SLOTS], count: 0, kept_bytes: 0, in_use: 0, peak: 0 });
 
-/// From now on freed blocks are kept.
+/// Keeps freed blocks from now on.
 pub(crate) fn keep() {
     KEEPS.store(true, Relaxed);
 }
 
-/// Gives all blocks that are kept back to the system, and begins a new peak.
+/// Returns all kept blocks to the system, and starts a new peak.
 pub(crate) fn release() {
     with_blocks(|blocks| {
         blocks.shrink_to(0);
@@ -44,24 +45,24 @@ fn with_blocks<R>(f: impl FnOnce(&mut Blocks) -> R) -> R {
     f(&mut BLOCKS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Pages that are mapped and not in use: their first address and their number of bytes.
+/// Pages that are mapped but not in use: their first address and their number of bytes.
 type Range = (usize, usize);
 
-/// Large blocks of this process.
+/// The large blocks of this process.
 struct Blocks {
-    /// Ranges that are kept, `count` of them, no two of which touch.
+    /// The kept ranges, `count` of them, no two of which are adjacent.
     kept: [Range; SLOTS],
     count: usize,
-    /// Bytes of the ranges that are kept.
+    /// Bytes in the kept ranges.
     kept_bytes: usize,
-    /// Bytes of the blocks in use.
+    /// Bytes in the blocks in use.
     in_use: usize,
-    /// Most bytes that have been in use at one time.
+    /// Largest number of bytes that were in use at one time.
     peak: usize,
 }
 
 impl Blocks {
-    /// A block of `size` bytes from the smallest range that has them.
+    /// A block of `size` bytes from the smallest range that is large enough.
     fn take(&mut self, size: usize) -> Option<*mut u8> {
         let ranges = self.kept[..self.count].iter().enumerate();
         let (place, _) = ranges.filter(|(_, range)| range.1 >= size).min_by_key(|(_, range)| range.1)?;
@@ -73,14 +74,14 @@ impl Blocks {
         Some(std::ptr::with_exposed_provenance_mut(address))
     }
 
-    /// Takes note of `size` bytes that are about to be used, and makes room for them.
+    /// Counts `size` bytes that are about to be used, and makes room for them.
     fn grow(&mut self, size: usize) {
         self.in_use += size;
         self.peak = self.peak.max(self.in_use);
         self.shrink_to(self.peak - self.in_use);
     }
 
-    /// Keeps a block that is no longer used, together with ranges that it touches, or gives it back to the system.
+    /// Keeps a block that is no longer used, merged with adjacent ranges, or returns it to the system.
     fn put(&mut self, block: *mut u8, size: usize) {
         self.in_use -= size;
         let mut range = (block.expose_provenance(), size);
@@ -100,7 +101,8 @@ impl Blocks {
         }
     }
 
-    /// Gives pages back to the system, until no more than `bytes` are kept: small ranges first, since large ones fit more blocks.
+    /// Returns pages to the system until at most `bytes` are kept. Small ranges are returned first, since more blocks fit into
+    /// large ones.
     fn shrink_to(&mut self, bytes: usize) {
         while self.kept_bytes > bytes {
             let ranges = self.kept[..self.count].iter().enumerate();
@@ -114,7 +116,7 @@ impl Blocks {
         }
     }
 
-    /// Adds a range; there is a free slot for it.
+    /// Adds a range, for which there must be a free slot.
     fn insert(&mut self, range: Range) {
         self.kept[self.count] = range;
         self.count += 1;
@@ -134,22 +136,22 @@ fn rounded(size: usize) -> usize {
     size.next_multiple_of(GRAIN)
 }
 
-/// Whether a block of this layout is one of ours.
+/// Whether a block with this layout is allocated here.
 fn is_large(layout: Layout) -> bool {
     layout.size() >= LARGE && layout.align() <= SMALL_PAGE && layout.size() <= isize::MAX as usize - 2 * HUGE_PAGE
 }
 
-/// New pages, all zeros, of 2 MiB where the system has such; null if there are none.
+/// New pages, filled with zeros, of 2 MiB if the system supports this; null if there are none.
 fn map(size: usize) -> *mut u8 {
     let reserved = size + HUGE_PAGE;
     let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: asks for new pages anywhere, and touches no other memory.
+    // SAFETY: this requests new pages at any address, and touches no other memory.
     #[allow(unsafe_code, reason = "mmap is a C function")]
     let start = unsafe { libc::mmap(null_mut(), reserved, access, kind, -1, 0) };
     if start == libc::MAP_FAILED {
         return null_mut();
     }
-    // Large pages begin at a multiple of their size: what is before and behind goes back.
+    // A large page starts at a multiple of its size; the pages before and after the block are returned.
     let start = start.cast::<u8>();
     let before = start.addr().next_multiple_of(HUGE_PAGE) - start.addr();
     let block = start.wrapping_add(before);
@@ -159,8 +161,8 @@ fn map(size: usize) -> *mut u8 {
     if before < HUGE_PAGE {
         unmap(block.wrapping_add(size), HUGE_PAGE - before);
     }
-    // SAFETY: the range is that of the new block; the advice changes neither its address nor its contents, and a kernel that
-    // does not know it refuses, which is as good.
+    // SAFETY: the range is that of the new block. The advice changes neither its address nor its contents, and a kernel that
+    // does not support it returns an error, which does no harm.
     #[allow(unsafe_code, reason = "madvise is a C function")]
     unsafe {
         libc::madvise(block.cast(), size, libc::MADV_HUGEPAGE);
@@ -169,14 +171,14 @@ fn map(size: usize) -> *mut u8 {
 }
 
 fn unmap(block: *mut u8, size: usize) {
-    // SAFETY: callers give whole pages that `map` has made and that nobody uses any more.
+    // SAFETY: callers pass complete pages that `map` created and that are no longer used.
     #[allow(unsafe_code, reason = "munmap is a C function")]
     unsafe {
         libc::munmap(block.cast(), size);
     }
 }
 
-/// A block of `size` bytes, and whether it is known to be all zeros; null if there is no memory.
+/// A block of `size` bytes, and whether it is known to contain only zeros; null if there is no memory.
 fn allocate(size: usize) -> (*mut u8, bool) {
     let size = rounded(size);
     let kept = with_blocks(|blocks| {
@@ -191,7 +193,7 @@ fn allocate(size: usize) -> (*mut u8, bool) {
     }
     let mut block = map(size);
     if block.is_null() {
-        // What is kept may be what is missing.
+        // The kept pages may be what is missing.
         with_blocks(|blocks| blocks.shrink_to(0));
         block = map(size);
     }
@@ -201,33 +203,34 @@ fn allocate(size: usize) -> (*mut u8, bool) {
     (block, true)
 }
 
-/// [`System`] for small blocks, and pages of their own for large ones.
+/// [`System`] for small blocks, and separate pages for large ones.
 #[derive(Debug)]
 struct LargePages;
 
 #[global_allocator]
 static ALLOCATOR: LargePages = LargePages;
 
-// SAFETY: a block is one of `System`, or of pages of its own, by its layout alone, and is given back accordingly. Blocks of pages
-// are aligned to a page, which `is_large` asks for, and have at least the size of their layout.
-#[allow(unsafe_code, reason = "what an allocator is")]
+// SAFETY: the layout alone determines whether a block comes from `System` or has separate pages, and the block is returned
+// accordingly. Separate pages are aligned to a page, which is all that `is_large` admits, and are at least as large as their
+// layout.
+#[allow(unsafe_code, reason = "an allocator is unsafe")]
 unsafe impl GlobalAlloc for LargePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_large(layout) {
             return allocate(layout.size()).0;
         }
-        // SAFETY: the caller's promises are those that `System` needs.
+        // SAFETY: `System` requires what the caller promises.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if !is_large(layout) {
-            // SAFETY: the caller's promises are those that `System` needs.
+            // SAFETY: `System` requires what the caller promises.
             return unsafe { System.alloc_zeroed(layout) };
         }
         let (block, is_zero) = allocate(layout.size());
         if !is_zero {
-            // SAFETY: the block has at least so many bytes, and nobody else knows of it.
+            // SAFETY: the block has at least this many bytes, and no one else uses it yet.
             unsafe { block.write_bytes(0, layout.size()) };
         }
         block
@@ -238,7 +241,7 @@ unsafe impl GlobalAlloc for LargePages {
             with_blocks(|blocks| blocks.put(block, rounded(layout.size())));
             return;
         }
-        // SAFETY: the block is one of `System`, of this layout by the caller's promise.
+        // SAFETY: the block comes from `System`, and the caller promises that it has this layout.
         unsafe { System.dealloc(block, layout) }
     }
 
@@ -246,13 +249,15 @@ unsafe impl GlobalAlloc for LargePages {
         // SAFETY: the caller promises that `size` is not 0 and, rounded up to the alignment, no more than `isize::MAX`.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
         if !is_large(layout) && !is_large(wanted) {
-            // SAFETY: the block is one of `System`, of this layout by the caller's promise, which holds for `size`, too.
+            // SAFETY: the block comes from `System`, and the caller promises that it has this layout; the promise also covers
+            // `size`.
             return unsafe { System.realloc(block, layout, size) };
         }
         if is_large(layout) && is_large(wanted) && rounded(layout.size()) == rounded(size) {
             return block;
         }
-        // SAFETY: `wanted` is a layout of the caller's; both blocks have the bytes that are copied, and are two.
+        // SAFETY: `wanted` is a valid layout by the caller's promise; both blocks contain the copied bytes, and they do not
+        // overlap.
         unsafe {
             let new = self.alloc(wanted);
             if !new.is_null() {
@@ -268,7 +273,7 @@ unsafe impl GlobalAlloc for LargePages {
 mod tests {
     use super::*;
 
-    /// The tests of this file share the process's blocks.
+    /// The tests in this file share the blocks of the process, so they run one at a time.
     static ALONE: Mutex<()> = Mutex::new(());
 
     fn alone() -> std::sync::MutexGuard<'static, ()> {

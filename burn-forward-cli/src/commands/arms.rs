@@ -1,4 +1,4 @@
-//! The arms of a comparison: configs that are given, and the baselines that every comparison has.
+//! The arms of a comparison: the given configs, and the baselines that every comparison includes.
 
 use std::path::{Path, PathBuf};
 
@@ -14,19 +14,19 @@ use serde_json::{Map, Value, json};
 use super::{InputWrong, options};
 use crate::args::ChangeArgs;
 
-/// One arm: a name and a config with its rule.
+/// An arm: a name and a config with its rule.
 pub(super) struct Arm {
     pub(super) name: String,
     pub(super) config: Value,
-    /// The settings that tell it from others of a sweep.
+    /// The settings in which it differs from the other arms of a sweep.
     pub(super) settings: Map<String, Value>,
     base: PathBuf,
 }
 
-/// The data set of an arm, described, with its number of classes and of samples in every part.
+/// A description of an arm's data set, its number of classes, and its number of samples in every part.
 pub(super) type Samples = (String, usize, [usize; 3]);
 
-/// The given configs, and the baselines on the first one's network, data and budget; every arm has a name of its own.
+/// The given configs, and the baselines with the network, data and budget of the first config. Every arm has a unique name.
 pub(super) fn arms(
     configs: &[PathBuf],
     change: &ChangeArgs,
@@ -46,7 +46,7 @@ pub(super) fn arms(
             arms.push(first.arm(name, rule));
         }
     }
-    // What an architecture wants to be compared with beside that: graph networks have two baselines of back-propagation.
+    // Further comparisons that the architecture asks for: graph networks have two baselines of back-propagation.
     let network = registry.networks.iter().find(|network| first.config["network"]["name"] == network.name);
     for (name, config) in network.map_or_else(Vec::new, |network| (network.baselines)(&first.config)) {
         if !arms.iter().any(|a| a.config["rule"] == config["rule"] && a.config["network"] == config["network"]) {
@@ -62,7 +62,7 @@ pub(super) fn arms(
         arm.config["training"]["gradient-checkpointing"] = json!(true);
         arms.push(arm);
     }
-    // Baselines are known by their names, so the given arms take what is left.
+    // The baselines keep their usual names, so the given arms use other names.
     let mut taken: Vec<String> = arms[names.len()..].iter().map(|arm| arm.name.to_lowercase()).collect();
     for (arm, names) in arms.iter_mut().zip(names) {
         arm.name = free_name(&names, &mut taken);
@@ -70,15 +70,15 @@ pub(super) fn arms(
     Ok(arms)
 }
 
-/// What the configs give.
+/// What the given configs contribute.
 struct Given {
-    /// Arms that have no names yet.
+    /// Arms without names yet.
     arms: Vec<Arm>,
-    /// Names that say what an arm is, the shortest first.
+    /// Possible names for each arm, the shortest first.
     names: Vec<[String; 2]>,
-    /// Deep supervision with the heads that the rules have: those of the first rule with any.
+    /// Deep supervision with the heads of the first rule that has any.
     deep_supervision: Value,
-    /// Block borders as the first config states them: a rule that trains the network as one block leaves them to others.
+    /// The block borders of the first config that sets them; a rule that trains the network as one block does not set any.
     partition: Option<Partition>,
 }
 
@@ -97,11 +97,11 @@ fn given(configs: &[PathBuf], change: &ChangeArgs, registry: &Registry) -> Resul
     Ok(given)
 }
 
-/// What baselines have in common.
+/// What the baselines have in common.
 struct Baseline {
-    /// The config whose network, data and optimiser they have.
+    /// The config whose network, data and optimiser the baselines use.
     config: Value,
-    /// Its file.
+    /// The file of that config.
     base: PathBuf,
     partition: Option<Partition>,
     epochs: usize,
@@ -115,23 +115,23 @@ impl Baseline {
         config["schedule"] = json!({"name": "simultaneous"});
         config["training"]["epochs"] = json!(self.epochs);
         if let Some(optimizer) = config["optimizer"].as_object_mut() {
-            // Rates per block have no meaning for one block.
+            // A single block needs no rates per block.
             optimizer.shift_remove("block-lr");
         }
         Arm::new(name.into(), config, self.base.clone())
     }
 }
 
-/// Epochs of a baseline: as many passes over the training set as the first config may make. A greedy schedule has its
-/// epochs for each block.
+/// The number of epochs of a baseline: as many passes over the training set as the first config may make. A greedy schedule
+/// counts its epochs per block.
 pub(super) fn budget(path: &Path, change: &ChangeArgs, registry: &Registry) -> Result<usize> {
     let config = RunConfig::load(path, &change.assignments(), registry)?;
     let blocks = if config.schedule.is_greedy() { config.blocks() } else { 1 };
     Ok(config.training.epochs * blocks)
 }
 
-/// The first of `names`, or of `<last name>-2`, `<last name>-3` and so on, that is not taken; takes it. Names differ by more
-/// than case, since folders are called after them.
+/// Returns the first free name among `names` or, after these, `<last name>-2`, `<last name>-3` and so on, and marks it as
+/// taken. Names differ in more than case, because folders are named after them.
 pub(super) fn free_name(names: &[String], taken: &mut Vec<String>) -> String {
     let last = names.last().map_or("arm", String::as_str);
     let numbered = (2u64..).map(|n| format!("{last}-{n}"));
@@ -147,32 +147,32 @@ impl Arm {
         Self { name, config, settings: Map::new(), base }
     }
 
-    /// The config's own seed.
+    /// The seed of the config.
     pub(super) fn seed(&self) -> u64 {
         self.config.get("seed").and_then(Value::as_u64).unwrap_or(0)
     }
 
-    /// Name of the config's file for a run with `seed`.
+    /// The file name of the config for a run with `seed`.
     pub(super) fn file_name(&self, seed: u64) -> String {
         format!("{}-seed{seed}.json", self.name)
     }
 
-    /// The last of so many seeds, counted up from the config's own.
+    /// The last of `seeds` seeds, counting up from the seed of the config.
     pub(super) fn last_seed(&self, seeds: u64) -> Result<u64> {
         let first = self.seed();
-        first
-            .checked_add(seeds - 1)
-            .ok_or_else(|| InputWrong(format!("--seeds {seeds}: seeds from {first} on end at {}", u64::MAX)).into())
+        first.checked_add(seeds - 1).ok_or_else(|| {
+            InputWrong(format!("--seeds {seeds}: seeds start at {first} and may not exceed {}", u64::MAX)).into()
+        })
     }
 
-    /// The folder of a run with `seed` beside others in `out`, which holds no run of another config.
+    /// The folder for a run with `seed` among the others in `out`. It must not contain a run of another config.
     pub(super) fn own_folder(&self, out: &Path, seed: u64) -> Result<PathBuf> {
         let folder = out.join(format!("{}-seed{seed}", self.name));
         let text = std::fs::read_to_string(out.join(self.file_name(seed))).ok();
         if folder.join("config.json").is_file() && text.as_ref() != Some(&self.document(out, Some(seed))?) {
-            // Its results would be taken for those of the config at hand.
+            // Otherwise its results would be reported as those of this config.
             return Err(InputWrong(format!(
-                "{}: holds a run of another config; give another --out, or the arguments that the comparison was begun with",
+                "{}: contains a run of another config; choose another --out, or repeat the arguments that began the comparison",
                 folder.display()
             ))
             .into());
@@ -180,13 +180,13 @@ impl Arm {
         if folder.join("config.json").is_file()
             && let Some(look) = read_quick_look(&RunFolder::open(&folder)?)?.some()
         {
-            let found = format!("{}: holds a quick look, no result: {look}", folder.display());
-            return Err(InputWrong(format!("{found}; needed: another --out, or that the folder is removed")).into());
+            let found = format!("{}: contains a quick look, no result: {look}", folder.display());
+            return Err(InputWrong(format!("{found}; needed: choose another --out, or remove the folder")).into());
         }
         Ok(folder)
     }
 
-    /// Refuses what `train` would refuse, before the first arm is trained. Returns what it trains on.
+    /// Checks everything that `train` would check, before the first arm is trained. Returns the data that the arm trains on.
     pub(super) fn check(&self, change: &ChangeArgs, registry: &Registry) -> Result<Samples> {
         let config = RunConfig::from_value(&format!("arm '{}'", self.name), self.config.clone(), &[], registry)?;
         let run = Run::prepare(config, options(change.device(), Some(&self.base), change.data.as_deref()))?;
@@ -196,7 +196,7 @@ impl Arm {
         Ok((described, run.data.classes(), samples))
     }
 
-    /// The config of a process that runs the arm, as a file in `folder`; with another seed where one is given.
+    /// Writes the config for a process that runs the arm to a file in `folder`, with another seed if one is given.
     pub(super) fn document(&self, folder: &Path, seed: Option<u64>) -> Result<String> {
         let mut config = self.config.clone();
         config["name"] = json!(self.name);
@@ -218,7 +218,7 @@ mod tests {
         let mut name = |rule: &str, config: &str| free_name(&[rule.to_owned(), config.to_owned()], &mut taken);
         assert_eq!(name("dfa", "c"), "dfa");
         assert_eq!(name("dfa", "c"), "c");
-        assert_eq!(name("dfa", "C"), "C-2", "folders whose names differ by case alone are one folder on some systems");
+        assert_eq!(name("dfa", "C"), "C-2", "on some systems, folders whose names differ only in case are the same");
         assert_eq!(name("dfa", "c"), "c-3");
         assert_eq!(name("dfa", "backprop"), "backprop-2");
     }

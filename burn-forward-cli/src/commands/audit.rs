@@ -1,4 +1,4 @@
-//! `audit`: how local updates compare with back-propagation.
+//! `audit`: compares local updates with back-propagation.
 
 use anyhow::{Context, Result};
 use burn::module::Module;
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &AuditArgs, registry: &Registry) -> Result<()> {
     let loader = run.data.train_loader(run.config.training.batching(), 1, 1, &run.training_device())?;
     let batch = loader.iter().next().context("the training set is empty")?.map_err(|e| anyhow::anyhow!("{e}"))?;
     let blocks = audit(&model, &batch, Seed::new(run.config.seed))?;
-    // Printed first: a run folder that cannot be written to is no reason to keep the result back.
+    // Print the result before writing it, so that it is not lost if the run folder is not writable.
     let reach = run.config.rule.reach().to_string();
     show(&run.config.rule_name, &reach, &blocks, args.json)?;
     if let Some(path) = &args.run {
@@ -32,12 +32,12 @@ pub(crate) fn run(args: &AuditArgs, registry: &Registry) -> Result<()> {
     Ok(())
 }
 
-/// `reach` is what crosses a border.
+/// `reach` is what crosses the block borders.
 fn show(rule: &str, reach: &str, blocks: &[Alignment], as_json: bool) -> Result<()> {
     if as_json {
         return print_line(json!({"reach": reach, "blocks": blocks}));
     }
-    print_line(format_args!("what crosses the borders of blocks under '{rule}': {reach}"))?;
+    print_line(format_args!("what crosses the block borders under '{rule}': {reach}"))?;
     print_line(format_args!(
         "angle between the update of '{rule}' and the back-propagation gradient of the same batch"
     ))?;

@@ -1,4 +1,4 @@
-//! `check`: every mistake of configs, before anything runs.
+//! `check`: reports all mistakes in configs before anything runs.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &CheckArgs, registry: &Registry) -> Result<()> {
     }
 }
 
-/// What `train` would refuse, this refuses; says what the config trains on what.
+/// Rejects whatever `train` would reject. Returns a description of what the config trains.
 pub(super) fn check(path: &Path, change: &ChangeArgs, registry: &Registry) -> burn_forward::Result<String> {
     let config = RunConfig::load(path, &change.assignments(), registry)?;
     super::warn(config.warnings());
@@ -40,7 +40,7 @@ pub(super) fn check(path: &Path, change: &ChangeArgs, registry: &Registry) -> bu
             super::warn(warnings);
             words
         }
-        Checked::WithShape => format!("{words}; \"{data}\" is not there: checked for its shape alone"),
-        Checked::ConfigOnly => format!("{words}; \"{data}\" is not there: not checked for its shape"),
+        Checked::WithShape => format!("{words}; \"{data}\" not found: only checked against its shape"),
+        Checked::ConfigOnly => format!("{words}; \"{data}\" not found: not checked against its shape"),
     })
 }

@@ -1,6 +1,6 @@
-//! `compare`: several rules on equal terms.
+//! `compare`: compares several rules under the same conditions.
 //!
-//! Data order and initial weights follow from the seed, so they are the same in every arm.
+//! Data order and initial weights depend only on the seed, so they are the same in every arm.
 
 use anyhow::Result;
 use burn_forward::registry::Registry;
@@ -16,7 +16,7 @@ pub(crate) fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
     let arms = arms(&args.configs, &args.change, args.checkpointing, registry)?;
     if arms[0].config["schedule"]["name"] == "greedy" {
         note(format_args!(
-            "budget: epochs. The greedy arm '{}' trains every block for up to {} epochs; baselines train for {}",
+            "the budget is measured in epochs: the greedy arm '{}' trains every block for up to {} epochs; baselines train for {}",
             arms[0].name,
             arms[0].config["training"]["epochs"],
             budget(&args.configs[0], &args.change, registry)?
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
     trials.run(&out, |results| render(&arms, results))
 }
 
-/// Refuses the comparison for what refuses an arm, before any is trained, and says where arms have other data.
+/// Checks every arm before the first one is trained, and warns about arms with different data.
 fn check(arms: &[Arm], args: &CompareArgs, registry: &Registry) -> Result<()> {
     let mut first: Option<(&str, Samples)> = None;
     for arm in arms {
@@ -37,7 +37,7 @@ fn check(arms: &[Arm], args: &CompareArgs, registry: &Registry) -> Result<()> {
         match &first {
             None => first = Some((&arm.name, samples)),
             Some((name, those)) if samples != *those => note(format_args!(
-                "warning: '{}' and '{name}' cannot be compared: they have other data, {} and {}",
+                "warning: '{}' and '{name}' cannot be compared: they have different data, {} and {}",
                 arm.name, samples.0, those.0
             )),
             Some(_) => {}
@@ -46,7 +46,7 @@ fn check(arms: &[Arm], args: &CompareArgs, registry: &Registry) -> Result<()> {
     Ok(())
 }
 
-/// One row per arm, over the seeds that ended well; below, why the others did not.
+/// One row per arm, over the seeds that succeeded, followed by the reasons why the others failed.
 fn render(arms: &[Arm], results: &[Vec<ArmRun>]) -> String {
     let row = |(arm, runs): (&Arm, &Vec<ArmRun>)| {
         let (done, seeds) = finished(runs);

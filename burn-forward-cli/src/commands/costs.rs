@@ -1,6 +1,6 @@
-//! `costs`: time and memory of a training step along the values of one setting.
+//! `costs`: time and memory of a training step for several values of a setting.
 //!
-//! Every value of every arm is a process of its own, so that its peak memory is its own.
+//! Every value of every arm is measured in a separate process, so that the peak memory is that of this value alone.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &CostsArgs, registry: &Registry) -> Result<()> {
     let arms = arms(&args.configs, &args.change, true, registry)?;
     for arm in &arms {
         for value in &values {
-            // Before the first point is measured, which may take minutes.
+            // Check before the first point is measured, since measuring may take minutes.
             let origin = format!("arm '{}'", arm.name);
             RunConfig::from_value(&origin, arm.config.clone(), &[format!("{setting}={value}")], registry)?;
         }

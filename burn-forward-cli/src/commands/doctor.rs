@@ -1,4 +1,4 @@
-//! `doctor`: what this build and this machine can do.
+//! `doctor`: what this build and this machine support.
 
 use anyhow::Result;
 use burn::tensor::Tensor;
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
             print_line(format_args!("  {name:<16} compiled in (N is the number of the device)"))?;
             continue;
         }
-        // A backend without its driver panics inside Burn; that is an answer too.
+        // A backend without its driver panics inside Burn; the panic is part of the result.
         let quiet = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
         let sum = std::panic::catch_unwind(|| -> Option<f32> {
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
         });
         std::panic::set_hook(quiet);
         let works = matches!(sum, Ok(Some(s)) if s == 512.0);
-        let state = if works { "works" } else { "compiled in, but a matrix product failed on it" };
+        let state = if works { "works" } else { "compiled in, but a matrix product fails" };
         print_line(format_args!("  {name:<16} {state}"))?;
     }
     print_line("\ndata sets")?;
@@ -39,8 +39,8 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
         let config = DataConfig::new(name);
         let state = match (config.folder(&folders), config.find_files(&folders)) {
             (Ok(folder), Ok(())) => format!("found in {}", folder.display()),
-            // A folder that a download has left half done, or that is for other files.
-            (Ok(_), Err(error)) => format!("not whole: {error}"),
+            // An incomplete download, or a folder for other files.
+            (Ok(_), Err(error)) => format!("incomplete: {error}"),
             (Err(_), _) => format!("not in {}; {}", folders.root()?.join(name.name()).display(), name.origin()),
         };
         print_line(format_args!("  {:<16} {state}", name.name()))?;

@@ -1,4 +1,4 @@
-//! `eval`: a trained run, or a config with weights from elsewhere, on the test set.
+//! `eval`: evaluates a trained run, or a config with given weights, on the test set.
 
 use anyhow::Result;
 use burn::module::Module;
@@ -12,7 +12,7 @@ use crate::args::{ChangeArgs, EvalArgs};
 use crate::output::{note, print, print_line};
 use crate::tables::{percent, table};
 
-/// The run, its model for inference, and what its `summary.json` says.
+/// The run, its model in inference mode, and the content of its `summary.json`.
 fn open(args: &EvalArgs, registry: &Registry) -> Result<(Run, LocalModel, serde_json::Value)> {
     if let Some(weights) = &args.weights {
         let change = ChangeArgs {
@@ -32,10 +32,12 @@ fn open(args: &EvalArgs, registry: &Registry) -> Result<(Run, LocalModel, serde_
     if let (Some(epoch), Some(status)) = (saved.folder.last_checkpoint(), info["status"].as_str())
         && status != "finished"
     {
-        note(format_args!("warning: the run is {status}, not finished; its epochs up to {epoch} are evaluated"));
+        note(format_args!("warning: the run is {status}, not finished; it is evaluated after epoch {epoch}"));
     }
     if let Some(look) = saved.quick_look().some() {
-        note(format_args!("warning: the run is a quick look, and is evaluated as it was tested: {look}"));
+        note(format_args!(
+            "warning: the run is a quick look; it is evaluated on the data that it was tested on: {look}"
+        ));
     }
     Ok((saved.prepare_test(&model, registry)?, model, known))
 }
@@ -44,7 +46,7 @@ pub(crate) fn run(args: &EvalArgs, registry: &Registry) -> Result<()> {
     let (run, model, known) = open(args, registry)?;
     let evaluation = run.test(&model)?;
     if args.json {
-        // The keys of `summary.json`, measured anew where they can be.
+        // The keys of `summary.json`, measured again if possible.
         let mut summary = known;
         summary["test_accuracy"] = json!(evaluation.accuracy);
         summary["correct"] = json!(evaluation.correct);
@@ -67,7 +69,7 @@ pub(crate) fn run(args: &EvalArgs, registry: &Registry) -> Result<()> {
         print_line(format_args!("  readout {name:<11} {}", percent(*accuracy)))?;
     }
     if let Some(blocks) = evaluation.readout_blocks {
-        print_line(format_args!("read from     {blocks} of 0 to {}", evaluation.blocks.len() - 1))?;
+        print_line(format_args!("readout from  {blocks} of 0 to {}", evaluation.blocks.len() - 1))?;
     }
     let or_dash = |v: Option<String>| v.unwrap_or_else(|| "-".into());
     let rows: Vec<Vec<String>> = evaluation

@@ -1,4 +1,4 @@
-//! `find-lr`: the loss over growing learning rates, and which to take.
+//! `find-lr`: the loss over increasing learning rates, and suggested rates.
 
 use anyhow::Result;
 use burn_forward::registry::Registry;
@@ -11,7 +11,7 @@ use crate::args::FindLrArgs;
 use crate::output::{note, print, print_line};
 use crate::tables::table;
 
-/// Most rows of the table; `--json` and the page have all steps.
+/// Largest number of rows in the table; `--json` and the page contain all steps.
 const ROWS: usize = 25;
 /// Columns of the longest bar.
 const BAR: f64 = 40.0;
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &FindLrArgs, registry: &Registry) -> Result<()> {
     let out = args.out.as_deref().map(|out| output_file(Some(out), args.force, || out.into())).transpose()?;
     let run = prepare(&args.config.config, &args.config.change, registry)?;
     if run.config.schedule.is_greedy() && !args.json {
-        note("warning: the schedule is greedy; all blocks learn at once here");
+        note("warning: the schedule is greedy, but here all blocks learn in every step");
     }
     let curve = find_lr(&run, range)?;
     if let Some(out) = &out {
@@ -38,14 +38,14 @@ pub(crate) fn run(args: &FindLrArgs, registry: &Registry) -> Result<()> {
     }
 }
 
-/// The curve as a table with bars, and the rates that it suggests.
+/// The curve as a table with bars, and the suggested rates.
 fn render(curve: &RateCurve) -> String {
     let every = curve.points.len().div_ceil(ROWS).max(1);
     let smoothed = || curve.points.iter().map(|point| point.smoothed);
     let (low, high) = (smoothed().fold(f64::INFINITY, f64::min), smoothed().fold(f64::NEG_INFINITY, f64::max));
     let bar = |value: f64| {
         let share = if high > low { (value - low) / (high - low) } else { 0.0 };
-        // On the left, so that it does not take part in the columns' alignment to the right.
+        // Pad the bars here, because the columns of the table are aligned to the right.
         format!("{:<1$}", "#".repeat(1 + (share * (BAR - 1.0)).round() as usize), BAR as usize)
     };
     let rows: Vec<Vec<String>> = curve
@@ -63,9 +63,11 @@ fn render(curve: &RateCurve) -> String {
     }
     match (curve.steepest, curve.tenth_of_minimum) {
         (Some(steepest), Some(tenth)) => {
-            text += &format!("\nsteepest descent            {steepest:.2e}\na tenth of the minimum's    {tenth:.2e}\n");
+            text += &format!(
+                "\nsteepest descent                    {steepest:.2e}\na tenth of the rate at the minimum  {tenth:.2e}\n"
+            );
         }
-        _ => text += "\nthe loss never fell: no rate is suggested\n",
+        _ => text += "\nthe loss never fell, so no rate is suggested\n",
     }
     text
 }

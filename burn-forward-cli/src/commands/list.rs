@@ -13,14 +13,14 @@ use crate::args::{Cli, ListArgs};
 use crate::output::{print, print_line};
 use crate::tables::wrapped;
 
-/// Parts of a config that are the same for every rule and network.
+/// The parts of a config that are the same for every rule and network.
 const PARTS: [(&str, &str); 3] = [
-    ("schedule", "in which order blocks learn"),
-    ("training", "how long and in what portions a run trains"),
+    ("schedule", "the order in which blocks learn"),
+    ("training", "epochs, batches and checkpoints of a run"),
     ("optimizer", "the optimiser and its learning-rate schedule"),
 ];
 
-/// Widest line.
+/// Maximum width of a line.
 const COLUMNS: usize = 100;
 
 pub(crate) fn run(args: &ListArgs, registry: &Registry) -> Result<()> {
@@ -56,7 +56,7 @@ fn overview(registry: &Registry) -> String {
         registry.data.iter().map(|d| (d.name, d.about.to_string())).collect(),
     );
     section("other parts of a config", PARTS.iter().map(|(name, about)| (*name, (*about).to_string())).collect());
-    text + "settings of one of these: burn-forward list NAME\n"
+    text + "to list the settings of one of these: burn-forward list NAME\n"
 }
 
 fn settings(registry: &Registry, name: &str) -> Result<String> {
@@ -110,20 +110,20 @@ fn settings(registry: &Registry, name: &str) -> Result<String> {
     Ok(text)
 }
 
-/// The partition, which every network has beside its own settings.
+/// The partition, which every network has in addition to its own settings.
 fn partition(registry: &Registry) -> Vec<FieldDoc> {
     let root = schema_of(registry);
     let schema = &root["properties"]["network"]["oneOf"][0];
     describe_fields(schema, &root).into_iter().filter(|f| f.path.split('.').next() == Some("partition")).collect()
 }
 
-/// One setting: where it stands, what it accepts, what it means.
+/// One setting: its path, the values that it accepts, and its meaning.
 fn describe(field: &FieldDoc, before: Option<&FieldDoc>) -> String {
     let (path, condition) = place(&field.path);
     if field.kind == "variant" {
         return format!("\n{condition}\n") + &wrapped(&field.description, 4, 4, COLUMNS);
     }
-    // The row of the object has said it all: which names there are, and what it is about.
+    // The row of the object already says everything: the valid names and their meaning.
     let tag_of_the_row_before = before.is_some_and(|b| {
         b.kind.starts_with("object with") && field.path.strip_prefix(&b.path).is_some_and(|rest| rest.starts_with('.'))
     });
@@ -141,7 +141,7 @@ fn describe(field: &FieldDoc, before: Option<&FieldDoc>) -> String {
     }
     let head = if condition.is_empty() { path } else { format!("{path}  (where {condition})") };
     let mut text = format!("\n{head}\n") + &wrapped(&format!("{kind}; {given}"), 4, 4, COLUMNS);
-    // What follows a table would be read without it.
+    // The text after a table makes no sense without it.
     let meaning = field.description.split(" | ").next().unwrap_or_default();
     if !meaning.is_empty() {
         text += &wrapped(meaning, 4, 4, COLUMNS);
@@ -149,7 +149,7 @@ fn describe(field: &FieldDoc, before: Option<&FieldDoc>) -> String {
     text
 }
 
-/// `loss[name=symba].alpha` as the path `loss.alpha` and the condition `loss.name is "symba"`.
+/// Splits `loss[name=symba].alpha` into the path `loss.alpha` and the condition `loss.name is "symba"`.
 fn place(path: &str) -> (String, String) {
     let tag = path.match_indices('[').find_map(|(open, _)| {
         let close = open + path[open..].find(']')?;
@@ -170,7 +170,7 @@ pub(crate) fn schema(registry: &Registry) -> Result<()> {
 }
 
 pub(crate) fn completions(shell: Shell) -> Result<()> {
-    // Into memory first: the generator panics where it cannot write.
+    // Write to memory first, because the generator panics if it cannot write.
     let mut script = Vec::new();
     let program = program_name();
     clap_complete::generate(shell, &mut Cli::called(program), program, &mut script);

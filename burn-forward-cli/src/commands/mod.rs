@@ -1,4 +1,4 @@
-//! One file per command.
+//! The commands, one file each.
 
 mod arms;
 pub(crate) mod audit;
@@ -36,7 +36,7 @@ use serde_json::json;
 
 use crate::args::{ChangeArgs, DEFAULT_DEVICE};
 
-/// A failure of a run (exit code 1) that is not an error of the library.
+/// A failure of a run (exit code 1) that is not an error of a library.
 #[derive(Debug)]
 pub(crate) struct RunFailed(pub(crate) String);
 
@@ -48,7 +48,7 @@ impl fmt::Display for RunFailed {
 
 impl std::error::Error for RunFailed {}
 
-/// Input that cannot be used (exit code 2), where the library has no error for it.
+/// Invalid input (exit code 2) for which the libraries have no error.
 #[derive(Debug)]
 pub(crate) struct InputWrong(pub(crate) String);
 
@@ -66,65 +66,66 @@ fn options(device: &str, config: Option<&Path>, data: Option<&Path>) -> RunOptio
         folders: DataFolders::new(config.and_then(Path::parent), data),
         interrupter: Default::default(),
         quick_look: QuickLook::default(),
-        // A path need not be UTF-8.
+        // A path is not necessarily UTF-8.
         command: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" "),
         git_revision: REVISION.map(str::to_string),
     }
 }
 
-/// Git revision that the program was built from, where its build script could tell; `-dirty` where sources were changed.
+/// The git revision that the program was built from, if the build script found one; it ends with `-dirty` if sources were
+/// changed.
 const REVISION: Option<&str> = option_env!("BURN_FORWARD_REVISION");
 
-/// The program's version, with its revision where that is known.
+/// The version of the program, with its revision if known.
 pub(crate) fn version() -> String {
     let version = env!("CARGO_PKG_VERSION");
     REVISION.map_or(version.to_string(), |revision| format!("{version} ({revision})"))
 }
 
-/// The file that was asked for, which must not be there already unless that is fine, or the command's own.
+/// The file that was asked for, or else the command's own. It must not exist, unless `force` is set.
 fn output_file(asked: Option<&Path>, force: bool, own: impl FnOnce() -> PathBuf) -> Result<PathBuf> {
     match asked {
         None => Ok(own()),
-        // Devices and pipes are there to be written to.
+        // Devices and pipes exist in order to be written to.
         Some(out) if out.is_file() && !force => {
-            Err(InputWrong(format!("{}: is there already; needed: another --out, or --force", out.display())).into())
+            Err(InputWrong(format!("{}: already exists; needed: another --out, or --force", out.display())).into())
         }
         Some(out) => Ok(out.to_path_buf()),
     }
 }
 
-/// The folder that was asked for, made if it is not there, or the first of `runs/<name>-1`, `runs/<name>-2` ... that is not
-/// there yet. One that is not empty has to be `known` to the command.
+/// The folder that was asked for, which is created if it does not exist, or else the first of `runs/<name>-1`, `runs/<name>-2`
+/// ... that does not exist. If the folder is not empty, it has to be `known` to the command.
 fn output_folder(asked: Option<&Path>, name: &str, known: impl FnOnce(&Path) -> bool) -> Result<PathBuf> {
     let folder = match asked {
         Some(asked) => asked.to_path_buf(),
         None => {
             let mut all = (1..).map(|n| PathBuf::from(format!("runs/{name}-{n}")));
-            all.find(|folder| !folder.exists()).context("no folder is free")?
+            all.find(|folder| !folder.exists()).context("all folder names are taken")?
         }
     };
     let is_empty = || std::fs::read_dir(&folder).map_or(true, |mut entries| entries.next().is_none());
     if !is_empty() && !known(&folder) {
-        let found = format!("{}: is not empty, and was not begun by this command", folder.display());
+        let found = format!("{}: is not empty, and was not created by this command", folder.display());
         return Err(InputWrong(format!("{found}; needed: another --out, or --force")).into());
     }
     std::fs::create_dir_all(&folder).map_err(|e| burn_forward_train::Error::write(&folder, e))?;
     Ok(folder)
 }
 
-/// Says on standard error what is known to fail.
+/// Prints warnings to standard error.
 pub(crate) fn warn(warnings: Vec<ConfigError>) {
     for warning in warnings {
         crate::output::note(format_args!("warning: {warning}"));
     }
 }
 
-/// A config from a file, with its data.
+/// A run from a config file, with its data.
 pub(crate) fn prepare(path: &Path, change: &ChangeArgs, registry: &Registry) -> Result<Run> {
     prepare_part(path, change, QuickLook::default(), registry)
 }
 
-/// A config from a file, with the part of its data that a quick look takes.
+/// A run from a config file, with the part of its data that a quick look uses.
 pub(crate) fn prepare_part(path: &Path, change: &ChangeArgs, look: QuickLook, registry: &Registry) -> Result<Run> {
     let config = RunConfig::load(path, &change.assignments(), registry)?;
     warn(config.warnings());
@@ -134,7 +135,7 @@ pub(crate) fn prepare_part(path: &Path, change: &ChangeArgs, look: QuickLook, re
     Ok(run)
 }
 
-/// A run that is there already: its config, its folder, and how to open it again.
+/// An existing run: its config, its folder, and the options to open it again.
 pub(crate) struct SavedRun {
     pub(crate) config: RunConfig,
     pub(crate) folder: RunFolder,
@@ -142,10 +143,10 @@ pub(crate) struct SavedRun {
 }
 
 impl SavedRun {
-    /// The run in a folder; on the device it was started on where `device` is `None`.
+    /// Opens the run in a folder, on the device on which it was started if `device` is `None`.
     pub(crate) fn open(path: &Path, device: Option<&str>, data: Option<&Path>, registry: &Registry) -> Result<Self> {
         let folder = RunFolder::open(path)?;
-        // Without it a run can still be used, though not gone on with; a damaged one may say anything.
+        // A run without this file can still be used, but not resumed; a damaged file may contain anything.
         let info = if folder.file("run.json").exists() { folder.read_json("run.json")? } else { json!({}) };
         let device = device.or(info["device"].as_str()).unwrap_or(DEFAULT_DEVICE);
         let recorded = RecordedPaths::of(&info, &folder);
@@ -156,17 +157,17 @@ impl SavedRun {
         Ok(Self { config, folder, options })
     }
 
-    /// The part of its data that it uses.
+    /// The part of the data that the run uses.
     pub(crate) fn quick_look(&self) -> QuickLook {
         self.options.quick_look
     }
 
-    /// The run with all its data.
+    /// The run with all of its data.
     pub(crate) fn prepare(self) -> Result<(Run, RunFolder)> {
         Ok((Run::prepare(self.config, self.options)?, self.folder))
     }
 
-    /// The trained model. Data are read only where that takes them, see [`load_without_data`].
+    /// The trained model. Data are read only if this is necessary, see [`load_without_data`].
     pub(crate) fn model(self) -> Result<(Self, LocalModel)> {
         let device = burn_forward::device::parse(&self.options.device_name)?;
         if let Some(model) = load_without_data(&self.config, &self.folder, &device)? {
@@ -179,8 +180,7 @@ impl SavedRun {
         Ok((Self { config, folder, options }, model))
     }
 
-    /// The run with the data it was begun with, to test its model on; of data whose training part is not there any more, the
-    /// test part.
+    /// The run with the data that it was begun with, to test its model on; if the training set is missing, only the test set.
     pub(crate) fn prepare_test(self, model: &LocalModel, registry: &Registry) -> Result<Run> {
         let Self { config, folder, options } = self;
         let again = RunConfig::from_value("config.json", config.resolved().clone(), &[], registry)?;
@@ -192,7 +192,7 @@ impl SavedRun {
             }
             (Err(whole @ burn_forward::Error::Data { .. }), Some(signature)) => {
                 let run = Run::prepare_test(again, how, signature).map_err(|_| whole)?;
-                crate::output::note("warning: the training data are not there; the test data are taken as they are");
+                crate::output::note("warning: the training data are missing; the test data are used unchecked");
                 Ok(run)
             }
             (Err(error), _) => Err(error.into()),

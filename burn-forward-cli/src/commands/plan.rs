@@ -1,4 +1,4 @@
-//! `plan`: the block table of a config.
+//! `plan`: prints the block table of a config.
 
 use anyhow::Result;
 use burn_forward::model::LocalModel;
@@ -44,7 +44,7 @@ fn by_optimizer(block: &BlockPlan) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// The first and last layer of a block of many; `--json` names them all.
+/// The first and last layer of a block with many layers; `--json` lists all of them.
 fn shortened(layers: &str) -> String {
     const MOST: usize = 3;
     let names: Vec<&str> = layers.split(", ").collect();
@@ -54,7 +54,7 @@ fn shortened(layers: &str) -> String {
     }
 }
 
-/// Shape, parameters, head parameters and activation bytes of every block.
+/// The shape, parameters, head parameters and activation bytes of every block.
 pub(crate) fn block_table(run: &Run, model: &LocalModel) -> String {
     let batch = run.data.rows_per_step(run.config.training.batch_size);
     let blocks = plan(model, &run.config.optimizer, batch);
@@ -83,8 +83,8 @@ pub(crate) fn block_table(run: &Run, model: &LocalModel) -> String {
     head.extend(several.then_some("parameters by optimizer"));
     table(&head, &rows)
         + &format!(
-            "\npartition {}; {} parameters for inference, {} that only teach\nweights: {} in all\nactivations of a batch of {batch}: {} in the \
-             largest block, {} in all\n",
+            "\npartition {}; {} parameters for inference, {} for training only\nweights: {} in total\nactivations of a batch of {batch}: {} in the \
+             largest block, {} in total\n",
             run.config.partition,
             grouped(parameters),
             grouped(heads),

@@ -1,4 +1,4 @@
-//! `predict`: classes of images, in an IDX file or in PNG and JPEG files.
+//! `predict`: predicts the classes of images, in an IDX file or in PNG and JPEG files.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ struct Inputs {
 pub(crate) fn run(args: &PredictArgs, registry: &Registry) -> Result<()> {
     let (saved, model) = SavedRun::open(&args.run, Some(&args.device), args.data.as_deref(), registry)?.model()?;
     let model = model.with_readout_blocks_only();
-    let signature = model.signature().context("the model does not say what it takes")?;
+    let signature = model.signature().context("the model does not describe its input")?;
     let Some((shape, normaliser)) = normaliser_of(signature)? else {
         let found = format!("a run on \"{}\"", saved.config.data_name);
         return Err(

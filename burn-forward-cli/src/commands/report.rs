@@ -1,4 +1,4 @@
-//! `report`: one HTML page from run folders.
+//! `report`: writes one HTML page from run folders.
 
 use anyhow::Result;
 use burn_forward_train::report::{RunRecord, write};

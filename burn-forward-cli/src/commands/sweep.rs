@@ -1,4 +1,4 @@
-//! `sweep`: one config with every combination of the values of some settings.
+//! `sweep`: trains one config with every combination of values of some settings.
 
 use std::path::Path;
 
@@ -16,14 +16,14 @@ use super::varied::{parsed, varied};
 use crate::args::SweepArgs;
 use crate::tables::{grouped, percent, table};
 
-/// Most combinations of a sweep: each is a row, and a section of the page.
+/// Largest number of combinations in a sweep: each needs a row, and a section of the page.
 const MOST: usize = 1000;
 
 pub(crate) fn run(args: &SweepArgs, registry: &Registry) -> Result<()> {
     let settings: Vec<(String, Vec<String>)> = args.vary.iter().map(|text| varied(text)).collect::<Result<_>>()?;
     let arms = arms(args, &settings, registry)?;
     for arm in &arms {
-        // Before the first run, which may take hours.
+        // Check before the first run, since the runs may take hours.
         arm.last_seed(args.seeds)?;
         arm.check(&args.change, registry)?;
     }
@@ -33,19 +33,19 @@ pub(crate) fn run(args: &SweepArgs, registry: &Registry) -> Result<()> {
     trials.run(&out, |results| render(&keys, &arms, results))
 }
 
-/// An arm for every combination of values, the last setting's changing first.
+/// An arm for every combination of values; the value of the last setting changes fastest.
 fn arms(args: &SweepArgs, settings: &[(String, Vec<String>)], registry: &Registry) -> Result<Vec<Arm>> {
     if let Some((key, _)) = settings
         .iter()
         .enumerate()
         .find_map(|(i, setting)| settings[..i].iter().any(|before| before.0 == setting.0).then_some(setting))
     {
-        return Err(InputWrong(format!("--vary {key}: is given twice; needed: all values in one --vary")).into());
+        return Err(InputWrong(format!("--vary {key}: given twice; needed: all values in one --vary")).into());
     }
     let combinations = settings.iter().try_fold(1usize, |all, (_, values)| all.checked_mul(values.len()));
     if combinations.is_none_or(|n| n > MOST) {
         let given = combinations.map_or("too many".to_owned(), |n| n.to_string());
-        return Err(InputWrong(format!("--vary: combinations are {given}; needed: at most {MOST}")).into());
+        return Err(InputWrong(format!("--vary: the number of combinations is {given}; needed: at most {MOST}")).into());
     }
     let mut taken = Vec::new();
     let mut arms = Vec::new();
@@ -61,7 +61,7 @@ fn arms(args: &SweepArgs, settings: &[(String, Vec<String>)], registry: &Registr
     Ok(arms)
 }
 
-/// The config with the chosen values.
+/// The config with the given values.
 fn arm(
     config: &Path,
     assignments: &[String],
@@ -78,7 +78,7 @@ fn arm(
     Ok(arm)
 }
 
-/// `lr=0.01` for `optimizer.lr` with a value of 0.01: the name of a folder on every system.
+/// `lr=0.01` for `optimizer.lr` with the value 0.01. It is a valid folder name on every system.
 fn part_of_name(key: &str, value: &str) -> String {
     const MOST: usize = 24;
     let last = key.rsplit('.').next().unwrap_or(key);
@@ -88,7 +88,8 @@ fn part_of_name(key: &str, value: &str) -> String {
     format!("{}={}", plain(last), plain(&value))
 }
 
-/// One row per combination, over the seeds that ended well; below, why others did not, and the best by validation accuracy.
+/// One row per combination, over the seeds that succeeded, followed by the reasons why others failed, and by the best
+/// combination by validation accuracy.
 fn render(keys: &[&str], arms: &[Arm], results: &[Vec<ArmRun>]) -> String {
     let mut head = keys.to_vec();
     head.extend(["test accuracy", "sd", "validation", "seeds", "s/epoch", "parameters"]);
@@ -98,7 +99,7 @@ fn render(keys: &[&str], arms: &[Arm], results: &[Vec<ArmRun>]) -> String {
         let (done, seeds) = finished(runs);
         let validation: Option<Vec<f64>> = done.iter().map(|run| run.validation_accuracy).collect();
         let validation = validation.and_then(|accuracies| spread(&accuracies).0);
-        // An arm of which a seed failed is none to choose.
+        // An arm with a failed seed cannot be the best.
         if let Some(accuracy) = validation.filter(|_| done.len() == runs.len())
             && best.is_none_or(|(highest, _)| accuracy > highest)
         {

@@ -1,4 +1,4 @@
-//! `train`: a config in, a run folder out.
+//! `train`: trains a config and writes a run folder.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -23,11 +23,11 @@ pub(crate) fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     let started = training.clone();
     signals::on_request_to_end(move |signal| match started.get() {
         Some(interrupter) if !interrupter.should_stop() => {
-            note(format_args!("\n{signal}: finishing the step ... (again to stop at once)"));
+            note(format_args!("\n{signal}: finishing the step ... (repeat to stop at once)"));
             interrupter.stop(Some(signal));
         }
-        // Nothing is being trained yet, or the user does not want to wait for the step. Checkpoints are renamed into
-        // place, so nothing saved is lost.
+        // No training is in progress, or the user does not want to wait for the step. Checkpoints are moved into place by
+        // renaming, so no saved data are lost.
         _ => std::process::exit(130),
     })?;
     let (run, folder) = match (&args.resume, &args.config) {
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
         return dry_run(&run);
     }
     if folder.is_none() {
-        // Before there is a folder for it.
+        // Check before creating a folder.
         run.check_training()?;
     }
     let folder = match (folder, &args.out) {
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     let finished_before = matches!(outcome, Outcome::FinishedBefore(_));
     write_report(&folder, finished_before)?;
     if finished_before && !args.quiet {
-        note("the run was finished before: nothing is left to train");
+        note("the run is already finished; there is nothing left to train");
     }
     if !args.quiet {
         print(summary_text(outcome.summary(), &folder))?;
@@ -78,14 +78,14 @@ pub(crate) fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     Ok(())
 }
 
-/// What the folder of a run is called, before its number: one that is no result is not called like one.
+/// The name of a run's folder, without its number. A quick look is not a result, which its name shows.
 fn folder_name(config: &str, args: &TrainArgs) -> String {
     let suffix = if args.look.quick_look().is_none() { "" } else { "-quick-look" };
     format!("{config}{suffix}")
 }
 
-/// Writes the report of a run. One that was `finished_before` has a report, which stays if it is whole: it may be that of
-/// several runs.
+/// Writes the report of a run. If the run was `finished_before`, an existing report is kept if it is complete, because it may
+/// cover several runs.
 fn write_report(folder: &RunFolder, finished_before: bool) -> Result<()> {
     let out = folder.file("report.html");
     let page = report::render(&[RunRecord::load(folder.path())?])?;
@@ -96,10 +96,10 @@ fn write_report(folder: &RunFolder, finished_before: bool) -> Result<()> {
         }
         let whole = there.trim_end().ends_with("</html>");
         let done = match whole {
-            true => format!("`{} report` writes it anew", program_name()),
-            false => "written anew".into(),
+            true => format!("`{} report` writes it again", program_name()),
+            false => "written again".into(),
         };
-        note(format_args!("warning: {} is not the report of this run as it is; {done}", out.display()));
+        note(format_args!("warning: {} is not the current report of this run; {done}", out.display()));
         if whole {
             return Ok(());
         }
@@ -107,7 +107,8 @@ fn write_report(folder: &RunFolder, finished_before: bool) -> Result<()> {
     Ok(burn_forward_train::files::write(out, page)?)
 }
 
-/// Whether two pages say the same of a run; it may have been moved, or be called by another path, since the first was written.
+/// Whether two pages say the same about a run. The run may have been moved, or be called by another path, since the first one
+/// was written.
 fn is_same_report(there: &str, page: &str) -> bool {
     let names_folder = |line: &str| line.starts_with("<tr><th scope=\"row\">Folder</th>");
     let lines = |text: &str| text.split('\n').filter(|line| !names_folder(line)).map(str::to_owned).collect::<Vec<_>>();
@@ -129,7 +130,7 @@ fn summary_text(s: &Summary, folder: &RunFolder) -> String {
         lines.push(format!("  readout {name:<11} {}", percent(*accuracy)));
     }
     if let Some(blocks) = s.readout_blocks {
-        lines.push(format!("read from            {blocks} of 0 to {}", s.blocks.len() - 1));
+        lines.push(format!("readout from         {blocks} of 0 to {}", s.blocks.len() - 1));
     }
     if let Some(v) = s.validation_accuracy {
         lines.push(format!("validation accuracy  {}", percent(v)));
@@ -142,18 +143,18 @@ fn summary_text(s: &Summary, folder: &RunFolder) -> String {
         lines.push(format!("peak memory          {}", bytes(memory)));
     }
     let (inference, heads) = (grouped(s.parameters), grouped(s.head_parameters));
-    lines.push(format!("parameters           {inference} (+ {heads} that only teach)"));
+    lines.push(format!("parameters           {inference} (+ {heads} for training only)"));
     lines.push(format!("report               {}", folder.file("report.html").display()));
     lines.join("\n") + "\n"
 }
 
-/// Builds, prints the block table, runs two batches, stops.
+/// Builds the model, prints the block table, runs two batches and stops.
 fn dry_run(run: &Run) -> Result<()> {
     run.check_training()?;
     let model = run.start_model()?;
     print(super::plan::block_table(run, &model))?;
     let loader = run.data.train_loader(run.config.training.batching(), 1, 1, &run.training_device())?;
-    // A graph is one batch per epoch.
+    // A graph has one batch per epoch.
     for (i, batch) in (0..2).flat_map(|_| loader.iter()).take(2).enumerate() {
         let batch = batch.map_err(|e| RunFailed(format!("batch {}: {e}", i + 1)))?;
         let output = model.learn_round(&mut model.begin(&batch));

@@ -1,7 +1,6 @@
-//! Runs of several configs with several seeds: what `compare` and `sweep` have in common.
+//! Runs of several configs with several seeds, for `compare` and `sweep`.
 //!
-//! Every run is a process of its own, so that its peak memory is its own. Runs that are finished stay as they are, and those that
-//! were stopped go on.
+//! Every run is a separate process, so that its peak memory is its own. Finished runs are kept, and stopped runs are resumed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,7 +20,7 @@ use crate::output::{note, print, print_line};
 pub(super) struct Trials<'a> {
     pub(super) arms: &'a [Arm],
     pub(super) change: &'a ChangeArgs,
-    /// Seeds of every arm, counted up from its own.
+    /// Number of seeds per arm, counting up from its own seed.
     pub(super) seeds: u64,
     /// Whether every run is printed as a line of JSON.
     pub(super) json: bool,
@@ -30,15 +29,15 @@ pub(super) struct Trials<'a> {
 /// One seed of an arm.
 pub(super) struct ArmRun {
     pub(super) seed: u64,
-    /// What the run ended with, or why it failed.
+    /// The summary of the run, or the reason why it failed.
     pub(super) outcome: Result<Summary, String>,
 }
 
 impl Trials<'_> {
-    /// The folder for the runs: the one that was asked for, or `runs/<command>-<n>`. It is empty, or was begun by the same arms,
-    /// and holds no run of another config.
+    /// The folder for the runs: the one that was asked for, or `runs/<command>-<n>`. It is empty or was begun with the same
+    /// arms, and contains no run of another config.
     pub(super) fn folder(&self, asked: Option<&Path>, command: &str, force: bool) -> Result<PathBuf> {
-        // Begun before: the config of one of its runs is there.
+        // It was begun before if the config of one of its runs exists.
         let begun = |out: &Path| self.arms.iter().any(|arm| out.join(arm.file_name(arm.seed())).is_file());
         let out = output_folder(asked, command, |out| force || begun(out))?;
         for arm in self.arms {
@@ -49,7 +48,8 @@ impl Trials<'_> {
         Ok(out)
     }
 
-    /// Trains all arms in folders of `out`, writes the page, and prints it with the table that `render` makes of the runs.
+    /// Trains all arms in folders of `out`, writes the page, and prints its path after the table that `render` makes from the
+    /// runs.
     pub(super) fn run(&self, out: &Path, render: impl Fn(&[Vec<ArmRun>]) -> String) -> Result<()> {
         let mut records = Vec::new();
         let results: Vec<Vec<ArmRun>> =
@@ -71,7 +71,7 @@ impl Trials<'_> {
         }
     }
 
-    /// Trains an arm with all seeds, and adds what the report draws of them to `records`.
+    /// Trains an arm with all seeds, and adds to `records` what the report needs.
     fn train(&self, arm: &Arm, out: &Path, records: &mut Vec<RunRecord>) -> Result<Vec<ArmRun>> {
         let mut runs = Vec::new();
         for seed in arm.seed()..=arm.last_seed(self.seeds)? {
@@ -89,7 +89,7 @@ impl Trials<'_> {
                 }
                 print_line(line)?;
             }
-            // A run that failed before its first epoch has left nothing to draw.
+            // A run that failed before its first epoch has nothing to plot.
             match RunRecord::load(&folder) {
                 Ok(record) => records.push(record),
                 Err(error) if outcome.is_ok() => return Err(error.into()),
@@ -100,10 +100,10 @@ impl Trials<'_> {
         Ok(runs)
     }
 
-    /// Trains one arm with one seed in a process of its own. Returns what it ended with, or why it failed.
+    /// Trains one arm with one seed in a separate process. Returns its summary, or the reason why it failed.
     ///
     /// # Errors
-    /// Where the others cannot go on: the process cannot be started, or it was stopped.
+    /// If the other runs cannot continue: the process cannot be started, or it was stopped.
     fn child(&self, arm: &Arm, seed: u64, folder: &Path) -> Result<Result<Summary, String>> {
         let parent = folder.parent().unwrap_or(Path::new("."));
         let text = arm.document(parent, Some(seed))?;
@@ -138,13 +138,13 @@ impl Trials<'_> {
     }
 }
 
-/// The message of a process that said why it failed, without what it said before.
+/// The error message of a process, without its earlier output.
 fn reason(said: &str) -> Option<String> {
     let lines: Vec<&str> = said.lines().skip_while(|line| !line.starts_with("error: ")).collect();
     Some(lines.join("\n").strip_prefix("error: ")?.to_owned())
 }
 
-/// The runs of an arm that ended well, and how many these are: `3`, or `2 of 3`.
+/// The successful runs of an arm, and their number: `3`, or `2 of 3`.
 pub(super) fn finished(runs: &[ArmRun]) -> (Vec<&Summary>, String) {
     let done: Vec<&Summary> = runs.iter().filter_map(|run| run.outcome.as_ref().ok()).collect();
     let seeds = match done.len() == runs.len() {
@@ -154,7 +154,7 @@ pub(super) fn finished(runs: &[ArmRun]) -> (Vec<&Summary>, String) {
     (done, seeds)
 }
 
-/// Why runs failed, a line each.
+/// The reasons why runs failed, one per line.
 pub(super) fn failures(arms: &[Arm], results: &[Vec<ArmRun>]) -> String {
     let mut failures = String::new();
     for (arm, runs) in arms.iter().zip(results) {
@@ -170,7 +170,7 @@ pub(super) fn failures(arms: &[Arm], results: &[Vec<ArmRun>]) -> String {
     failures
 }
 
-/// Mean and sample standard deviation; `None` of nothing, and of one value its deviation.
+/// Mean and sample standard deviation; `None` without values, and for the deviation of a single value.
 pub(super) fn spread(values: &[f64]) -> (Option<f64>, Option<f64>) {
     let n = values.len() as f64;
     let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / n);
@@ -178,7 +178,7 @@ pub(super) fn spread(values: &[f64]) -> (Option<f64>, Option<f64>) {
     (mean, mean.filter(|_| values.len() > 1).map(|mean| (squares(mean) / (n - 1.0)).sqrt()))
 }
 
-/// The median seconds of an epoch over runs.
+/// The median seconds per epoch over runs.
 pub(super) fn seconds_per_epoch(runs: &[&Summary]) -> Option<f64> {
     let mut seconds: Vec<f64> = runs.iter().map(|run| run.seconds_per_epoch).collect();
     seconds.sort_by(f64::total_cmp);

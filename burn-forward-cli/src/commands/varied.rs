@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::InputWrong;
 
-/// Key and values of `key=value,value`; commas inside brackets, braces and quotes belong to a value.
+/// The key and values of `key=value,value`; commas inside brackets, braces and quotes are part of a value.
 pub(super) fn varied(text: &str) -> Result<(String, Vec<String>)> {
     let form = || InputWrong(format!("--vary {text}: needed: key=value,value..., as in network.depth=20,56,110"));
     let (key, rest) = text.split_once('=').ok_or_else(form)?;
@@ -31,7 +31,7 @@ pub(super) fn varied(text: &str) -> Result<(String, Vec<String>)> {
     Ok((key.trim().to_owned(), values.into_iter().map(|value| value.trim().to_owned()).collect()))
 }
 
-/// A value as JSON, a bare word as a string.
+/// A value as JSON; a bare word becomes a string.
 pub(super) fn parsed(value: &str) -> Value {
     serde_json::from_str(value).unwrap_or_else(|_| json!(value))
 }

@@ -1,4 +1,4 @@
-//! The arms of `compare`: their names, and what becomes of the others when one fails.
+//! The arms of `compare`: their names, and what happens to the other arms when one fails.
 
 use std::fs;
 use std::path::Path;
@@ -39,9 +39,9 @@ fn arms_have_names_of_their_own() {
     for (name, rule) in expected {
         assert_eq!(read_json(&place.file(&format!("out/{name}-seed0/config.json")))["rule"]["name"], rule);
     }
-    // Other settings under the same names are still refused.
+    // Different settings with the same names are still rejected.
     place.config("d/c.json", &short(json!({"optimizer": {"lr": 0.1}})));
-    assert!(place.run(&arguments).failed(1 + 1).contains("c-2-seed0: holds a run of another config"));
+    assert!(place.run(&arguments).failed(1 + 1).contains("c-2-seed0: contains a run of another config"));
 }
 
 #[test]
@@ -52,11 +52,11 @@ fn what_refuses_one_arm_or_seed_refuses_all_before_any_is_trained() {
     place.run(&["compare", "b.json", "--seeds", "1", "--out", "out"]).done();
     place.config("b.json", &short(json!({"rule": {"name": "dfa"}, "optimizer": {"lr": 0.1}})));
     let said = place.run(&["compare", "a.json", "b.json", "--seeds", "1", "--out", "out"]);
-    assert!(said.failed(2).contains("holds a run of another config"), "{}", said.err);
+    assert!(said.failed(2).contains("contains a run of another config"), "{}", said.err);
     assert!(!place.file("out/mono-forward-seed0").exists());
     let seed = (u64::MAX - 1).to_string();
     let said = place.run(&["compare", "a.json", "--seeds", "3", "--seed", &seed, "--out", "seeds"]);
-    assert!(said.failed(2).starts_with("--seeds 3: seeds from"), "{}", said.err);
+    assert!(said.failed(2).starts_with("--seeds 3: seeds start at"), "{}", said.err);
     assert!(!place.file("seeds").exists());
 }
 
@@ -68,7 +68,8 @@ fn arms_with_other_data_are_spoken_of() {
     let said = place.run(&["compare", "a.json", "b.json", "--seeds", "1", "--out", "out"]);
     said.done();
     assert!(
-        said.err.starts_with("warning: 'dfa' and 'mono-forward' cannot be compared: they have other data, \"digits\""),
+        said.err
+            .starts_with("warning: 'dfa' and 'mono-forward' cannot be compared: they have different data, \"digits\""),
         "{}",
         said.err
     );
@@ -79,7 +80,7 @@ fn arms_with_other_data_are_spoken_of() {
 fn an_arm_that_diverges_is_a_row_that_says_so() {
     let place = Place::new();
     place.config("good.json", &short(json!({})));
-    // Weight decay 1 at a rate of 3 multiplies every weight by -2 in every step.
+    // A weight decay of 1 with a rate of 3 multiplies every weight by -2 in every step.
     let mut diverging =
         config(json!({"name": "backprop"}), json!({"network": {"widths": [8]}, "training": {"epochs": 9}}));
     diverging["optimizer"] = json!({"name": "sgd", "lr": 3.0, "weight-decay": 1.0});
@@ -99,7 +100,7 @@ fn an_arm_that_diverges_is_a_row_that_says_so() {
         }
     }
     assert!(place.file("out/report.html").is_file());
-    // Again, as a table.
+    // The same again, as a table.
     let said = place.run(&arguments);
     assert_eq!(said.code, Some(1), "{}", said.err);
     let row = |name: &str| said.out.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
@@ -115,7 +116,7 @@ fn an_arm_that_diverges_is_a_row_that_says_so() {
     }
 }
 
-/// Paths in a config are relative to its folder, wherever the arms are run, and go on leading there.
+/// Paths in a config are relative to its folder, wherever the arms run, and stay valid when everything is moved.
 #[test]
 fn a_comparison_can_be_moved_with_its_data() {
     let place = Place::new();
@@ -150,7 +151,7 @@ fn baselines_have_the_blocks_and_the_budget_of_the_first_arm() {
     };
     let epochs_of =
         |arm: &str| read_json(&place.file(&format!("{arm}-seed0/config.json")))["training"]["epochs"].as_u64().unwrap();
-    // Back-propagation trains one block; the config's two are those of deep supervision.
+    // Back-propagation trains one block; deep supervision has the two blocks of the config.
     let layers = json!({"network": {"widths": [8, 8]}, "training": {"epochs": 1}});
     place.config("one.json", &config(json!({"name": "backprop"}), layers.clone()));
     place.run(&["compare", "one.json", "--seeds", "1", "--out", "one"]).done();
@@ -162,7 +163,8 @@ fn baselines_have_the_blocks_and_the_budget_of_the_first_arm() {
     let said = place.run(&["compare", "greedy.json", "--seeds", "1", "--out", "greedy"]);
     said.done();
     assert!(
-        said.err.contains("budget: epochs. The greedy arm 'mono-forward' trains every block for up to 2"),
+        said.err
+            .contains("the budget is measured in epochs: the greedy arm 'mono-forward' trains every block for up to 2"),
         "{}",
         said.err
     );

@@ -13,7 +13,7 @@ fn audit() {
     let blocks = place.run(&["audit", "bp.json", "--json"]).json();
     assert_eq!(blocks["blocks"].as_array().unwrap().len(), 1);
     let number = |key: &str| blocks["blocks"][0][key].as_f64().unwrap();
-    // Back-propagation is the gradient.
+    // The update of back-propagation is the gradient.
     assert!(number("angle_degrees") < 0.1 && (number("norm_ratio") - 1.0).abs() < 1e-4, "{blocks}");
 
     let run = place.train("run", &mono(json!({})));
@@ -26,7 +26,7 @@ fn audit() {
     }
     let text = place.run(&["audit", "run.json"]);
     let said = text.done();
-    assert!(said.starts_with("what crosses the borders of blocks under 'mono-forward': nothing\n"), "{said}");
+    assert!(said.starts_with("what crosses the block borders under 'mono-forward': nothing\n"), "{said}");
     assert!(said.contains("\nangle between the update of 'mono-forward' and the back-propagation gradient"), "{said}");
     assert_eq!(trained["reach"], "nothing");
 
@@ -41,7 +41,7 @@ fn audit() {
     }
 }
 
-/// The gradient of back-propagation is its own, on every network, whatever is drawn at random in it; so is that of the last
+/// The update of back-propagation equals its gradient on every network, with any randomness in it. The same holds for the last
 /// block under a rule whose blocks have classifiers.
 #[test]
 fn audit_sees_the_dropout_masks_of_the_step() {
@@ -90,7 +90,7 @@ fn audit_sees_the_dropout_masks_of_the_step() {
         place.config("c.json", &value);
         let said = place.run(&["audit", "c.json", "--json"]);
         if rule["output"] == "network" && said.code == Some(2) {
-            continue; // An architecture that cannot give the scores itself.
+            continue; // The architecture cannot give the scores itself.
         }
         let blocks = said.json();
         let last = blocks["blocks"].as_array().unwrap().last().unwrap();

@@ -1,5 +1,5 @@
-//! Files that commands write: none is replaced unless that is asked for, and a disk that takes no more is a failure of the
-//! run (exit code 1) and not of the input.
+//! Files that commands write: none is replaced without `--force`, and a full disk is a failure of the run (exit code 1), not of
+//! the input.
 
 use std::fs;
 use std::io::Read;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::mono;
 use super::program::{Place, read_json};
 
-/// Every command with an output, and the file or folder that is in its way.
+/// Every command with an output, and an existing file or folder at that place.
 #[test]
 fn nothing_is_replaced_without_force() {
     let place = Place::new();
@@ -27,7 +27,7 @@ fn nothing_is_replaced_without_force() {
         ([vec!["costs", "c.json"], vary.to_vec(), vec!["--out"]].concat(), "folder"),
     ];
     for (arguments, out) in rows {
-        // Names that the commands would use themselves.
+        // Names that the commands themselves would use.
         for name in ["notes.txt", "metrics.jsonl", "report.html", "checkpoint/model-9.bpk"] {
             let file = place.file("folder").join(name);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -54,14 +54,14 @@ fn nothing_is_replaced_without_force() {
         fs::write(place.file("mine"), "mine").unwrap();
         fs::remove_dir_all(place.file("folder")).unwrap();
     }
-    // A run is never replaced, and an empty folder is as good as none.
+    // A run is never replaced, and an empty folder is treated like a missing one.
     let said = place.run(&["train", "c.json", "--out", "run", "--force"]);
     assert!(said.failed(2).contains("it already contains a run"), "{}", said.err);
     fs::create_dir(place.file("empty")).unwrap();
     place.run(&["train", "c.json", "--out", "empty", "--quiet"]).done();
 }
 
-/// The commands that answer on standard output.
+/// The commands that write to standard output.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_answer_that_cannot_be_written_is_a_failure() {
@@ -93,24 +93,24 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
         let said = place.run(&arguments);
         assert!(said.failed(1).starts_with("/dev/full cannot be written: No space left on device"), "{}", said.err);
     }
-    // What cannot be a file is a wrong argument.
+    // A path that cannot be a file is a wrong argument.
     for out in ["no/such/page.html", "run", "c.json/page.html"] {
         place.run(&["report", "run", "--force", "--out", out]).failed(2);
     }
 }
 
-/// Every file of a run in turn is the one that does not fit on the disk any more.
+/// Each file of a run in turn is the first that does not fit on the disk.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_run_on_a_disk_that_fills_up_fails() {
     let place = Place::new();
-    // Larger and larger files: a checkpoint of 200 KB, a page of some 60 KB, a config of 2 KB.
+    // The files have different sizes: a checkpoint of 200 KB, a page of about 60 KB, a config of 2 KB.
     let config =
         mono(json!({"network": {"widths": [256]}, "training": {"epochs": 1}, "data": {"samples-per-class": 5}}));
     place.config("c.json", &config);
     let mut named = Vec::new();
     for kilobytes in [0, 1, 2, 3, 8, 24, 60, 100] {
-        // No file grows above the limit. Without the signal, writing fails.
+        // No file can grow beyond the limit. Since the signal is ignored, writing fails.
         let limited = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$@\"");
         let mut command = Command::new("bash");
         command.current_dir(place.path()).args(["-c", &limited, "bash"]);
@@ -124,7 +124,7 @@ fn a_run_on_a_disk_that_fills_up_fails() {
         named.extend(["config.json", "run.json", "metrics.jsonl"].iter().find(|name| of_run(name)).copied());
         let run = place.file(&format!("run-{kilobytes}"));
         assert!(!run.join("summary.json").exists());
-        // Once there is room again, the run goes on, or is begun where nothing of it was written.
+        // Once there is room again, the run is resumed, or begun if none of it was written.
         if run.join("config.json").exists() {
             place.run(&["train", "--resume", &format!("run-{kilobytes}"), "--quiet"]).done();
             assert_eq!(read_json(&run.join("run.json"))["status"], "finished");

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::mono;
 use crate::program::{Place, idx, idx_folder};
 
-/// Every command takes them, on the command line and in what it records.
+/// Every command accepts them on the command line, and in the files that it wrote.
 #[test]
 fn paths_need_not_be_utf8() {
     let place = Place::new();

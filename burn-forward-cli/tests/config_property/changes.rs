@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
-/// Names that stand somewhere in a config, and some that stand nowhere.
+/// Names that are valid somewhere in a config, and some that are valid nowhere.
 const NAMES: [&str; 60] = [
     "trifecta",
     "predsim",
@@ -88,13 +88,13 @@ const KEYS: [&str; 16] = [
     "",
 ];
 
-/// Something to put in the place of something else.
+/// A value to replace another one.
 fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         select(&NAMES[..]).prop_map(Value::from),
-        // Small ones are the sizes that are run; huge ones must be refused, or not be sizes.
+        // Small numbers are sizes that can run; huge numbers must be rejected, or must not be sizes.
         (-3i64..40).prop_map(Value::from),
         select(vec![i64::MIN, -1_000_000, 1_000, 1_000_000, 4_294_967_296, i64::MAX]).prop_map(Value::from),
         Just(Value::from(u64::MAX)),
@@ -122,7 +122,7 @@ fn replacement() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// One change of a config.
+/// A single change of a config.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
     Replace(Index, Value),
@@ -143,7 +143,7 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// JSON pointers of everything inside `value`.
+/// JSON pointers to everything inside `value`.
 fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
     let mut inside = |key: &str, child: &Value| {
         let pointer = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
@@ -176,7 +176,7 @@ pub(crate) fn apply(config: &mut Value, change: &Change) {
                 map.insert((*key).to_string(), value.clone());
             }
         }
-        // Another choice at a place where there is one: most of these are still valid.
+        // Another choice at a position that has a choice: most of these configs are still valid.
         Change::Rename(at, name) => {
             let words: Vec<&String> =
                 all.iter().filter(|p| config.pointer(p).is_some_and(Value::is_string) && *p != "/name").collect();
@@ -185,7 +185,7 @@ pub(crate) fn apply(config: &mut Value, change: &Change) {
                 *config.pointer_mut(&pointer).unwrap() = json!(name);
             }
         }
-        // Another number of the same kind: most of these are valid, too.
+        // Another number of the same kind: most of these configs are valid as well.
         Change::Number(at, n) => {
             let numbers: Vec<&String> =
                 all.iter().filter(|p| config.pointer(p).is_some_and(Value::is_number)).collect();

@@ -1,8 +1,8 @@
-//! Configs to start from.
+//! The configs that are changed.
 
 use serde_json::{Value, json};
 
-/// Valid configs of every rule, with most settings spelt out so that there is something to break.
+/// Valid configs of every rule, with most settings given explicitly, so that there are many settings to change.
 pub(crate) fn valid() -> Vec<Value> {
     let mut all = dense();
     all.extend(convolutional());

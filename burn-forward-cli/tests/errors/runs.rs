@@ -1,4 +1,4 @@
-//! Runs that cannot go on, and folders that are no runs.
+//! Runs that cannot continue, and folders that are not runs.
 
 use std::fs;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::mono;
 use super::program::{self, Place, config, idx, read_json};
 
-/// Weight decay 1 at a rate of 3 multiplies every weight by -2 in every step: after some 128 steps there is no `f32` for it,
-/// which is in the fourth epoch of 41 steps at most. The first epochs are fine.
+/// A weight decay of 1 with a rate of 3 multiplies every weight by -2 in every step. After about 128 steps, the weights exceed
+/// the range of `f32`. This happens in the fourth epoch at the latest, since an epoch has 41 steps. The first epochs are fine.
 fn diverging() -> Value {
     let optimizer = json!({"name": "sgd", "lr": 3.0, "weight-decay": 1.0});
     let mut value = config(json!({"name": "backprop"}), json!({"network": {"widths": [8]}, "training": {"epochs": 9}}));
@@ -36,7 +36,7 @@ fn a_loss_that_is_no_number_stops_the_run() {
     assert!(message.ends_with(&rest), "{message}");
     assert_eq!(read_json(&place.file("run/run.json"))["status"], "failed");
     assert!(!place.file("run/summary.json").exists());
-    // The weights that are called good can be used, and going on fails in the same place.
+    // The weights of the last good checkpoint can be used, and the resumed run fails at the same step.
     assert!(place.run(&["eval", "run", "--json"]).json()["loss"].as_f64().unwrap().is_finite());
     assert_eq!(place.run(&["train", "--resume", "run", "--quiet"]).failed(1), message);
 
@@ -66,7 +66,7 @@ fn run_folders() {
     fs::write(place.file("wide"), idx(&[1, 8, 9], &[0; 72])).unwrap();
     assert_eq!(
         place.run(&["predict", "run", "wide"]).failed(2),
-        "wide: found images of [1, 8, 9]; needed images of [1, 8, 8], as the run was trained on (channels, height, width)"
+        "wide: found images of [1, 8, 9]; needed images of [1, 8, 8], like those the run was trained on (channels, height, width)"
     );
     fs::remove_dir_all(run.join("checkpoint")).unwrap();
     for command in [vec!["eval", "run"], vec!["export", "run"]] {

@@ -1,4 +1,4 @@
-//! What a run needs of its samples is asked for before it trains.
+//! The requirements of a run on its samples are checked before it trains.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::program::{Place, config, idx, idx_folder, merge, read_json, weights};
 
-/// `train` images of 4x4 in two classes and 4 test images, in the folder `set`.
+/// `train` training images of 4x4 pixels in two classes and 4 test images, in the folder `set`.
 fn on_images(place: &Place, train: usize, changes: Value) -> Value {
     idx_folder(&place.file("set"), train, 4);
     let mut value = config(json!({"name": "mono-forward"}), json!({"network": {"widths": [8, 8]}}));
@@ -16,7 +16,7 @@ fn on_images(place: &Place, train: usize, changes: Value) -> Value {
     value
 }
 
-/// A path of eight nodes in two classes, the split of which names no validation node, in the folder `graph`.
+/// A path of eight nodes in two classes, whose split contains no validation node, in the folder `graph`.
 fn graph_folder(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
     let lines = |head: &str, line: &dyn Fn(usize) -> String| {
@@ -44,7 +44,7 @@ fn on_graph(place: &Place, changes: Value) -> Value {
     value
 }
 
-/// Every setting that chooses by a validation set, with what is said of it.
+/// Every setting that needs a validation set, with its message.
 fn choosing() -> [(Value, &'static str); 6] {
     let greedy = |schedule: Value, training: Value| json!({"schedule": schedule, "training": training});
     [
@@ -67,7 +67,7 @@ fn choosing() -> [(Value, &'static str); 6] {
 fn what_is_chosen_by_validation_samples_needs_some() {
     for (changes, said) in choosing() {
         let place = Place::new();
-        // Four images of each class: a tenth of them is rounded to none.
+        // Four images per class: a tenth of them is rounded to zero.
         place.config("images.json", &on_images(&place, 8, changes.clone()));
         place.config("file.json", &on_graph(&place, changes.clone()));
         let fraction = json!({"data": {"split": {"folds": 4, "validation": 0.05}}});
@@ -110,7 +110,7 @@ fn without_such_settings_no_validation_set_is_needed_or_spoken_of() {
     }
 }
 
-/// Convolutions behind which maps of 4x4 are 2x2 and 1x1: the third has one value per channel and image.
+/// Convolutions after which maps of 4x4 have 2x2 and then 1x1 values: the third one has a single value per channel and image.
 fn pooled(changes: Value) -> Value {
     let mut value = json!({
         "network": {"name": "conv-stack", "channels": [4, 4, 4], "widths": null},
@@ -151,19 +151,19 @@ fn no_batch_gives_batch_normalisation_a_single_value() {
          \"keep\", or a \"batch-size\" of at most 16"
     );
     run(17, json!({"training": {"last-batch": "drop"}}), &["--out", "dropped"]).done();
-    // A second image in the last batch, or no batch normalisation: two values, or none.
+    // With a second image in the last batch there are two values; without batch normalisation none is needed.
     run(18, json!({}), &["--out", "two"]).done();
     run(17, json!({"network": {"batch-norm": false}}), &["--out", "plain"]).done();
-    // Maps of 2x2 in front of the last pool.
+    // Maps of 2x2 before the last pool.
     run(17, json!({"network": {"channels": [4, 4]}}), &["--out", "larger"]).done();
-    // The normalisation may be that of a rule's heads.
+    // The normalisation may also be in a rule's heads.
     let mut heads = json!({"rule": {"name": "decoupled-greedy"}, "network": {"batch-norm": false}});
     assert!(run(17, heads.clone(), &[]).failed(2).contains(single));
     heads["training"] = json!({"last-batch": "drop"});
     run(17, heads, &["--out", "heads"]).done();
 }
 
-/// A run of 17 images in batches of 16 is a run of those 16 images, if the epoch's order has the 17th at its end.
+/// A run with 17 images in batches of 16 equals a run with only those 16 images, if the order of the epoch puts the 17th last.
 #[test]
 fn a_dropped_batch_leaves_no_trace() {
     let place = Place::new();
@@ -172,7 +172,7 @@ fn a_dropped_batch_leaves_no_trace() {
         on_images(&place, 17, json!({"data": {"validation": 0}, "training": training, "schedule": schedule}))
     };
     let cached = |cache: bool| json!({"name": "greedy", "cache": cache});
-    // The same batches come from the cache and from the loader.
+    // The cache and the loader give the same batches.
     for last in ["keep", "drop"] {
         let [a, b] = [true, false].map(|cache| place.train(&format!("{last}-{cache}"), &with(last, cached(cache))));
         assert!(weights(&a) == weights(&b), "{last}");
@@ -231,7 +231,7 @@ fn labels_of_nodes_that_start_at_one_are_spoken_of() {
 fn images_in_another_layout() {
     let place = Place::new();
     let value = on_images(&place, 16, json!({}));
-    // The same images, of 8x8 with three channels: side by side, and one plane after the other.
+    // The same images of 8x8 with three channels, once with interleaved channels and once plane by plane.
     let write = |folder: &str, last: bool| {
         idx_folder(&place.file(folder), 16, 4);
         for (part, n) in [("train", 16), ("t10k", 4)] {
@@ -276,7 +276,7 @@ fn images_in_another_layout() {
     );
 }
 
-/// `/dev/zero` has no end, and no command may wait for it.
+/// `/dev/zero` never ends, and no command may wait for its end.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_without_an_end_is_refused() {

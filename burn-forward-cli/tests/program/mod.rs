@@ -1,4 +1,4 @@
-//! What the tests of the program share: running it in a temporary folder, and looking at what it leaves there.
+//! Common parts of the tests of the program: they run it in a temporary folder, and read the files that it writes.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
@@ -13,7 +13,7 @@ pub(crate) struct Place {
     folder: TempDir,
 }
 
-/// What a run of the program said.
+/// The output and exit code of one call of the program.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
@@ -37,7 +37,7 @@ impl Said {
         &self.out
     }
 
-    /// Asserts exit code `code` and returns standard error without the "error: " in front and the line end.
+    /// Asserts the exit code `code` and returns standard error without the prefix "error: " and the last line break.
     #[track_caller]
     pub(crate) fn failed(&self, code: i32) -> &str {
         assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
@@ -52,17 +52,17 @@ impl Said {
     }
 }
 
-/// The top of the checkout as it is when the tests run: what was compiled in another one may be run in this one.
+/// The root of the checkout at the time when the tests run, which may differ from the one in which they were compiled.
 pub(crate) fn checkout() -> PathBuf {
     PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).parent().unwrap().to_path_buf()
 }
 
-/// A shipped config.
+/// A config in `configs/`.
 pub(crate) fn shipped(name: &str) -> PathBuf {
     checkout().join("configs").join(format!("{name}.json"))
 }
 
-/// A small config on the digits: two layers, a second or less. `changes` replace its parts.
+/// A small config on the digits, with two layers, which takes a second or less. `changes` replace parts of it.
 pub(crate) fn config(rule: Value, changes: Value) -> Value {
     let mut config = json!({
         "data": {"name": "digits"},
@@ -75,12 +75,12 @@ pub(crate) fn config(rule: Value, changes: Value) -> Value {
     config
 }
 
-/// The network of Forward-Forward: every layer normalises its input.
+/// A network for Forward-Forward, in which every layer normalises its input.
 pub(crate) fn normalised() -> Value {
     json!({"network": {"normalisation": "rms", "init": "unit-normal"}})
 }
 
-/// Puts the keys of `changes` into `value`, objects within objects.
+/// Merges the keys of `changes` into `value`, recursively.
 pub(crate) fn merge(value: &mut Value, changes: Value) {
     match (value, changes) {
         (Value::Object(old), Value::Object(new)) => {
@@ -92,8 +92,8 @@ pub(crate) fn merge(value: &mut Value, changes: Value) {
     }
 }
 
-/// Has a program start with the signals at their defaults, however the tests were started: `nohup` and a shell's background
-/// jobs ignore some, and what they start inherits that.
+/// Starts a program with default signal actions, however the tests were started: `nohup` and background jobs of a shell ignore
+/// some signals, and their child processes inherit this.
 pub(crate) fn with_default_signals(command: &mut std::process::Command) {
     #[cfg(unix)]
     {
@@ -108,7 +108,7 @@ pub(crate) fn with_default_signals(command: &mut std::process::Command) {
             }
             Ok(())
         };
-        // SAFETY: between fork and exec it calls `signal` alone, which is allowed there.
+        // SAFETY: between fork and exec, it calls only `signal`, which is allowed there.
         #[allow(unsafe_code, reason = "what runs between fork and exec is up to the caller")]
         unsafe {
             command.pre_exec(reset);
@@ -131,7 +131,7 @@ impl Place {
         self.path().join(name)
     }
 
-    /// Writes `value` as a config called `name`.
+    /// Writes `value` to a config called `name`.
     pub(crate) fn config(&self, name: &str, value: &Value) -> PathBuf {
         let path = self.file(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -139,7 +139,7 @@ impl Place {
         path
     }
 
-    /// The names of a part of the config that is chosen by name, from the schema: a new row needs no change of a test.
+    /// The names that a part of the config can have, from the schema, so that a new registry row requires no change in a test.
     pub(crate) fn names(&self, part: &str) -> Vec<String> {
         let schema = self.run(&["schema"]).json();
         let place = &schema["properties"][part];
@@ -151,7 +151,7 @@ impl Place {
     fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("burn-forward"));
         command.current_dir(self.path()).args(arguments);
-        // The machine's own settings are not the test's.
+        // The settings of the machine must not affect the test.
         command.env_remove("BURN_FORWARD_DATA").env_remove("BURN_FORWARD_LOG");
         command.stdin(Stdio::null());
         with_default_signals(&mut command);
@@ -163,7 +163,7 @@ impl Place {
         Said::of(self.command(arguments).output().unwrap())
     }
 
-    /// As [`run`](Self::run), in another folder.
+    /// Like [`run`](Self::run), in another folder.
     pub(crate) fn run_in(&self, folder: &Path, arguments: &[&str]) -> Said {
         Said::of(self.command(arguments).current_dir(folder).output().unwrap())
     }
@@ -173,7 +173,7 @@ impl Place {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// Waits for a started program.
+    /// Waits for a program that was started.
     pub(crate) fn end(child: Child) -> Said {
         Said::of(child.wait_with_output().unwrap())
     }
@@ -193,7 +193,7 @@ pub(crate) fn read_json(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// The lines of `metrics.jsonl`, as they are but without their times.
+/// The lines of `metrics.jsonl` without their times.
 pub(crate) fn metrics(run: &Path) -> Vec<String> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     text.lines().map(without_seconds).collect()
@@ -212,7 +212,7 @@ pub(crate) fn weights(run: &Path) -> Vec<u8> {
     fs::read(run.join("model.safetensors")).unwrap()
 }
 
-/// Epochs of which a model was saved.
+/// Epochs for which a model was saved.
 pub(crate) fn saved_models(run: &Path) -> Vec<usize> {
     let Ok(entries) = fs::read_dir(run.join("checkpoint")) else { return Vec::new() };
     let number = |name: String| name.strip_prefix("model-")?.strip_suffix(".bpk")?.parse().ok();
@@ -222,7 +222,7 @@ pub(crate) fn saved_models(run: &Path) -> Vec<usize> {
     epochs
 }
 
-/// An IDX file of unsigned bytes of the given shape.
+/// An IDX file of unsigned bytes with the given shape.
 pub(crate) fn idx(shape: &[usize], values: &[u8]) -> Vec<u8> {
     assert_eq!(shape.iter().product::<usize>(), values.len());
     let mut bytes = vec![0, 0, 8, shape.len() as u8];
@@ -233,7 +233,7 @@ pub(crate) fn idx(shape: &[usize], values: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// `n` images of 8 x 8 with pixels from 0 to 16 that have nothing to do with each other.
+/// `n` images of 8 x 8 with independent pixels from 0 to 16.
 pub(crate) fn images(n: usize) -> Vec<u8> {
     let mut state = 12_345u32;
     (0..n * 64)
@@ -244,7 +244,7 @@ pub(crate) fn images(n: usize) -> Vec<u8> {
         .collect()
 }
 
-/// A folder of IDX files with two easily told classes: `train` and `test` images of 4 x 4.
+/// A folder of IDX files with two classes that are easy to distinguish: `train` and `test` images of 4 x 4.
 pub(crate) fn idx_folder(folder: &Path, train: usize, test: usize) {
     fs::create_dir_all(folder).unwrap();
     for (part, n) in [("train", train), ("t10k", test)] {

@@ -1,5 +1,6 @@
-//! The law of resuming: for every file of a run's folder, cut anywhere, emptied, missing or of another run, resuming goes back
-//! to the last whole checkpoint and says so, or ends with the file's name. It never panics and never starts anew in silence.
+//! The law of resuming: if a file of a run folder is truncated anywhere, empty, missing or from another run, then resuming
+//! returns to the last intact checkpoint and says so, or ends with an error that names the file. It never panics and never
+//! silently starts again.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use super::program::{Place, Said, config, merge, metrics, read_json, weights};
 use super::{copy, files, same};
 
-/// A run of which every kind of file is there, that takes a moment.
+/// A run that contains every kind of file, and takes a moment.
 pub(crate) fn small(changes: Value) -> Value {
     let mut value = config(
         json!({"name": "mono-forward", "readout": "sip"}),
@@ -19,10 +20,10 @@ pub(crate) fn small(changes: Value) -> Value {
     value
 }
 
-/// What happens to a file.
+/// The damage done to a file.
 const DAMAGES: [&str; 5] = ["emptied", "cut in half", "cut by a byte", "missing", "of another run"];
 
-/// Damages a file; `other` is the same file of another run.
+/// Damages a file; `other` is the same file from another run.
 fn damage(path: &Path, other: &Path, how: &str) {
     let bytes = fs::read(path).unwrap();
     match how {
@@ -34,28 +35,28 @@ fn damage(path: &Path, other: &Path, how: &str) {
     }
 }
 
-/// Sets the number of epochs in a run's own config.
+/// Sets the number of epochs in the config of a run.
 pub(crate) fn extend(run: &Path, epochs: usize) {
     let mut value = read_json(&run.join("config.json"));
     value["training"]["epochs"] = json!(epochs);
     fs::write(run.join("config.json"), value.to_string()).unwrap();
 }
 
-/// Names of all files of a run, relative to its folder.
+/// The names of all files of a run, relative to its folder.
 fn names(run: &Path) -> Vec<String> {
     files(run).into_iter().map(|(path, _)| Path::new(&path).strip_prefix(run).unwrap().display().to_string()).collect()
 }
 
-/// Whether the file means the same as before.
+/// Whether the file has the same meaning as before.
 fn is_harmless(name: &str, before: &[u8], path: &Path) -> bool {
     let value = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
     let after = fs::read(path).unwrap_or_default();
-    // The lock says nothing; a JSON file does not need its last line end.
+    // The lock has no content, and a JSON file does not need its last line break.
     name == ".lock" || before == after || (value(before).is_some() && value(before) == value(&after))
 }
 
-/// Resumes copies of `run`, each with one damaged file, and compares what comes of them with `reference`. Of damage to
-/// `unused` files nothing need be said.
+/// Resumes copies of `run`, each with one damaged file, and compares the results with `reference`. Damage to `unused` files
+/// need not be reported.
 fn table(place: &Place, run: &Path, other: &Path, reference: &Path, unused: &[&str]) {
     let mut faults = Vec::new();
     let mut gone_back = 0;
@@ -100,8 +101,7 @@ fn a_damaged_file_of_a_run_that_goes_on() {
     let other = place.train("other", &small(json!({"seed": 1})));
     let reference = place.train("reference", &small(json!({"training": {"epochs": 6}})));
     extend(&run, 6);
-    // What the run ends with is written at its end, whatever was there; and of two whole checkpoints it goes on from the
-    // newest.
+    // The files that a run writes at its end replace whatever was there, and of two intact checkpoints the newest is used.
     let unused = [
         "summary.json",
         "evaluation.json",
@@ -123,7 +123,7 @@ fn a_damaged_file_of_a_finished_run() {
     let other = place.train("other", &small(json!({"seed": 1})));
     let reference = place.file("reference");
     copy(&run, &reference);
-    // A copy lacks nothing, and nothing is said of it.
+    // An undamaged copy is complete, and nothing is reported.
     assert_eq!(place.run(&["train", "--resume", "reference", "--quiet"]).err, "");
     let mut faults = Vec::new();
     for name in names(&run).iter().filter(|name| !name.starts_with("checkpoint/")) {
@@ -153,7 +153,7 @@ fn a_damaged_file_of_a_finished_run() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// What a finished run is evaluated with are the weights of its last epoch or none.
+/// A finished run is evaluated with the weights of its last epoch, or not at all.
 #[test]
 fn earlier_weights_do_not_stand_in_for_those_of_a_finished_run() {
     let place = Place::new();
@@ -173,7 +173,7 @@ fn earlier_weights_do_not_stand_in_for_those_of_a_finished_run() {
                 refused.push(name.clone());
             }
         }
-        // Of what its last checkpoint lacks, a resumed run speaks.
+        // A resumed run reports what its last checkpoint lacks.
         let said = place.run(&["train", "--resume", "damaged", "--quiet"]);
         said.done();
         assert!(!refused.contains(name) || said.err.contains(name.as_str()), "{name}: {}", said.err);
@@ -181,7 +181,7 @@ fn earlier_weights_do_not_stand_in_for_those_of_a_finished_run() {
     assert!(refused.iter().any(|name| name.contains("model-")), "{refused:?}");
 }
 
-/// The best weights of a block are those of an earlier epoch, and part of what has to be whole.
+/// The best weights of a block are from an earlier epoch, and have to be intact as well.
 #[test]
 fn a_damaged_checkpoint_under_a_greedy_schedule_with_the_best_weights() {
     let place = Place::new();
@@ -192,7 +192,7 @@ fn a_damaged_checkpoint_under_a_greedy_schedule_with_the_best_weights() {
         }))
     };
     let (reference, other) = (place.train("reference", &greedy(0)), place.train("other", &greedy(1)));
-    // Of the finished run, too, where the weights that it ends with are not those of its last epoch.
+    // This also holds for a finished run, if its final weights are not those of its last epoch.
     let best = names(&reference).into_iter().filter(|name| name.contains("checkpoint/model-")).collect::<Vec<_>>();
     for name in &best {
         let folder = place.file("finished");
@@ -225,7 +225,7 @@ fn a_damaged_checkpoint_under_a_greedy_schedule_with_the_best_weights() {
             match said.code {
                 Some(0) => {
                     same(&folder, &reference);
-                    // Of a kept epoch that is not gone back to, nothing but the weights is needed.
+                    // Of an earlier epoch that is kept, only the weights are needed.
                     assert!(harmless || said.err.is_empty() || said.err.contains(file), "{name} {how}: {}", said.err);
                 }
                 _ => assert!(said.failed(2).contains(file), "{name} {how}: {}", said.err),
@@ -247,7 +247,7 @@ fn checkpoints_that_are_gone_are_missed() {
         "run folder run: nothing intact is left to resume from: checkpoint/ has no checkpoint, though metrics.jsonl has rows \
          of 4 epochs; needed: the original files, or a new run"
     );
-    // Nothing was finished: there is nothing to lose, but it is said.
+    // No epoch was finished, so nothing is lost, but it is reported.
     fs::remove_file(run.join("metrics.jsonl")).unwrap();
     super::set_status(&run, "interrupted");
     let said = place.run(&["train", "--resume", "run"]);
@@ -256,7 +256,7 @@ fn checkpoints_that_are_gone_are_missed() {
     assert!(said.err.contains("epoch 1/6"), "{}", said.err);
 }
 
-/// Checkpoints from before there were manifests.
+/// Checkpoints written before there were manifests.
 #[test]
 fn a_checkpoint_without_sums_is_read_before_it_is_used() {
     let place = Place::new();

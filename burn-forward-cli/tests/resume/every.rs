@@ -1,4 +1,5 @@
-//! A run without its last checkpoint resumes to the same run, for every rule, network and schedule that go together.
+//! A run without its last checkpoint resumes to the same result, for every compatible combination of rule, network and
+//! schedule.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use super::program::{Place, idx, metrics};
 use super::{copy, rewind, same};
 
-/// Networks as small as they can be, in few blocks, with dropout and batch normalisation where there are any.
+/// The smallest possible networks, with few blocks, and with dropout and batch normalisation if the network supports them.
 fn networks(name: &str) -> Value {
     let own = match name {
         "conv-stack" => json!({"channels": [2, 2], "activation": "tanh", "dropout": 0.2}),
@@ -24,7 +25,7 @@ fn networks(name: &str) -> Value {
     network
 }
 
-/// Settings of a rule: the defaults, and those without which one of the schedules is not possible.
+/// Settings of a rule: the defaults, and variants that make further schedules possible.
 fn settings(rule: &str) -> Vec<Value> {
     match rule {
         "forward-forward" => vec![json!({}), json!({"preset": "pezeshki"})],
@@ -34,7 +35,7 @@ fn settings(rule: &str) -> Vec<Value> {
     }
 }
 
-/// Images of 16 x 16 of two classes, with a pattern of their own each.
+/// Images of 16 x 16 in two classes, each with its own pattern.
 fn images(place: &Place) {
     fs::create_dir_all(place.file("set")).unwrap();
     for (part, n) in [("train", 50usize), ("t10k", 10)] {
@@ -46,7 +47,7 @@ fn images(place: &Place) {
     }
 }
 
-/// Runs the law for every rule and schedule on the networks that `which` accepts.
+/// Tests the law for every rule and schedule on the networks that `which` accepts.
 fn law(data: &Value, which: impl Fn(&str) -> bool) {
     let place = Place::new();
     images(&place);
@@ -67,7 +68,7 @@ fn law(data: &Value, which: impl Fn(&str) -> bool) {
                     "optimizer": {"name": "adam", "lr": 0.01},
                 });
                 super::program::merge(&mut config["rule"], settings.clone());
-                // It has to go together with blocks that run as at inference, too.
+                // The rule must also be compatible with blocks in inference mode.
                 config["training"]["gradient-checkpointing"] = json!(schedule["cache"] == false);
                 let what = format!("{rule} {settings} on {network}, {schedule}");
                 place.config("c.json", &config);
@@ -75,7 +76,7 @@ fn law(data: &Value, which: impl Fn(&str) -> bool) {
                 let _ = fs::remove_dir_all(place.file("again"));
                 let said = place.run(&["train", "c.json", "--out", "whole", "--quiet"]);
                 if said.code == Some(2) {
-                    continue; // They do not go together.
+                    continue; // They are not compatible.
                 }
                 said.done();
                 let [whole, again] = ["whole", "again"].map(|name| place.file(name));

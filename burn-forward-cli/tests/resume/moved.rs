@@ -1,4 +1,4 @@
-//! A run works where it lies: after it was moved, with its data or without, and after they are gone.
+//! A run can be used wherever it is: after it was moved, with or without its data, and after the data were removed.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn standardised() -> Value {
     config(json!({"name": "mono-forward"}), json!({"data": data, "training": {"epochs": 3}}))
 }
 
-/// Config, data and run in the folder `old`; returns what `eval` says.
+/// Creates a config, data and a run in the folder `old`; returns the output of `eval`.
 fn trained(place: &Place) -> Value {
     idx_folder(&place.file("old/configs/set"), 60, 20);
     place.config("old/configs/c.json", &standardised());
@@ -21,14 +21,14 @@ fn trained(place: &Place) -> Value {
     evaluated(place, place.path(), &["eval", "old/runs/a", "--json"])
 }
 
-/// What `eval` measures.
+/// The measurements of `eval`.
 fn evaluated(place: &Place, folder: &Path, arguments: &[&str]) -> Value {
     let said = place.run_in(folder, arguments).json();
     let measured = ["test_accuracy", "correct", "samples", "loss", "readouts"];
     measured.into_iter().map(|key| (key.to_owned(), said[key].clone())).collect()
 }
 
-/// Everything that opens a run again.
+/// Every command that opens a run again.
 #[track_caller]
 fn works(place: &Place, run: &Path, more: &[&str], expected: &Value, reference: &Path) {
     let elsewhere = tempfile::tempdir().unwrap();
@@ -51,7 +51,7 @@ fn a_run_that_was_moved_with_its_data_goes_on() {
     super::copy(&place.file("old"), &place.file("reference"));
     fs::rename(place.file("old"), place.file("new")).unwrap();
     works(&place, &place.file("new/runs/a"), &[], &expected, &place.file("reference/runs/a"));
-    // Resumed there, and moved again.
+    // Resumed there, and then moved again.
     fs::rename(place.file("new"), place.file("newer")).unwrap();
     works(&place, &place.file("newer/runs/a"), &[], &expected, &place.file("reference/runs/a"));
 }
@@ -77,14 +77,15 @@ fn data_that_were_moved_are_given_by_hand() {
     fs::remove_dir_all(place.file("old")).unwrap();
     let refused = place.run(&["eval", "run"]);
     assert!(refused.failed(2).contains("found no such folder"), "{}", refused.err);
-    // The set's folder, or the one that it is in.
+    // The folder of the data set, or its parent folder.
     for folder in ["sets/set", "sets"] {
         let folder = place.file(folder).display().to_string();
         works(&place, &place.file("run"), &["--data", &folder], &expected, &place.file("reference"));
     }
-    // It was given, so it is found again.
+    // The path was given explicitly, so the data are found again.
     assert_eq!(evaluated(&place, place.path(), &["eval", "run", "--json"]), expected);
-    // Other data lie where the config says; what is asked for counts, and is refused where it is another set.
+    // There are other data at the path in the config. The path given on the command line takes precedence, and is rejected if
+    // it contains another data set.
     idx_folder(&place.file("old/configs/set"), 60, 40);
     assert_eq!(evaluated(&place, place.path(), &["eval", "run", "--json", "--data", "sets"]), expected);
     let refused = place.run(&["eval", "run", "--data", "old/configs/set"]);
@@ -103,18 +104,18 @@ fn a_trained_network_needs_no_training_data() {
     for file in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"] {
         fs::remove_file(place.file("set").join(file)).unwrap();
     }
-    // The test takes the test images alone.
+    // The test needs only the test images.
     assert_eq!(evaluated(&place, place.path(), &["eval", "run", "--json", "--data", "set"]), expected);
     assert_eq!(place.run(&["predict", "run", "set/t10k-images-idx3-ubyte"]).done().lines().count(), 20);
     fs::rename(place.file("set/t10k-images-idx3-ubyte"), place.file("images")).unwrap();
     fs::remove_dir_all(place.file("set")).unwrap();
-    // The others take none.
+    // The other commands need no images.
     let said = place.run(&["predict", "run", "images"]);
     let right = said.done().lines().enumerate().filter(|(i, line)| line.split('\t').nth(1) == Some(["0", "1"][i % 2]));
     assert_eq!(json!(right.count()), expected["correct"]);
     place.run(&["export", "run", "--out", "exported"]).done();
     assert!(fs::read(place.file("exported")).unwrap() == weights(&place.file("run")));
-    // What the exported file says of its inputs: the constants of the training images, by the definition.
+    // The description of the inputs in the exported file: the constants of the training images, by definition.
     let bytes = fs::read(place.file("exported")).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
@@ -154,7 +155,7 @@ fn a_data_folder_that_was_moved_with_the_run_is_found_again() {
     place.run(&["eval", "new/run"]).done();
 }
 
-/// A run from before networks were described in their folders.
+/// A run from before run folders contained descriptions of their networks.
 #[test]
 fn a_run_without_a_description_of_its_network_is_opened_with_its_data() {
     let place = Place::new();

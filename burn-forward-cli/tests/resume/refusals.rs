@@ -1,4 +1,4 @@
-//! A run goes on with the data and the config it was begun with, and with no others.
+//! A run can only be resumed with the data and the config that it was begun with.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::damage::{extend, small};
 use super::program::{Place, idx_folder, merge, read_json};
 
-/// What is done to a data set: its name, how, and what the message then says of it.
+/// A change to a data set: its name, how it is made, and the resulting message.
 type Change = (&'static str, Box<dyn Fn()>, &'static str);
 
 #[test]
@@ -50,7 +50,7 @@ fn other_data_is_refused() {
             assert!(message.starts_with(begun) && message.contains(named), "{what} {command:?}: {message}");
         }
     }
-    // The same data in another place is the same data.
+    // The same data at another place are accepted.
     fs::rename(&set, place.file("moved")).unwrap();
     idx_folder(&place.file("moved"), 60, 20);
     let mut own = read_json(&run.join("config.json"));
@@ -99,7 +99,7 @@ fn another_config_is_refused() {
             assert!(message.starts_with("run/config.json, compared with run.json beside it: "), "{message}");
         }
     }
-    // Words and threads are free, and more epochs are welcome and recorded.
+    // Descriptions and threads may change, and more epochs are accepted and recorded.
     with(json!({"description": "longer", "training": {"epochs": 5, "workers": 0}}));
     place.run(&["train", "--resume", "run", "--quiet"]).done();
     let info = read_json(&run.join("run.json"));
@@ -107,7 +107,7 @@ fn another_config_is_refused() {
     assert_eq!(read_json(&run.join("summary.json"))["epochs"], 5);
 }
 
-/// What keys and names are called, and what they were called once.
+/// The current names of keys and values, and their former names.
 const RENAMED: [(&str, &str); 4] = [
     ("pixel-normalisation", "normalise"),
     ("final-weights", "keep"),
@@ -142,7 +142,7 @@ fn a_run_begun_under_older_names_goes_on_under_the_new_ones() {
     for command in [&["eval", "run"][..], &["export", "run"], &resume] {
         place.run(command).done();
     }
-    // What differs is still found, under the new names.
+    // Differences are still found, under the new names.
     fs::write(&config, new.replace("constant-then-linear", "cosine")).unwrap();
     let said = place.run(&resume);
     let expected = "$.optimizer.lr-schedule.name: \"cosine\", but the run was begun with \"constant-then-linear\"";

@@ -1,4 +1,4 @@
-//! Signals: which of them end a run, and what it says then.
+//! Signals: which of them end a run, and the resulting messages.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::program::{Place, config, read_json, saved_models, with_default_signals};
 
-/// Starts a long run from a shell that ignores `ignored`, as `nohup` and background jobs do, and waits for its first model.
+/// Starts a long run from a shell that ignores `ignored`, like `nohup` and background jobs, and waits for its first model.
 fn started(place: &Place, ignored: &str) -> Child {
     place.config("c.json", &config(json!({"name": "mono-forward"}), json!({"training": {"epochs": 100_000}})));
     let program = assert_cmd::cargo::cargo_bin!("burn-forward").display().to_string();
@@ -21,7 +21,7 @@ fn started(place: &Place, ignored: &str) -> Child {
     child
 }
 
-/// Waits for the model of epoch `epoch`.
+/// Waits until the model of epoch `epoch` is saved.
 fn wait(place: &Place, epoch: usize) {
     let begun = Instant::now();
     while saved_models(&place.file("run")).last().is_none_or(|&saved| saved < epoch) {
@@ -41,7 +41,7 @@ fn a_signal_that_was_ignored_stays_ignored_and_another_is_named() {
         let place = Place::new();
         let child = started(&place, ignored);
         send(&child, sent);
-        // It goes on.
+        // The run continues.
         let saved = *saved_models(&place.file("run")).last().unwrap();
         wait(&place, saved + 3);
         assert_eq!(read_json(&place.file("run/run.json"))["status"], "running", "{ignored}");

@@ -1,5 +1,4 @@
-//! A run that was stopped within an epoch goes on at the step after the last one that was saved, and ends as if it had not
-//! been stopped.
+//! A run that was stopped within an epoch resumes after the last saved step, and ends like an uninterrupted run.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +10,7 @@ use super::damage::small;
 use super::program::{Place, config, merge, metrics, normalised, read_json};
 use super::{Stop, copy, same, signal};
 
-/// Epochs and steps of the checkpoints in a run that were saved within an epoch, in order.
+/// Epochs and steps of the checkpoints that were saved within an epoch, in order.
 fn within(run: &Path) -> Vec<(usize, usize)> {
     let Ok(entries) = fs::read_dir(run.join("checkpoint")) else { return Vec::new() };
     let position = |name: String| {
@@ -24,8 +23,8 @@ fn within(run: &Path) -> Vec<(usize, usize)> {
     found
 }
 
-/// Starts `config` in the folder `name` and stops it as soon as it has been saved within an epoch after `epochs` whole ones.
-/// Returns where it goes on from.
+/// Starts `config` in the folder `name`, and stops it as soon as it has been saved within an epoch, after `epochs` complete
+/// ones. Returns the position from which it resumes.
 fn stopped(place: &Place, name: &str, config: &Value, epochs: usize, stop: Stop) -> (usize, usize) {
     let run = place.file(name);
     place.config(&format!("{name}.json"), config);
@@ -57,7 +56,7 @@ fn read(row: &str) -> Value {
     serde_json::from_str(row).unwrap()
 }
 
-/// Trains `changes` once as it is, and once stopped in an epoch and resumed.
+/// Trains `changes` once without interruption, and once stopped within an epoch and resumed.
 fn check(rule: Value, changes: Value, epochs: usize, stop: Stop) {
     let place = Place::new();
     let every = json!({
@@ -88,13 +87,13 @@ fn the_first_epoch_after_ctrl_c() {
     check(json!({"name": "mono-forward", "readout": "sum"}), changes, 0, Stop::Interrupt);
 }
 
-/// Peer normalisation keeps running means, and hard negatives come from the state of the softmax head.
+/// Peer normalisation has running means, and hard negatives depend on the state of the softmax head.
 #[test]
 fn goodness_of_positives_and_negatives() {
     check(json!({"name": "forward-forward"}), normalised(), 1, Stop::Interrupt);
 }
 
-/// A rule with an optimiser of its own for what belongs to no block.
+/// A rule with a separate optimiser for parameters that belong to no block.
 #[test]
 fn an_output_error() {
     check(json!({"name": "dfa"}), json!({}), 2, Stop::Kill);
@@ -106,14 +105,14 @@ fn a_greedy_schedule() {
         "network": {"dropout": 0.1}, "schedule": {"name": "greedy"}, "training": {"epochs": 2},
         "optimizer": {"lr-schedule": {"name": "linear"}},
     });
-    // In the second block, whose rates begin anew.
+    // In the second block, whose learning-rate schedule starts again.
     check(json!({"name": "mono-forward"}), greedy.clone(), 2, Stop::Interrupt);
     let mut uncached = greedy;
     uncached["schedule"]["cache"] = json!(false);
     check(json!({"name": "mono-forward"}), uncached, 1, Stop::Kill);
 }
 
-/// The block below ended with the weights of its best epoch: a run that goes on within the next one does not go back to them.
+/// The block below ended with the weights of its best epoch: a run that resumes within the next block still has them.
 #[test]
 fn a_greedy_schedule_with_the_best_weights() {
     let greedy = json!({
@@ -122,7 +121,7 @@ fn a_greedy_schedule_with_the_best_weights() {
     check(json!({"name": "mono-forward"}), greedy, 2, Stop::Interrupt);
 }
 
-/// A damaged checkpoint within an epoch: the run goes back to the end of the epoch before, and says so.
+/// With a damaged checkpoint within an epoch, the run returns to the end of the previous epoch, and says so.
 #[test]
 fn damage() {
     let place = Place::new();
@@ -153,11 +152,11 @@ fn damage() {
             same(&run, &reference);
         }
     }
-    // Weights, optimiser, rates, steps, and the manifest.
+    // Weights, optimiser, learning-rate schedule, steps, and the manifest.
     assert_eq!(kinds, 5);
 }
 
-/// How often a run is saved changes nothing of what it learns, and may be changed for a run that goes on.
+/// The frequency of checkpoints does not affect what a run learns, and may be changed for a resumed run.
 #[test]
 fn how_often_a_run_is_saved_may_be_changed() {
     let place = Place::new();
@@ -180,7 +179,7 @@ fn how_often_a_run_is_saved_may_be_changed() {
     }
 }
 
-/// Several optimiser steps on a batch, states that relax.
+/// Several optimiser steps per batch, and states that relax.
 #[test]
 fn several_steps_on_a_batch() {
     let rule = json!({"name": "predictive-coding", "incremental": true, "steps": 3});
@@ -202,7 +201,7 @@ fn running_statistics() {
     same(&place.file("stopped"), &reference);
 }
 
-/// A rule whose steps leave something in it is saved at the end of an epoch alone.
+/// A rule that has state between its steps is saved only at the end of an epoch.
 #[test]
 fn a_rule_that_carries_state() {
     let place = Place::new();
@@ -228,11 +227,11 @@ fn a_rule_that_carries_state() {
     assert_eq!(within(&place.file("stopped")), []);
     place.run(&["train", "--resume", "stopped", "--quiet"]).done();
     same(&place.file("stopped"), &reference);
-    // Without top-down signals it carries none.
+    // Without top-down signals, it has no such state.
     stopped(&place, "other", &value("none", 1000), 1, Stop::Interrupt);
 }
 
-/// Stopped while it was validated: all steps of the epoch are saved.
+/// Stopped during validation: all steps of the epoch are saved.
 #[test]
 fn a_stop_while_it_is_validated() {
     let place = Place::new();
@@ -246,7 +245,7 @@ fn a_stop_while_it_is_validated() {
     let run = place.file("stopped");
     let mut child = place.start(&["train", "stopped.json", "--out", "stopped"]);
     let begun = Instant::now();
-    // Rows of the training split are written before validation.
+    // Rows of the training set are written before validation.
     while fs::read(run.join("metrics.jsonl")).unwrap_or_default().is_empty() {
         assert!(begun.elapsed() < Duration::from_secs(60), "no row was written");
         std::thread::sleep(Duration::from_millis(1));
@@ -263,7 +262,7 @@ fn a_stop_while_it_is_validated() {
     same(&run, &reference);
 }
 
-/// Stopped, resumed, stopped again in the same epoch, resumed.
+/// Stopped, resumed, stopped again in the same epoch, and resumed.
 #[test]
 fn a_second_stop() {
     let place = Place::new();
@@ -286,7 +285,7 @@ fn a_second_stop() {
     assert!(seconds(&run) > 0.2 * seconds(&reference), "{} {}", seconds(&run), seconds(&reference));
 }
 
-/// Killed while the first checkpoint of all was written: a folder without a manifest has none yet.
+/// Killed while the very first checkpoint was being written: a folder without a manifest has no checkpoint yet.
 #[test]
 fn a_first_checkpoint_that_is_not_whole() {
     let place = Place::new();

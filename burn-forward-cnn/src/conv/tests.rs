@@ -1,4 +1,4 @@
-//! Units of every wrong shape, and every activation after a normalisation against Burn's modules.
+//! Units with every wrong shape, and every activation after a normalisation compared with Burn's modules.
 
 use burn::module::Param;
 use burn::nn::BatchNormConfig;
@@ -45,7 +45,7 @@ fn every_activation_behind_a_normalisation_is_that_of_burns_modules() {
     for then in all.into_iter().chain(of.map(Nonlinearity::Of)) {
         let random = |shape| Tensor::<4>::random(shape, Distribution::Normal(1.0, 3.0), &device);
         let (x, factors) = (random([6, 3, 5, 7]).require_grad(), random([6, 3, 5, 7]));
-        // Wide enough that every activation is met on both sides of its bends.
+        // The values are spread widely enough to reach both sides of every bend of the activations.
         let gamma = Param::from_tensor(Tensor::<1>::from_data([4.0, -3.0, 0.5], &device));
         let numbers = |t: Tensor<4>| t.into_data().iter::<f32>().collect::<Vec<_>>();
         let run = |forward: &dyn Fn(&BatchNorm) -> Tensor<4>| {

@@ -1,4 +1,4 @@
-//! Auxiliary networks: small networks of their own between a block's output and its class scores.
+//! Auxiliary networks: small networks between the output of a block and its class scores.
 
 use burn::module::Module;
 use burn::nn::{BatchNorm, Linear};
@@ -21,43 +21,43 @@ use crate::nonlinearity::Nonlinearity;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuxiliaryKind {
-    /// Pooled to a quarter, then to 2x2; three dense layers with normalisation; classifier.
+    /// Pooling to a quarter of the side, pooling to 2x2, three dense layers with normalisation, classifier.
     Mlp,
-    /// Pooled to a quarter; three 1x1 convolutions there; 2x2; three dense layers; classifier.
+    /// Pooling to a quarter of the side, three 1x1 convolutions, pooling to 2x2, three dense layers, classifier.
     #[default]
     MlpSr,
-    /// Two 3x3 convolutions; 2x2; classifier.
+    /// Two 3x3 convolutions, pooling to 2x2, classifier.
     Cnn,
 }
 
-/// `G = classifier(dense(pool(convolutions(h))))`, cross-entropy.
+/// `G = classifier(dense(pool(convolutions(h))))`, with cross-entropy.
 #[derive(Module, Debug)]
 pub struct AuxiliaryNetwork {
     convolutions: Vec<ConvUnit>,
     dense: Vec<DenseUnit>,
     classifier: Linear,
-    /// Side that maps are pooled to before the convolutions.
+    /// Side to which maps are pooled before the convolutions.
     #[module(skip)]
     pool_before: Option<usize>,
-    /// Side that maps are pooled to after the convolutions.
+    /// Side to which maps are pooled after the convolutions.
     #[module(skip)]
     pool_after: usize,
 }
 
-/// Linear, batch normalisation, rectifier.
+/// Linear map, batch normalisation, ReLU.
 #[derive(Module, Debug)]
 struct DenseUnit {
     linear: Linear,
     norm: BatchNorm,
 }
 
-/// Layers of each kind.
+/// Number of layers of each kind.
 const DENSE_LAYERS: usize = 3;
 const POINTWISE: usize = 3;
 const CONVOLUTIONS: usize = 2;
 
 impl AuxiliaryNetwork {
-    /// A network of `kind` on rows of `shape`; features have only the dense part.
+    /// A network of `kind` for rows of `shape`; for features, it has only the dense part.
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if a size is 0.
@@ -133,7 +133,7 @@ impl Head for AuxiliaryNetwork {
     }
 }
 
-/// Means over a grid of at most `side` x `side`.
+/// Averages maps over a grid of at most `side` x `side`.
 fn pool(maps: Tensor<4>, side: usize) -> Tensor<4> {
     let [_, _, height, width] = maps.dims();
     let grid = [height.min(side), width.min(side)];

@@ -1,4 +1,4 @@
-//! Goodness of class groups: channels in as many contiguous groups as there are classes, without any parameters.
+//! Goodness of class groups: the channels form as many contiguous groups as there are classes, without any parameters.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -18,11 +18,11 @@ pub enum GroupGoodness {
     /// `G_c = mean of h^2` over the group's channels and positions (Papachristodoulou et al. 2024, arXiv 2312.12668).
     #[default]
     Squared,
-    /// `G_c = mean of h`: a silent unit keeps a gradient (DeeperForward, ICLR 2025).
+    /// `G_c = mean of h`, which leaves a gradient for silent units (DeeperForward, ICLR 2025).
     Mean,
 }
 
-/// Loss of class goodness.
+/// Loss of the class goodness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GroupLoss {
@@ -31,22 +31,22 @@ pub enum GroupLoss {
     CrossEntropy,
     /// `(softplus(2 - G_y) + softplus(mean_(c != y) G_c - 2)) / 2`: the mean over both signs (`PvN`).
     PositiveNegative,
-    /// 0.28 of the first and 0.72 of the second (`CWG`).
+    /// 0.28 of the cross-entropy and 0.72 of the positive-negative loss (`CWG`).
     Weighted,
 }
 
 /// Threshold of the positive-negative loss.
 const THRESHOLD: f64 = 2.0;
-/// Share of the cross-entropy in the weighted loss.
+/// Weight of the cross-entropy in the weighted loss.
 const SHARE: f64 = 0.28;
 
-/// Class-group goodness of a block's output. Where the classes do not divide the channels, the last few channels are in
-/// no group.
+/// Class-group goodness of a block's output. If the number of channels is not a multiple of the number of classes, the last
+/// channels are in no group.
 #[derive(Module, Debug)]
 pub struct ClassGroups {
     #[module(skip)]
     classes: usize,
-    /// Features of a group.
+    /// Number of features in a group.
     #[module(skip)]
     group: usize,
     #[module(skip)]
@@ -68,7 +68,7 @@ impl ClassGroups {
         if classes == 0 || channels < classes {
             return Err(burn_forward::Error::argument(
                 "ClassGroups",
-                "channels of a block's output",
+                "number of channels of a block's output",
                 channels,
                 format!("at least {classes}, the number of classes"),
             ));
@@ -77,7 +77,7 @@ impl ClassGroups {
     }
 }
 
-/// The positive-negative loss of every row for every class that could be its label `[B, C]`.
+/// The positive-negative loss of every row, for every class that its label might be, `[B, C]`.
 fn positive_negative(goodness: Tensor<2>) -> Tensor<2> {
     let [_, classes] = goodness.dims();
     let others = (goodness.clone().sum_dim(1) - goodness.clone()) / (classes.max(2) - 1) as f64;
@@ -123,7 +123,7 @@ mod tests {
     use burn::tensor::{Device, Int};
     use burn_forward::tape::Labels;
 
-    /// `log(1 + exp(u))` of both signs, averaged over rows and signs, as the paper's program does it.
+    /// `log(1 + exp(u))` for both signs, averaged over rows and signs, as in the program of the paper.
     fn published(goodness: &[[f64; 3]], labels: &[usize]) -> f64 {
         let softplus = |u: f64| (1.0 + u.exp()).ln();
         let row = |(g, y): (&[f64; 3], &usize)| {
@@ -156,7 +156,7 @@ mod tests {
         for (loss, expected) in expected {
             let head = ClassGroups::new(RowShape::Features(3), 3, GroupGoodness::Squared, loss).unwrap();
             let got = head.score(&trace, &targets).loss.into_scalar::<f64>();
-            assert!((got - expected).abs() < 1e-6, "{loss:?}: {got}, not {expected}");
+            assert!((got - expected).abs() < 1e-6, "{loss:?}: {got} instead of {expected}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Goodness of class maps: an auxiliary convolution to the same number of maps for every class, and the mean of its squares.
+//! Goodness of class maps: an auxiliary convolution gives the same number of maps for every class, and the goodness of a class
+//! is the mean of their squares.
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -17,14 +18,14 @@ use serde::{Deserialize, Serialize};
 use crate::conv::map_shape;
 use crate::module_init::{ConvInit, ConvShape, ModuleInit};
 
-/// How class goodness `G` `[B, C]` becomes a loss.
+/// The loss of the class goodness `G` `[B, C]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClassLoss {
     /// `-G_y + log sum_j e^(G_j)`: softmax cross-entropy.
     #[default]
     LogSumExp,
-    /// `-G_y + log sum_(j != y) e^(G_j)`: the margin to the other classes, unbounded below.
+    /// `-G_y + log sum_(j != y) e^(G_j)`: the margin to the other classes, which is unbounded below.
     Margin,
 }
 
@@ -41,11 +42,11 @@ impl ClassLoss {
     }
 }
 
-/// The margin loss of every row for every class that could be its label: `log sum_(j != c) e^(G_j) - G_c` `[B, C]`.
+/// The margin loss of every row, for every class that its label might be: `log sum_(j != c) e^(G_j) - G_c` `[B, C]`.
 fn margins(goodness: Tensor<2>) -> Tensor<2> {
     let best = one_hot(&best_class(&goodness), goodness.dims()[1]);
-    // Without its best class a row is summed anew. Without any other class at most half of the sum is missing, so the
-    // logarithm of what is left is exact.
+    // For the best class, the sum is computed again without it. Without any other class, at least half of the sum remains, so
+    // subtracting the class inside the logarithm is exact.
     let rest = log_sum_exp(goodness.clone() - best.clone() * ABSENT);
     let without_best = best.clone().neg().add_scalar(1.0);
     let share = softmax(goodness.clone(), 1) * without_best.clone();
@@ -53,7 +54,7 @@ fn margins(goodness: Tensor<2>) -> Tensor<2> {
     rest * best + others * without_best - goodness
 }
 
-/// Class with the highest score of every row `[B]`.
+/// The class with the highest score in every row `[B]`.
 fn best_class(scores: &Tensor<2>) -> Tensor<1, Int> {
     let [rows, _] = scores.dims();
     scores.clone().argmax(1).reshape([rows])
@@ -65,11 +66,11 @@ fn log_sum_exp(x: Tensor<2>) -> Tensor<2> {
     (x - largest.clone()).exp().sum_dim(1).log() + largest
 }
 
-/// Subtracted from the score of a class that is to vanish from a sum of exponentials.
+/// Subtracted from the score of a class to remove it from a sum of exponentials.
 const ABSENT: f64 = 1e9;
 
-/// `A = conv(h)` `[B, C M, H', W']`, `G_c = mean_{m,hw} A_{cm}^2 / temperature`; `M = 1` is the paper's (Krutsylo 2025,
-/// arXiv 2501.03176).
+/// `A = conv(h)` `[B, C M, H', W']`, `G_c = mean_{m,hw} A_{cm}^2 / temperature`. The paper (Krutsylo 2025, arXiv 2501.03176)
+/// has `M = 1`.
 #[derive(Module, Debug)]
 pub struct ClassMaps {
     conv: Conv2d,
@@ -82,10 +83,10 @@ pub struct ClassMaps {
 }
 
 impl ClassMaps {
-    /// A head for maps of `shape`, with `maps` auxiliary maps for every class and a kernel of side `kernel`.
+    /// A head for maps of `shape`, with `maps` auxiliary maps per class and a kernel of side `kernel`.
     ///
     /// # Errors
-    /// [`burn_forward::Error::Argument`] if the shape is no map or a size is 0.
+    /// [`burn_forward::Error::Argument`] if the shape is not that of maps or a size is 0.
     pub fn new(
         shape: RowShape,
         classes: usize,
@@ -145,7 +146,7 @@ mod tests {
                 let got = f64::from(got[4 * row + class]);
                 assert!(
                     (got - expected).abs() < 1e-5 * expected.abs().max(1.0),
-                    "{row}, {class}: {got}, not {expected}"
+                    "{row}, {class}: {got} instead of {expected}"
                 );
             }
         }
@@ -163,7 +164,7 @@ mod tests {
             let g = numbers(goodness.clone());
             for (row, label) in [0usize, 2].into_iter().enumerate() {
                 let g: Vec<f64> = g[3 * row..][..3].iter().map(|g| f64::from(*g)).collect();
-                // d L(c) / d G_j: -1 for c itself, the share among the others for j != c.
+                // d L(c) / d G_j: -1 for c itself, and the share of j among the others for j != c.
                 let slope = |c: usize, j: usize| {
                     let largest = (0..3).filter(|k| *k != c).map(|k| g[k]).fold(f64::MIN, f64::max);
                     let sum: f64 = (0..3).filter(|k| *k != c).map(|k| (g[k] - largest).exp()).sum();
@@ -173,7 +174,10 @@ mod tests {
                     let all: f64 = (0..3).map(|c| slope(c, j)).sum();
                     let expected = ((1.0 - smoothing) * slope(label, j) + smoothing / 3.0 * all) / 2.0;
                     let got = f64::from(got[3 * row + j]);
-                    assert!((got - expected).abs() < 1e-5, "smoothing {smoothing}, {row}, {j}: {got}, not {expected}");
+                    assert!(
+                        (got - expected).abs() < 1e-5,
+                        "smoothing {smoothing}, {row}, {j}: {got} instead of {expected}"
+                    );
                 }
             }
         }
@@ -195,7 +199,7 @@ mod tests {
                 let squares: f32 = own.iter().flatten().map(|a| a * a).sum();
                 let expected = squares / 24.0 / 0.5;
                 let got = goodness[3 * row + class];
-                assert!((got - expected).abs() < 1e-5, "row {row}, class {class}: {got}, not {expected}");
+                assert!((got - expected).abs() < 1e-5, "row {row}, class {class}: {got} instead of {expected}");
             }
         }
     }

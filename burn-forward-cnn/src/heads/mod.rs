@@ -1,5 +1,4 @@
-//! Heads for feature maps: classifiers of a block, each with its own loss. They are pieces: any rule may put any of them
-//! on any block.
+//! Heads for feature maps: classifiers on a block, each with its own loss. Any rule can use any of them on any block.
 
 mod auxiliary;
 mod class_groups;
@@ -20,7 +19,7 @@ pub use stacked::{StackedHead, stacked_head};
 use burn::tensor::Tensor;
 use burn_forward::activation::{Activation, AnyActivation};
 
-/// The maps of an activation; features are maps of one pixel.
+/// The maps of an activation; features become maps with one pixel.
 fn maps_of(h: &AnyActivation) -> Tensor<4> {
     match h {
         AnyActivation::Maps(x) => x.clone(),
@@ -32,7 +31,7 @@ fn maps_of(h: &AnyActivation) -> Tensor<4> {
     }
 }
 
-/// Sums written out, which the heads' tests compare with.
+/// Reference sums for the tests of the heads.
 #[cfg(test)]
 mod reference {
     use burn::nn::conv::Conv2d;
@@ -45,14 +44,14 @@ mod reference {
         x.into_data().iter::<f32>().collect()
     }
 
-    /// Maps `[rows, channels, height, width]` of values in [-1, 1] without a pattern.
+    /// Maps `[rows, channels, height, width]` of irregular values in [-1, 1].
     pub(super) fn maps(rows: usize, [channels, height, width]: [usize; 3], device: &Device) -> Tensor<4> {
         let values: Vec<f32> =
             (0..rows * channels * height * width).map(|i| (1.7 * i as f32 * i as f32).sin()).collect();
         Tensor::from_data(TensorData::new(values, [rows, channels, height, width]), device)
     }
 
-    /// A convolution of odd kernel and step 1 with as many zeros around as keep the size.
+    /// A convolution with an odd kernel, stride 1, and a padding of zeros that keeps the size.
     pub(super) fn convolved(h: &Tensor<4>, conv: &Conv2d, bias: &[f32]) -> Maps {
         let [rows, inputs, height, width] = h.dims();
         let [outputs, _, kernel, _] = conv.weight.val().dims();

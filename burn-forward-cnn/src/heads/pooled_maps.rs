@@ -1,5 +1,5 @@
-//! The head of a public reimplementation of Scalable Forward-Forward, which is not the paper's: convolution,
-//! normalisation, rectifier, means of the maps, classifier.
+//! The head of a public reimplementation of Scalable Forward-Forward, which differs from the paper's: convolution,
+//! normalisation, ReLU, means of the maps, classifier.
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -17,9 +17,9 @@ use super::ClassLoss;
 use crate::conv::map_shape;
 use crate::module_init::{ConvInit, ConvShape, ModuleInit};
 
-/// `G = W mean_hw relu(layer_norm_c(conv(h))) + b` `[B, C]`: the channels of every pixel are normalised together.
+/// `G = W mean_hw relu(layer_norm_c(conv(h))) + b` `[B, C]`, where the channels of every pixel are normalised together.
 ///
-/// Unlike [`ClassMaps`](super::ClassMaps) it has a hidden layer, so that features need not be classes by themselves.
+/// In contrast to [`ClassMaps`](super::ClassMaps), it has a hidden layer, so single features need not correspond to classes.
 #[derive(Module, Debug)]
 pub struct PooledMaps {
     conv: Conv2d,
@@ -32,10 +32,10 @@ pub struct PooledMaps {
 }
 
 impl PooledMaps {
-    /// A head for maps of `shape` with `channels` auxiliary maps and a kernel of side `kernel`.
+    /// A head for maps of `shape`, with `channels` auxiliary maps and a kernel of side `kernel`.
     ///
     /// # Errors
-    /// [`burn_forward::Error::Argument`] if the shape is no map or a size is 0.
+    /// [`burn_forward::Error::Argument`] if the shape is not that of maps or a size is 0.
     pub fn new(
         shape: RowShape,
         classes: usize,
@@ -107,7 +107,7 @@ mod tests {
                 let product: f32 = means.iter().enumerate().map(|(c, m)| m * weight[c * classes + class]).sum();
                 let expected = (product + bias[class]) / 2.0;
                 let got = scores[classes * row + class];
-                assert!((got - expected).abs() < 1e-4, "row {row}, class {class}: {got}, not {expected}");
+                assert!((got - expected).abs() < 1e-4, "row {row}, class {class}: {got} instead of {expected}");
             }
         }
     }

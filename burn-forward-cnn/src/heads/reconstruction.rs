@@ -1,4 +1,4 @@
-//! A head that keeps what the image holds: reconstruction beside classification (InfoPro).
+//! A head that retains the information in the image: reconstruction in addition to classification (InfoPro).
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -16,12 +16,12 @@ use crate::conv::{ConvUnit, UnitNames, UnitSpec, map_shape};
 use crate::module_init::{ConvInit, ConvShape, ModuleInit};
 use crate::nonlinearity::Nonlinearity;
 
-/// Channels of the decoder.
+/// Number of channels of the decoder.
 const CHANNELS: usize = 12;
 
-/// `L = a BCE(decoder(h), image) + b CE(G, y)` (Wang et al. 2021, arXiv 2101.10832). The decoder is a 3x3 convolution to
-/// 12 channels with normalisation and rectifier, upsampling, and a 3x3 convolution to the image's channels; the paper
-/// upsamples first, which for deep blocks makes the decoder's maps larger than the network's.
+/// `L = a BCE(decoder(h), image) + b CE(G, y)` (Wang et al. 2021, arXiv 2101.10832). The decoder consists of a 3x3 convolution
+/// to 12 channels with normalisation and ReLU, upsampling, and a 3x3 convolution to the channels of the image. The paper
+/// upsamples first; for deep blocks this makes the maps of the decoder larger than those of the network.
 #[derive(Module, Debug)]
 pub struct Reconstruction {
     classifier: AnyHead,
@@ -33,10 +33,11 @@ pub struct Reconstruction {
 }
 
 impl Reconstruction {
-    /// A head for maps of `shape` from images of `image`, around a classifier; `weights` are `a` and `b`.
+    /// A head for maps of `shape` in a network for images of shape `image`, built around a classifier; `weights` are `a` and
+    /// `b`.
     ///
     /// # Errors
-    /// [`burn_forward::Error::Argument`] if the shapes are no maps.
+    /// [`burn_forward::Error::Argument`] if one of the shapes is not that of maps.
     pub fn new(
         classifier: AnyHead,
         shape: RowShape,
@@ -61,11 +62,11 @@ impl Reconstruction {
         })
     }
 
-    /// Binary cross-entropy of the drawn image against the true one, whose values are squeezed into `[0, 1]`.
+    /// Binary cross-entropy of the reconstructed image against the true one, whose values are mapped to `[0, 1]`.
     fn reconstruction(&self, h: &AnyActivation, image: &AnyActivation) -> Tensor<1> {
         let drawn = self.upsample.forward(self.hidden.forward(super::maps_of(h), None));
         let logits = conv2d(&self.output, drawn);
-        // Images may be standardised: the logistic of a standardised value is a brightness again.
+        // Images may be standardised; the logistic function maps their values back to `[0, 1]`.
         let wanted = sigmoid(super::maps_of(image)).detach();
         let bright = log_sigmoid(logits.clone());
         let dark = log_sigmoid(logits.neg());

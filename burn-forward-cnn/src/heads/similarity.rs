@@ -1,4 +1,4 @@
-//! Local errors of Nokland and Eidnes 2019, arXiv 1901.06656: prediction, similarity matching, and both.
+//! The local errors of Nokland and Eidnes 2019, arXiv 1901.06656: prediction, similarity matching, or both.
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::module_init::{ConvInit, ConvShape, ModuleInit};
 
-/// Which errors a block learns from.
+/// The errors that a block learns from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LocalErrorKind {
@@ -31,13 +31,13 @@ pub enum LocalErrorKind {
     Predsim,
 }
 
-/// Most features that the classifier reads.
+/// Largest number of features that the classifier uses.
 const DECODER_FEATURES: usize = 4096;
-/// Guard of a row's length.
+/// Added to the length of a row to avoid division by zero.
 const EPSILON: f64 = 1e-8;
 
-/// Both errors of one block. The classifier is there under `sim` too, as a probe of a detached copy of the output: a
-/// block needs a readout, and it changes nothing that the block learns.
+/// Both errors of one block. Since every block needs a readout, there is a classifier under `sim` as well. It learns from a
+/// detached copy of the output, so it does not affect what the block learns.
 #[derive(Module, Debug)]
 pub struct LocalErrors {
     classifier: Linear,
@@ -50,7 +50,7 @@ pub struct LocalErrors {
     beta: f64,
 }
 
-/// The map `F` of activities whose similarities are measured.
+/// The map `F` of the activities whose similarities are compared.
 #[derive(Module, Debug)]
 enum Similarity {
     Maps(Conv2d),
@@ -71,7 +71,7 @@ impl LocalErrors {
     ) -> Result<Self> {
         let pool = match shape {
             RowShape::Maps { channels, height, width } => {
-                // The largest grid that leaves no more than so many features.
+                // The largest grid with at most this number of features.
                 let side = (1..=height.max(width)).take_while(|p| channels * p * p <= DECODER_FEATURES).last();
                 HeadPool::Side(side.unwrap_or(1))
             }
@@ -90,14 +90,14 @@ impl LocalErrors {
         Ok(Self { classifier, similarity, pool, kind, beta })
     }
 
-    /// Similarity matrix of what the block says of a batch `[B, B]`.
+    /// Similarity matrix of the block's output for a batch `[B, B]`.
     fn similarity(&self, h: &AnyActivation) -> Option<Tensor<2>> {
         let x = match (self.similarity.as_ref()?, h) {
             (Similarity::Maps(conv), h) => {
                 let z = conv2d(conv, super::maps_of(h));
                 let [rows, channels, height, width] = z.dims();
                 if height * width > 1 {
-                    // Of every channel the deviation over positions, unbiased.
+                    // The unbiased standard deviation of every channel over positions.
                     let z = z.reshape([rows, channels, height * width]);
                     let centred = z.clone() - z.mean_dim(2);
                     let variance = centred.square().sum_dim(2) / (height * width - 1) as f64;
@@ -112,7 +112,7 @@ impl LocalErrors {
     }
 }
 
-/// Cosines between centred rows, `[B, d]` to `[B, B]`, in `[-1, 1]`.
+/// Cosines between the centred rows of `[B, d]`: `[B, B]`, in `[-1, 1]`.
 fn similarity_matrix(x: Tensor<2>) -> Tensor<2> {
     let centred = x.clone() - x.mean_dim(1);
     let length = (centred.clone().square().sum_dim(1) + EPSILON * EPSILON).sqrt() + EPSILON;
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn similarities_of_labels_are_one_or_the_same_negative_number() {
-        // Centred one-hot rows of C classes have the cosine -1/(C - 1) between classes.
+        // Between different classes, centred one-hot rows of C classes have the cosine -1/(C - 1).
         let device = Device::flex();
         let y = Tensor::<1, burn::tensor::Int>::from_ints([0, 1, 1, 3], &device);
         let s: Vec<f32> = similarity_matrix(one_hot(&y, 4)).into_data().iter::<f32>().collect();

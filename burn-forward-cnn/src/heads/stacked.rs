@@ -1,4 +1,4 @@
-//! A head on layers of its own.
+//! A head on top of its own layers.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -8,14 +8,14 @@ use burn_forward::network::{AnyLayer, Chain};
 use burn_forward::rules::{AnyHead, Head, HeadTargets};
 use burn_forward::tape::Score;
 
-/// Any head, on what layers that are trained with it, an auxiliary network, make of the block's output.
+/// Any head, applied to the output of an auxiliary network: layers on top of the block that are trained together with the head.
 #[derive(Module, Debug)]
 pub struct StackedHead {
     layers: Chain,
     head: AnyHead,
 }
 
-/// `head` after `layers`; where there are none, `head` itself.
+/// `head` on top of `layers`, or `head` itself if there are none.
 pub fn stacked_head(layers: Vec<AnyLayer>, head: AnyHead) -> AnyHead {
     if layers.is_empty() { head } else { AnyHead::new(StackedHead { layers: Chain::new(layers), head }) }
 }

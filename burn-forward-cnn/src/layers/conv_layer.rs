@@ -1,4 +1,4 @@
-//! A convolution with what belongs to it: resizing before; normalisation, activation, pooling and dropout after.
+//! A convolution with resizing before it, and normalisation, activation, pooling and dropout after it.
 
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
@@ -19,7 +19,7 @@ use super::{LayerSettings, normalisation_name};
 use crate::conv::{ConvUnit, UnitSpec, maps};
 use crate::module_init::ModuleInit;
 
-/// How maps are made smaller.
+/// How maps are pooled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PoolKind {
@@ -33,18 +33,18 @@ pub enum PoolKind {
 /// A pool after a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
-    /// Largest value or mean.
+    /// Maximum or mean.
     pub kind: PoolKind,
     /// Side of the window.
     pub size: usize,
-    /// Step.
+    /// Stride.
     pub stride: usize,
     /// Padding on every side.
     pub padding: usize,
 }
 
 impl Pool {
-    /// Windows of `size` that do not overlap.
+    /// Windows of `size` without overlap.
     pub fn new(kind: PoolKind, size: usize) -> Self {
         Self { kind, size, stride: size, padding: 0 }
     }
@@ -99,22 +99,22 @@ impl ConvLayer {
     /// A layer for inputs `[C, H, W]`.
     ///
     /// # Errors
-    /// [`burn_forward::Error::Argument`] if the sizes do not fit.
+    /// [`burn_forward::Error::Argument`] if the sizes do not match.
     pub fn new(spec: UnitSpec, settings: LayerSettings, input: [usize; 3], init: &mut ModuleInit<'_>) -> Result<Self> {
         let unit = ConvUnit::new(spec, input, init)?;
         Ok(Self { unit, resize: None, pool: None, dropout: Dropout::none(), pooling: None, settings, input })
     }
 
-    /// With a pool after the activation.
+    /// Adds a pool after the activation.
     ///
     /// # Errors
-    /// [`burn_forward::Error::Argument`] if the maps are smaller than its window.
+    /// [`burn_forward::Error::Argument`] if the maps are smaller than the window.
     pub fn with_pool(mut self, pool: Pool) -> Result<Self> {
         let [_, height, width] = self.unit.output();
         if height.min(width) + 2 * pool.padding < pool.size || pool.size == 0 {
             return Err(burn_forward::Error::argument(
                 "ConvLayer",
-                "maps in front of a pool",
+                "maps before a pool",
                 format!("{height}x{width}"),
                 format!("a side of at least {}", pool.size),
             ));
@@ -124,7 +124,7 @@ impl ConvLayer {
         Ok(self)
     }
 
-    /// With dropout at the end.
+    /// Adds dropout at the end.
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] for a probability outside `[0, 1)`.
@@ -133,7 +133,7 @@ impl ConvLayer {
         Ok(self)
     }
 
-    /// With inputs of `[C, H, W]` scaled to the size that the unit was built for, bilinearly.
+    /// Scales inputs of shape `[C, H, W]` bilinearly to the size that the unit was built for.
     pub fn with_resize(mut self, from: [usize; 3]) -> Self {
         let [_, height, width] = self.input;
         if from != self.input {
@@ -144,7 +144,7 @@ impl ConvLayer {
         self
     }
 
-    /// What the unit reads of an input.
+    /// Prepares the input for the unit.
     fn enter(&self, input: AnyActivation) -> Tensor<4> {
         let x = self.settings.enter(input, self.input);
         match &self.resize {
@@ -153,7 +153,7 @@ impl ConvLayer {
         }
     }
 
-    /// The layer's output, from the unit's.
+    /// The output of the layer, computed from that of the unit.
     fn leave(&self, h: Tensor<4>) -> AnyActivation {
         let h = match &self.pool {
             Some(pool) => pool.forward(h),
@@ -201,7 +201,7 @@ impl Layer for ConvLayer {
 
     fn activation_bytes_per_row(&self) -> usize {
         let out: usize = self.shape().iter().product();
-        // A max pool keeps the place of every maximum (8 bytes each); what a pool leaves is the next layer's input.
+        // A max pool keeps the position of every maximum (8 bytes each); its output is counted as the input of the next layer.
         let pooled = match self.pooling.map(|p| p.kind) {
             Some(PoolKind::Max) => 3 * out,
             Some(PoolKind::Average) => out,

@@ -29,8 +29,8 @@ pub struct DenseLayer {
 }
 
 impl DenseLayer {
-    /// A layer from `input` features to `width`; `public_name` is its prefix in public files, and that of the classifier
-    /// after it where it has one.
+    /// A layer from `input` features to `width`. `names` are its prefix in public weight files and, if there is
+    /// one, that of the classifier after it.
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] if a width is 0.
@@ -53,7 +53,7 @@ impl DenseLayer {
         })
     }
 
-    /// With dropout at the end.
+    /// Adds dropout at the end.
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] for a probability outside `[0, 1)`.
@@ -66,7 +66,7 @@ impl DenseLayer {
         self.linear.forward(self.settings.normalisation.forward(input.features()))
     }
 
-    /// What stands in front of the activation, from the output of the linear map.
+    /// The values before the activation, from the output of the linear map.
     fn pre_activation(&self, mut z: Tensor<2>, bias: Option<Tensor<2>>) -> Tensor<2> {
         if let Some(norm) = &self.norm {
             z = norm.forward(z);

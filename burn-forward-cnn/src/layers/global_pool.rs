@@ -10,7 +10,7 @@ use burn_forward::pieces::dropout::Dropout;
 use burn_forward::random::Seed;
 use burn_forward_kernels::conv::global_average_pool;
 
-/// `h_c = mean_{hw} x_{chw}`: a layer without parameters, always in the block of the layer before it.
+/// `h_c = mean_{hw} x_{chw}`: a layer without parameters, which is always in the same block as the layer before it.
 #[derive(Module, Debug)]
 pub struct GlobalPool {
     dropout: Dropout,
@@ -23,12 +23,12 @@ pub struct GlobalPool {
 }
 
 impl GlobalPool {
-    /// A pool of `[C, H, W]` in the given stage; `readout` is the public name of the classifier after it.
+    /// A pool of maps `[C, H, W]` in the given stage; `readout` is the public name of the classifier after it.
     pub fn new(input: [usize; 3], stage: usize, readout: Option<String>) -> Self {
         Self { dropout: Dropout::none(), input, stage, readout }
     }
 
-    /// With dropout after it.
+    /// Adds dropout after the pool.
     ///
     /// # Errors
     /// [`burn_forward::Error::Argument`] for a probability outside `[0, 1)`.

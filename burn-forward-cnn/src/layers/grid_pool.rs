@@ -1,4 +1,4 @@
-//! Average pooling over a grid of given size.
+//! Average pooling over a grid of a given size.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -9,8 +9,8 @@ use burn_forward::network::{Layer, LayerExport};
 
 use crate::conv::maps;
 
-/// Maps `[C, H, W]` averaged over a grid of `H' x W'`: what an auxiliary network puts where the layers it copies have
-/// made maps smaller in between.
+/// Averages maps `[C, H, W]` over a grid of `H' x W'`. Auxiliary networks use it where layers between the copied ones reduce
+/// the size of maps.
 #[derive(Module, Debug)]
 pub struct GridPool {
     #[module(skip)]

@@ -1,4 +1,4 @@
-//! Layers of convolutional networks: the smallest parts between which a block border may be drawn.
+//! Layers of convolutional networks: the smallest parts that a block border can separate.
 
 mod conv_layer;
 mod dense;
@@ -17,17 +17,17 @@ use burn_forward::activation::{Activation, AnyActivation};
 use burn_forward::network::LayerOutline;
 use burn_forward::pieces::normalisation::Normalisation;
 
-/// What every layer is told about its place in the network.
+/// Settings that every layer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LayerSettings {
-    /// Where it stands in the architecture.
+    /// The place of the layer in the architecture.
     pub outline: LayerOutline,
-    /// Normalisation of its input, over all features of a row; for rules that compare lengths.
+    /// Normalisation of its input over all features of a row, for rules that compare lengths.
     pub normalisation: Normalisation,
 }
 
 impl LayerSettings {
-    /// The input as maps, normalised. `shape` is `[C, H, W]` for an input that comes as flat features.
+    /// The normalised input as maps. `shape` is `[C, H, W]`, in case the input consists of flat features.
     fn enter(&self, input: AnyActivation, shape: [usize; 3]) -> Tensor<4> {
         let input = match self.normalisation {
             Normalisation::None => input,
@@ -42,13 +42,13 @@ impl LayerSettings {
         }
     }
 
-    /// Floats that one row's normalisation leaves in the autodiff graph.
+    /// Number of floats that the normalisation of one row keeps in the autodiff graph.
     fn kept(&self, shape: [usize; 3]) -> usize {
         if self.normalisation == Normalisation::None { 0 } else { shape.iter().product() }
     }
 }
 
-/// Name of a normaliser in exported files.
+/// Name of a normalisation in exported files.
 fn normalisation_name(normaliser: Normalisation) -> String {
     serde_json::to_value(normaliser).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default()
 }

@@ -15,28 +15,28 @@ use crate::conv::{ConvUnit, UnitSpec, maps};
 use crate::module_init::ModuleInit;
 use crate::nonlinearity::Nonlinearity;
 
-/// The way round the branch.
+/// The path around the branch.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "a few of these exist while a network is built")]
+#[allow(clippy::large_enum_variant, reason = "only a few of them exist, while a network is built")]
 pub enum Shortcut {
-    /// None: an inverted-residual block that changes size (Sandler et al. 2018).
+    /// None: an inverted residual block that changes the size (Sandler et al. 2018).
     None,
-    /// The input as it is.
+    /// The unchanged input.
     Identity,
-    /// Every `stride`-th position, zeros for the missing channels, half of them on either side: option A of He et al.
+    /// Every `stride`-th position, with zeros for the missing channels, half of them on either side: option A of He et al.
     /// 2015, arXiv 1512.03385.
     PadChannels {
-        /// Step.
+        /// Stride.
         stride: usize,
-        /// Channels of the output.
+        /// Number of output channels.
         channels: usize,
     },
     /// A 1x1 convolution with normalisation: option B of He et al. 2015.
     Projection(UnitSpec),
 }
 
-/// A residual block; its branch is a list of units, so that one type is the basic block of ResNet-18, the bottleneck of
-/// ResNet-50 and the inverted bottleneck of MobileNet.
+/// A residual block. Its branch is a list of convolutional units, so this one type represents the basic block of ResNet-18, the
+/// bottleneck of ResNet-50 and the inverted bottleneck of MobileNet.
 #[derive(Module, Debug)]
 pub struct Residual {
     branch: Vec<ConvUnit>,
@@ -54,10 +54,10 @@ pub struct Residual {
 }
 
 impl Residual {
-    /// A block for inputs `[C, H, W]` whose sum goes through `activation`.
+    /// A residual block for inputs of shape `[C, H, W]`, whose sum goes through `activation`.
     ///
     /// # Errors
-    /// [`burn_forward::Error::Argument`] if the sizes do not fit one another.
+    /// [`burn_forward::Error::Argument`] if the sizes do not match.
     pub fn new(
         branch: Vec<UnitSpec>,
         shortcut: Shortcut,
@@ -96,7 +96,7 @@ impl Residual {
         Ok(Self { branch: units, projection, shortcut, activation, settings, input, output })
     }
 
-    /// The sum of the branch and the way around it, in front of the activation; a bias enters the branch's first unit.
+    /// The sum of the branch and the shortcut, before the activation; a bias is added in the first unit of the branch.
     fn sum(&self, input: AnyActivation, bias: Option<Tensor<2>>) -> Tensor<4> {
         let x = self.settings.enter(input, self.input);
         let mut h = x.clone();
@@ -120,12 +120,12 @@ impl Residual {
     }
 }
 
-/// Every `stride`-th position of `x` `[B, C, H, W]`, with zeros around its channels up to `channels`.
+/// Every `stride`-th position of `x` `[B, C, H, W]`, with zeros before and after its channels to make `channels` channels.
 fn pad_channels(x: Tensor<4>, stride: usize, channels: usize) -> Tensor<4> {
     let x = if stride == 1 {
         x
     } else {
-        // The mean over one pixel is that pixel.
+        // The mean over one pixel is the pixel itself.
         avg_pool2d(x, AvgPoolOptions::new([1, 1]).with_stride([stride; 2]))
     };
     let [rows, present, height, width] = x.dims();
@@ -178,7 +178,7 @@ impl Layer for Residual {
     fn activation_bytes_per_row(&self) -> usize {
         let out: usize = self.output.iter().product();
         let units: usize = self.branch.iter().chain(&self.projection).map(ConvUnit::kept).sum();
-        // The sum where the activation keeps it, and the output.
+        // The sum if the activation keeps it, and the output.
         let sum = if self.activation == Nonlinearity::Identity { 0 } else { out * self.activation.kept() };
         let padded = if matches!(self.shortcut, Shortcut::PadChannels { .. }) { out } else { 0 };
         (self.settings.kept(self.input) + units + sum + padded + out) * size_of::<f32>()
@@ -212,7 +212,7 @@ impl Layer for Residual {
         branch.chain(self.projection.iter().flat_map(|u| u.public_names("projection."))).collect()
     }
 
-    /// A copy for another number of channels in has a projection around it where the sizes then differ.
+    /// A copy for inputs with another number of channels has a projection as its shortcut if the shapes then differ.
     fn fresh(&self, input: RowShape, draws: u64, seed: Seed, device: &Device) -> Result<AnyLayer> {
         let input = crate::conv::map_shape(input, "Residual::fresh")?;
         let mut specs: Vec<UnitSpec> = self.branch.iter().map(|u| u.spec().clone()).collect();

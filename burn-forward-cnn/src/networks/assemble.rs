@@ -1,4 +1,4 @@
-//! From an architecture's list of steps to layers with weights.
+//! Builds layers with weights from the steps of an architecture.
 
 use burn::tensor::Device;
 use burn_forward::Result;
@@ -12,7 +12,7 @@ use crate::layers::{ConvLayer, DenseLayer, GlobalPool, LayerSettings, Pool, Resi
 use crate::module_init::{ModuleInit, NormSetting};
 use crate::nonlinearity::Nonlinearity;
 
-/// One layer to be.
+/// The description of one layer.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     /// Stage, from 0.
@@ -23,7 +23,7 @@ pub(super) struct Step {
 }
 
 #[derive(Debug, Clone)]
-#[allow(clippy::large_enum_variant, reason = "a few dozen of these exist while a network is built")]
+#[allow(clippy::large_enum_variant, reason = "only a few dozen of them exist, while a network is built")]
 pub(super) enum StepKind {
     Conv {
         unit: UnitSpec,
@@ -34,7 +34,7 @@ pub(super) enum StepKind {
         shortcut: Shortcut,
         activation: Nonlinearity,
     },
-    /// `readout` is the public name of the classifier after it.
+    /// `readout` is the public name of the classifier after the pool.
     GlobalPool {
         readout: Option<String>,
     },
@@ -66,24 +66,24 @@ impl Step {
     }
 }
 
-/// Outlines of the layers to be.
+/// The outlines of the layers that the steps describe.
 pub(super) fn outline(steps: &[Step]) -> Vec<LayerOutline> {
     steps.iter().map(Step::outline).collect()
 }
 
-/// How all layers of a network are built.
+/// Settings common to all layers of a network.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Common {
-    /// Side that inputs are scaled to.
+    /// Side to which inputs are scaled.
     pub(super) resize: Option<usize>,
     /// Normalisation of every layer's input.
     pub(super) normalisation: Normalisation,
 }
 
-/// The layers, for inputs of shape `input`, with weights from the stream `init` of `seed`.
+/// The layers for inputs of shape `input`, with weights from the stream `init` of `seed`.
 ///
 /// # Errors
-/// [`burn_forward::Error::Argument`] if the input is no maps or too small.
+/// [`burn_forward::Error::Argument`] if the input does not consist of maps, or is too small.
 pub(super) fn layers(
     steps: Vec<Step>,
     common: Common,
@@ -142,15 +142,14 @@ pub(super) fn scaled(channels: usize, width: f64) -> usize {
     ((channels as f64 * width).round() as usize).max(1)
 }
 
-/// `channels` times `width`, rounded to a multiple of 8 that loses no more than a tenth (Howard et al. 2017, arXiv
-/// 1704.04861).
+/// `channels` times `width`, rounded to a multiple of 8 that is at most a tenth smaller (Howard et al. 2017, arXiv 1704.04861).
 pub(super) fn scaled_by_eight(channels: usize, width: f64) -> usize {
     let wanted = channels as f64 * width;
     let rounded = (((wanted + 4.0) as usize) / 8 * 8).max(8);
     if (rounded as f64) < 0.9 * wanted { rounded + 8 } else { rounded }
 }
 
-/// The width of a network as it was published: the factor of its channels.
+/// The default width factor, with which a network has its published channels.
 pub(super) fn full_width() -> f64 {
     1.0
 }
@@ -161,7 +160,7 @@ mod tests {
 
     #[test]
     fn channels_are_multiples_of_eight() {
-        // By hand: 24 * 0.5 = 12 -> 16; 16 * 0.35 = 5.6 -> 8; 1280 * 0.75 = 960; 56 stays 56; 19 -> 16 < 17.1 -> 24.
+        // Computed by hand: 24 * 0.5 = 12 -> 16; 16 * 0.35 = 5.6 -> 8; 1280 * 0.75 = 960; 56 stays 56; 19 -> 16 < 17.1 -> 24.
         let cases = [(24, 0.5, 16), (16, 0.35, 8), (1280, 0.75, 960), (56, 1.0, 56), (19, 1.0, 24)];
         for (channels, width, expected) in cases {
             assert_eq!(scaled_by_eight(channels, width), expected, "{channels} x {width}");

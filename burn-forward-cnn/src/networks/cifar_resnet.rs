@@ -1,8 +1,8 @@
 //! The CIFAR ResNets of He, Zhang, Ren and Sun 2015, arXiv 1512.03385, section 4.2: depth `6n + 2`.
 //!
-//! A 3x3 convolution, three stages of `n` basic residual blocks with 16, 32 and 64 channels, global average pooling. Shortcuts
-//! have no parameters (option A: every second pixel, zeros for the missing channels). Names of tensors are those of the
-//! widely used PyTorch versions (`layer1.0.conv1`, `linear`).
+//! A 3x3 convolution, three stages of `n` basic residual blocks with 16, 32 and 64 channels, and global average pooling.
+//! Shortcuts have no parameters (option A: every second pixel, with zeros for the missing channels). Tensors have the names of
+//! the widely used PyTorch versions (`layer1.0.conv1`, `linear`).
 
 use burn::tensor::Device;
 use burn_forward::Result;
@@ -54,20 +54,20 @@ impl From<CifarDepth> for usize {
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `depth` | required | `6n + 2` from 8 | layers with weights |
-/// | `width` | 1 | 0.01 to 16 | factor on every number of channels |
-/// | `activation` | relu | relu, leaky-relu, gelu, tanh | of every unit and block |
-/// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input |
+/// | `depth` | required | `6n + 2` from 8 | number of layers with weights |
+/// | `width` | 1 | 0.01 to 16 | factor for the number of channels |
+/// | `activation` | relu | relu, leaky-relu, gelu, tanh | activation function of every unit |
+/// | `normalisation` | none | none, rms, l2, layer-norm | normalisation of every layer's input |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CifarResNetConfig {
-    /// Layers with weights.
+    /// Number of layers with weights.
     pub depth: CifarDepth,
-    /// Factor on every number of channels.
+    /// Factor for the number of channels.
     #[serde(default = "full_width")]
     #[schemars(range(min = 0.01, max = 16.0))]
     pub width: f64,
-    /// Activation function of every unit and block.
+    /// Activation function of every unit.
     #[serde(default)]
     pub activation: ActivationFn,
     /// Normalisation of every layer's input.

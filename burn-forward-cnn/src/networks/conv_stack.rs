@@ -1,5 +1,5 @@
-//! A plain stack of convolutions, as the small networks of the local-learning papers are: Mono-Forward's 64-128-256-512
-//! (Gong et al. 2025, arXiv 2501.09238) is one.
+//! A plain stack of convolutions, like the small networks of papers on local learning. Mono-Forward's 64-128-256-512 (Gong et
+//! al. 2025, arXiv 2501.09238) is one of them.
 
 use burn::tensor::Device;
 use burn_forward::Result;
@@ -21,32 +21,32 @@ use crate::nonlinearity::Nonlinearity;
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `channels` | required | 1 to 100 of >= 1 | channels of every convolution |
+/// | `channels` | required | 1 to 100 of >= 1 | number of channels of every convolution |
 /// | `kernel` | 3 | odd, 1 to 15 | side of the kernels; padding keeps the size |
-/// | `pool` | 2 | 1 to 8 | side of the pool after every convolution, while the maps are large enough; 1 is none |
-/// | `pool-kind` | max | max, average | |
-/// | `batch-norm` | true | | between convolution and activation; convolutions have a bias where it is off |
-/// | `activation` | relu | relu, leaky-relu, gelu, tanh | of every layer |
-/// | `dropout` | 0 | [0, 1) | after every layer |
-/// | `global-pool` | true | | average the last maps; off leaves the maps to the rule's head |
-/// | `width` | 1 | 0.01 to 16 | factor on every number of channels |
-/// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input |
+/// | `pool` | 2 | 1 to 8 | side of the pool after every convolution, while the maps are large enough; 1 means no pool |
+/// | `pool-kind` | max | max, average | maximum or mean of a window |
+/// | `batch-norm` | true | | batch normalisation before the activation; without it, convolutions have a bias |
+/// | `activation` | relu | relu, leaky-relu, gelu, tanh | activation function of every layer |
+/// | `dropout` | 0 | [0, 1) | probability of zeroing an activity after every layer |
+/// | `global-pool` | true | | average the last maps; if off, the head of the rule gets the maps |
+/// | `width` | 1 | 0.01 to 16 | factor for the number of channels |
+/// | `normalisation` | none | none, rms, l2, layer-norm | normalisation of every layer's input |
 /// | `init` | he-normal | he-normal, default | initial weights |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ConvStackConfig {
-    /// Channels of every convolution.
+    /// Number of channels of every convolution.
     #[schemars(length(min = 1, max = 100), inner(range(min = 1, max = 100_000)))]
     pub channels: Vec<usize>,
     /// Side of the kernels.
     #[serde(default = "kernel")]
     #[schemars(range(min = 1, max = 15))]
     pub kernel: usize,
-    /// Side of the pool after every convolution.
+    /// Side of the pool after every convolution; 1 means no pool.
     #[serde(default = "pool")]
     #[schemars(range(min = 1, max = 8))]
     pub pool: usize,
-    /// How the pool works.
+    /// Maximum or mean of a window.
     #[serde(default)]
     pub pool_kind: PoolKind,
     /// Batch normalisation between convolution and activation.
@@ -59,10 +59,10 @@ pub struct ConvStackConfig {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
-    /// Average the last maps.
+    /// Whether the last maps are averaged.
     #[serde(default = "global_pool")]
     pub global_pool: bool,
-    /// Factor on every number of channels.
+    /// Factor for the number of channels.
     #[serde(default = "full_width")]
     #[schemars(range(min = 0.01, max = 16.0))]
     pub width: f64,
@@ -91,7 +91,7 @@ fn global_pool() -> bool {
 }
 
 impl ConvStackConfig {
-    /// Every setting but the channels at its default.
+    /// The settings with their default values, except for the channels.
     pub fn new(channels: Vec<usize>) -> Self {
         Self {
             channels,
@@ -108,7 +108,7 @@ impl ConvStackConfig {
         }
     }
 
-    /// The steps for inputs of `side` pixels; where a pool would leave nothing, there is none.
+    /// The steps for inputs of `side` pixels; a pool is left out if its output would be empty.
     fn steps(&self, side: usize) -> Vec<Step> {
         let (mut from, mut stage, mut side) = (3, 0, side);
         let mut steps = Vec::with_capacity(self.channels.len() + 1);
@@ -121,7 +121,7 @@ impl ConvStackConfig {
             unit.init = self.init;
             let pool = (self.pool > 1 && side >= self.pool).then(|| Pool::new(self.pool_kind, self.pool));
             steps.push(Step::new(stage, StepKind::Conv { unit, pool }).with_dropout(self.dropout));
-            // A pool ends a stage, also where the maps turn out to be too small for it.
+            // A pool ends a stage, even if the maps turn out to be too small for it.
             stage += usize::from(self.pool > 1);
             side /= if pool.is_some() { self.pool } else { 1 };
             from = to;

@@ -1,6 +1,6 @@
 //! MobileNetV2: inverted residuals with linear bottlenecks (Sandler et al. 2018, arXiv 1801.04381).
 //!
-//! Names of tensors are torchvision's.
+//! Tensors have torchvision's names.
 
 use burn::tensor::Device;
 use burn_forward::Result;
@@ -18,7 +18,7 @@ use crate::layers::Shortcut;
 use crate::module_init::ConvShape;
 use crate::nonlinearity::Nonlinearity;
 
-/// Table 2 of the paper: expansion, channels, repetitions, stride of the first.
+/// Table 2 of the paper: expansion, channels, repetitions, stride of the first repetition.
 const STAGES: [[usize; 4]; 7] =
     [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 3, 2], [6, 64, 4, 2], [6, 96, 3, 1], [6, 160, 3, 2], [6, 320, 1, 1]];
 
@@ -26,24 +26,24 @@ const STAGES: [[usize; 4]; 7] =
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `strides` | cifar | imagenet, cifar | whether the stem and the first halving stage make images smaller (imagenet) |
-/// | `width` | 1 | 0.05 to 4 | factor on every number of channels |
-/// | `resize` | none | 8 to 1024 | scale images to this side, bilinearly |
-/// | `dropout` | 0.2 | [0, 1) | in front of the classifier |
-/// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input |
+/// | `strides` | cifar | imagenet, cifar | size of the images; with imagenet, the stem and the first stage with stride 2 reduce it |
+/// | `width` | 1 | 0.05 to 4 | factor for the number of channels |
+/// | `resize` | none | 8 to 1024 | side to which images are scaled bilinearly |
+/// | `dropout` | 0.2 | [0, 1) | probability of zeroing an activity before the classifier |
+/// | `normalisation` | none | none, rms, l2, layer-norm | normalisation of every layer's input |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct MobileNetV2Config {
-    /// What images it starts from.
+    /// Size of the images that the network is made for.
     pub strides: ImageScale,
-    /// Factor on every number of channels.
+    /// Factor for the number of channels.
     #[schemars(range(min = 0.05, max = 4.0))]
     pub width: f64,
-    /// Side that images are scaled to.
+    /// Side to which images are scaled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 8, max = 1024))]
     pub resize: Option<usize>,
-    /// Probability of zeroing an activity in front of the classifier.
+    /// Probability of zeroing an activity before the classifier.
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
     /// Normalisation of every layer's input.

@@ -1,7 +1,7 @@
 //! MobileNetV3, small and large: inverted residuals with squeeze-and-excite and hard-swish (Howard et al. 2019, arXiv
 //! 1905.02244).
 //!
-//! Names of tensors and constants of batch normalisation are torchvision's.
+//! Tensors have torchvision's names, and batch normalisation has torchvision's constants.
 
 use burn::tensor::Device;
 use burn_forward::Result;
@@ -29,7 +29,7 @@ pub enum MobileNetV3Size {
     Large,
 }
 
-/// A row of the paper's tables: kernel, expanded channels, channels, squeeze-and-excite, hard-swish, stride.
+/// A row of the tables in the paper: kernel, expanded channels, channels, squeeze-and-excite, hard-swish, stride.
 type Row = (usize, usize, usize, bool, bool, usize);
 
 const SMALL: [Row; 11] = [
@@ -68,29 +68,29 @@ const LARGE: [Row; 15] = [
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `size` | required | small, large | which of the two |
-/// | `strides` | cifar | imagenet, cifar | whether the stem and the first halving block make images smaller (imagenet) |
-/// | `width` | 1 | 0.05 to 4 | factor on every number of channels |
-/// | `resize` | none | 8 to 1024 | scale images to this side, bilinearly |
-/// | `dropout` | 0.2 | [0, 1) | in front of the classifier |
-/// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input |
+/// | `size` | required | small, large | one of the two published sizes |
+/// | `strides` | cifar | imagenet, cifar | size of the images; with imagenet, the stem and the first block with stride 2 reduce it |
+/// | `width` | 1 | 0.05 to 4 | factor for the number of channels |
+/// | `resize` | none | 8 to 1024 | side to which images are scaled bilinearly |
+/// | `dropout` | 0.2 | [0, 1) | probability of zeroing an activity before the classifier |
+/// | `normalisation` | none | none, rms, l2, layer-norm | normalisation of every layer's input |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct MobileNetV3Config {
-    /// Which of the two.
+    /// One of the two published sizes.
     pub size: MobileNetV3Size,
-    /// What images it starts from.
+    /// Size of the images that the network is made for.
     #[serde(default)]
     pub strides: ImageScale,
-    /// Factor on every number of channels.
+    /// Factor for the number of channels.
     #[serde(default = "full_width")]
     #[schemars(range(min = 0.05, max = 4.0))]
     pub width: f64,
-    /// Side that images are scaled to.
+    /// Side to which images are scaled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 8, max = 1024))]
     pub resize: Option<usize>,
-    /// Probability of zeroing an activity in front of the classifier.
+    /// Probability of zeroing an activity before the classifier.
     #[serde(default = "dropout")]
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
@@ -103,7 +103,7 @@ fn dropout() -> f64 {
     0.2
 }
 
-/// Constants of batch normalisation in the published weights.
+/// Constants of batch normalisation for the published weights.
 const NORM: NormSetting = NormSetting { epsilon: 1e-3, momentum: 0.01 };
 
 fn unit(shape: ConvShape, activation: Nonlinearity, at: &str) -> UnitSpec {

@@ -1,4 +1,4 @@
-//! Architectures, each a list of layers computed from a config.
+//! Architectures; each computes a list of layers from its config.
 
 mod assemble;
 mod cifar_resnet;
@@ -20,12 +20,12 @@ use burn_forward::network::{NetworkEntry, network_entry};
 /// The networks of this crate.
 pub fn network_entries() -> Vec<NetworkEntry> {
     vec![
-        network_entry::<ConvStackConfig>("conv-stack", "plain stack of convolutions with pools"),
-        network_entry::<VggConfig>("vgg", "VGG8B and VGG11B of the local-errors paper"),
-        network_entry::<ResNetConfig>("resnet", "ResNet-18, -34, -50 with ImageNet or CIFAR stem"),
+        network_entry::<ConvStackConfig>("conv-stack", "a plain stack of convolutions with pools"),
+        network_entry::<VggConfig>("vgg", "VGG8B and VGG11B from the paper on local errors"),
+        network_entry::<ResNetConfig>("resnet", "ResNet-18, -34 and -50 with an ImageNet or CIFAR stem"),
         network_entry::<CifarResNetConfig>(
             "cifar-resnet",
-            "ResNets of depth 6n+2 for small images, option-A shortcuts",
+            "ResNets of depth 6n+2 for small images, with option-A shortcuts",
         ),
         network_entry::<MobileNetV2Config>("mobilenet-v2", "inverted residuals with linear bottlenecks"),
         network_entry::<MobileNetV3Config>("mobilenet-v3", "small and large, with squeeze-and-excite and hard-swish"),

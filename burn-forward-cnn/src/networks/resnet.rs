@@ -1,8 +1,8 @@
 //! ResNet-18, -34 and -50 (He, Zhang, Ren and Sun 2015, arXiv 1512.03385).
 //!
-//! Four stages of residual blocks after a stem, global average pooling, and a classifier that belongs to the rule. In
-//! the bottleneck of ResNet-50 the 3x3 convolution has the stride, as in torchvision, and not the first 1x1 as in the
-//! paper. Names of tensors are torchvision's.
+//! A stem and four stages of residual blocks, then global average pooling, and a classifier that belongs to the rule. In the
+//! bottleneck of ResNet-50, the 3x3 convolution has the stride, as in torchvision, instead of the first 1x1 convolution, as in
+//! the paper. Tensors have torchvision's names.
 
 use burn::tensor::Device;
 use burn_forward::Result;
@@ -20,7 +20,7 @@ use crate::layers::{Pool, PoolKind, Shortcut};
 use crate::module_init::ConvShape;
 use crate::nonlinearity::Nonlinearity;
 
-/// The depths that have a name.
+/// The published depths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "usize", into = "usize")]
 #[schemars(transform = depths)]
@@ -60,13 +60,13 @@ impl From<ResNetDepth> for usize {
     }
 }
 
-/// What images a network starts from.
+/// Size of the images that a network is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageScale {
-    /// Images of about 224 pixels: early layers make them smaller.
+    /// Images of about 224 pixels, whose size is reduced by early layers.
     Imagenet,
-    /// Images of about 32 pixels: early layers keep their size.
+    /// Images of about 32 pixels, whose size is kept by early layers.
     #[default]
     Cifar,
 }
@@ -75,29 +75,29 @@ pub enum ImageScale {
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `depth` | required | 18, 34, 50 | layers with weights |
+/// | `depth` | required | 18, 34, 50 | number of layers with weights |
 /// | `stem` | cifar | imagenet, cifar | 7x7/2 convolution and 3x3/2 max pool, or 3x3 convolution |
-/// | `width` | 1 | 0.01 to 16 | factor on every number of channels |
-/// | `resize` | none | 8 to 1024 | scale images to this side, bilinearly |
-/// | `activation` | relu | relu, leaky-relu, gelu, tanh | of every unit and block |
-/// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input |
+/// | `width` | 1 | 0.01 to 16 | factor for the number of channels |
+/// | `resize` | none | 8 to 1024 | side to which images are scaled bilinearly |
+/// | `activation` | relu | relu, leaky-relu, gelu, tanh | activation function of every unit |
+/// | `normalisation` | none | none, rms, l2, layer-norm | normalisation of every layer's input |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ResNetConfig {
-    /// Layers with weights.
+    /// Number of layers with weights.
     pub depth: ResNetDepth,
-    /// What images it starts from.
+    /// Size of the images that the network is made for.
     #[serde(default)]
     pub stem: ImageScale,
-    /// Factor on every number of channels.
+    /// Factor for the number of channels.
     #[serde(default = "full_width")]
     #[schemars(range(min = 0.01, max = 16.0))]
     pub width: f64,
-    /// Side that images are scaled to.
+    /// Side to which images are scaled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 8, max = 1024))]
     pub resize: Option<usize>,
-    /// Activation function of every unit and block.
+    /// Activation function of every unit.
     #[serde(default)]
     pub activation: ActivationFn,
     /// Normalisation of every layer's input.

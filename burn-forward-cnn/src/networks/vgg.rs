@@ -1,5 +1,5 @@
-//! VGG8B and VGG11B (Nokland and Eidnes 2019, arXiv 1901.06656): convolutions of 3x3 with batch normalisation, four max
-//! pools, and one dense layer, each with dropout.
+//! VGG8B and VGG11B (Nokland and Eidnes 2019, arXiv 1901.06656): 3x3 convolutions with batch normalisation, four max pools, and
+//! one dense layer, each with dropout.
 
 use burn::tensor::Device;
 use burn_forward::Result;
@@ -17,7 +17,7 @@ use crate::layers::{Pool, PoolKind};
 use crate::module_init::{ConvShape, NormSetting};
 use crate::nonlinearity::Nonlinearity;
 
-/// The two published shapes.
+/// The two published variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum VggVariant {
@@ -29,7 +29,7 @@ pub enum VggVariant {
     B11,
 }
 
-/// Channels, and whether a 2x2 max pool follows.
+/// Number of channels, and whether a 2x2 max pool follows.
 const B8: [(usize, bool); 6] = [(128, false), (256, true), (256, false), (512, true), (512, true), (512, true)];
 const B11: [(usize, bool); 9] = [
     (128, false),
@@ -43,24 +43,24 @@ const B11: [(usize, bool); 9] = [
     (512, true),
 ];
 
-/// Units of the dense layer.
+/// Number of units in the dense layer.
 const DENSE: usize = 1024;
 
-/// A network of the local-errors paper.
+/// A network from the paper on local errors.
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `variant` | required | 8b, 11b | which of the two |
-/// | `width` | 1 | 0.01 to 16 | factor on the channels of the convolutions (the paper's 2x, 3x) |
-/// | `dropout` | 0 | [0, 1) | after every layer |
-/// | `activation` | leaky-relu | relu, leaky-relu, gelu, tanh | of every layer |
-/// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input |
+/// | `variant` | required | 8b, 11b | one of the two published variants |
+/// | `width` | 1 | 0.01 to 16 | factor for the number of channels of the convolutions (the paper's 2x, 3x) |
+/// | `dropout` | 0 | [0, 1) | probability of zeroing an activity after every layer |
+/// | `activation` | leaky-relu | relu, leaky-relu, gelu, tanh | activation function of every layer |
+/// | `normalisation` | none | none, rms, l2, layer-norm | normalisation of every layer's input |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct VggConfig {
-    /// Which of the two.
+    /// One of the two published variants.
     pub variant: VggVariant,
-    /// Factor on the channels of the convolutions.
+    /// Factor for the number of channels of the convolutions.
     #[serde(default = "full_width")]
     #[schemars(range(min = 0.01, max = 16.0))]
     pub width: f64,

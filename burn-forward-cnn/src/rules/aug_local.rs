@@ -1,7 +1,7 @@
-//! AugLocal: auxiliary networks made of fresh copies of the layers that follow.
+//! AugLocal: auxiliary networks that consist of new copies of later layers.
 //!
-//! Ma, Wu, Si and Tan 2024, arXiv 2402.17318: the copies ([`copies`](super::copies) says which), then global average
-//! pooling and a classifier. Loss: cross-entropy.
+//! Ma, Wu, Si and Tan 2024, arXiv 2402.17318. An auxiliary network consists of the copies ([`copies`](super::copies) describes
+//! which layers are copied), global average pooling and a classifier. The loss is the cross-entropy.
 
 use burn_forward::Result;
 use burn_forward::network::Network;
@@ -20,19 +20,19 @@ use crate::heads::stacked_head;
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `depth` | 2 | 1 to 100 | layers `D` of the first auxiliary network |
-/// | `pyramid` | 0.5 | [0, 1] | `rho`: how much depths fall along the network |
-/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
+/// | `depth` | 2 | 1 to 100 | number of layers `D` in the first auxiliary network |
+/// | `pyramid` | 0.5 | [0, 1] | `rho`: how much the depth decreases along the network |
+/// | `readout` | last | last, sum, mean, weighted, sip | the blocks whose scores make the prediction, see [`HeadReadout`] |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct AugLocalConfig {
-    /// Layers of the first auxiliary network.
+    /// Number of layers in the first auxiliary network.
     #[schemars(range(min = 1, max = 100))]
     pub depth: usize,
-    /// How much depths fall along the network.
+    /// How much the depth decreases along the network.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub pyramid: f64,
-    /// Which blocks' scores make the prediction.
+    /// The blocks whose scores make the prediction.
     pub readout: HeadReadout,
 }
 

@@ -9,8 +9,9 @@ use burn_forward::rules::{AnyHead, linear_head};
 
 use crate::module_init::ModuleInit;
 
-/// One head per block, drawn from the stream `head`, given the block's index and output; where `head` gives none, the
-/// projection of Mono-Forward, which for the last block is the network's output layer.
+/// One head per block, drawn from the stream `head`. `head` is called with the index of the block and the shape of its output.
+/// If it returns none, the block gets the projection of Mono-Forward, which for the last block is the output layer of the
+/// network.
 pub(super) fn heads_of(
     network: &Network,
     classes: usize,

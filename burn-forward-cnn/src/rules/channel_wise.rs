@@ -1,16 +1,17 @@
-//! Channel-wise competition: the channels of a block's output are its classifier.
+//! Channel-wise competition: the channels of a block's output act as its classifier.
 //!
-//! Papachristodoulou, Kyrkou, Timotheou and Theocharides 2024, arXiv 2312.12668 (CwComp), and Sun et al., DeeperForward,
-//! ICLR 2025. The output's channels are in `C` contiguous groups; `G_c` is the mean over group `c` and all positions of
-//! `h^2` (CwComp) or of `h` (DeeperForward); the loss is cross-entropy of `G` (or see [`GroupLoss`]). No parameters, no
-//! negatives, one pass. Blocks are single convolutions: the partition `layer` of a plain stack.
+//! Papachristodoulou, Kyrkou, Timotheou and Theocharides 2024, arXiv 2312.12668 (CwComp), and Sun et al., DeeperForward, ICLR
+//! 2025. The output channels form `C` contiguous groups. `G_c` is the mean of `h^2` (CwComp) or of `h` (DeeperForward) over
+//! group `c` and all positions, and the loss is the cross-entropy of `G` (for others, see [`GroupLoss`]). The rule needs no
+//! parameters, no negatives and one pass. Blocks are single convolutions: the partition `layer` of a plain stack.
 //!
-//! DeeperForward normalises every group of the detached output, without scale or shift (`between`: `group-norm`), which
-//! takes the group's goodness out of it, and adds to it what entered the block, brought to its shape without parameters
+//! DeeperForward normalises every group of the detached output without scale or shift (`between`: `group-norm`), which removes
+//! the goodness of the group from it. It then adds the input of the block, converted to the same shape without parameters
 //! (`shortcut`).
 //!
-//! What we do differently: where the classes do not divide the channels, the last few are in no group, and `group-norm`
-//! normalises all together; the shortcut averages maps and pads channels with zeros where shapes differ.
+//! What we do differently: if the number of channels is not a multiple of the number of classes, the last channels are in no
+//! group, and `group-norm` normalises all channels together. The shortcut averages maps and pads channels with zeros if the
+//! shapes differ.
 
 use burn_forward::Result;
 use burn_forward::network::Network;
@@ -25,14 +26,14 @@ use serde::{Deserialize, Serialize};
 use super::block_heads::heads_of;
 use crate::heads::{ClassGroups, GroupGoodness, GroupLoss};
 
-/// What is done to a block's output before the next reads it.
+/// What is done to the output of a block before the next block uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GroupBetween {
     /// Nothing: batch normalisation inside the block is enough for CwComp.
     #[default]
     None,
-    /// Every class group is normalised by itself.
+    /// Every class group is normalised separately.
     GroupNorm,
 }
 
@@ -40,11 +41,11 @@ pub enum GroupBetween {
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `goodness` | squared | squared, mean | of a group: CwComp's or DeeperForward's |
-/// | `loss` | cross-entropy | cross-entropy, positive-negative, weighted | see [`GroupLoss`] |
-/// | `between` | none | none, group-norm | before the next block |
-/// | `shortcut` | false | | add what entered a block to what leaves it, without parameters |
-/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
+/// | `goodness` | squared | squared, mean | goodness of a group: CwComp's or DeeperForward's |
+/// | `loss` | cross-entropy | cross-entropy, positive-negative, weighted | loss of the goodness, see [`GroupLoss`] |
+/// | `between` | none | none, group-norm | what is done to a block's output before the next block |
+/// | `shortcut` | false | | add the input of a block to its output, without parameters |
+/// | `readout` | last | last, sum, mean, weighted, sip | the blocks whose scores make the prediction, see [`HeadReadout`] |
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ChannelWiseConfig {
@@ -54,13 +55,13 @@ pub struct ChannelWiseConfig {
     /// Loss of the goodness.
     #[serde(default)]
     pub loss: GroupLoss,
-    /// What is done before the next block.
+    /// What is done to a block's output before the next block.
     #[serde(default)]
     pub between: GroupBetween,
-    /// Whether what entered a block is added to what leaves it.
+    /// Whether the input of a block is added to its output.
     #[serde(default)]
     pub shortcut: bool,
-    /// Which blocks' scores make the prediction.
+    /// The blocks whose scores make the prediction.
     #[serde(default)]
     pub readout: HeadReadout,
 }

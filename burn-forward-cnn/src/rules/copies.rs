@@ -1,12 +1,12 @@
-//! Fresh copies of the layers that follow a block, for a head to stand after.
+//! New copies of the layers that follow a block, to be placed before its head.
 //!
-//! Ma, Wu, Si and Tan 2024, arXiv 2402.17318. What stands between block `l` (its last layer has index `l` of `N`) and its head
-//! is a copy, with weights of its own, of `D_l` of the following layers, chosen evenly: `round(l + (N - l - 1)/D_l i)` for
-//! `i = 1..D_l`, or all that are left. Depths fall along the network, `D_l = max(1, round(D (1 - rho l/(K - 2)) + rho l/(K - 2)))`
-//! for block `l` of `K`.
+//! Ma, Wu, Si and Tan 2024, arXiv 2402.17318. Between block `l` (whose last layer has index `l` of `N`) and its head are copies
+//! of `D_l` of the following layers, with their own weights. The layers are chosen evenly: `round(l + (N - l - 1)/D_l i)` for
+//! `i = 1..D_l`, or all remaining layers. The depth decreases along the network:
+//! `D_l = max(1, round(D (1 - rho l/(K - 2)) + rho l/(K - 2)))` for block `l` of `K`.
 //!
-//! What we do differently: layers are those of the partition (a residual block is one); where the layers that were left
-//! out made maps smaller, the copy's input is averaged to the size that its original reads, where the paper inserts
+//! What we do differently: the layers are those of the partition (a residual block is one layer). If the layers that were left
+//! out reduce the size of maps, the input of the copy is averaged to the size of its original's input, while the paper inserts
 //! strides.
 
 use burn::tensor::Device;
@@ -17,19 +17,19 @@ use burn_forward::random::Seed;
 
 use crate::layers::GridPool;
 
-/// How many layers are copied after which block.
+/// How many layers are copied for each block.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Copying {
-    /// `D`: layers after the first block; with 0 no block has any.
+    /// `D`: number of layers for the first block; 0 means no copies for any block.
     pub(super) depth: usize,
-    /// `rho`: how much depths fall along the network.
+    /// `rho`: how much the depth decreases along the network.
     pub(super) pyramid: f64,
 }
 
-/// The layers of a network that have something to learn, to copy from.
+/// The layers of a network that can be copied: those that have parameters.
 pub(super) struct Following<'a> {
     layers: Vec<&'a AnyLayer>,
-    /// Index of every block's last layer.
+    /// Index of the last layer of every block.
     ends: Vec<usize>,
     copying: Copying,
     seed: Seed,
@@ -41,14 +41,14 @@ impl<'a> Following<'a> {
         let mut layers = Vec::new();
         let mut ends = Vec::new();
         for block in network.blocks() {
-            // Joined layers are pools.
+            // Layers that join the previous block are pools.
             layers.extend(block.layers().iter().filter(|l| !l.outline().with_previous));
             ends.push(layers.len().saturating_sub(1));
         }
         Self { layers, ends, copying, seed, device: network.device() }
     }
 
-    /// Copies for block `block`, whose output has `shape`, and the shape of what they make of it.
+    /// The copies for block `block`, whose output has the shape `shape`, and the shape of their output.
     pub(super) fn copies_behind(&self, block: usize, shape: RowShape) -> Result<(Vec<AnyLayer>, RowShape)> {
         let Copying { depth, pyramid } = self.copying;
         let mut current = shape;
@@ -73,13 +73,13 @@ impl<'a> Following<'a> {
     }
 }
 
-/// Layers that are copied after block `l` of `blocks`.
+/// Number of layers that are copied for block `l` of `blocks`.
 fn depth_of(l: usize, blocks: usize, depth: usize, pyramid: f64) -> usize {
     let along = if blocks > 2 { pyramid * l as f64 / (blocks - 2) as f64 } else { 0.0 };
     (((depth as f64) * (1.0 - along) + along).round() as usize).max(1)
 }
 
-/// Which layers are copied after layer `l` of `n`.
+/// Indices of the layers that are copied for layer `l` of `n`.
 fn chosen(l: usize, n: usize, depth: usize) -> Vec<usize> {
     let left = n - 1 - l;
     if depth >= left {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn layers_are_chosen_evenly_and_the_last_is_always_among_them() {
-        // N = 16, D = 2, l = 0: 7.5 and 15, rounded half away from zero.
+        // N = 16, D = 2, l = 0: 7.5 and 15; halves are rounded away from zero.
         assert_eq!(chosen(0, 16, 2), [8, 15]);
         for (l, depth) in [(0, 1), (3, 2), (7, 3), (14, 4), (10, 20)] {
             let layers = chosen(l, 16, depth);

@@ -1,10 +1,10 @@
 //! Decoupled greedy learning: a small auxiliary network on every block.
 //!
-//! Belilovsky, Eickenberg and Oyallon 2020, arXiv 1901.08164 (and, one block after the other, 2019, arXiv 1812.11446: the
-//! greedy schedule). Block `k` and its auxiliary network minimise the cross-entropy of its class scores; nothing goes to
-//! block `k - 1`. The last block has the network's output layer.
+//! Belilovsky, Eickenberg and Oyallon 2020, arXiv 1901.08164 (and 2019, arXiv 1812.11446, where blocks train one after another:
+//! the greedy schedule). Block `k` and its auxiliary network minimise the cross-entropy of its class scores; nothing is passed
+//! back to block `k - 1`. The last block has the output layer of the network.
 //!
-//! What we do differently: pooling is to a grid (`ceil(H/4)`, then 2) by adaptive means.
+//! What we do differently: pooling is adaptive, to a grid with side `ceil(H/4)`, and then 2.
 
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
@@ -24,14 +24,14 @@ use crate::heads::{AuxiliaryKind, AuxiliaryNetwork};
 /// | name | default | range | meaning |
 /// |---|---|---|---|
 /// | `auxiliary` | mlp-sr | mlp, mlp-sr, cnn | kind of the auxiliary networks, see [`AuxiliaryKind`] |
-/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
+/// | `readout` | last | last, sum, mean, weighted, sip | the blocks whose scores make the prediction, see [`HeadReadout`] |
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DecoupledGreedyConfig {
     /// Kind of the auxiliary networks.
     #[serde(default)]
     pub auxiliary: AuxiliaryKind,
-    /// Which blocks' scores make the prediction.
+    /// The blocks whose scores make the prediction.
     #[serde(default)]
     pub readout: HeadReadout,
 }

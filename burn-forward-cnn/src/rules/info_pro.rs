@@ -1,11 +1,11 @@
-//! InfoPro: every block keeps what the image holds and learns what the classes need.
+//! InfoPro: every block retains the information in the image while it learns to classify.
 //!
 //! Wang, Ni, Song, Yang and Huang 2021, arXiv 2101.10832. Block `l` of `K` minimises
-//! `a_l BCE(decoder(h), x) + b_l CE(aux(h), y)`, with `a` and `b` going linearly from the first block to the last. The last
-//! block has the network's output layer and its cross-entropy alone.
+//! `a_l BCE(decoder(h), x) + b_l CE(aux(h), y)`, where `a` and `b` change linearly from the first block to the last. The last
+//! block has the output layer of the network, and only its cross-entropy as the loss.
 //!
-//! What we do differently: the image is compared through the logistic function, since inputs may be standardised; the
-//! decoder convolves to 12 channels before it upsamples.
+//! What we do differently: the image goes through the logistic function before it is compared, since inputs may be
+//! standardised; the decoder reduces the output to 12 channels before it upsamples.
 
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
@@ -26,20 +26,20 @@ use crate::heads::{AuxiliaryKind, AuxiliaryNetwork, Reconstruction};
 /// |---|---|---|---|
 /// | `reconstruction` | [5, 0.5] | >= 0 | `a` of the first and of the last block |
 /// | `classification` | [0.05, 1] | >= 0 | `b` of the first and of the last block |
-/// | `auxiliary` | cnn | mlp, mlp-sr, cnn | the classifiers, see [`AuxiliaryKind`] |
-/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
+/// | `auxiliary` | cnn | mlp, mlp-sr, cnn | kind of the classifiers, see [`AuxiliaryKind`] |
+/// | `readout` | last | last, sum, mean, weighted, sip | the blocks whose scores make the prediction, see [`HeadReadout`] |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct InfoProConfig {
-    /// Weight of the reconstruction in the first and in the last block.
+    /// Weight of the reconstruction loss in the first and in the last block.
     #[schemars(inner(range(min = 0.0, max = 1e6)))]
     pub reconstruction: [f64; 2],
-    /// Weight of the classification in the first and in the last block.
+    /// Weight of the classification loss in the first and in the last block.
     #[schemars(inner(range(min = 0.0, max = 1e6)))]
     pub classification: [f64; 2],
-    /// The classifiers.
+    /// Kind of the classifiers.
     pub auxiliary: AuxiliaryKind,
-    /// Which blocks' scores make the prediction.
+    /// The blocks whose scores make the prediction.
     pub readout: HeadReadout,
 }
 
@@ -47,7 +47,7 @@ impl Default for InfoProConfig {
     fn default() -> Self {
         Self {
             reconstruction: [5.0, 0.5],
-            // At a weight of 0, the paper's for many blocks, the classifier of the first block would learn nothing.
+            // With a weight of 0, which the paper uses for many blocks, the classifier of the first block would not learn.
             classification: [0.05, 1.0],
             auxiliary: AuxiliaryKind::Cnn,
             readout: HeadReadout::default(),

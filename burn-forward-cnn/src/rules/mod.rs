@@ -1,4 +1,5 @@
-//! Learning rules for feature maps. Each but Trifecta is a head from [`heads`](crate::heads) on every block.
+//! Learning rules for feature maps. All of them except Trifecta consist of one head from [`heads`](crate::heads) on every
+//! block.
 
 mod aug_local;
 mod block_heads;
@@ -25,12 +26,12 @@ pub fn rule_entries() -> Vec<RuleEntry> {
     vec![
         rule_entry_of::<AugLocalConfig>(
             "aug-local",
-            "auxiliary networks of fresh copies of the layers that follow",
+            "auxiliary networks made of new copies of later layers",
             "Ma et al. 2024, arXiv 2402.17318",
         ),
         rule_entry_of::<ChannelWiseConfig>(
             "channel-wise",
-            "channels in class groups are the classifier; squared or plain goodness",
+            "groups of channels act as the classifier; squared or mean goodness",
             "Papachristodoulou et al. 2024, arXiv 2312.12668; DeeperForward, ICLR 2025",
         ),
         rule_entry_of::<DecoupledGreedyConfig>(
@@ -40,7 +41,7 @@ pub fn rule_entries() -> Vec<RuleEntry> {
         ),
         rule_entry_of::<InfoProConfig>(
             "info-pro",
-            "reconstruction of the image beside classification",
+            "reconstruction of the image in addition to classification",
             "Wang et al. 2021, arXiv 2101.10832",
         ),
         rule_entry_of::<PredsimConfig>(
@@ -50,12 +51,12 @@ pub fn rule_entries() -> Vec<RuleEntry> {
         ),
         rule_entry_of::<ScalableForwardForwardConfig>(
             "scalable-forward-forward",
-            "class goodness of an auxiliary convolution on every block",
+            "class goodness from an auxiliary convolution on every block",
             "Krutsylo 2025, arXiv 2501.03176",
         ),
         rule_entry_of::<TrifectaConfig>(
             "trifecta",
-            "forward-forward on maps: label as a channel, SymBa loss, overlapping local updates",
+            "Forward-Forward on maps: label as a channel, SymBa loss, overlapping local updates",
             "Dooms et al. 2023, arXiv 2311.18130",
         ),
     ]

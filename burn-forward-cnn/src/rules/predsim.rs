@@ -2,13 +2,14 @@
 //!
 //! Nokland and Eidnes 2019, arXiv 1901.06656. For a block with output `h`:
 //!
-//! - `pred`: cross-entropy of a linear classifier on `h`, averaged to at most 4096 features, from weights of zero;
-//! - `sim`: `mean (S(F(h)) - S(Y))^2` over the batch's `B x B` similarities, `F` a 3x3 convolution (a square matrix for
-//!   features), `S(X)` the cosines between the rows of `X` less their mean; of maps, `X` is the deviation of every
-//!   channel over positions; `Y` the labels one-hot;
-//! - `predsim`: `(1 - beta) pred + beta sim`.
+//! - `pred` is the cross-entropy of a linear classifier on `h`, which is averaged to at most 4096 features; the initial weights
+//!   are zero;
+//! - `sim` is `mean (S(F(h)) - S(Y))^2` over the `B x B` similarities of the batch. `F` is a 3x3 convolution (a square matrix
+//!   for features). `S(X)` contains the cosines between the centred rows of `X`; for maps, `X` is the standard deviation of
+//!   every channel over positions. `Y` contains the one-hot labels;
+//! - `predsim` is `(1 - beta) pred + beta sim`.
 //!
-//! What we do differently: under `sim` a classifier is trained on the detached output, so that every block has a readout.
+//! What we do differently: under `sim`, a classifier learns from the detached output, so that every block has a readout.
 
 use burn_forward::Result;
 use burn_forward::network::Network;
@@ -26,18 +27,18 @@ use crate::heads::{LocalErrorKind, LocalErrors};
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `error` | predsim | pred, sim, predsim | what a block learns from |
+/// | `error` | predsim | pred, sim, predsim | the error that a block learns from |
 /// | `beta` | 0.99 | [0, 1] | weight of the similarity in predsim |
-/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
+/// | `readout` | last | last, sum, mean, weighted, sip | the blocks whose scores make the prediction, see [`HeadReadout`] |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PredsimConfig {
-    /// What a block learns from.
+    /// The error that a block learns from.
     pub error: LocalErrorKind,
     /// Weight of the similarity.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub beta: f64,
-    /// Which blocks' scores make the prediction.
+    /// The blocks whose scores make the prediction.
     pub readout: HeadReadout,
 }
 

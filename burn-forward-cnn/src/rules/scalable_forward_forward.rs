@@ -1,18 +1,19 @@
-//! Scalable Forward-Forward: class goodness of an auxiliary convolution on every block.
+//! Scalable Forward-Forward: class goodness from an auxiliary convolution on every block.
 //!
 //! Krutsylo 2025, arXiv 2501.03176. For a block with output `u` `[B, C_in, H, W]`:
 //!
 //! - `A = conv_kxk(u)` `[B, C M, H, W]`, `G_c = mean_{m,hw} A_cm^2` with `M = 1`,
-//! - loss `-G_y + log sum_j e^(G_j)`, over all classes or over the wrong ones only,
-//! - the detached `u`, layer-normalised where asked for, enters the next block.
+//! - loss `-G_y + log sum_j e^(G_j)`, where the sum is over all classes or over the wrong ones only,
+//! - the detached `u` enters the next block, optionally after layer normalisation.
 //!
-//! One forward pass, no negatives. The block may be a layer (the paper's layer-wise mode) or a residual block (hybrid): that
-//! is the partition's business. The last block, whose output is features, has the network's output layer.
+//! The rule needs one forward pass and no negatives. A block may be a layer (the paper's layer-wise mode) or a residual block
+//! (hybrid mode), depending on the partition. If the output of the last block consists of features, it has the output layer of
+//! the network.
 //!
-//! What we do differently: `between` is `none` by default and not the paper's normalisation, so that the trained network
-//! is the ordinary one; a `temperature` divides `G`, which has no bound; `M` may be more than 1 (a class may then be known by
-//! any of several patterns), the `head` may be a public reimplementation's, which has a hidden layer, and it may stand after
-//! copies of layers that follow, as AugLocal's does ([`copies`](super::copies)).
+//! What we do differently: `between` is `none` by default instead of the paper's normalisation, so that the trained network is
+//! an ordinary one. A `temperature` divides `G`, which has no upper bound. `M` may be more than 1, so that a class can have
+//! several patterns. The `head` may be that of a public reimplementation, which has a hidden layer. The head may be placed
+//! after copies of later layers, as in AugLocal ([`copies`](super::copies)).
 
 use burn_forward::Result;
 use burn_forward::activation::RowShape;
@@ -33,51 +34,51 @@ use crate::heads::{ClassLoss, ClassMaps, PooledMaps, stacked_head};
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `loss` | log-sum-exp | log-sum-exp, margin | over all classes, or the true one against the others |
-/// | `head` | class-maps | class-maps, pooled-maps | mean of squares of a class's maps, or a classifier of rectified maps |
-/// | `maps` | 1 | 1 to 64 | maps of the auxiliary convolution for every class |
+/// | `loss` | log-sum-exp | log-sum-exp, margin | over all classes, or the true class against the others |
+/// | `head` | class-maps | class-maps, pooled-maps | mean of squares of each class's maps, or a classifier of rectified maps |
+/// | `maps` | 1 | 1 to 64 | number of maps of the auxiliary convolution per class |
 /// | `kernel` | 1 | odd, 1 to 7 | side of the auxiliary convolution |
-/// | `depth` | 0 | 0 to 100 | layers that follow, copied between the first block and its head |
-/// | `pyramid` | 0.5 | [0, 1] | how much `depth` falls along the network |
-/// | `temperature` | 1 | > 0 | divides the goodness |
-/// | `between` | none | none, rms, l2, layer-norm | normaliser of a block's detached output |
-/// | `readout` | last | last, sum, mean, weighted, sip | which blocks' scores make the prediction |
+/// | `depth` | 0 | 0 to 100 | number of later layers copied between the first block and its head |
+/// | `pyramid` | 0.5 | [0, 1] | how much `depth` decreases along the network |
+/// | `temperature` | 1 | > 0 | number by which the goodness is divided |
+/// | `between` | none | none, rms, l2, layer-norm | normalisation of a block's detached output |
+/// | `readout` | last | last, sum, mean, weighted, sip | the blocks whose scores make the prediction, see [`HeadReadout`] |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ScalableForwardForwardConfig {
     /// Loss of the goodness.
     pub loss: ClassLoss,
-    /// What is made of the auxiliary maps.
+    /// How scores are computed from the auxiliary maps.
     pub head: MapHead,
-    /// Maps of the auxiliary convolution for every class.
+    /// Number of maps of the auxiliary convolution per class.
     #[schemars(range(min = 1, max = 64))]
     pub maps: usize,
     /// Side of the auxiliary convolution.
     #[schemars(range(min = 1, max = 7))]
     pub kernel: usize,
-    /// Layers that follow, copied between the first block and its head.
+    /// Number of later layers copied between the first block and its head.
     #[schemars(range(max = 100))]
     pub depth: usize,
-    /// How much `depth` falls along the network.
+    /// How much `depth` decreases along the network.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub pyramid: f64,
-    /// Divides the goodness.
+    /// Number by which the goodness is divided.
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub temperature: f64,
     /// Normalisation of a block's detached output.
     pub between: Normalisation,
-    /// Which blocks' scores make the prediction.
+    /// The blocks whose scores make the prediction.
     pub readout: HeadReadout,
 }
 
-/// What scalable Forward-Forward makes of the maps of its auxiliary convolution.
+/// How Scalable Forward-Forward computes scores from the maps of its auxiliary convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MapHead {
-    /// The mean of the squares of each class's own maps (the paper's).
+    /// The mean of the squares of each class's own maps (as in the paper).
     #[default]
     ClassMaps,
-    /// Layer normalisation, rectifier, means of all maps, linear classifier.
+    /// Layer normalisation, ReLU, means of all maps, linear classifier.
     PooledMaps,
 }
 

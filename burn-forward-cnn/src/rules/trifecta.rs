@@ -1,15 +1,15 @@
-//! Trifecta: Forward-Forward for feature maps, with three changes that let it go deep.
+//! Trifecta: Forward-Forward for feature maps, with three changes that make it work in deep networks.
 //!
-//! Dooms, Tsang and Oramas 2023, arXiv 2311.18130. The label enters as one more channel of the image, a learned map per
-//! class. Goodness of a block is `g = mean h^2` over all its features; positive and negative samples are the same images
-//! with their true and with a wrong label. The three: the SymBa loss `softplus(-alpha (g+ - g-))` (arXiv 2303.08418), batch
-//! normalisation in the network, and overlapping local updates: pairs of neighbouring blocks share a gradient, and which
-//! blocks form a pair alternates from step to step, so that over two steps every border is open once.
+//! Dooms, Tsang and Oramas 2023, arXiv 2311.18130. The label enters as an additional channel of the image, with a learned map
+//! per class. The goodness of a block is `g = mean h^2` over all its features. Positive and negative samples are the same
+//! images with their true and with a wrong label. The three changes are the SymBa loss `softplus(-alpha (g+ - g-))` (arXiv
+//! 2303.08418), batch normalisation in the network, and overlapping local updates: pairs of neighbouring blocks share a
+//! gradient, and the pairs alternate from step to step, so that gradients cross every block border in one of two steps.
 //!
-//! The prediction is the label with the most goodness in the last block, after a pass for every label.
+//! The prediction is the label with the highest goodness in the last block, after one pass per label.
 //!
-//! What we do differently: batch normalisation stands where the network has it (after the convolution for ours); wrong
-//! labels are uniform over the wrong classes.
+//! What we do differently: batch normalisation is where the network has it (after the convolution in ours); wrong labels are
+//! drawn uniformly.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
@@ -35,14 +35,14 @@ use serde::{Deserialize, Serialize};
 /// | name | default | range | meaning |
 /// |---|---|---|---|
 /// | `alpha` | 4 | > 0 | slope of the SymBa loss |
-/// | `overlap` | true | | overlapping local updates; off, no gradient crosses a border |
+/// | `overlap` | true | | overlapping local updates; without them, no gradient crosses a block border |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct TrifectaConfig {
     /// Slope of the SymBa loss.
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub alpha: f64,
-    /// Overlapping local updates.
+    /// Whether local updates overlap.
     pub overlap: bool,
 }
 
@@ -80,7 +80,7 @@ impl RuleSpec for TrifectaConfig {
             return Err(Error::argument(
                 "trifecta",
                 "input of the network",
-                "no image",
+                "not an image",
                 "images: the label is a channel",
             ));
         };
@@ -101,17 +101,17 @@ impl RuleSpec for TrifectaConfig {
     }
 }
 
-/// Goodness of a block; the first block's owns the label maps, which learn with it.
+/// The goodness of a block. The head of the first block contains the label maps, which learn with it.
 #[derive(Module, Debug)]
 struct GoodnessHead {
-    /// A map per class `[C, H W]`.
+    /// One map per class `[C, H W]`.
     label: Option<Param<Tensor<2>>>,
     #[module(skip)]
     alpha: f64,
 }
 
 impl LocalLoss<(), AnyActivation> for GoodnessHead {
-    /// The first half of the rows are positive samples, the second their negatives in the same order.
+    /// The first half of the rows are positive samples, and the second half are their negatives in the same order.
     fn score(&self, trace: &Trace<AnyActivation>, _: &()) -> Score {
         let h = trace.output.features();
         let rows = h.rows();
@@ -122,7 +122,7 @@ impl LocalLoss<(), AnyActivation> for GoodnessHead {
     }
 }
 
-/// Goodness on every block, and label maps.
+/// The goodness of every block, with the label maps.
 #[derive(Module, Debug)]
 struct Trifecta {
     heads: Vec<GoodnessHead>,
@@ -133,7 +133,7 @@ struct Trifecta {
 }
 
 impl Trifecta {
-    /// Images `[B, C, H, W]` with the maps of their labels, given one-hot `[B, classes]`, as one more channel.
+    /// Adds the maps of the labels, given as one-hot rows `[B, classes]`, to images `[B, C, H, W]` as an additional channel.
     fn inject(&self, images: &AnyActivation, labels: Tensor<2>) -> AnyActivation {
         match (images, self.heads.first().and_then(|head| head.label.as_ref())) {
             (AnyActivation::Maps(x), Some(maps)) => {
@@ -145,7 +145,7 @@ impl Trifecta {
         }
     }
 
-    /// What enters block `index`: for the first, images with right and then with wrong labels.
+    /// The input of block `index`; for the first block, images with right labels followed by images with wrong labels.
     fn entering(&self, index: usize, pass: &Pass) -> AnyActivation {
         let parts = pass.streams.iter().map(|stream| stream.features()).collect();
         let stream = pass.streams[0].with_features(Tensor::cat(parts, 0));
@@ -161,14 +161,14 @@ impl Trifecta {
     }
 }
 
-/// Positive and negative rows, each a stream.
+/// Splits positive and negative rows into two streams.
 fn halves(both: &AnyActivation) -> Vec<AnyActivation> {
     let features = both.features();
     let rows = features.dims()[0] / 2;
     [0, rows].map(|start| both.with_features(features.clone().narrow(0, start, rows))).into()
 }
 
-/// Labels of the negative samples `[B]`.
+/// The labels of the negative samples `[B]`.
 const NEGATIVES: &str = "negatives";
 
 impl Rule for Trifecta {
@@ -196,8 +196,8 @@ impl Rule for Trifecta {
         pass.streams = halves(&block.forward(self.entering(index, pass)).detach());
     }
 
-    /// With overlap, blocks learn in pairs: first and second, third and fourth ... in even steps; the first alone, then
-    /// second and third ... in odd ones.
+    /// With overlap, blocks learn in pairs: first and second, third and fourth, and so on in even steps; the first alone, then
+    /// second and third, and so on in odd steps.
     fn learn(&self, network: &Network, pass: &mut Pass, context: StepContext, tape: &mut Tape) {
         let blocks = network.blocks();
         let mut index = 0;
@@ -221,7 +221,7 @@ impl Rule for Trifecta {
         }
     }
 
-    /// One pass per label, so that no more than one label's maps are held.
+    /// Runs one pass per label, so that the maps of only one label are in memory at a time.
     fn scores(&self, network: &Network, inputs: AnyActivation) -> Scores {
         let (rows, device) = (inputs.rows(), inputs.device());
         let mut blocks: Vec<Vec<Tensor<2>>> = vec![Vec::new(); network.len()];

@@ -1,4 +1,5 @@
-//! What one row gives to the batch normalisations of a network and of a rule's heads is what a step on one row shows.
+//! The number of values that one row provides to the batch normalisations of a network and of a rule's heads agrees with what
+//! happens in a step on one row.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -9,7 +10,7 @@ use super::toy::{Case, batch, cases, network, seed};
 use burn_forward_testing::step_trace::first_step;
 use burn_forward_testing::values::numbers;
 
-/// The running variances of a model, each with its path.
+/// The running variances of a model by path.
 #[derive(Default)]
 struct Variances {
     path: Vec<String>,
@@ -30,7 +31,7 @@ impl ModuleVisitor for Variances {
     }
 }
 
-/// On maps of 8x8 and 4x4, on maps down to 1x1, and without batch normalisation in the network.
+/// With maps of 8x8 and 4x4, with maps down to 1x1, and without batch normalisation in the network.
 fn on_networks(case: &Case) -> Vec<Case> {
     let stack = |channels: &[usize], norm: bool| {
         let settings = json!({
@@ -55,10 +56,10 @@ fn a_step_on_one_row_shows_which_normalisations_see_a_single_value() {
         let model = case.model(seed()).unwrap();
         first_step(&model, &batch(1, 0, case.device()));
         let mut variances = Variances::default();
-        // What was learned in the step is in the running states of the model for inference.
+        // The running statistics of the step are in the inference version of the model.
         model.valid().visit(&mut variances);
-        // A running variance begins at 1 and moves by a tenth towards the batch's, which of a single value is 0; once for
-        // every pass of a rule that has several.
+        // A running variance starts at 1 and moves by a tenth towards that of the batch, which is 0 for a single value. If a
+        // rule has several passes, this happens once per pass.
         let of_single =
             |values: &[f32]| (1..10).any(|passes| values.iter().all(|v| (v - 0.9f32.powi(passes)).abs() < 1e-6));
         let seen: Vec<&str> =
@@ -66,8 +67,8 @@ fn a_step_on_one_row_shows_which_normalisations_see_a_single_value() {
         let said = model.normalised_values_per_row();
         assert_eq!(said.is_some(), !variances.found.is_empty(), "{case}: {said:?}");
         assert!(seen.is_empty() || said == Some(1), "{case}: {said:?}, but {seen:?} saw a single value");
-        // Where a sample enters a pass several times, with labels right and wrong, a batch of one is refused all the same.
-        // And where normalisations run as at inference.
+        // A batch of one sample is rejected even if the sample enters a pass several times, with right and wrong labels.
+        // This also holds if batch normalisations are in inference mode.
         let refused = ["forward-forward", "trifecta", "zeroth-order"].contains(&case.rule());
         assert!(!seen.is_empty() || said != Some(1) || refused, "{case}: no normalisation saw a single value");
         singles[usize::from(!seen.is_empty())] += 1;

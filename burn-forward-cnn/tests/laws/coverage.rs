@@ -1,4 +1,4 @@
-//! What the laws are tried on.
+//! The cases on which the laws are tested.
 
 use super::toy::{cases, recipes, seed};
 
@@ -18,7 +18,7 @@ fn rules_of_both_crates_are_tried() {
     }
 }
 
-/// Rules that have to have a wrong class say so; every other rule trains on data of one class.
+/// Rules that need a wrong class reject data with one class; every other rule trains on them.
 #[test]
 fn one_class_is_refused_where_a_wrong_one_is_needed() {
     for case in recipes() {

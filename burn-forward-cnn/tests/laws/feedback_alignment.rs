@@ -25,7 +25,7 @@ fn step(case: &Case, prepare: impl Fn(&str, &mut Vec<f32>, &Values)) -> Values {
     gradients(&model, &model.learn(&batch(24, 0, case.device())).grads).unwrap()
 }
 
-/// Where a layer is in a network of one block.
+/// The path of a layer in a network with one block.
 fn in_one_block(path: &str, layers: &[Vec<usize>]) -> String {
     let Some(rest) = path.strip_prefix("network.blocks.") else { return path.replace("rule.output.", "rule.heads.0.") };
     let mut parts = rest.splitn(4, '.');

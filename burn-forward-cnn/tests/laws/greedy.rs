@@ -1,4 +1,4 @@
-//! Whole runs under a greedy schedule, on networks with batch normalisation and dropout.
+//! Complete runs under a greedy schedule, on networks with batch normalisation and dropout.
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::toy::{double_precision, recipes};
 use burn_forward_testing::values::{Values, assert_close, assert_same, of_block, parameters};
 
-/// Trains `rule` for an epoch per block; returns all floats of the model after every epoch.
+/// Trains `rule` for one epoch per block; returns all floats of the model after every epoch.
 fn epochs(rule: &Value, cache: bool, dropout: f64) -> Vec<Values> {
     let config = json!({
         "data": {"name": "digits", "samples-per-class": 4},
@@ -35,7 +35,7 @@ fn epochs(rule: &Value, cache: bool, dropout: f64) -> Vec<Values> {
     (1..=2).map(after).collect()
 }
 
-/// The rules that can be trained greedily, and whether they can with a cache.
+/// The rules that can be trained greedily, and whether they support a cache.
 fn rules() -> Vec<(Value, bool)> {
     let cases = recipes()
         .into_iter()
@@ -68,15 +68,15 @@ fn a_finished_block_stays_as_it_is_running_statistics_included() {
     }
 }
 
-/// A cache saves work and changes nothing else: the same batches in the same order. (Without dropout: its masks are drawn from
-/// one generator of the device, which all tests of this program share.)
+/// A cache only saves work: the batches and their order are the same. (There is no dropout here, because its masks are drawn
+/// from one generator of the device, which all tests of this program share.)
 #[test]
 fn a_run_with_a_cache_is_the_run_without() {
     double_precision();
     for (rule, _) in rules().into_iter().filter(|(_, cacheable)| *cacheable) {
         let [cached, plain] = [true, false].map(|cache| epochs(&rule, cache, 0.0).pop().unwrap());
         for (path, values) in &cached {
-            // Finished blocks see batches of other sizes, whose sums are rounded in another order.
+            // Finished blocks get batches of other sizes, so sums are rounded in another order.
             assert_close(values, &plain[path], 1e-5, &format!("{rule}: {path}"));
         }
     }

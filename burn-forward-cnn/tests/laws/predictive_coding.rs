@@ -1,4 +1,4 @@
-//! Predictive coding of maps, and of layers with batch normalisation.
+//! Predictive coding with maps, and with batch normalisation.
 
 use burn::module::Module;
 use burn_forward::network::Partition;
@@ -18,7 +18,7 @@ fn stacks() -> [Value; 2] {
     ]
 }
 
-/// Gradients of a step by the last part of their paths, in the order of the layers.
+/// The gradients of a step with the last part of their paths, in the order of the layers.
 fn step(case: &Case) -> Vec<(String, Vec<f32>)> {
     let model = case.model(seed()).unwrap();
     let found = gradients(&model, &model.learn(&batch(24, 0, case.device())).grads).unwrap();
@@ -39,13 +39,13 @@ fn with_fixed_predictions_it_is_back_propagation() {
     }
 }
 
-/// Running statistics after a batch, as inference sees them.
+/// The running statistics after a batch, as used in inference.
 fn statistics(case: &Case) -> Values {
     let (model, _) = case.model(seed()).unwrap().learn_with(&batch(24, 0, case.device()), |model, _| model);
     parameters(&model.valid()).unwrap().into_iter().filter(|(path, _)| path.contains(".running_")).collect()
 }
 
-/// Of all passes over a batch only the forward pass enters the running statistics: they are those of back-propagation.
+/// Of all passes with a batch, only the forward pass changes the running statistics, so they equal those of back-propagation.
 #[test]
 fn a_batch_counts_once_in_running_statistics() {
     for stack in stacks() {

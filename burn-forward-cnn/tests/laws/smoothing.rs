@@ -1,5 +1,6 @@
-//! Label smoothing under `predsim`, whose similarities between rows have no label of one row, and those of smoothed labels are
-//! those of labels: a centred row keeps its direction. The classifier's share of the loss is smoothed.
+//! Label smoothing under `predsim`. Similarities between rows do not depend on the label of a single row, and smoothing does
+//! not change the similarities of labels, because a centred row keeps its direction. Only the classifier's part of the loss is
+//! smoothed.
 
 use burn_forward_testing::laws::smoothing::{SMOOTHING, losses_and_scores, smoothed, wrong_loss};
 use burn_forward_testing::values::numbers;
@@ -7,7 +8,7 @@ use serde_json::json;
 
 use super::toy::{CLASSES, batch, cases};
 
-/// Softmax cross-entropy against labels of which `smoothing` is spread over all classes, written out.
+/// Softmax cross-entropy against labels of which the share `smoothing` is distributed over all classes, computed directly.
 fn cross_entropy(scores: &[f32], labels: &[usize], smoothing: f64) -> f64 {
     let row = |(scores, y): (&[f32], &usize)| {
         let sum = scores.iter().map(|s| f64::from(*s).exp()).sum::<f64>().ln();

@@ -1,5 +1,5 @@
-//! Every rule with its defaults and with every value of every setting that has names, on a small plain stack and on a tiny
-//! residual network.
+//! Every rule, with its defaults and with every value of every setting that has named values, on a small plain stack and on a
+//! tiny residual network.
 
 use std::sync::{Arc, OnceLock};
 
@@ -25,14 +25,14 @@ fn registry() -> Registry {
     registry
 }
 
-/// A network of the registry.
+/// A network from the registry.
 pub(crate) fn network(name: &str, settings: &Value, partition: Partition) -> TestNetwork {
     let row = registry().networks.into_iter().find(|row| row.name == name).unwrap();
     let spec: Arc<dyn NetworkSpec> = Arc::from((row.parse)(settings).unwrap().0);
     TestNetwork::of(name, spec, partition)
 }
 
-/// A plain stack of layers, each a block.
+/// A plain stack in which every layer is a block.
 pub(crate) fn stack(settings: &Value) -> TestNetwork {
     network("conv-stack", settings, Partition::LAYER)
 }
@@ -42,7 +42,8 @@ fn resnet() -> TestNetwork {
     network("cifar-resnet", &settings, Partition::RESIDUAL)
 }
 
-/// A small stack: tanh after rms, the one kind of layer that no rule refuses, and smooth, as finite differences need it.
+/// A small stack with tanh after RMS normalisation. This kind of layer is accepted by all rules, and is smooth, which finite
+/// differences require.
 fn smooth_stack(batch_norm: bool, dropout: f64) -> TestNetwork {
     stack(&json!({
         "channels": [4, 6, 5], "pool-kind": "average", "activation": "tanh", "normalisation": "rms",
@@ -50,12 +51,12 @@ fn smooth_stack(batch_norm: bool, dropout: f64) -> TestNetwork {
     }))
 }
 
-/// With batch normalisation.
+/// The same stack with batch normalisation.
 fn wide_stack(activation: &str) -> TestNetwork {
     stack(&json!({"channels": [16, 16], "activation": activation, "normalisation": "rms"}))
 }
 
-/// Flex, on which every float of this program is of double precision.
+/// A flex device on which all floats of this program have double precision.
 pub(crate) fn double_precision() -> Device {
     static CONFIGURED: OnceLock<()> = OnceLock::new();
     CONFIGURED.get_or_init(|| {
@@ -65,17 +66,17 @@ pub(crate) fn double_precision() -> Device {
     device::parse("flex").unwrap().autodiff()
 }
 
-/// The laws over every rule of the core and of this crate. Rows of the core have their settings, and both CPU devices, tried
-/// there; here it is flex alone.
+/// The laws for all rules of the core crate and of this crate. The settings of the core rules, and the second CPU device, are
+/// tested in the core crate; here all cases run on flex.
 pub(crate) fn laws() -> Laws {
     let core: Vec<&str> = Registry::default().rules.iter().map(|row| row.name).collect();
     let own: Vec<&str> = registry().rules.iter().map(|row| row.name).filter(|name| !core.contains(name)).collect();
-    // Trifecta's overlapping updates are neither local nor of one sum of losses; they have a law of their own.
+    // Trifecta's overlapping updates are neither local nor the gradient of one sum of losses; they have a separate law.
     let varied: Vec<&str> = own.into_iter().filter(|name| *name != "trifecta").collect();
     let mut laws = Laws::of(&registry())
         .varied(&varied)
         .defaults("trifecta", json!({"overlap": false}))
-        // One direction a step is not enough to learn in so few steps.
+        // One direction per step is not enough to learn in so few steps.
         .defaults("zeroth-order", json!({"queries": 12}))
         .data(Prototypes::images(CHANNELS, SIDE, CLASSES))
         .devices(vec![("flex".into(), double_precision())])
@@ -83,7 +84,7 @@ pub(crate) fn laws() -> Laws {
         .noisy_networks(vec![smooth_stack(true, 0.5), resnet()])
         .learning_networks(vec![vec![wide_stack("relu"), wide_stack("tanh")], vec![resnet()]])
         .learning_steps(80, 32)
-        // Losses are in double precision, and rectifiers of auxiliary networks have kinks.
+        // Losses have double precision, and the ReLUs of auxiliary networks have kinks.
         .finite_differences(2e-5)
         .settings("forward-forward", json!({"preset": "ff-plus"}))
         .settings("scalable-forward-forward", json!({"depth": 2}))
@@ -120,22 +121,22 @@ pub(crate) fn laws() -> Laws {
     )
 }
 
-/// `rule` with `settings` on every network.
+/// The rule `rule` with `settings` on every network.
 pub(crate) fn on_all_devices(rule: &str, settings: &Value) -> Vec<Case> {
     laws().on_all_devices(rule, settings)
 }
 
-/// Every row with its defaults.
+/// Every registry row with its defaults.
 pub(crate) fn recipes() -> Vec<Case> {
     laws().recipes().unwrap()
 }
 
-/// Every row with its defaults, and with every value of every setting whose values have names.
+/// Every registry row with its defaults, and with every value of every setting that has named values.
 pub(crate) fn cases() -> Vec<Case> {
     laws().cases().unwrap()
 }
 
-/// Batch `index` of images around one prototype per class, values about `[0, 1]`.
+/// Batch `index` of images around one prototype per class, with values around `[0, 1]`.
 pub(crate) fn batch(rows: usize, index: u64, device: &Device) -> Batch {
     Prototypes::images(CHANNELS, SIDE, CLASSES).batch(rows, index, device)
 }

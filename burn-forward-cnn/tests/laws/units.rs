@@ -1,4 +1,4 @@
-//! Signals that stand in front of the pool: peer normalisation, and the targets of direct random target projection.
+//! Signals that apply to the values before the pool: peer normalisation, and the targets of direct random target projection.
 
 use burn::module::Module;
 use burn_forward::activation::{Activation, RowShape};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::toy::{Case, INPUT, batch, network, on_all_devices, seed};
 use burn_forward_testing::values::{assert_close, assert_same, edit, gradients, numbers, parameters};
 
-/// A plain stack of one or two blocks for images of 8 x 8.
+/// A plain stack with one or two blocks for images of 8 x 8.
 fn on_stack(rule: &str, settings: Value, stack: Value, partition: Partition) -> Vec<Case> {
     let mut cases = on_all_devices(rule, &settings);
     cases.truncate(1);
@@ -40,7 +40,8 @@ fn peer_normalisation_raises_a_silent_channel() {
             assert_eq!(means.len(), 4, "{case}: a unit is a channel");
             assert!((means[0] - 0.45).abs() < 1e-6, "{case}: 0.9 of 0.5, and nothing of a silent channel: {means:?}");
             let push = means[0] - means.iter().sum::<f32>() / 4.0;
-            // The goodness has no gradient there; the push is the same at every position of every positive sample.
+            // The goodness has no gradient there; the gradient of peer normalisation is the same at every position of every
+            // positive sample.
             let expected = strength * positions * push;
             assert!(
                 expected < 0.0 && (gradient - expected).abs() < 1e-4 * expected.abs(),
@@ -66,7 +67,7 @@ fn the_mean_activity_of_a_channel_is_that_in_front_of_the_pool() {
     assert_close(&means(2), &unpooled, 1e-6, "max pool");
 }
 
-/// What a block does to its activities afterwards is not what it is taught.
+/// The targets do not apply to what the block does to its activities afterwards.
 #[test]
 fn targets_are_projected_to_the_activities_in_front_of_the_pool() {
     let stack = |changes: Value| {
@@ -118,8 +119,8 @@ fn a_pass_that_shows_its_units_is_the_pass_that_does_not() {
     }
 }
 
-/// The linear map and what follows it, one after the other, are the layer: with and without batch normalisation and pool,
-/// after maps and after features.
+/// The linear map followed by the rest equals the whole layer, with and without batch normalisation and pool, after maps and
+/// after features.
 #[test]
 fn the_two_halves_of_a_layer_are_its_pass() {
     let stacks = [
@@ -151,13 +152,13 @@ fn the_two_halves_of_a_layer_are_its_pass() {
     assert!(halves >= 5, "{halves} layers have halves");
 }
 
-/// Weights are moved in a copy, and batch normalisation runs as at inference there.
+/// The weights are perturbed in a copy, in which batch normalisation is in inference mode.
 #[test]
 fn zeroth_order_learning_leaves_running_statistics_as_they_were() {
     let stack = json!({"channels": [4, 6], "batch-norm": true});
     for case in on_stack("zeroth-order", json!({"queries": 2}), stack, Partition::LAYER) {
         let model = case.model(seed()).unwrap();
-        // Statistics other than the initial ones, put where they are read.
+        // Statistics other than the initial ones, where inference uses them.
         model.network.forward_all(batch(24, 1, case.device()).inputs);
         model.valid();
         let before = parameters(&model).unwrap();
@@ -165,7 +166,7 @@ fn zeroth_order_learning_leaves_running_statistics_as_they_were() {
         assert!(means.clone().count() == 2 && means.flat_map(|(_, values)| values).all(|mean| *mean != 0.0));
         let learned = gradients(&model, &model.learn(&batch(24, 0, case.device())).grads).unwrap();
         assert_same(&before, &parameters(&model).unwrap(), &case.to_string());
-        // All else is estimated.
+        // All other gradients are estimated.
         let all = before.keys().filter(|path| !path.contains(".running_"));
         assert!(learned.keys().eq(all), "{:?}", learned.keys());
     }

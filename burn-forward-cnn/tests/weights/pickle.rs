@@ -1,6 +1,6 @@
-//! Checkpoints as `torch.save` writes them: a zip archive of a pickle and one file per tensor.
+//! Checkpoints in the format of `torch.save`: a zip archive with a pickle and one file per tensor.
 
-/// What a checkpoint holds.
+/// The content of a checkpoint.
 pub(crate) enum Value {
     Dict(Vec<(String, Value)>),
     Int(i32),
@@ -14,7 +14,7 @@ impl Value {
     }
 }
 
-/// The file's bytes.
+/// The bytes of the file.
 pub(crate) fn checkpoint(root: &Value) -> Vec<u8> {
     let mut storages = Vec::new();
     let mut pickle = vec![0x80, 2];
@@ -76,7 +76,7 @@ fn write(value: &Value, out: &mut Vec<u8>, storages: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// A zip archive of files as they are.
+/// A zip archive of uncompressed files.
 fn zip(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, bytes) in files {
