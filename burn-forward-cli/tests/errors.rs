@@ -202,11 +202,11 @@ fn what_differs_from_epoch_to_epoch_is_not_cached() {
         (trifecta, Some("the rule draws new negatives in every step")),
         (
             graph(json!({"name": "karate", "sampling": {"fan-outs": [3, 3]}})),
-            Some("$.data.sampling draws other neighbours in every epoch"),
+            Some("$.data.sampling draws new neighbours in every epoch"),
         ),
         (
             graph(json!({"name": "karate", "task": "links"})),
-            Some("task \"links\" draws other pairs without an edge in every step"),
+            Some("task \"links\" draws new pairs without an edge in every step"),
         ),
     ];
     for (mut value, reason) in cases {

@@ -1,11 +1,11 @@
-//! What learning on graphs has to be compared with.
+//! The baselines that learning on graphs has to be compared with.
 
 use serde_json::{Value, json};
 
-/// Both baselines of back-propagation through the same layers, the last of which gives the class scores as in the published
-/// tables: with the features scaled as there (rows sum to 1, nothing normalised between layers), and with the row
-/// normalisation (L2, before every layer) that forward learning gets. The first is under-trained at shallow depth, and a
-/// comparison with it alone flatters forward learning.
+/// The two baselines of back-propagation through the same layers. The last layer gives the class scores, as in the published
+/// tables. The first baseline scales features as in these tables (rows sum to 1, nothing is normalised between layers). The
+/// second uses the row normalisation of forward learning (L2, before every layer). The first is under-trained with few layers,
+/// so a comparison with it alone favours forward learning.
 pub(crate) fn baselines(config: &Value) -> Vec<(&'static str, Value)> {
     let with = |scaling: &str, normalisation: &str| {
         let mut config = config.clone();

@@ -1,17 +1,17 @@
 //! Graph networks for [burn-forward](burn_forward): graphs, message passing, and the forward learning of ForwardGNN.
 //!
-//! Use it to learn the classes of a graph's nodes, or which of its nodes are joined, without back-propagation through the
-//! whole network:
+//! Use it to predict the classes of a graph's nodes, or the pairs of nodes that are connected, without back-propagation through
+//! the whole network:
 //!
-//! - [`Graph`](graph::Graph): who sends messages to whom, with sums, means and maxima over neighbours on every backend, as
-//!   products of sparse matrices where the backend has such;
-//! - [`GraphData`](data::GraphData): a graph with features, labels and a split, whole or in sampled neighbourhoods. Karate
-//!   club is embedded; Cora, Cora_ML, GitHub and graphs of your own are read from CSV, TSV and `.npz` files;
-//! - [`SingleForward`](rules::SingleForward): the rule of ForwardGNN that needs no negative samples. Nodes flow through a
-//!   network as one activation ([`AnyActivation::Nodes`](burn_forward::activation::AnyActivation)) with their graph beside
-//!   them, so the rules of burn-forward train graph networks too.
+//! - [`Graph`](graph::Graph): the edges along which nodes send messages, with sums, means and maxima over neighbours on every
+//!   backend; if the backend supports products of sparse matrices, they are used;
+//! - [`GraphData`](data::GraphData): a graph with features, labels and a split, whole or in sampled neighbourhoods. The karate
+//!   club is embedded; Cora, Cora_ML, GitHub and your own graphs are read from CSV, TSV and `.npz` files;
+//! - [`SingleForward`](rules::SingleForward): the rule of ForwardGNN that needs no negative samples. The nodes flow through a
+//!   network as one activation ([`AnyActivation::Nodes`](burn_forward::activation::AnyActivation)) together with their graph,
+//!   so the rules of burn-forward can train graph networks, too.
 //!
-//! The [layers] are GCN, GraphSAGE, GAT and GIN. [`register`] gives everything to a program that reads configs.
+//! The [layers] are GCN, GraphSAGE, GAT and GIN. [`register`] adds everything to the registry of a program that reads configs.
 //!
 //! One step in which both layers of a network learn, each from its own loss:
 //!
@@ -33,14 +33,14 @@
 //!
 //! let (seed, device) = (Seed::new(1), Device::default().autodiff());
 //!
-//! // Two triangles of one class each, joined by an edge; every node has one feature of its own.
+//! Two triangles connected by an edge, with one class each and one-hot features.
 //! let graph = Graph::undirected(6, &[(0, 1), (1, 2), (2, 0), (2, 3), (3, 4), (4, 5), (5, 3)])?;
 //! let labels = [0, 0, 0, 1, 1, 1].map(Some).to_vec();
 //! let set = GraphDataset::new(Arc::new(graph), Features::identity(6), labels, 2, "two triangles")?;
 //! let split = NodeSplit { train: vec![0, 5], validation: Vec::new(), test: vec![1, 2, 3, 4] };
 //! let data = GraphData::nodes(set, split, 1, None, seed)?;
 //!
-//! // Two graph convolutions, each a block of its own.
+//! Two graph convolutions, each of them a block.
 //! let config: GcnConfig = serde_json::from_value(json!({"widths": [8, 8], "normalisation": "l2"}))?;
 //! let network = Network::new(config.layers(RowShape::Nodes(6), seed, &device)?, Partition::LAYER)?;
 //! let rule = SingleForwardConfig::default().build(&network, 2, seed)?;
@@ -50,7 +50,7 @@
 //! let mut tape = Tape::new(());
 //! rule.step(&network, &batch, StepContext { seed, key: batch.key }, &mut tape);
 //!
-//! assert_eq!(tape.records().len(), 2); // a loss per block
+//! assert_eq!(tape.records().len(), 2); // one loss per block
 //! assert_eq!(tape.gradients().len(), 4); // weights and bias of both
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -223,7 +223,7 @@ fn labels_of_nodes_that_start_at_one_are_spoken_of() {
     said.done();
     assert_eq!(
         said.err,
-        "warning: $.data: class 0 has no training node, of 3 classes; labels count from 0, and no node has that one\n"
+        "warning: $.data: class 0 has no training node, of 3 classes; labels are counted from 0, but no node has label 0\n"
     );
 }
 

@@ -1,4 +1,4 @@
-//! The `data` part of a config for graphs.
+//! The `data` part of a config for a graph.
 
 use burn_forward::data::{DataEntry, DataFolders, DataSpec, LoadedData, data_entry};
 use burn_forward::random::Seed;
@@ -14,7 +14,7 @@ use super::split::SplitConfig;
 use super::{folder, karate, npz};
 use crate::graph::Sampler;
 
-/// The graphs that can be named.
+/// The graphs that a config can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GraphName {
@@ -45,7 +45,7 @@ impl GraphName {
         }
     }
 
-    /// The folder in the data folder, and the split file in it, where the name says them.
+    /// The folder in the data folder, and the split file in it, if they follow from the name.
     fn place(self) -> (Option<&'static str>, Option<&'static str>) {
         match self {
             Self::Cora => (Some("cora"), Some("splits")),
@@ -56,22 +56,22 @@ impl GraphName {
     }
 }
 
-/// What is to be learned.
+/// The task to learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskName {
     /// The classes of nodes.
     #[default]
     Nodes,
-    /// Which pairs of nodes are joined by an edge: two classes, "no edge" and "edge".
+    /// Whether two nodes are connected by an edge: two classes, "no edge" and "edge".
     Links,
 }
 
-/// Mini-batches of the nodes around some training nodes, `training.batch-size` at a time.
+/// Mini-batches with the neighbourhoods of `training.batch-size` training nodes each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SamplingConfig {
-    /// Neighbours that are drawn of every node, per layer, from the training nodes outwards.
+    /// Number of neighbours drawn for every node, per layer, starting from the training nodes.
     #[schemars(length(min = 1, max = 100), inner(range(min = 1, max = 1_000_000)))]
     pub fan_outs: Vec<usize>,
 }
@@ -80,48 +80,48 @@ fn steps_per_epoch() -> usize {
     1
 }
 
-/// Which graph, and what is done to it.
+/// The graph, and how it is prepared.
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
 /// | `name` | required | karate, cora, cora-ml, github, graph-folder, graph-npz | the graph |
-/// | `path` | by name | relative to the config's folder, the current or the data folder | folder or `.npz` file; required for graph-folder and graph-npz |
-/// | `split` | by name | a file's name, `{"folds": ..}` or `{"per-class": ..}` | see [`SplitConfig`] |
-/// | `binarise` | false | | make every feature above 0 a 1 and every other a 0 |
-/// | `feature-scaling` | none | none, sum, l2 | scale rows of features, after `binarise` |
-/// | `weighted` | false | | use the weights of edges: column `weight` of `edges.csv`, values of an `.npz` file's adjacency |
-/// | `steps-per-epoch` | 1 | >= 1 | full-batch steps in an epoch, after which there is one validation |
-/// | `sampling` | none | | mini-batches by neighbour sampling; none: the whole graph in every step |
-/// | `task` | nodes | nodes, links | classes of nodes, or edges |
-/// | `links` | 0.16, 0.2 | | edges held out, for task links |
+/// | `path` | by name | relative to the config's, the current or the data folder | folder or `.npz` file; required for graph-folder, graph-npz |
+/// | `split` | by name | a file's name, `{"folds": ..}` or `{"per-class": ..}` | training, validation and test nodes, see [`SplitConfig`] |
+/// | `binarise` | false | | set every feature above 0 to 1, and every other to 0 |
+/// | `feature-scaling` | none | none, sum, l2 | scaling of the rows of features, after `binarise` |
+/// | `weighted` | false | | use edge weights: column `weight` of `edges.csv`, or values of an `.npz` file's adjacency matrix |
+/// | `steps-per-epoch` | 1 | >= 1 | number of full-batch steps per epoch, after which there is one validation |
+/// | `sampling` | none | | mini-batches by neighbour sampling; without it, every step uses the whole graph |
+/// | `task` | nodes | nodes, links | predict the classes of nodes, or edges |
+/// | `links` | 0.16, 0.2 | | edges held out, for the task links |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GraphConfig {
     /// The graph.
     pub name: GraphName,
-    /// Folder or file of the graph.
+    /// Folder or `.npz` file of the graph.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Which nodes are for training, validation and test.
+    /// Training, validation and test nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitConfig>,
-    /// Make every feature above 0 a 1 and every other a 0.
+    /// Set every feature above 0 to 1, and every other to 0.
     #[serde(default)]
     pub binarise: bool,
-    /// Scale rows of features.
+    /// Scaling of the rows of features.
     #[serde(default)]
     pub feature_scaling: FeatureScaling,
-    /// Use the edges' weights: column `weight` of `edges.csv`, values of an `.npz` file's adjacency matrix.
+    /// Use edge weights: column `weight` of `edges.csv`, or the values of the adjacency matrix in an `.npz` file.
     #[serde(default)]
     pub weighted: bool,
-    /// Full-batch steps in an epoch.
+    /// Number of full-batch steps per epoch.
     #[serde(default = "steps_per_epoch")]
     #[schemars(range(min = 1, max = 100_000))]
     pub steps_per_epoch: usize,
     /// Mini-batches by neighbour sampling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<SamplingConfig>,
-    /// What is to be learned.
+    /// The task to learn.
     #[serde(default)]
     pub task: TaskName,
     /// Edges held out for link prediction.
@@ -130,7 +130,7 @@ pub struct GraphConfig {
 }
 
 impl GraphConfig {
-    /// A graph with all defaults.
+    /// The graph with default settings.
     pub fn new(name: GraphName) -> Self {
         Self {
             name,
@@ -146,15 +146,15 @@ impl GraphConfig {
         }
     }
 
-    /// The split in force: the config's, else the name's.
+    /// The split that the config names, or else the default split of the graph.
     fn split(&self) -> Option<SplitConfig> {
         self.split.clone().or_else(|| self.name.place().1.map(|file| SplitConfig::File(file.into())))
     }
 
-    /// Reads the graph and does to its features what the config says.
+    /// Reads the graph, and prepares its features as configured.
     ///
     /// # Errors
-    /// As [`DataSpec::load`].
+    /// Those of [`DataSpec::load`].
     pub fn read(&self, folders: &DataFolders) -> Result<GraphDataset> {
         let path = self.path.as_deref().or(self.name.place().0);
         let mut set = match (self.name, path) {
@@ -171,7 +171,7 @@ impl GraphConfig {
 }
 
 const FOLDER: &str = "a folder with edges.csv, labels.csv and features.tsv, gzipped or not";
-const NPZ: &str = "an .npz file with an adjacency matrix, perhaps features, and labels";
+const NPZ: &str = "an .npz file with an adjacency matrix, labels and optionally features";
 
 impl DataSpec for GraphConfig {
     fn check(&self) -> Vec<ConfigError> {
@@ -203,10 +203,13 @@ impl DataSpec for GraphConfig {
         }
         if self.task == TaskName::Links {
             if self.sampling.is_some() {
-                add("sampling", "is for nodes; with task \"links\" the whole graph is one step: leave it out".into());
+                add(
+                    "sampling",
+                    "applies to nodes only; with task \"links\", every step uses the whole graph: leave it out".into(),
+                );
             }
         } else if self.links.is_some() {
-            add("links", "has no effect with task \"nodes\"; it belongs to task \"links\"".into());
+            add("links", "has no effect with task \"nodes\"; it applies to task \"links\" only".into());
         }
         if let Some(LinkConfig { validation, test }) = self.links
             && validation + test >= 0.95
@@ -214,7 +217,10 @@ impl DataSpec for GraphConfig {
             add("links", format!("hides {} of the edges; needed: at most 0.95", validation + test));
         }
         if self.sampling.is_some() && self.steps_per_epoch > 1 {
-            add("steps-per-epoch", "is for full-batch training; with sampling an epoch has as many as it needs".into());
+            add(
+                "steps-per-epoch",
+                "applies to full-batch training only; with sampling, the batch size determines the steps".into(),
+            );
         }
         errors
     }
@@ -236,8 +242,8 @@ impl DataSpec for GraphConfig {
 
     fn cacheable(&self) -> Result<(), String> {
         match (self.task, &self.sampling) {
-            (TaskName::Links, _) => Err("task \"links\" draws other pairs without an edge in every step".into()),
-            (TaskName::Nodes, Some(_)) => Err("$.data.sampling draws other neighbours in every epoch".into()),
+            (TaskName::Links, _) => Err("task \"links\" draws new pairs without an edge in every step".into()),
+            (TaskName::Nodes, Some(_)) => Err("$.data.sampling draws new neighbours in every epoch".into()),
             (TaskName::Nodes, None) => Ok(()),
         }
     }
@@ -267,8 +273,8 @@ pub fn data_entries() -> Vec<DataEntry> {
         (GraphName::Cora, "Planetoid's Cora with its public split, in the folder cora of the data folder"),
         (GraphName::CoraMl, "CitationFull's Cora_ML, in the folder cora_ml of the data folder"),
         (GraphName::Github, "MUSAE's GitHub, 4005 binary features, in the folder github_musae of the data folder"),
-        (GraphName::GraphFolder, "any graph: edges.csv, labels.csv, features.tsv in the folder \"path\""),
-        (GraphName::GraphNpz, "any graph in the .npz format of the public benchmarks, the file \"path\""),
+        (GraphName::GraphFolder, "any graph given by edges.csv, labels.csv and features.tsv in the folder \"path\""),
+        (GraphName::GraphNpz, "any graph given by the file \"path\" in the .npz format of the public benchmarks"),
     ]
     .map(|(name, about)| data_entry::<GraphConfig>(name.name(), about))
     .into()
@@ -293,9 +299,9 @@ mod tests {
     #[case(json!({"name": "cora", "split": {"folds": 5, "fold": 5}}),
         &["$.data.split: fold 5 of 5; needed: 0 to 4"])]
     #[case(json!({"name": "cora", "links": {}}),
-        &["$.data.links: has no effect with task \"nodes\"; it belongs to task \"links\""])]
+        &["$.data.links: has no effect with task \"nodes\"; it applies to task \"links\" only"])]
     #[case(json!({"name": "cora", "sampling": {"fan-outs": [3]}, "steps-per-epoch": 2}),
-        &["$.data.steps-per-epoch: is for full-batch training; with sampling an epoch has as many as it needs"])]
+        &["$.data.steps-per-epoch: applies to full-batch training only; with sampling, the batch size determines the steps"])]
     fn mistakes_are_named(#[case] value: serde_json::Value, #[case] expected: &[&str]) {
         let config: GraphConfig = serde_json::from_value(value).unwrap();
         let found: Vec<_> = config.check().iter().map(ToString::to_string).collect();

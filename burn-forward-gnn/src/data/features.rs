@@ -6,20 +6,20 @@ use burn_forward_kernels::sparse::{Sparse, sum_repeated};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is done to a row of features, before anything else sees it.
+/// The scaling of a row of features, which comes before any other use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FeatureScaling {
     /// Nothing.
     #[default]
     None,
-    /// Divided by the sum of its absolute values, so that rows of counts sum to 1.
+    /// Division by the sum of absolute values, so that rows of counts sum to 1.
     Sum,
-    /// Divided by its length.
+    /// Division by the length of the row.
     L2,
 }
 
-/// Features of nodes, in sparse rows on the host; on a device they are dense.
+/// Features of nodes, stored as sparse rows on the host, and as dense rows on a device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Features {
     offsets: Vec<usize>,
@@ -28,12 +28,12 @@ pub struct Features {
     width: usize,
 }
 
-/// Most features of a node: 2^20. A file that names a larger index is taken for damaged, since weights of that many rows would
-/// be made for it.
+/// Largest number of features of a node: 2^20. A file with a larger index is considered damaged, since weights with that many
+/// rows would be allocated for it.
 pub const MAX_FEATURES: usize = 1 << 20;
 
 impl Features {
-    /// From rows of `(index, value)`. Values of one index of a row are summed.
+    /// Creates features from rows of `(index, value)`. Values with the same index in a row are summed.
     ///
     /// # Errors
     /// [`Error::Argument`] for an index that is not below `width`, a value or sum that is not finite, no features at all, or
@@ -48,7 +48,7 @@ impl Features {
         Self::compressed(width, offsets, columns, values)
     }
 
-    /// From compressed rows: those of node `i` are `offsets[i]..offsets[i + 1]`.
+    /// Creates features from compressed rows: the entries of node `i` are `offsets[i]..offsets[i + 1]`.
     pub(super) fn compressed(
         width: usize,
         mut offsets: Vec<usize>,
@@ -71,7 +71,7 @@ impl Features {
         Ok(Self { offsets, columns, values, width })
     }
 
-    /// One feature of its own for every node.
+    /// One-hot features: each node has its own.
     pub fn identity(nodes: usize) -> Self {
         let (offsets, columns) = ((0..=nodes).collect(), (0..nodes as u32).collect());
         Self { offsets, columns, values: vec![1.0; nodes], width: nodes }
@@ -87,7 +87,7 @@ impl Features {
         self.offsets.len() - 1
     }
 
-    /// Values that are not 0.
+    /// Number of nonzero values.
     pub fn nonzeros(&self) -> usize {
         self.values.iter().filter(|v| **v != 0.0).count()
     }
@@ -103,7 +103,7 @@ impl Features {
         dense
     }
 
-    /// Makes every feature above 0 a 1 and every other a 0.
+    /// Sets every feature above 0 to 1, and every other to 0.
     pub fn binarise(&mut self) {
         self.values.iter_mut().for_each(|v| *v = f32::from(u8::from(*v > 0.0)));
     }
@@ -121,7 +121,7 @@ impl Features {
         print.numbers(self.values.iter().map(|v| u64::from(v.to_bits())));
     }
 
-    /// Scales every row; one of zeros stays as it is.
+    /// Scales every row; rows of zeros do not change.
     pub fn scale(&mut self, how: FeatureScaling) {
         for row in self.offsets.windows(2) {
             let values = &mut self.values[row[0]..row[1]];
@@ -167,7 +167,7 @@ mod tests {
         assert!(error(&[], 1 << 21).contains("number of features is 2097152"));
     }
 
-    /// Whatever is done to rows, values of one feature are summed first, on the host and on a device.
+    /// Values of the same feature are summed before any other operation, on the host and on a device.
     #[rstest::rstest]
     #[case(false, FeatureScaling::None, [5.0, -2.0, 1.0])]
     #[case(false, FeatureScaling::Sum, [0.625, -0.25, 0.125])]

@@ -1,13 +1,14 @@
 //! Graphs in folders of CSV and TSV files, gzipped or not.
 //!
-//! - `edges.csv`: columns `source,target[,weight]`, undirected, nodes from 0;
-//! - `labels.csv`: columns `node,label`; label -1: none;
-//! - `features.tsv`: columns `node` and `features`, between them a tab, features as `index` (value 1) or `index:value`,
-//!   separated by spaces or tabs. Values of one index are summed. Without the file every node has one feature of its own;
+//! - `edges.csv`: columns `source,target[,weight]`; edges are undirected, and nodes are counted from 0;
+//! - `labels.csv`: columns `node,label`; the label -1 means none;
+//! - `features.tsv`: columns `node` and `features`, separated by a tab; features are written as `index` (with value 1) or
+//!   `index:value`, separated by spaces or tabs. Values with the same index are summed. Without this file, the features are
+//!   one-hot: one per node;
 //! - `<split>.csv`: see [`NodeSplit::read`](super::node_split::NodeSplit::read).
 //!
-//! With a header line columns are found by their names (see the tables below), and more of them do no harm; without one they
-//! have this order.
+//! With a header line, columns are identified by their names (see the tables below), and further columns are ignored; without
+//! one, columns have this order.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ const FEATURES: Column = Column::new(&["features", "attributes"], "features");
 /// Reads a graph.
 ///
 /// # Errors
-/// [`Error::Data`] with file and line, [`Error::Io`].
+/// [`Error::Data`] with the file and line, [`Error::Io`].
 pub(super) fn read(folder: &Path, weighted: bool) -> Result<GraphDataset> {
     let needed = |name: &str| {
         Text::open(folder, name)?.ok_or_else(|| {
@@ -67,7 +68,7 @@ fn read_labels(text: &Text) -> Result<Vec<Option<u32>>> {
     })?;
     let nodes = rows.len();
     if nodes == 0 {
-        return Err(Error::data(text.path(), "a header alone", "one row per node"));
+        return Err(Error::data(text.path(), "only a header", "one row per node"));
     }
     let mut labels = vec![None; nodes];
     let mut seen = vec![false; nodes];
@@ -82,9 +83,10 @@ fn read_labels(text: &Text) -> Result<Vec<Option<u32>>> {
                 ));
             }
         }
-        // Of more classes than nodes some would have none, and one number in a file could ask for all memory there is.
+        // With more classes than nodes, some classes would be empty, and a single number in a file could require all available
+        // memory.
         if !(-1..nodes as i64).contains(&label) {
-            let needed = format!("a class from 0 to {}, as there are {nodes} nodes, or -1 for none", nodes - 1);
+            let needed = format!("a class from 0 to {} (there are {nodes} nodes), or -1 for none", nodes - 1);
             return Err(text.wrong(line, format!("class {label}"), needed));
         }
         labels[node] = u32::try_from(label).ok();
@@ -98,7 +100,9 @@ fn read_edges(text: &Text, nodes: usize, weighted: bool) -> Result<Graph> {
     text.rows(b',', &columns[..if weighted { 3 } else { 2 }], |row| {
         let ends: [u32; 2] = [row.value(0)?, row.value(1)?];
         if let Some(node) = ends.iter().find(|n| **n as usize >= nodes) {
-            return Err(row.wrong(format!("node {node}"), format!("nodes below {nodes}, as labels.csv has")));
+            return Err(
+                row.wrong(format!("node {node}"), format!("nodes below {nodes}, the number of nodes in labels.csv"))
+            );
         }
         let weight: f32 = if weighted { row.value(2)? } else { 1.0 };
         if !weight.is_finite() {
@@ -119,7 +123,9 @@ fn read_features(text: &Text, nodes: usize) -> Result<Features> {
     text.rows(b'\t', &[Column::NODE, FEATURES], |line| {
         let node: usize = line.value(0)?;
         let Some(row) = rows.get_mut(node) else {
-            return Err(line.wrong(format!("node {node}"), format!("nodes below {nodes}, as labels.csv has")));
+            return Err(
+                line.wrong(format!("node {node}"), format!("nodes below {nodes}, the number of nodes in labels.csv"))
+            );
         };
         for entry in line.from(1).flat_map(str::split_ascii_whitespace) {
             let (index, value) = entry.split_once(':').unwrap_or((entry, "1"));
@@ -138,12 +144,12 @@ fn read_features(text: &Text, nodes: usize) -> Result<Features> {
         Ok(())
     })?;
     if width == 0 {
-        return Err(Error::data(text.path(), "no feature of any node", "features, or no such file"));
+        return Err(Error::data(text.path(), "no features for any node", "features, or leave out the file"));
     }
     Features::sparse(rows, width).map_err(|e| of_file(text.path(), e))
 }
 
-/// The mistake of an argument that came from a file, as one of the file.
+/// Converts an argument error into an error about the file that the argument came from.
 pub(super) fn of_file(path: &Path, error: Error) -> Error {
     match error {
         Error::Argument { what, given, needed, .. } => Error::data(path, format!("{what} {given}"), needed),
@@ -171,7 +177,7 @@ mod tests {
         assert_eq!(set.features.dense(), [0.0, 1.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
     }
 
-    /// The same graph whichever way the files are written, so that no row is lost.
+    /// However the files are written, the graph is the same, so no row is lost.
     #[rstest]
     #[case("node,label\n0,1\n1,0\n2,-1\n", "source,target\n0,1\n1,2\n", "0\t1 3:0.5\n2\t0\n")]
     #[case("0,1\n1,0\n2,-1\n", "0,1\n1,2\n", "0\t1 3:0.5\n2\t0\n")]
@@ -226,14 +232,14 @@ mod tests {
         "labels.csv: found columns id, days, views in line 1; needed a column named label or class or target or ml_target or y"
     )]
     #[case("", "s,d\n0,1\n", None, "labels.csv: found no line; needed rows of node, label")]
-    #[case("n,l\n", "s,d\n0,1\n", None, "labels.csv: found a header alone; needed one row per node")]
+    #[case("n,l\n", "s,d\n0,1\n", None, "labels.csv: found only a header; needed one row per node")]
     #[case("0,0\n1,1\n", "\n", None, "edges.csv: found no line; needed rows of source, target")]
     #[case("0,0\n1,1\n", "0,1\n", Some(""), "features.tsv: found no line; needed rows of node, features")]
     #[case(
         "0,0\n1,1\n",
         "0,1\n",
         Some("0\t\n"),
-        "features.tsv: found no feature of any node; needed features, or no such file"
+        "features.tsv: found no features for any node; needed features, or leave out the file"
     )]
     #[case(
         "0,0\n1,1\n",
@@ -257,7 +263,7 @@ mod tests {
         "0,0\n1,1000000000\n",
         "0,1\n",
         None,
-        "labels.csv: found class 1000000000 in line 2; needed a class from 0 to 1, as there are 2 nodes, or -1 for none"
+        "labels.csv: found class 1000000000 in line 2; needed a class from 0 to 1 (there are 2 nodes), or -1 for none"
     )]
     #[case(
         "\n\n0,0\n\n1,0.6\n",
@@ -275,7 +281,7 @@ mod tests {
         "0,0\n1,1\n",
         "s,d\r\n\r\n0,1\r\n0,7\r\n",
         None,
-        "edges.csv: found node 7 in line 4; needed nodes below 2, as labels.csv has"
+        "edges.csv: found node 7 in line 4; needed nodes below 2, the number of nodes in labels.csv"
     )]
     #[case(
         "n,l\n0,0\n1,x\n",
@@ -293,7 +299,7 @@ mod tests {
         "n,l\n0,0\n1,1\n",
         "s,d\n0,1\n0,2\n",
         None,
-        "edges.csv: found node 2 in line 3; needed nodes below 2, as labels.csv has"
+        "edges.csv: found node 2 in line 3; needed nodes below 2, the number of nodes in labels.csv"
     )]
     #[case("n,l\n0,0\n1,1\n", "s,d\n0\n", None, "edges.csv: found \"\" in line 2; needed a node's number in column 2")]
     #[case(
@@ -306,7 +312,7 @@ mod tests {
         "n,l\n0,0\n1,1\n",
         "s,d\n0,1\n",
         Some("7\t1\n"),
-        "features.tsv: found node 7 in line 1; needed nodes below 2, as labels.csv has"
+        "features.tsv: found node 7 in line 1; needed nodes below 2, the number of nodes in labels.csv"
     )]
     fn mistakes_have_a_place(
         #[case] labels: &str,
@@ -318,7 +324,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever becomes of the files, they are read or refused with the name of one.
+        /// However the files are damaged, they are either read or rejected with an error that names one of them.
         #[test]
         fn damage_never_panics(
             flips in prop::collection::vec((0usize..3, any::<prop::sample::Index>(), 0u8..128), 0..6),

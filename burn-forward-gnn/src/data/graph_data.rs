@@ -1,4 +1,4 @@
-//! A graph as a run uses it: its split and its loaders.
+//! A graph in the form that a run needs: with its split and its loaders.
 
 use std::sync::Arc;
 
@@ -19,14 +19,15 @@ use crate::graph::{LabelledGraph, Sampler};
 #[derive(Debug)]
 pub struct GraphData {
     context: Arc<LoaderContext>,
-    /// The graphs of training, validation and test: each has the edges that messages go along and the labels that a rule may use.
+    /// The graphs for training, validation and test. Each has the edges along which messages are sent, and the labels that a
+    /// rule may use.
     graphs: [Arc<LabelledGraph>; 3],
     split: TaskSplit,
     steps: usize,
     sampler: Option<Sampler>,
 }
 
-/// The split of what is predicted.
+/// The split of the nodes or pairs to predict.
 #[derive(Debug)]
 enum TaskSplit {
     Nodes(NodeSplit),
@@ -42,10 +43,10 @@ fn split_index(split: DataSplit) -> usize {
 }
 
 impl GraphData {
-    /// Node classification, with `steps` full batches per epoch, or with mini-batches of sampled neighbourhoods.
+    /// Data for node classification, with `steps` full batches per epoch, or with mini-batches of sampled neighbourhoods.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a node of the split without a label.
+    /// [`Error::Argument`] if a node of the split has no label.
     pub fn nodes(
         set: GraphDataset,
         split: NodeSplit,
@@ -76,10 +77,10 @@ impl GraphData {
         Ok(Self { context, graphs, split: TaskSplit::Nodes(split), steps: steps.max(1), sampler })
     }
 
-    /// Link prediction.
+    /// Data for link prediction.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a graph with too few edges, or too few pairs without an edge.
+    /// [`Error::Argument`] if the graph has too few edges, or too few pairs without an edge.
     pub fn links(set: GraphDataset, config: LinkConfig, steps: usize, seed: Seed) -> Result<Self> {
         let split = links::split(&set.graph, config, seed)?;
         let seen = Arc::new(LabelledGraph::new(split.training_graph.clone(), 2));
@@ -165,9 +166,9 @@ impl LoadedData for GraphData {
             counts[class as usize] += 1;
         }
         let Some(mut said) = empty_classes(&counts, "node") else { return Vec::new() };
-        // Labels that start at 1, above all.
+        // The most common cause is labels that start at 1.
         if !set.labels.contains(&Some(0)) {
-            said.push_str("; labels count from 0, and no node has that one");
+            said.push_str("; labels are counted from 0, but no node has label 0");
         }
         vec![ConfigError::new("$.data", said)]
     }
@@ -249,5 +250,5 @@ impl LoadedData for GraphData {
     }
 }
 
-/// Most nodes of a graph that is drawn: more could not be told apart.
+/// Largest number of nodes of a graph that is drawn; more nodes could not be distinguished.
 const MAX_NODES_DRAWN: usize = 300;

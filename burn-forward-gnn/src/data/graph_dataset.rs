@@ -14,16 +14,16 @@ pub struct GraphDataset {
     pub graph: Arc<Graph>,
     /// Features of every node.
     pub features: Features,
-    /// Class of every node that has one.
+    /// The class of every node, if it has one.
     pub labels: Vec<Option<u32>>,
     /// Number of classes.
     pub classes: usize,
-    /// Its name in messages.
+    /// Name of the graph in messages.
     pub name: String,
 }
 
 impl GraphDataset {
-    /// A graph with features, labels and a name.
+    /// Creates a data set with features, labels and a name.
     ///
     /// # Errors
     /// [`Error::Argument`] if their numbers of nodes differ, or a label is out of range.
@@ -41,12 +41,17 @@ impl GraphDataset {
                     "GraphDataset",
                     format!("number of {what}"),
                     rows,
-                    format!("{nodes}, the nodes"),
+                    format!("{nodes}, the number of nodes"),
                 ));
             }
         }
         if let Some(label) = labels.iter().flatten().find(|l| **l as usize >= classes) {
-            return Err(Error::argument("GraphDataset", "a label", label, format!("less than {classes}, the classes")));
+            return Err(Error::argument(
+                "GraphDataset",
+                "a label",
+                label,
+                format!("less than {classes}, the number of classes"),
+            ));
         }
         Ok(Self { graph, features, labels, classes, name: name.into() })
     }

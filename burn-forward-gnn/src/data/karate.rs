@@ -1,7 +1,8 @@
-//! Zachary's karate club: 34 members, who met whom outside the club, and which side each took when it split.
+//! Zachary's karate club: 34 members, with edges between those who met outside the club, and the side that each took when it
+//! split.
 //!
-//! W. W. Zachary, "An Information Flow Model for Conflict and Fission in Small Groups", Journal of Anthropological Research
-//! 33, 1977. The labels of the two leaders are known (members 0 and 33); all others are the test set.
+//! W. W. Zachary, "An Information Flow Model for Conflict and Fission in Small Groups", Journal of Anthropological Research 33,
+//! 1977. The labels of the two leaders (members 0 and 33) are given; all others are the test set.
 
 use burn_forward::Result;
 
@@ -13,17 +14,17 @@ use super::text::Text;
 const EDGES: &str = include_str!("../../assets/karate/edges.csv");
 const LABELS: &str = include_str!("../../assets/karate/labels.csv");
 
-/// Members.
+/// Number of members.
 const MEMBERS: u32 = 34;
 
-/// The club, every member with one feature of its own.
+/// The club, with one-hot features.
 pub(super) fn read(weighted: bool) -> Result<GraphDataset> {
     let labels = Text::embedded("karate/labels.csv (embedded)", LABELS);
     let edges = Text::embedded("karate/edges.csv (embedded)", EDGES);
     folder::parse(&labels, &edges, None, weighted, "karate")
 }
 
-/// The two leaders against everyone else.
+/// The two leaders for training, everyone else for testing.
 pub(super) fn split() -> NodeSplit {
     NodeSplit { train: vec![0, MEMBERS - 1], validation: Vec::new(), test: (1..MEMBERS - 1).collect() }
 }

@@ -1,4 +1,4 @@
-//! Edges hidden for link prediction, and negative edges: pairs of nodes without an edge.
+//! Edges that are hidden for link prediction, and negative edges, which are pairs of nodes without an edge.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::graph::Graph;
 
-/// Which edges are hidden for link prediction.
+/// The edges that are hidden for link prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct LinkConfig {
@@ -31,14 +31,14 @@ impl Default for LinkConfig {
     }
 }
 
-/// Pairs of nodes of one split.
+/// The pairs of nodes of one part.
 #[derive(Debug, Clone)]
 pub(super) struct Pairs {
     /// Pairs that are edges.
     pub(super) edges: Arc<[(u32, u32)]>,
-    /// As many negative edges; `None`: drawn anew in every step.
+    /// The same number of negative edges; `None` if they are drawn anew in every step.
     pub(super) negatives: Option<Arc<[(u32, u32)]>>,
-    /// The whole graph, with the edges of all splits: none of them may be drawn as a negative.
+    /// The whole graph with the edges of all parts, none of which may be drawn as a negative edge.
     pub(super) graph: Arc<Graph>,
 }
 
@@ -46,9 +46,9 @@ pub(super) struct Pairs {
 #[derive(Debug)]
 pub(super) struct LinkSplit {
     pairs: [Pairs; 3],
-    /// Messages of training and validation: training edges.
+    /// The edges for messages in training and validation: training edges.
     pub(super) training_graph: Arc<Graph>,
-    /// Messages of the test: training and validation edges.
+    /// The edges for messages in the test: training and validation edges.
     pub(super) test_graph: Arc<Graph>,
 }
 
@@ -63,7 +63,7 @@ impl LinkSplit {
     }
 }
 
-/// Hides edges for validation and test, drawn from stream `links` of `seed`, with as many negative edges.
+/// Hides edges for validation and test, drawn from the stream `links` of `seed`, and draws the same numbers of negative edges.
 pub(super) fn split(graph: &Arc<Graph>, config: LinkConfig, seed: Seed) -> Result<LinkSplit> {
     let mut edges: Vec<(u32, u32)> = graph.iter().filter(|(s, t)| s < t || !graph.has_edge(*t, *s)).collect();
     edges.shuffle(&mut seed.stream("links", &[]));
@@ -75,10 +75,10 @@ pub(super) fn split(graph: &Arc<Graph>, config: LinkConfig, seed: Seed) -> Resul
     }
     let nodes = graph.nodes() as u64;
     let free = nodes * (nodes - 1) / 2 - edges.len().min((nodes * (nodes - 1) / 2) as usize) as u64;
-    // Of few free pairs the draw would go on for long.
+    // With few free pairs, drawing would take very long.
     if free < 2 * edges.len() as u64 {
         let needed = format!("at least {}, twice the number of edges", 2 * edges.len());
-        return Err(Error::argument("links", "pairs without an edge", free, needed));
+        return Err(Error::argument("links", "number of pairs without an edge", free, needed));
     }
     let negatives = |name: &str, n: usize| Some(negative_edges(graph, n, &mut seed.stream(name, &[])).into());
     let part = |range: &[(u32, u32)], negatives| Pairs { edges: range.into(), negatives, graph: graph.clone() };
@@ -95,7 +95,7 @@ pub(super) fn split(graph: &Arc<Graph>, config: LinkConfig, seed: Seed) -> Resul
     })
 }
 
-/// `n` different pairs of different nodes with an edge in neither direction. There have to be that many.
+/// Draws `n` different pairs of different nodes without an edge in either direction. That many must exist.
 pub(super) fn negative_edges(graph: &Graph, n: usize, rng: &mut Rng) -> Vec<(u32, u32)> {
     let nodes = graph.nodes() as u32;
     let mut chosen = Vec::with_capacity(n);
@@ -144,6 +144,9 @@ mod tests {
         let all: Vec<(u32, u32)> = (0..12).flat_map(|a| (0..a).map(move |b| (a, b))).collect();
         let graph = Arc::new(Graph::undirected(12, &all).unwrap());
         let error = split(&graph, LinkConfig::default(), Seed::new(0)).unwrap_err().to_string();
-        assert_eq!(error, "links: pairs without an edge is 0, but needs to be at least 132, twice the number of edges");
+        assert_eq!(
+            error,
+            "links: number of pairs without an edge is 0, but needs to be at least 132, twice the number of edges"
+        );
     }
 }

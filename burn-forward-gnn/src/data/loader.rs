@@ -1,4 +1,4 @@
-//! The loader of graphs, as Burn's [`DataLoader`].
+//! The loader for graphs, as Burn's [`DataLoader`].
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,7 @@ use super::graph_dataset::GraphDataset;
 use super::links::{Pairs, negative_edges};
 use crate::graph::{LabelledGraph, Sampler};
 
-/// What all loaders of one graph share.
+/// The data shared by all loaders of one graph.
 #[derive(Debug)]
 pub(super) struct LoaderContext {
     pub(super) set: GraphDataset,
@@ -31,7 +31,7 @@ impl LoaderContext {
         Ok(Self { set, seed, classes, matrix })
     }
 
-    /// The features as they are used on a device `[N, d]`.
+    /// The features in the form used on a device `[N, d]`.
     fn features(&self, device: &Device) -> NodeFeatures {
         NodeFeatures::of(&self.matrix, device)
     }
@@ -45,11 +45,11 @@ impl LoaderContext {
 /// The batches of an epoch.
 #[derive(Debug, Clone)]
 pub(super) enum EpochPlan {
-    /// Full batches: `steps` times the whole graph, with the labels of these nodes.
+    /// Full batches: `steps` batches of the whole graph, with the labels of these nodes.
     Nodes { queried: Arc<[u32]>, steps: usize },
     /// Mini-batches: the sampled neighbourhoods of some of these nodes.
     Sampled { queried: Arc<[u32]>, sampler: Sampler, batching: Batching },
-    /// Full batches: `steps` times the whole graph, with pairs that are edges and negative edges.
+    /// Full batches: `steps` batches of the whole graph, with pairs that are edges and negative edges.
     Links { pairs: Pairs, steps: usize },
 }
 
@@ -74,8 +74,8 @@ impl EpochPlan {
 
 /// Batches of a graph on a device.
 ///
-/// Like the loader of images it has no random state: what is drawn for a batch (its nodes, their neighbours, negative
-/// edges) is a function of the seed, the epoch and the batch. Its only state is the number of the next epoch.
+/// Like the loader for images, it has no random state: everything drawn for a batch (its nodes, their neighbours, negative
+/// edges) depends only on the seed, the epoch and the batch. Its only state is the number of the next epoch.
 pub struct GraphLoader {
     context: Arc<LoaderContext>,
     labelled_graph: Arc<LabelledGraph>,
@@ -83,7 +83,7 @@ pub struct GraphLoader {
     device: Device,
     /// The next epoch; `None` for evaluation.
     epoch: Option<AtomicU64>,
-    /// The batch that is the same in every step, made once.
+    /// The batch if it is the same in every step, created once.
     constant: OnceLock<Batch>,
 }
 
@@ -111,7 +111,7 @@ impl GraphLoader {
     }
 
     fn classes_of(&self, nodes: &[u32]) -> Tensor<1, Int> {
-        // Every node of a split has a label: `GraphData::nodes` has checked that.
+        // Every node of a split has a label, as `GraphData::nodes` has checked.
         self.ints(nodes.iter().map(|n| self.context.set.labels[*n as usize].unwrap_or_default()))
     }
 
@@ -206,7 +206,7 @@ impl DataLoader<Batch> for GraphLoader {
         self.with(self.plan.clone(), device)
     }
 
-    /// Some of the labelled nodes or edges; the graph stays whole.
+    /// A part of the labelled nodes or edges; the graph stays complete.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Batch>> {
         let cut = |n: usize, steps: usize| (start / steps).min(n)..(end / steps).min(n).max((start / steps).min(n));
         let plan = match self.plan.clone() {
@@ -214,7 +214,7 @@ impl DataLoader<Batch> for GraphLoader {
                 EpochPlan::Nodes { queried: queried[cut(queried.len(), steps)].into(), steps }
             }
             EpochPlan::Sampled { queried, sampler, batching } => {
-                // The last slice also has the nodes that do not fill a batch of the whole.
+                // The last slice also contains the nodes that do not fill a batch of the whole.
                 let end = if end >= batching.used(queried.len()) { queried.len() } else { end };
                 EpochPlan::Sampled { queried: queried[start.min(end)..end].into(), sampler, batching }
             }

@@ -1,4 +1,4 @@
-//! Nodes for training, validation and test, and the files that say which.
+//! Nodes for training, validation and test, and the files that contain such splits.
 
 use std::path::Path;
 
@@ -16,20 +16,20 @@ const SPLIT: Column = Column {
 /// Nodes for training, validation and test, each in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeSplit {
-    /// What is learned from.
+    /// Nodes to learn from.
     pub train: Vec<u32>,
-    /// Held out for choices. May be empty.
+    /// Nodes for choosing settings and weights; may be empty.
     pub validation: Vec<u32>,
-    /// Touched once, at the end.
+    /// Nodes that are used once, at the end.
     pub test: Vec<u32>,
 }
 
 impl NodeSplit {
-    /// Reads the file `<name>.csv`, or `<name>.csv.gz`, of a folder: columns `node,split`, with `train`, `val`, `test` or
-    /// `none`.
+    /// Reads the file `<name>.csv` or `<name>.csv.gz` in a folder, with the columns `node,split` and the values `train`, `val`,
+    /// `test` or `none`.
     ///
     /// # Errors
-    /// [`Error::Data`] with file and line for a node without label, one that is listed twice, or another name of a split.
+    /// [`Error::Data`] with the file and line if a node has no label or is listed twice, or for an unknown split.
     pub(super) fn read(folder: &Path, name: &str, set: &GraphDataset) -> Result<Self> {
         let name = format!("{name}.csv");
         let text = Text::open(folder, &name)?.ok_or_else(|| {
@@ -58,7 +58,7 @@ impl NodeSplit {
         })?;
         if split.train.is_empty() || split.test.is_empty() {
             let found = format!("{} training and {} test nodes", split.train.len(), split.test.len());
-            return Err(Error::data(text.path(), found, "at least one of both"));
+            return Err(Error::data(text.path(), found, "at least one of each"));
         }
         Ok(split)
     }
@@ -96,7 +96,7 @@ mod tests {
         }
         assert!(read("").unwrap_err().to_string().ends_with("s.csv: found no line; needed rows of node, split"));
         let one = read("node,split\n0,train\n").unwrap_err().to_string();
-        assert!(one.ends_with("s.csv: found 1 training and 0 test nodes; needed at least one of both"), "{one}");
+        assert!(one.ends_with("s.csv: found 1 training and 0 test nodes; needed at least one of each"), "{one}");
         assert!(read("node,split\n0,dev\n").unwrap_err().to_string().contains("split \"dev\" in line 2"));
         assert!(read("node,split\n0,val\n0,test\n").unwrap_err().to_string().contains("node 0 in line 3"));
     }

@@ -1,10 +1,10 @@
-//! Arrays of numbers in the NPY format: magic, version, a header in Python's notation, values.
+//! Arrays of numbers in the NPY format: magic number, version, a header in Python's notation, values.
 
 use std::io::Read;
 
 use half::f16;
 
-/// An array as `f64`, which holds every index and feature of a graph exactly.
+/// An array as `f64`, which represents every index and feature of a graph exactly.
 #[derive(Debug, PartialEq)]
 pub(super) struct Numbers {
     /// Values in C order.
@@ -12,25 +12,25 @@ pub(super) struct Numbers {
     pub(super) shape: Vec<usize>,
 }
 
-/// Reads an array, to the end of the reader. A header is a claim: memory is taken for what is there and not for what is said
-/// to be there.
+/// Reads an array, up to the end of the reader. The sizes in the header are not trusted: memory is allocated only for values
+/// that exist.
 ///
 /// # Errors
-/// What was found instead of one.
+/// A description of what was found instead of an array.
 pub(super) fn numbers(mut reader: impl Read) -> Result<Numbers, String> {
     let start = take(&mut reader, 8)?;
     let version = match start[..] {
         [0x93, b'N', b'U', b'M', b'P', b'Y', major, _] => major,
         _ => return Err("no NPY magic number".into()),
     };
-    // Version 1 has a header length of two bytes, the later ones of four.
+    // The header length has two bytes in version 1, and four bytes in later versions.
     let size = match version {
         1 => 2,
         2 | 3 => 4,
         _ => return Err(format!("NPY version {version}")),
     };
     let size = take(&mut reader, size)?.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b));
-    let header = String::from_utf8(take(&mut reader, size)?).map_err(|_| "a header that is no text")?;
+    let header = String::from_utf8(take(&mut reader, size)?).map_err(|_| "a header that is not text")?;
     let columns_first = value_of(&header, "fortran_order")?.starts_with("True");
     let kind = value_of(&header, "descr")?.trim_start_matches(['\'', '"']);
     let kind = kind.split(['\'', '"']).next().unwrap_or_default();
@@ -47,7 +47,7 @@ pub(super) fn numbers(mut reader: impl Read) -> Result<Numbers, String> {
     let bytes = bytes.ok_or_else(|| format!("shape {shape:?}"))?;
     let raw = take(&mut reader, bytes).map_err(|found| format!("{found} of an array of shape {shape:?}"))?;
     if read_some(&mut reader, 1)?.len() == 1 {
-        return Err(format!("bytes behind an array of shape {shape:?}"));
+        return Err(format!("bytes after an array of shape {shape:?}"));
     }
     let values: Vec<f64> = raw.chunks_exact(read.size).map(|bytes| (read.number)(bytes, read.big)).collect();
     let values = match shape[..] {
@@ -60,7 +60,7 @@ pub(super) fn numbers(mut reader: impl Read) -> Result<Numbers, String> {
     Ok(Numbers { values, shape })
 }
 
-/// At most `n` bytes.
+/// Reads at most `n` bytes.
 fn read_some(reader: &mut impl Read, n: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     reader.take(n).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
@@ -72,16 +72,16 @@ fn take(reader: &mut impl Read, n: u64) -> Result<Vec<u8>, String> {
     if (bytes.len() as u64) < n { Err(format!("{} of {n} bytes", bytes.len())) } else { Ok(bytes) }
 }
 
-/// What follows a key of the header.
+/// The text after a key of the header.
 fn value_of<'a>(header: &'a str, key: &str) -> Result<&'a str, String> {
     let at = header.find(&format!("'{key}'")).ok_or_else(|| format!("a header without {key}"))?;
     let (_, value) = header[at..].split_once(':').ok_or_else(|| format!("a header without {key}"))?;
     Ok(value.trim_start())
 }
 
-/// A type of numbers.
+/// A number type.
 struct Kind {
-    /// Bytes of a number.
+    /// Number of bytes of a number.
     size: usize,
     /// Whether the most significant byte comes first.
     big: bool,
@@ -89,7 +89,7 @@ struct Kind {
 }
 
 impl Kind {
-    /// The type of a description such as `<f4`.
+    /// The type for a description such as `<f4`.
     fn of(description: &str) -> Result<Self, String> {
         let unknown = || format!("numbers of type {description:?}");
         let (order, name) = description.split_at_checked(1).ok_or_else(unknown)?;
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn half_precision() {
-        // 1.5 is 0 01111 1000000000; -2^-24 is the smallest subnormal with its sign.
+        // 1.5 is 0 01111 1000000000; -2^-24 is the smallest subnormal number, negated.
         let values = [0x3e00u16, 0x8001].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
         let header = HEADER.replace("i4", "f2").replace("(3,)", "(2,)");
         assert_eq!(numbers(&array(&header, &values)[..]).unwrap().values, [1.5, -(0.5f64.powi(24))]);
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn columns_first() {
-        // The matrix 1 2 3 / 4 5 6.
+        // The matrix with rows 1 2 3 and 4 5 6.
         let header = "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }";
         let read = numbers(&array(header, &[1, 4, 2, 5, 3, 6])[..]).unwrap();
         assert_eq!(read, Numbers { values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], shape: vec![2, 3] });
@@ -177,7 +177,7 @@ mod tests {
 
     #[rstest]
     #[case(HEADER, 8, "8 of 12 bytes of an array of shape [3]")]
-    #[case(&HEADER.replace("(3,)", "(2,)"), 12, "bytes behind an array of shape [2]")]
+    #[case(&HEADER.replace("(3,)", "(2,)"), 12, "bytes after an array of shape [2]")]
     #[case(&HEADER.replace("<i4", "|O"), 12, "numbers of type \"|O\"")]
     #[case(&HEADER.replace("(3,)", "(99999999999, 99999999999)"), 12, "shape [99999999999, 99999999999]")]
     #[case(&HEADER.replace("(3,)", "(99999999999,)"), 12, "12 of 399999999996 bytes of an array of shape [99999999999]")]
@@ -194,7 +194,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever becomes of a file, it is read or refused, and no more is held than it has bytes.
+        /// However a file is damaged, it is read or rejected, and no more values are stored than the file has bytes.
         #[test]
         fn damage_is_refused_or_harmless(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), cut: prop::sample::Index) {
             let mut bytes = array(HEADER, &three());

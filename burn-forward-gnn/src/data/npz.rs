@@ -2,12 +2,12 @@
 //!
 //! | array | meaning |
 //! |---|---|
-//! | `adj_matrix.{data,indices,indptr,shape}` or `adj_{data,indices,indptr,shape}` | sparse rows: who is joined to whom |
-//! | `attr_matrix.{..}` or `attr_{..}` | sparse rows of features; without any, every node has one feature of its own |
-//! | `labels` | class of every node; -1: none |
+//! | `adj_matrix.{data,indices,indptr,shape}` or `adj_{data,indices,indptr,shape}` | the adjacency matrix, as sparse rows |
+//! | `attr_matrix.{..}` or `attr_{..}` | the features, as sparse rows; without it, the features are one-hot: one per node |
+//! | `labels` | the class of every node; -1 means none |
 //!
-//! Either matrix may be a dense array `adj_matrix` or `attr_matrix` instead. Where `data` is missing, all entries are 1; entries
-//! at one place are summed. Edges are undirected: an entry that is not 0 joins its row and its column.
+//! Either matrix may be a dense array `adj_matrix` or `attr_matrix` instead. If `data` is missing, all entries are 1. Entries
+//! at the same position are summed. Edges are undirected: a nonzero entry connects its row and its column.
 
 use std::io::{Read, Seek};
 use std::path::Path;
@@ -24,17 +24,17 @@ use super::graph_dataset::GraphDataset;
 use super::npy::{self, Numbers};
 use crate::graph::Graph;
 
-/// What the file has to be.
-const WHOLE: &str = "a whole .npz file, as numpy.savez writes it";
+/// The required form of the file.
+const WHOLE: &str = "a complete .npz file, as written by numpy.savez";
 
 struct Archive<'a, R> {
     path: &'a Path,
     zip: ZipArchive<R>,
-    /// Names of its arrays.
+    /// The names of the arrays.
     names: Vec<String>,
 }
 
-/// A sparse matrix, entries of row `i` being `offsets[i]..offsets[i + 1]`.
+/// A sparse matrix; the entries of row `i` are `offsets[i]..offsets[i + 1]`.
 struct Matrix {
     width: usize,
     offsets: Vec<usize>,
@@ -47,13 +47,13 @@ impl Matrix {
         self.offsets.len() - 1
     }
 
-    /// Row, column and value of every entry.
+    /// The row, column and value of every entry.
     fn entries(&self) -> impl Iterator<Item = (u32, u32, f32)> + '_ {
         let rows = self.offsets.windows(2).zip(0u32..);
         rows.flat_map(move |(ends, i)| (ends[0]..ends[1]).map(move |k| (i, self.columns[k], self.values[k])))
     }
 
-    /// From a dense array.
+    /// Converts a dense array.
     fn dense(numbers: Numbers) -> Option<Self> {
         let [_, width] = numbers.shape[..] else { return None };
         u32::try_from(width).ok().filter(|width| *width > 0)?;
@@ -82,7 +82,7 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         self.names.iter().any(|n| n == name)
     }
 
-    /// That something is not there, with what is.
+    /// The error for a missing array, with a list of the existing ones.
     fn without(&self, needed: &str) -> Error {
         const SHOWN: usize = 30;
         let mut found = match self.names.len() {
@@ -95,7 +95,7 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         Error::data(self.path, found, needed)
     }
 
-    /// An array's numbers, whatever their type in the file.
+    /// The numbers of an array, whatever their type in the file.
     fn numbers(&mut self, name: &str) -> Result<Numbers> {
         if !self.has(name) {
             return Err(self.without(&format!("an array {name}")));
@@ -104,13 +104,13 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         let entry = self.zip.by_name(&format!("{name}.npy"));
         let entry = entry.map_err(|e| Error::data(path, format!("{} at array {name}", damaged(e)), WHOLE))?;
         npy::numbers(entry).map_err(|found| {
-            Error::data(path, format!("{found} in array {name}"), "a whole array of integers or floats")
+            Error::data(path, format!("{found} in array {name}"), "a complete array of integers or floats")
         })
     }
 
     fn indices(&mut self, name: &str) -> Result<Vec<usize>> {
         let numbers = self.numbers(name)?.values;
-        // Every whole number up to here is an f64.
+        // Every whole number up to this limit is representable as f64.
         let whole = |n: &f64| *n >= 0.0 && n.fract() == 0.0 && *n <= (1u64 << 53) as f64;
         if let Some(n) = numbers.iter().find(|n| !whole(n)) {
             return Err(Error::data(self.path, format!("{n} in array {name}"), "whole numbers from 0 on"));
@@ -118,7 +118,7 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         Ok(numbers.into_iter().map(|n| n as usize).collect())
     }
 
-    /// The matrix of this name, in whichever way it is there.
+    /// The matrix with this name, in any of the supported forms.
     fn matrix(&mut self, name: &str) -> Result<Option<Matrix>> {
         let dense = format!("{name}_matrix");
         for start in [format!("{dense}."), format!("{name}_")] {
@@ -137,7 +137,7 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         }
     }
 
-    /// A sparse matrix whose arrays' names begin with `start`.
+    /// A sparse matrix whose array names start with `start`.
     fn sparse(&mut self, start: &str) -> Result<Matrix> {
         let shape = self.indices(&format!("{start}shape"))?;
         let offsets = self.indices(&format!("{start}indptr"))?;
@@ -147,7 +147,7 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         let [rows, width] = shape[..] else {
             return Err(Error::data(self.path, format!("{start}shape {shape:?}"), "two numbers"));
         };
-        // All claims meet here, before memory is taken on their word.
+        // All sizes are compared here, before memory is allocated for them.
         let ends = offsets.first() == Some(&0) && offsets.last() == Some(&columns.len()) && offsets.is_sorted();
         let lengths = offsets.len() == rows.saturating_add(1) && values.len() == columns.len();
         if !ends || !lengths {
@@ -156,7 +156,7 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
             return Err(Error::data(self.path, found, format!("sparse rows of a {rows} x {width} matrix")));
         }
         if let Some(column) = columns.iter().find(|c| **c >= width || u32::try_from(**c).is_err()) {
-            let needed = format!("columns below {width}, as {start}shape says");
+            let needed = format!("columns below {width}, according to {start}shape");
             return Err(Error::data(self.path, format!("column {column} in {start}indices"), needed));
         }
         let columns = columns.into_iter().map(|c| c as u32).collect();
@@ -169,28 +169,29 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
             let found = format!("array labels of shape {shape:?}");
             return Err(Error::data(self.path, found, format!("one class for each of {nodes} nodes")));
         }
-        // Of more classes than nodes some would have none, and one number in a file could ask for all memory there is.
+        // With more classes than nodes, some classes would be empty, and a single number in a file could require all available
+        // memory.
         let is_class = |l: f64| l.fract() == 0.0 && (-1.0..nodes as f64).contains(&l);
         if let Some((node, label)) = values.iter().enumerate().find(|(_, l)| !is_class(**l)) {
-            let needed = format!("a class from 0 to {}, as there are {nodes} nodes, or -1 for none", nodes - 1);
+            let needed = format!("a class from 0 to {} (there are {nodes} nodes), or -1 for none", nodes - 1);
             return Err(Error::data(self.path, format!("label {label} of node {node}"), needed));
         }
         Ok(values.into_iter().map(|l| (l >= 0.0).then_some(l as u32)).collect())
     }
 }
 
-/// What a zip archive's error says.
+/// Describes an error of the zip archive.
 fn damaged(error: ZipError) -> String {
     match error {
         ZipError::Io(e) => format!("a damaged zip archive ({e})"),
-        other => format!("a damaged zip archive, or none ({other})"),
+        other => format!("a damaged zip archive, or another kind of file ({other})"),
     }
 }
 
 /// Reads a graph.
 ///
 /// # Errors
-/// [`Error::Data`] for arrays that are missing or do not fit together, [`Error::Io`].
+/// [`Error::Data`] if arrays are missing or do not match, [`Error::Io`].
 pub(super) fn read(path: &Path, weighted: bool) -> Result<GraphDataset> {
     parse(path, burn_forward::input::open(path)?, weighted)
 }
@@ -240,8 +241,8 @@ mod tests {
     use std::io::Cursor;
     use std::path::PathBuf;
 
-    /// A file that `tests/npz/make.py` wrote. The folder is this crate's when the tests run: what was compiled in another
-    /// checkout may be run in this one.
+    /// A file written by `tests/npz/make.py`. The folder is that of this crate at the time when the tests run, which may be in
+    /// another checkout than the one in which they were compiled.
     fn file(name: &str) -> PathBuf {
         let this_crate = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap());
         this_crate.join("tests/npz").join(format!("{name}.npz"))
@@ -271,13 +272,13 @@ mod tests {
     #[rstest]
     #[case(
         "class_of_a_billion",
-        "found label 1000000000 of node 2; needed a class from 0 to 3, as there are 4 nodes, or -1 for none"
+        "found label 1000000000 of node 2; needed a class from 0 to 3 (there are 4 nodes), or -1 for none"
     )]
     #[case(
         "class_of_parts",
-        "found label 0.6 of node 1; needed a class from 0 to 3, as there are 4 nodes, or -1 for none"
+        "found label 0.6 of node 1; needed a class from 0 to 3 (there are 4 nodes), or -1 for none"
     )]
-    #[case("class_nan", "found label NaN of node 2; needed a class from 0 to 3, as there are 4 nodes, or -1 for none")]
+    #[case("class_nan", "found label NaN of node 2; needed a class from 0 to 3 (there are 4 nodes), or -1 for none")]
     #[case("one_hot", "found array labels of shape [4, 2]; needed one class for each of 4 nodes")]
     #[case("few_labels", "found array labels of shape [3]; needed one class for each of 4 nodes")]
     #[case("no_labels", "found arrays adj_data, adj_indices, adj_indptr, adj_shape; needed an array labels")]
@@ -292,7 +293,7 @@ mod tests {
         "found 5 adj_indptr, 6 adj_indices, 6 values; needed sparse rows of a 1000000000000 x 1000000000000 matrix"
     )]
     #[case("column_beyond", "found column 9 in adj_indices; needed columns below 4, as adj_shape says")]
-    #[case("objects", "found numbers of type \"|O\" in array labels; needed a whole array of integers or floats")]
+    #[case("objects", "found numbers of type \"|O\" in array labels; needed a complete array of integers or floats")]
     #[case("infinite", "found feature 1 of node 0 inf; needed finite")]
     #[case(
         "two_weights",
@@ -309,11 +310,11 @@ mod tests {
         assert!(found(b"PK\x03\x04 nonsense").starts_with("g.npz: found a damaged zip archive"));
     }
 
-    /// A number that was changed on its way is noticed, stored as it is or compressed.
+    /// A changed number is detected, whether it is stored uncompressed or compressed.
     #[rstest]
     fn a_changed_number_is_found(#[values("dotted", "one_way")] name: &str) {
         let mut bytes = std::fs::read(file(name)).unwrap();
-        // 0.5 as a feature: the only value of its kind.
+        // 0.5 as a feature: the only value of this size.
         let at = bytes.windows(4).position(|w| w == 0.5f32.to_le_bytes()).unwrap();
         bytes[at] ^= 1;
         let error = parse(Path::new("g.npz"), Cursor::new(bytes), false).unwrap_err().to_string();
@@ -321,7 +322,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever becomes of a file, it is read or refused with its name.
+        /// However a file is damaged, it is read or rejected with an error that names it.
         #[test]
         fn damage_never_panics(
             name in prop::sample::select(vec!["dotted", "lined", "one_way", "dense"]),

@@ -1,4 +1,4 @@
-//! The ways to choose nodes for training, validation and test.
+//! Ways to choose nodes for training, validation and test.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::graph_dataset::GraphDataset;
 use super::node_split::NodeSplit;
 
-/// How nodes are split.
+/// The split of the nodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum SplitConfig {
@@ -22,25 +22,25 @@ pub enum SplitConfig {
         /// Number of folds; one of them is the test set.
         #[schemars(range(min = 2, max = 1000))]
         folds: usize,
-        /// Which of them, from 0.
+        /// Index of the test fold, from 0.
         #[serde(default)]
         #[schemars(range(min = 0, max = 999))]
         fold: usize,
-        /// Fraction of the rest that is held out for validation; default 0.2.
+        /// Fraction of the remaining nodes that is held out for validation; default 0.2.
         #[serde(default = "validation_fraction")]
         #[schemars(range(min = 0.0, max = 0.9))]
         validation: f64,
     },
-    /// So many random training nodes of every class, then so many for validation and test, in the manner of Planetoid.
+    /// A fixed number of random training nodes per class, then fixed numbers of nodes for validation and test, as in Planetoid.
     PerClass {
-        /// Training nodes of every class; each has to have as many with a label.
+        /// Number of training nodes per class; each class must have that many labelled nodes.
         #[serde(rename = "per-class")]
         #[schemars(range(min = 1))]
         per_class: usize,
-        /// Validation nodes; default 500.
+        /// Number of validation nodes; default 500.
         #[serde(default = "validation_nodes")]
         validation: usize,
-        /// Test nodes; default 1000.
+        /// Number of test nodes; default 1000.
         #[serde(default = "test_nodes")]
         #[schemars(range(min = 1))]
         test: usize,
@@ -60,7 +60,7 @@ fn test_nodes() -> usize {
 }
 
 impl SplitConfig {
-    /// What is wrong with it in itself.
+    /// A mistake in the split, independent of the graph.
     pub(super) fn mistake(&self) -> Option<String> {
         match self {
             Self::File(name) if name.is_empty() => Some("\"\" is empty; needed: a file's name".into()),
@@ -71,7 +71,7 @@ impl SplitConfig {
         }
     }
 
-    /// Whether there will be validation nodes.
+    /// Whether there are validation nodes.
     pub(super) fn validates(&self) -> bool {
         match self {
             Self::File(_) => true,
@@ -80,11 +80,11 @@ impl SplitConfig {
         }
     }
 
-    /// The nodes for training, validation and test. Folds are drawn from stream `folds` of `seed`, and what is held out of them from stream
-    /// `validation` of the fold.
+    /// The nodes for training, validation and test. Folds are drawn from the stream `folds` of `seed`, and the validation nodes
+    /// from the stream `validation` of the fold.
     ///
     /// # Errors
-    /// [`Error::Data`] for a missing or wrong file, [`Error::Argument`] for more nodes than there are.
+    /// [`Error::Data`] for a missing or invalid file, [`Error::Argument`] if there are not enough nodes.
     pub fn split(&self, set: &GraphDataset, folder: Option<&Path>, seed: Seed) -> Result<NodeSplit> {
         let mut labelled: Vec<u32> =
             (0..set.labels.len() as u32).filter(|n| set.labels[*n as usize].is_some()).collect();
@@ -107,7 +107,7 @@ impl SplitConfig {
                 if let Some((class, count)) = smallest_class(set)
                     && count < *per_class
                 {
-                    let needed = format!("at most {count}, the labelled nodes of class {class}");
+                    let needed = format!("at most {count}, the number of labelled nodes of class {class}");
                     return Err(Error::argument("$.data.split", "per-class", per_class, needed));
                 }
                 labelled.shuffle(&mut seed.stream("folds", &[]));
@@ -119,7 +119,7 @@ impl SplitConfig {
                     takes
                 });
                 if rest.len() < validation + test {
-                    let needed = format!("at most {}, the nodes that are left", rest.len());
+                    let needed = format!("at most {}, the number of remaining nodes", rest.len());
                     return Err(Error::argument("split", "validation + test", validation + test, needed));
                 }
                 NodeSplit {
@@ -140,7 +140,7 @@ impl SplitConfig {
     }
 }
 
-/// The class with the fewest labelled nodes, and how many it has.
+/// The class with the fewest labelled nodes, and the number of these nodes.
 fn smallest_class(set: &GraphDataset) -> Option<(usize, usize)> {
     let mut counts = vec![0; set.classes];
     set.labels.iter().flatten().for_each(|class| counts[*class as usize] += 1);
@@ -207,12 +207,12 @@ mod tests {
         };
         assert_eq!(
             error(labels.clone(), 4, 5).unwrap_err(),
-            "$.data.split: per-class is 5, but needs to be at most 0, the labelled nodes of class 2"
+            "$.data.split: per-class is 5, but needs to be at most 0, the number of labelled nodes of class 2"
         );
         let labels: Vec<_> = labels.into_iter().map(|l| l.map(|c| c.min(2))).collect();
         assert_eq!(
             error(labels.clone(), 3, 5).unwrap_err(),
-            "$.data.split: per-class is 5, but needs to be at most 2, the labelled nodes of class 1"
+            "$.data.split: per-class is 5, but needs to be at most 2, the number of labelled nodes of class 1"
         );
         assert_eq!(error(labels, 3, 2).unwrap().train.len(), 6);
     }

@@ -1,8 +1,8 @@
-//! Text files in rows of fields: CSV and TSV, gzipped or not, with a header line or without.
+//! Text files with rows of fields: CSV and TSV, gzipped or not, with or without a header line.
 //!
-//! A header says which column is which; without one the columns have the order in which they are asked for. The first line
-//! is a header if none of its fields could be data, so that no row is lost. Blank lines, a byte-order mark, Windows line ends
-//! and quoted fields are accepted. A message names the line as an editor counts it.
+//! A header assigns names to columns; without one, the columns have the order of the caller's list. The first line is a header
+//! if none of its fields could be data, so that no row is lost. Blank lines, a byte-order mark, Windows line breaks and quoted
+//! fields are accepted. Messages give line numbers as in an editor.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -14,19 +14,19 @@ use burn_forward::data::gzip::{decompressed, unreadable};
 use burn_forward::{Error, Result};
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-/// A column that a reader asks for.
+/// A column that a reader needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
-    /// Names that a header may have for it, the first of which messages give.
+    /// Names that a header may have for it; the first appears in messages.
     pub(super) names: &'static [&'static str],
-    /// What its fields hold, for messages.
+    /// Description of its fields, for messages.
     pub(super) holds: &'static str,
-    /// Words that are data here, and so make no header.
+    /// Words that are data in this column, so that a line with them is not a header.
     pub(super) words: &'static [&'static str],
 }
 
 impl Column {
-    /// The column of nodes, in every file of a graph.
+    /// The column with nodes, which exists in every file of a graph.
     pub(super) const NODE: Self = Self::new(&["node", "node_id", "id", "new_id"], "a node's number");
 
     pub(super) const fn new(names: &'static [&'static str], holds: &'static str) -> Self {
@@ -38,7 +38,7 @@ impl Column {
         self.names.contains(&title.as_str())
     }
 
-    /// Whether a field could be data of some column: a number, a list of numbers, one of the words.
+    /// Whether a field could be data of some column: a number, a list of numbers, or one of the words.
     fn could_hold(&self, field: &str) -> bool {
         field.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
             || field.parse::<f64>().is_ok()
@@ -54,7 +54,7 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// `folder/name`, or `folder/name.gz`; `None` where there is neither.
+    /// Opens `folder/name` or `folder/name.gz`; `None` if neither exists.
     pub(super) fn open(folder: &Path, name: &str) -> Result<Option<Self>> {
         for name in [name.to_string(), format!("{name}.gz")] {
             let path = folder.join(name);
@@ -77,7 +77,7 @@ impl Text {
         Self { path: name.into(), text: text.into() }
     }
 
-    /// Where the text is from.
+    /// The origin of the text.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -86,17 +86,17 @@ impl Text {
         Error::data(&self.path, format!("{found} in line {line}"), needed)
     }
 
-    /// Calls `read` with every row of data, fields separated by `separator`. Returns the number of rows.
+    /// Calls `read` for every row of data, with fields separated by `separator`. Returns the number of rows.
     ///
     /// # Errors
-    /// [`Error::Data`] for a file without a line, a header without one of the columns, and what `read` gives.
+    /// [`Error::Data`] for a file without lines, for a header without one of the columns, and any error that `read` returns.
     pub(super) fn rows(
         &self,
         separator: u8,
         columns: &[Column],
         mut read: impl FnMut(&Row<'_>) -> Result<()>,
     ) -> Result<usize> {
-        // Spreadsheets put a byte-order mark in front.
+        // Spreadsheets write a byte-order mark at the beginning.
         let text = self.text.strip_prefix('\u{feff}').unwrap_or(&self.text);
         let mut reader = ReaderBuilder::new()
             .delimiter(separator)
@@ -135,7 +135,7 @@ impl Text {
         Ok(rows)
     }
 
-    /// Where a header has the columns.
+    /// The positions of the columns according to a header.
     fn named(&self, line: usize, header: &StringRecord, columns: &[Column]) -> Result<Vec<usize>> {
         let given = || format!("columns {}", header.iter().collect::<Vec<_>>().join(", "));
         let mut found = Vec::with_capacity(columns.len());
@@ -148,7 +148,7 @@ impl Text {
                 return Err(self.wrong(line, titles, format!("one column for {}", column.holds)));
             }
         }
-        // Names that say nothing leave the order, if there is nothing to choose from.
+        // If no name is known, the order determines the columns, provided that their number is right.
         if found.iter().all(Option::is_none) && header.len() == columns.len() {
             return Ok((0..columns.len()).collect());
         }
@@ -163,7 +163,7 @@ impl Text {
 #[derive(Debug)]
 pub(super) struct Row<'a> {
     text: &'a Text,
-    /// Number of its line in the file, from 1.
+    /// Line number in the file, from 1.
     pub(super) line: usize,
     fields: &'a StringRecord,
     columns: &'a [Column],
@@ -171,20 +171,20 @@ pub(super) struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// The text of column `i` of those asked for; empty where the row has no such field.
+    /// The text of the `i`th requested column; empty if the row has no such field.
     pub(super) fn text(&self, i: usize) -> &str {
         self.fields.get(self.places[i]).unwrap_or_default()
     }
 
-    /// The fields from column `i` of those asked for to the last of the row.
+    /// The fields of a row from the `i`th requested column on.
     pub(super) fn from(&self, i: usize) -> impl Iterator<Item = &str> {
         self.fields.iter().skip(self.places[i])
     }
 
-    /// The value in column `i` of those asked for.
+    /// The value of the `i`th requested column.
     ///
     /// # Errors
-    /// [`Error::Data`] with file, line and column.
+    /// [`Error::Data`] with the file, line and column.
     pub(super) fn value<T: FromStr>(&self, i: usize) -> Result<T> {
         let text = self.text(i);
         text.parse().map_err(|_| {
@@ -198,7 +198,7 @@ impl Row<'_> {
     }
 }
 
-/// Counts lines of a text.
+/// Counts the lines of a text.
 struct Lines<'a> {
     text: &'a [u8],
     at: usize,
@@ -206,7 +206,7 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// The line of the record that the CSV reader began to read at `start`, where blank lines may come first.
+    /// The line of the record that the CSV reader started to read at `start`, which may be preceded by blank lines.
     fn of_record(&mut self, start: usize) -> usize {
         let byte = |i: usize| self.text.get(i).copied();
         let mut start = start;
@@ -231,7 +231,7 @@ mod tests {
         Column { words: &["none"], ..Column::new(&["label", "class"], "a class") },
     ];
 
-    /// Line and fields of every row.
+    /// The line number and fields of every row.
     fn read(text: &str) -> Result<Vec<(usize, String, String)>> {
         let mut all = Vec::new();
         Text::embedded("f.csv", text).rows(b',', &PAIR, |row| {
@@ -313,7 +313,7 @@ mod tests {
     }
 
     proptest! {
-        /// Rows between blank lines, whichever the line ends: none is lost, and its line is the one it was written to.
+        /// Rows between blank lines, with any line breaks: none is lost, and each has the number of its own line.
         #[test]
         fn no_row_is_lost(
             rows in prop::collection::vec((0u32..99, 0u32..99, 0usize..3), 1..20),
