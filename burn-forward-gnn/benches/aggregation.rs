@@ -1,7 +1,7 @@
-//! Time of an aggregation, and of a training step of a graph convolution, against the number of edges.
+//! Time of an aggregation, and of a training step of a graph convolution, by number of edges.
 //!
-//! `cargo bench -p burn-forward-gnn --bench aggregation` prints times from 10^4 to 10^6 edges; linear cost means a factor of 10 per line. Behind
-//! each group comes the peak of the process's memory so far.
+//! `cargo bench -p burn-forward-gnn --bench aggregation` prints the times for 10^4 to 10^6 edges; with linear cost, every line
+//! is ten times the one before. After each group, it prints the peak memory of the process so far.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -44,7 +44,7 @@ fn aggregation(c: &mut Criterion) {
     say_peak("aggregation");
 }
 
-/// Largest resident memory of this process so far.
+/// Peak resident memory of this process so far.
 fn say_peak(what: &str) {
     if let Some(bytes) = peak_memory_bytes() {
         println!("peak memory after {what}: {:.2} GiB\n", bytes as f64 / f64::from(1u32 << 30));

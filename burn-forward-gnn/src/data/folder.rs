@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(weights("weight,source,target\n2,0,1\n2,1,0\n3,1,2\n3,2,1\n").unwrap(), [2.0, 2.0, 3.0, 3.0]);
         assert_eq!(
             weights("0,1,2\n1,0,3\n").unwrap_err(),
-            "edges.csv: found edge 0 - 1 given with weights 2 and 3 for its two directions; needed given with one weight for both"
+            "edges.csv: found edge 0 - 1 given with weights 2 and 3 for its two directions; needed given with the same weight for both"
         );
         assert_eq!(
             weights("source,target,time\n0,1,2\n").unwrap_err(),

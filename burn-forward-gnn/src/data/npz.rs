@@ -297,7 +297,7 @@ mod tests {
     #[case("infinite", "found feature 1 of node 0 inf; needed finite")]
     #[case(
         "two_weights",
-        "found edge 0 - 1 given with weights 1 and 5 for its two directions; needed given with one weight for both"
+        "found edge 0 - 1 given with weights 1 and 5 for its two directions; needed given with the same weight for both"
     )]
     fn what_is_wrong_is_named(#[case] name: &str, #[case] expected: &str) {
         assert_eq!(error(name, name == "two_weights"), expected);

@@ -1,6 +1,6 @@
-//! Who is joined to whom, in compressed sparse rows.
+//! Adjacency in compressed sparse rows.
 
-/// Compressed sparse rows without values: columns `columns[offsets[i]..offsets[i + 1]]` of row `i`, in ascending order.
+/// Compressed sparse rows without values. The columns of row `i` are `columns[offsets[i]..offsets[i + 1]]`, in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Csr {
     pub(super) offsets: Vec<usize>,
@@ -8,7 +8,7 @@ pub(super) struct Csr {
 }
 
 impl Csr {
-    /// Rows of `(row, column)` pairs, which need to be sorted.
+    /// Creates rows from `(row, column)` pairs, which must be sorted.
     pub(super) fn new(rows: usize, pairs: impl Iterator<Item = (u32, u32)>) -> Self {
         let mut offsets = vec![0; rows + 1];
         let mut columns = Vec::new();
@@ -27,12 +27,12 @@ impl Csr {
         self.offsets.len() - 1
     }
 
-    /// Columns of row `i`.
+    /// The columns of row `i`.
     pub(super) fn row(&self, i: usize) -> &[u32] {
         &self.columns[self.offsets[i]..self.offsets[i + 1]]
     }
 
-    /// All `(row, column)`, by row.
+    /// All `(row, column)` pairs, by row.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         (0..self.rows()).flat_map(|i| self.row(i).iter().map(move |&column| (i as u32, column)))
     }

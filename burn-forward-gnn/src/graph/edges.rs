@@ -1,8 +1,9 @@
 //! Edges on a device, and sums, means and maxima over neighbourhoods.
 //!
-//! Where the backend has products of sparse matrices ([`Sparse`]), sums are such products and messages never exist.
-//! Elsewhere they are gathered by `select` along the sources and added up by `select_assign` along the targets, both Burn's
-//! own on every backend. Edges are sorted by target, so on a CPU the order of summation is that of the sources and the
+//! If the backend supports products of sparse matrices ([`Sparse`]), sums are such products, and the messages are never stored.
+//! Otherwise messages are gathered with `select` along the sources, and added up with `select_assign` along the targets; both
+//! are Burn operations that every backend has. Edges are sorted by target. On a CPU, the order of summation is therefore that
+//! of the sources, and the result is the same in every run. A GPU adds in any order.
 //! result the same in every run; a GPU adds in any order.
 
 use std::ops::ControlFlow;
@@ -15,8 +16,8 @@ use burn_forward_kernels::sparse::Sparse;
 use super::csr::Csr;
 use super::matrices::Matrices;
 
-/// Most numbers in the messages that are in memory at once: 64 MiB. A sum over wide features of many edges is computed for so
-/// many edges at a time.
+/// Largest number of floats in the messages that are in memory at once (64 MiB). If a sum over many edges has wide features, it
+/// is computed in parts of this size.
 pub const MAX_MESSAGE_FLOATS: usize = 1 << 24;
 
 /// How the features of a node's sources are aggregated.
@@ -35,23 +36,23 @@ pub enum Aggregation {
 /// The edges of a graph as tensors.
 #[derive(Debug)]
 pub struct Edges {
-    /// Source of every edge `[E]`, by target.
+    /// Source of every edge `[E]`, sorted by target.
     pub sources: Tensor<1, Int>,
     /// Target of every edge `[E]`, ascending.
     pub targets: Tensor<1, Int>,
-    /// Weights `[E, 1]`, where they are not all 1.
+    /// Weights `[E, 1]`; `None` if all of them are 1.
     pub weights: Option<Tensor<2>>,
-    /// `1/max(1, d_t)` with `d_t` the sum of the weights of the edges to `t` `[N, 1]`.
+    /// `1/max(1, d_t)` `[N, 1]`, where `d_t` is the sum of the weights of the edges to `t`.
     inverse_degree: Tensor<2>,
     /// `(1 + d_t)^(-1/2)` `[N, 1]`.
     inverse_root: Tensor<2>,
-    /// The same as sparse matrices, on a backend that has products of them.
+    /// The same edges as sparse matrices, on a backend with products of them.
     matrices: Option<Arc<Matrices>>,
 }
 
 impl Edges {
-    /// Edges of a graph whose row `t` holds the nodes that send to `t`; with the same as `matrices` where the device has
-    /// products of sparse matrices.
+    /// The edges of a graph whose row `t` contains the nodes that send to `t`, with `matrices` if the device has products of
+    /// sparse matrices.
     pub(super) fn new(
         incoming: &Csr,
         weights: Option<&[f32]>,
@@ -62,7 +63,7 @@ impl Edges {
         Self { matrices, ..Self::of(incoming.rows(), sources, targets, weights, device) }
     }
 
-    /// The edges of a graph that has none.
+    /// The edges of a graph without edges.
     pub(crate) fn none(nodes: usize, device: &Device) -> Self {
         Self::of(nodes, Vec::new(), Vec::new(), None, device)
     }
@@ -102,7 +103,7 @@ impl Edges {
         shape::check(operation, tensor, x.dims(), [Some(nodes), None]);
     }
 
-    /// Messages `[E, d]` and the tensor they are added to `[N, d]`.
+    /// Checks messages `[E, d]` and the tensor that they are added to `[N, d]`.
     fn check_messages(&self, operation: &str, messages: &Tensor<2>, into: &Tensor<2>) {
         self.check_nodes(operation, "tensor of nodes", into);
         let [_, width] = into.dims();
@@ -115,7 +116,7 @@ impl Edges {
     /// - `x`: `[N, d]`; returns `[N, d]`.
     ///
     /// # Panics
-    /// With another number of rows; so do all below, with other shapes than theirs.
+    /// If the number of rows differs. All operations below also panic if shapes do not match.
     pub fn aggregate(&self, how: Aggregation, x: Tensor<2>) -> Tensor<2> {
         match how {
             Aggregation::Sum => self.sum(x),
@@ -125,7 +126,7 @@ impl Edges {
         }
     }
 
-    /// The matrix of an aggregation that is a product with one, on a backend that has such products.
+    /// The matrix of an aggregation that is a matrix product, on a backend that has such products.
     pub(crate) fn matrix(&self, how: Aggregation) -> Option<&Arc<Sparse>> {
         let matrices = self.matrices.as_ref()?;
         match how {
@@ -183,12 +184,12 @@ impl Edges {
         if let Some(propagated) = self.matrix(Aggregation::Propagation).and_then(|m| m.product(&x)) {
             return propagated;
         }
-        // The two roots as factors of the nodes cost 2 N d products where a factor per edge would cost E d.
+        // Applying the two roots per node costs 2 N d multiplications, while a factor per edge would cost E d.
         let scaled = x * self.inverse_root.clone();
         self.sum_into(scaled.clone(), scaled) * self.inverse_root.clone()
     }
 
-    /// Mean over the sources of every node, weighted; 0 for a node without.
+    /// Weighted mean over the sources of every node; 0 for a node without sources.
     ///
     /// # Shapes
     /// - `x`: `[N, d]`; returns `[N, d]`.
@@ -200,8 +201,8 @@ impl Edges {
         self.sum(x) * self.inverse_degree.clone()
     }
 
-    /// Largest value over the sources of every node, by feature; 0 for a node without. Weights play no part. The gradient
-    /// goes to the source that has the largest value, in equal parts to several that have it.
+    /// Largest value of every feature over the sources of every node; 0 for a node without sources. Weights have no effect. The
+    /// gradient goes to the source with the largest value; if several have it, it is divided equally.
     ///
     /// # Shapes
     /// - `x`: `[N, d]`; returns `[N, d]`.
@@ -209,9 +210,9 @@ impl Edges {
         self.check_nodes("maximum over neighbours", "features", &x);
         let zeros = x.zeros_like();
         let messages = x.select(0, self.sources.clone());
-        // Burn's own gradient of a maximum by index compares every value with what was there before and not with the
-        // largest, which is wrong where an index comes up twice. So the winners are found without gradients, and the
-        // maximum is the sum of their messages.
+        // In Burn's gradient of a maximum by index, every value is compared with the previous content instead of the maximum,
+        // which is wrong if an index occurs twice. Therefore the sources with the maximum are determined without gradients, and
+        // the maximum is computed as the sum of their messages.
         let plain = messages.clone().detach();
         let lowest = zeros.clone().detach() + LOWEST;
         let max = lowest.select_assign(0, self.targets.clone(), plain.clone(), IndexingUpdateOp::Max);
@@ -221,7 +222,7 @@ impl Edges {
         self.scatter_add(messages * share, zeros)
     }
 
-    /// `max(own_t, max_{s -> t} e_st)` without gradient: what a softmax subtracts before the exponential, which cancels in the
+    /// `max(own_t, max_{s -> t} e_st)` without a gradient. A softmax subtracts it before the exponential; it cancels in the
     /// quotient.
     ///
     /// # Shapes
@@ -231,7 +232,7 @@ impl Edges {
         own.detach().select_assign(0, self.targets.clone(), scores.detach(), IndexingUpdateOp::Max)
     }
 
-    /// `into_t + sum_{s -> t} m_st` for a message per edge.
+    /// `into_t + sum_{s -> t} m_st`, with one message per edge.
     ///
     /// # Shapes
     /// - `messages`: `[E, d]`; `into`: `[N, d]`; returns `[N, d]`.
@@ -240,8 +241,8 @@ impl Edges {
         into.select_assign(0, self.targets.clone(), messages, IndexingUpdateOp::Add)
     }
 
-    /// Graph attention in which every node is a neighbour of itself, too: see [`Sparse::attention`]. `Continue` with `g` on a backend
-    /// without it.
+    /// Graph attention in which every node is also a neighbour of itself; see [`Sparse::attention`]. Returns `Continue` with
+    /// `g` on a backend without this operation.
     pub(crate) fn attention(
         &self,
         g: Tensor<2>,
@@ -255,7 +256,7 @@ impl Edges {
         }
     }
 
-    /// `into_t + sum_{s -> t} e_st x_s`, with weights that are learned: `h` heads side by side, each with its own.
+    /// `into_t + sum_{s -> t} e_st x_s` with learned weights, for `h` adjacent heads with their own weights.
     ///
     /// # Shapes
     /// - `weights`: `[E, h]`; `x`, `into`: `[N, h d]`; returns `[N, h d]`.
@@ -274,5 +275,5 @@ impl Edges {
     }
 }
 
-/// Below any feature.
+/// A value below any feature.
 const LOWEST: f64 = -1e30;

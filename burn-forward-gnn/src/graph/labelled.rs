@@ -1,4 +1,4 @@
-//! A graph with the labels a rule may use: what node features carry with them.
+//! A graph with the labels that a rule may use, which accompanies node features.
 
 use std::any::Any;
 use std::fmt;
@@ -10,16 +10,17 @@ use super::Graph;
 
 /// A graph with the labels that a rule may use.
 ///
-/// Rules that make class information part of the input (label features, virtual nodes) need labels of training nodes for
-/// inference too. Labels of the nodes to predict in an evaluation are never in here.
+/// Rules that make class information part of the input (label features, virtual nodes) also need the labels of training nodes
+/// for inference. The labels of the nodes to predict in an evaluation are never included.
 pub struct LabelledGraph {
     /// The graph.
     pub graph: Arc<Graph>,
     /// Training nodes and their classes.
     pub training: Arc<[(u32, u32)]>,
-    /// Validation nodes and their classes, in a test of the test nodes only.
+    /// Validation nodes and their classes, only in a test of the test nodes.
     pub validation: Arc<[(u32, u32)]>,
-    /// Query nodes: those whose classes the batch wants predicted, in the order of its labels; empty for link prediction.
+    /// Query nodes: the nodes whose classes are to be predicted, in the order of the labels of the batch; empty for link
+    /// prediction.
     pub queried: Arc<[u32]>,
     /// Number of classes.
     pub classes: usize,
@@ -49,7 +50,7 @@ impl LabelledGraph {
         }
     }
 
-    /// With training nodes and, in a test, validation nodes, all with their classes, and with the query nodes.
+    /// Adds training nodes and, in a test, validation nodes, both with their classes, and query nodes.
     pub fn with_labels(
         mut self,
         training: Arc<[(u32, u32)]>,
@@ -72,17 +73,17 @@ impl LabelledGraph {
         }
     }
 
-    /// The graph of an activation's nodes; `None` if it is not one of this crate.
+    /// The graph of an activation's nodes; `None` if it does not come from this crate.
     pub fn of(nodes: &Nodes) -> Option<&Self> {
         nodes.graph.downcast_ref()
     }
 
-    /// The graph of an activation of any kind; `None` if it has none.
+    /// The graph of an activation of any kind; `None` if it has no graph.
     pub fn of_activation(activation: &AnyActivation) -> Option<&Self> {
         activation.nodes().and_then(Self::of)
     }
 
-    /// A value that follows from the labelled graph alone (a graph with virtual nodes, say), made once per name.
+    /// A value that depends only on the labelled graph (such as a graph with virtual nodes), created once per name.
     pub fn derived<T: Any + Send + Sync>(&self, name: &str, make: impl FnOnce() -> T) -> Arc<T> {
         let mut made = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
         let found = made.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());

@@ -1,4 +1,4 @@
-//! A graph as sparse matrices, for backends that have products of such.
+//! A graph as sparse matrices, for backends with products of sparse matrices.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,7 +6,7 @@ use burn_forward_kernels::sparse::Sparse;
 
 use super::csr::Csr;
 
-/// Matrices `[N, N]` whose row `t` has an entry for every node that sends to `t`; each is made when first asked for.
+/// Matrices `[N, N]` whose row `t` has an entry for every node that sends to `t`. Each is created at its first use.
 #[derive(Debug)]
 pub(crate) struct Matrices {
     offsets: Vec<usize>,
@@ -18,7 +18,8 @@ pub(crate) struct Matrices {
 }
 
 impl Matrices {
-    /// Of a graph whose row `t` holds the nodes that send to `t`, with weights in that order; `None`: all 1.
+    /// Matrices for a graph whose row `t` contains the nodes that send to `t`, with weights in the same order; `None` if all
+    /// are 1.
     pub(super) fn new(incoming: &Csr, weights: Option<&[f32]>) -> Self {
         Self {
             offsets: incoming.offsets.clone(),
@@ -39,7 +40,7 @@ impl Matrices {
         self.offsets.windows(2).map(|ends| self.weights[ends[0]..ends[1]].iter().sum()).collect()
     }
 
-    /// With the value of every edge `(source, target, weight)`.
+    /// The matrix with the entry `value(source, target, weight)` for every edge.
     fn of(&self, value: impl Fn(usize, usize, f32) -> f32) -> Option<Arc<Sparse>> {
         let targets = self.offsets.windows(2).enumerate().flat_map(|(t, ends)| (ends[0]..ends[1]).map(move |k| (t, k)));
         let values = targets.map(|(t, k)| value(self.sources[k] as usize, t, self.weights[k])).collect();
@@ -51,7 +52,7 @@ impl Matrices {
         self.sum.get_or_init(|| self.of(|_, _, weight| weight)).as_ref()
     }
 
-    /// `D^(-1) A`: means over sources, 0 for a node without.
+    /// `D^(-1) A`: means over sources; 0 for a node without sources.
     pub(super) fn mean(&self) -> Option<&Arc<Sparse>> {
         let make = || {
             let degrees = self.degrees();
@@ -70,7 +71,7 @@ impl Matrices {
         let roots: Vec<f32> = self.degrees().into_iter().map(root).collect();
         let (mut offsets, mut places, mut values) = (vec![0], Vec::new(), Vec::new());
         for (target, ends) in self.offsets.windows(2).enumerate() {
-            // The node itself first, as where the sum starts from it.
+            // The node itself comes first, because the sum starts with it.
             places.push(target as u32);
             values.push(roots[target] * roots[target]);
             for k in ends[0]..ends[1] {

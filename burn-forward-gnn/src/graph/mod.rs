@@ -1,4 +1,4 @@
-//! Graphs: who sends messages to whom.
+//! Graphs: which nodes send messages to which.
 
 mod csr;
 mod edges;
@@ -38,11 +38,11 @@ pub struct Graph {
     incoming: Csr,
     /// Edges by source.
     outgoing: Csr,
-    /// Weights in the order of `incoming`; `None`: all 1.
+    /// Weights in the order of `incoming`; `None` if all of them are 1.
     weights: Option<Vec<f32>>,
-    /// The same as sparse matrices, made when first asked for.
+    /// The same edges as sparse matrices, created at their first use.
     matrices: OnceLock<Arc<Matrices>>,
-    /// Index tensors per device, made when first asked for.
+    /// Index tensors per device, created at their first use.
     on_devices: Mutex<Vec<(Device, Arc<Edges>)>>,
 }
 
@@ -53,10 +53,10 @@ impl fmt::Debug for Graph {
 }
 
 impl Graph {
-    /// A graph of edges `(source, target)`, each sending with weight 1. An edge that is given twice counts once.
+    /// Creates a graph with edges `(source, target)`, all with weight 1. Repeated edges count once.
     ///
     /// # Errors
-    /// [`Error::Argument`] for an edge to or from a node that there is not.
+    /// [`Error::Argument`] for an edge to or from a node that does not exist.
     pub fn directed(nodes: usize, edges: &[(u32, u32)]) -> Result<Self> {
         let mut by_target: Vec<(u32, u32)> = edges.iter().map(|&(source, target)| (target, source)).collect();
         check(nodes, edges)?;
@@ -65,22 +65,23 @@ impl Graph {
         Ok(Self::sorted(nodes, &by_target, None))
     }
 
-    /// A graph in which both ends of every edge send to each other. An edge that is given twice, or in both directions,
-    /// counts once; one from a node to itself is dropped, since layers that want a node's own features say so.
+    /// Creates a graph in which both ends of every edge send to each other. Edges that are repeated, or given in both
+    /// directions, count once. Edges from a node to itself are dropped, since layers that need a node's own features add them
+    /// themselves.
     ///
     /// # Errors
-    /// [`Error::Argument`] for an edge to or from a node that there is not.
+    /// [`Error::Argument`] for an edge to or from a node that does not exist.
     pub fn undirected(nodes: usize, edges: &[(u32, u32)]) -> Result<Self> {
         let both: Vec<(u32, u32)> = edges.iter().filter(|(a, b)| a != b).flat_map(|&(a, b)| [(a, b), (b, a)]).collect();
         check(nodes, edges)?;
         Self::directed(nodes, &both)
     }
 
-    /// A graph of edges `(source, target, weight)`.
+    /// Creates a graph with edges `(source, target, weight)`.
     ///
     /// # Errors
-    /// [`Error::Argument`] for an edge to or from a node that there is not, an edge that is given twice, or a weight that
-    /// is not finite.
+    /// [`Error::Argument`] for an edge to or from a node that does not exist, for an edge that is given twice, or for a weight
+    /// that is not finite.
     pub fn weighted(nodes: usize, edges: &[(u32, u32, f32)]) -> Result<Self> {
         let ends: Vec<(u32, u32)> = edges.iter().map(|&(source, target, _)| (source, target)).collect();
         check(nodes, &ends)?;
@@ -92,7 +93,12 @@ impl Graph {
                 return Err(Error::argument("Graph", format!("weight of {}", edge()), weight, "finite"));
             }
             if i > 0 && by_target[i - 1].0 == target && by_target[i - 1].1 == source {
-                return Err(Error::argument("Graph", edge(), "given twice", "given once: which weight would count?"));
+                return Err(Error::argument(
+                    "Graph",
+                    edge(),
+                    "given twice",
+                    "given once, since its weight is ambiguous otherwise",
+                ));
             }
         }
         let weights = by_target.iter().map(|e| e.2).collect();
@@ -100,13 +106,13 @@ impl Graph {
         Ok(Self::sorted(nodes, &pairs, Some(weights)))
     }
 
-    /// A graph in which both ends of every edge `(a, b, weight)` send to each other with its weight. An edge that is given in
-    /// both directions with one weight counts once; one from a node to itself is dropped.
+    /// Creates a graph in which both ends of every edge `(a, b, weight)` send to each other with this weight. An edge that is
+    /// given in both directions with the same weight counts once. Edges from a node to itself are dropped.
     ///
     /// # Errors
-    /// As [`weighted`](Self::weighted), and for an edge whose two directions have different weights.
+    /// Those of [`weighted`](Self::weighted), and [`Error::Argument`] for an edge whose two directions have different weights.
     pub fn undirected_weighted(nodes: usize, edges: &[(u32, u32, f32)]) -> Result<Self> {
-        // By ends, the direction that is given with the smaller node first in front.
+        // Sorted by ends; the direction that starts at the smaller node comes first.
         let mut sorted: Vec<(u32, u32, f32)> = edges.iter().copied().filter(|(a, b, _)| a != b).collect();
         sorted.sort_unstable_by_key(|&(a, b, _)| (a.min(b), a.max(b), a));
         let mut both = Vec::with_capacity(2 * sorted.len());
@@ -114,14 +120,14 @@ impl Graph {
             if let Some(&(c, d, other)) = i.checked_sub(1).and_then(|before| sorted.get(before))
                 && (c, d) == (b, a)
             {
-                // What is no number is named below.
+                // Weights that are not finite are reported below.
                 if weight != other && weight.is_finite() && other.is_finite() {
                     let given = format!("given with weights {other} and {weight} for its two directions");
                     return Err(Error::argument(
                         "Graph",
                         format!("edge {c} - {d}"),
                         given,
-                        "given with one weight for both",
+                        "given with the same weight for both",
                     ));
                 }
                 continue;
@@ -132,7 +138,7 @@ impl Graph {
         Self::weighted(nodes, &both)
     }
 
-    /// From `(target, source)` pairs in ascending order, without repetitions.
+    /// Creates a graph from `(target, source)` pairs in ascending order without repetitions.
     fn sorted(nodes: usize, by_target: &[(u32, u32)], weights: Option<Vec<f32>>) -> Self {
         let mut by_source: Vec<(u32, u32)> = by_target.iter().map(|&(t, s)| (s, t)).collect();
         by_source.sort_unstable();
@@ -159,7 +165,7 @@ impl Graph {
     /// Nodes that send to `target`, in ascending order.
     ///
     /// # Panics
-    /// Like a slice, for a node that there is not.
+    /// If the node does not exist, like the index of a slice.
     pub fn sources_of(&self, target: usize) -> &[u32] {
         self.incoming.row(target)
     }
@@ -167,35 +173,35 @@ impl Graph {
     /// Nodes that `source` sends to, in ascending order.
     ///
     /// # Panics
-    /// Like a slice, for a node that there is not.
+    /// If the node does not exist, like the index of a slice.
     pub fn targets_of(&self, source: usize) -> &[u32] {
         self.outgoing.row(source)
     }
 
-    /// Whether `source` sends to `target`; of a node that there is not: no.
+    /// Whether `source` sends to `target`; false for nodes that do not exist.
     pub fn has_edge(&self, source: u32, target: u32) -> bool {
         (target as usize) < self.nodes && self.sources_of(target as usize).binary_search(&source).is_ok()
     }
 
-    /// All edges `(source, target)`, by target.
+    /// All edges `(source, target)`, sorted by target.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.incoming.iter().map(|(target, source)| (source, target))
     }
 
-    /// Weights in the order of [`iter`](Self::iter); `None`: all 1.
+    /// Weights in the order of [`iter`](Self::iter); `None` if all of them are 1.
     pub fn weights(&self) -> Option<&[f32]> {
         self.weights.as_deref()
     }
 
-    /// The graph as sparse matrices, made once.
+    /// The graph as sparse matrices, created once.
     fn matrices(&self) -> Arc<Matrices> {
         self.matrices.get_or_init(|| Arc::new(Matrices::new(&self.incoming, self.weights()))).clone()
     }
 
-    /// The edges as index tensors on a device, made once.
+    /// The edges as index tensors on a device, created once.
     pub fn on(&self, device: &Device) -> Arc<Edges> {
         let mut made = self.on_devices.lock().unwrap_or_else(PoisonError::into_inner);
-        // Devices compare equal with and without autodiff, and tensors of the two do not mix freely.
+        // Devices with and without autodiff compare equal, but their tensors cannot always be combined.
         let same = |d: &Device| d == device && d.is_autodiff() == device.is_autodiff();
         if let Some((_, edges)) = made.iter().find(|(d, _)| same(d)) {
             return edges.clone();
@@ -286,7 +292,7 @@ mod tests {
         let error = |edges: &[(u32, u32, f32)]| graph(edges).unwrap_err().to_string();
         assert_eq!(
             error(&[(1, 0, 2.5), (0, 1, 2.0)]),
-            "Graph: edge 0 - 1 is given with weights 2 and 2.5 for its two directions, but needs to be given with one weight for both"
+            "Graph: edge 0 - 1 is given with weights 2 and 2.5 for its two directions, but needs to be given with the same weight for both"
         );
         assert!(error(&[(0, 1, 2.0), (0, 1, 2.0)]).contains("given twice"));
         assert!(error(&[(0, 1, 2.0), (1, 0, 2.0), (1, 0, 2.0)]).contains("given twice"));

@@ -1,4 +1,4 @@
-//! Neighbour sampling: the subgraph around some nodes, for graphs that do not fit into one step.
+//! Neighbour sampling: the subgraph around some nodes, for graphs that are too large for one step.
 
 use burn_forward::random::Rng;
 use burn_forward::{Error, Result};
@@ -6,18 +6,18 @@ use rand::seq::index;
 
 use super::Graph;
 
-/// Samples, for every node it reaches, at most so many of the nodes that send to it; one number per layer, from the labelled
-/// nodes outwards (Hamilton, Ying and Leskovec 2017, arXiv 1706.02216).
+/// For every node that is reached, samples a limited number of the nodes that send to it. There is one limit per layer,
+/// starting at the labelled nodes (Hamilton, Ying and Leskovec 2017, arXiv 1706.02216).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sampler {
     fan_outs: Vec<usize>,
 }
 
 impl Sampler {
-    /// A sampler with a fan-out per layer.
+    /// A sampler with one fan-out per layer.
     ///
     /// # Errors
-    /// [`Error::Argument`] for no fan-outs or one of 0.
+    /// [`Error::Argument`] if there are no fan-outs, or if one is 0.
     pub fn new(fan_outs: Vec<usize>) -> Result<Self> {
         if fan_outs.is_empty() || fan_outs.contains(&0) {
             return Err(Error::argument("Sampler", "fan-outs", format!("{fan_outs:?}"), "one >= 1 per layer"));
@@ -25,10 +25,11 @@ impl Sampler {
         Ok(Self { fan_outs })
     }
 
-    /// The sampled nodes in the order they were reached, `seeds` first, and the graph of the sampled edges among them.
+    /// The sampled nodes in the order in which they were reached, starting with `seeds`, and the graph of the sampled edges
+    /// between them.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a seed that there is not, or one that is given twice.
+    /// [`Error::Argument`] for a seed that does not exist or is given twice.
     pub fn sample(&self, graph: &Graph, seeds: &[u32], rng: &mut Rng) -> Result<(Vec<u32>, Graph)> {
         let mut place = vec![u32::MAX; graph.nodes()];
         let mut nodes: Vec<u32> = Vec::with_capacity(seeds.len() * 4);

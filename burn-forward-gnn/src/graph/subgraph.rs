@@ -1,14 +1,14 @@
-//! Graphs made from graphs.
+//! Graphs derived from other graphs.
 
 use burn_forward::{Error, Result};
 
 use super::Graph;
 
 impl Graph {
-    /// The graph with so many more nodes, numbered after its own, and with edges added. Edges that are there already stay as they are.
+    /// Adds `nodes` nodes, numbered after the existing ones, and edges. Existing edges do not change.
     ///
     /// # Errors
-    /// [`Error::Argument`] for an edge to or from a node that there is not.
+    /// [`Error::Argument`] for an edge to or from a node that does not exist.
     pub fn with_nodes_and_edges(&self, nodes: usize, edges: &[(u32, u32)]) -> Result<Self> {
         let all = self.nodes() + nodes;
         match self.weights() {
@@ -24,24 +24,29 @@ impl Graph {
         }
     }
 
-    /// The graph with `count` virtual nodes, numbered after its own, each joined in both directions to the nodes that `links` lists
-    /// as pairs of a node and the number of a virtual node.
+    /// Adds `count` virtual nodes, numbered after the existing nodes. Each is connected in both directions to the nodes that
+    /// `links` lists, as pairs of a node and the index of a virtual node.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a node or virtual node that there is not.
+    /// [`Error::Argument`] for a node or virtual node that does not exist.
     pub fn with_virtual_nodes(&self, count: usize, links: &[(u32, u32)]) -> Result<Self> {
         let first = self.nodes() as u32;
         if let Some((_, v)) = links.iter().find(|(_, v)| *v as usize >= count) {
-            return Err(Error::argument("Graph", "a virtual node", v, format!("less than {count}, their number")));
+            return Err(Error::argument(
+                "Graph",
+                "a virtual node",
+                v,
+                format!("less than {count}, the number of virtual nodes"),
+            ));
         }
         let edges: Vec<(u32, u32)> = links.iter().flat_map(|&(n, v)| [(n, first + v), (first + v, n)]).collect();
         self.with_nodes_and_edges(count, &edges)
     }
 
-    /// The nodes `nodes`, numbered anew in the given order, and all edges among them.
+    /// The given nodes, renumbered in the given order, with all edges between them.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a node that there is not, or one that is given twice.
+    /// [`Error::Argument`] for a node that does not exist or is given twice.
     pub fn induced_subgraph(&self, nodes: &[u32]) -> Result<Self> {
         let mut place = vec![u32::MAX; self.nodes()];
         for (i, &node) in nodes.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The networks of the registry: stacks of one kind of layer.
+//! The networks of the registry: stacks of layers of one kind.
 
 use burn::module::Param;
 use burn::tensor::Device;
@@ -23,28 +23,28 @@ fn xavier() -> InitScheme {
     InitScheme::Xavier
 }
 
-/// A network's settings, beginning with those that all architectures of this crate share.
+/// The settings of a network, starting with those that all architectures of this crate share.
 macro_rules! graph_network {
     ($(#[$doc:meta])* $name:ident { $($own:tt)* }) => {
         $(#[$doc])*
         ///
         /// | name | default | range | meaning |
         /// |---|---|---|---|
-        /// | `widths` | required | 1 to 1000 of >= 1 | output features of every layer |
-        /// | `activation` | relu | relu, leaky-relu, gelu, tanh, none | of every layer |
-        /// | `dropout` | 0 | [0, 1) | probability of zeroing a feature of a layer's input, the first layer's included |
-        /// | `normalisation` | none | none, rms, l2, layer-norm | of every layer's input, the node features included |
+        /// | `widths` | required | 1 to 1000 of >= 1 | number of output features of every layer |
+        /// | `activation` | relu | relu, leaky-relu, gelu, tanh, none | activation function of every layer |
+        /// | `dropout` | 0 | [0, 1) | probability of zeroing an input feature of a layer, node features included |
+        /// | `normalisation` | none | none, rms, l2, layer-norm | normalisation of every layer's input, including the node features |
         /// | `init` | xavier | default, unit-normal, he-uniform, xavier, zeros | initial weights |
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         pub struct $name {
-            /// Output features of every layer.
+            /// Number of output features of every layer.
             #[schemars(length(min = 1, max = 1000), inner(range(min = 1, max = 1_000_000)))]
             pub widths: Vec<usize>,
             /// Activation function of every layer.
             #[serde(default)]
             pub activation: ActivationFn,
-            /// Probability of zeroing a feature of a layer's input during training.
+            /// Probability of zeroing an input feature of a layer during training.
             #[serde(default)]
             #[schemars(range(min = 0.0, max = 0.99))]
             pub dropout: f64,
@@ -117,9 +117,9 @@ graph_network! {
 }
 
 graph_network! {
-    /// Graph attention layers ([`Gat`]); every width needs to be a multiple of `heads` (default 4).
+    /// Graph attention layers ([`Gat`]); every width must be a multiple of `heads` (default 4).
     GatConfig {
-        /// Attention heads of every layer.
+        /// Number of attention heads of every layer.
         #[serde(default = "heads")]
         #[schemars(range(min = 1, max = 1000))]
         pub heads: usize,
@@ -139,7 +139,7 @@ fn heads() -> usize {
     4
 }
 
-/// Sizes of one layer.
+/// The sizes of one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Size {
     d_in: usize,
@@ -150,7 +150,7 @@ struct Size {
 
 fn sizes(widths: &[usize], input: RowShape, request: LayerRequest) -> Result<Vec<Size>> {
     let RowShape::Nodes(features) = input else {
-        return Err(Error::argument("graph network", "an input row", input, "the node of a graph: data on a graph"));
+        return Err(Error::argument("graph network", "an input row", input, "a node, from a data set on a graph"));
     };
     let last = widths.len().saturating_sub(1);
     let mut d_in = features;

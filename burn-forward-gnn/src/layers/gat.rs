@@ -1,6 +1,7 @@
 //! Graph attention, Velickovic et al. 2018, arXiv 1710.10903. Per head, with `g = x W` `[N, d]`:
-//! `e_st = leaky_relu(a_src . g_s + a_dst . g_t)`, `alpha = softmax` over the nodes that send to `t`, itself among them,
-//! `h_t = f(sum_s alpha_st g_s + b)`. The heads' outputs are side by side, or averaged in a layer that gives class scores.
+//! `e_st = leaky_relu(a_src . g_s + a_dst . g_t)`, `alpha = softmax` over the nodes that send to `t`, including `t` itself, and
+//! `h_t = f(sum_s alpha_st g_s + b)`. The outputs of the heads are concatenated, or averaged in a layer whose output is the
+//! class scores.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +15,7 @@ use burn_forward::network::{Layer, LayerExport};
 use super::{FLOAT, MessagePassing};
 use crate::graph::Edges;
 
-/// Slope of the leaky rectifier of attention below 0.
+/// Slope of the leaky ReLU of the attention below 0.
 const SLOPE: f64 = 0.2;
 
 /// A graph attention layer.
@@ -26,15 +27,15 @@ pub struct Gat {
     pub(super) source: Param<Tensor<2>>,
     /// `a_dst` `[heads, d]`.
     pub(super) target: Param<Tensor<2>>,
-    /// `b`, of the output's width.
+    /// `b`, with the width of the output.
     pub(super) bias: Param<Tensor<1>>,
     pub(super) message_passing: MessagePassing,
-    /// Whether heads are averaged.
+    /// Whether the heads are averaged.
     pub(super) average: bool,
 }
 
 impl Gat {
-    /// Input features, heads, features per head.
+    /// Number of input features, of heads, and of features per head.
     fn sizes(&self) -> [usize; 3] {
         let [d_in, _] = self.linear.weight.lazy_shape().dims();
         let [heads, width] = self.source.lazy_shape().dims();
@@ -46,16 +47,16 @@ impl Gat {
         if self.average { width } else { heads * width }
     }
 
-    /// Attention by Burn's own operations: `g` `[N, heads d]` to `[N, heads d]`.
+    /// Attention with Burn's own operations: `g` `[N, heads d]` to `[N, heads d]`.
     fn attend(&self, edges: &Edges, g: Tensor<2>) -> Tensor<2> {
         let [_, heads, width] = self.sizes();
         let [nodes, _] = g.dims();
         let by_head = g.clone().reshape([nodes, heads, width]);
-        // Per node and head, since a . [g_s, g_t] is a sum of two parts: N products instead of E.
+        // Computed per node and head, since a . [g_s, g_t] is a sum of two parts: N products instead of E.
         let part = |a: &Param<Tensor<2>>| (by_head.clone() * a.val().unsqueeze()).sum_dim(2).reshape([nodes, heads]);
         let (source, target) = (part(&self.source), part(&self.target));
 
-        // Every node also sends to itself; those scores stay apart, so that the edges are those of the graph.
+        // Every node also sends to itself. These scores are kept separate, so that the edges are those of the graph.
         let own = activation::leaky_relu(source.clone() + target.clone(), SLOPE);
         let scores = source.select(0, edges.sources.clone()) + target.select(0, edges.targets.clone());
         let scores = activation::leaky_relu(scores, SLOPE);
@@ -65,7 +66,7 @@ impl Gat {
         let sums = edges.scatter_add(exp.clone(), own.clone());
 
         let itself = (by_head * own.reshape([nodes, heads, 1])).reshape([nodes, heads * width]);
-        // Divided once per node and not once per edge.
+        // Divided once per node instead of once per edge.
         let sum = edges.weighted_sum_into(exp, g, itself).reshape([nodes, heads, width]);
         (sum / sums.reshape([nodes, heads, 1])).reshape([nodes, heads * width])
     }

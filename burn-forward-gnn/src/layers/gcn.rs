@@ -51,7 +51,7 @@ impl Layer for Gcn {
     fn trace(&self, input: AnyActivation, _bias: Option<Tensor<2>>) -> Trace<AnyActivation> {
         let [d_in, d_out] = self.sizes();
         let (messages, update) = self.message_passing.start(input);
-        // The product and the sum over neighbours commute: the sum goes where there are fewer features.
+        // The product and the sum over neighbours commute; the sum is computed where there are fewer features.
         match messages.cached_aggregate(Aggregation::Propagation) {
             Some(aggregated) => update.affine(aggregated, &self.linear),
             None if d_in > d_out || messages.is_sparse() => {

@@ -19,7 +19,7 @@ pub struct Gin {
     pub(super) first: Linear,
     /// `W_2` `[d_out, d_out]`, `b_2`.
     pub(super) second: Linear,
-    /// `eps` `[1]`; `None`: 0.
+    /// `eps` `[1]`; `None` means 0.
     pub(super) epsilon: Option<Param<Tensor<1>>>,
     pub(super) message_passing: MessagePassing,
 }

@@ -1,7 +1,7 @@
-//! Message-passing layers, each a [`Layer`](burn_forward::network::Layer) that blocks are made of.
+//! Message-passing layers, each a [`Layer`](burn_forward::network::Layer) for blocks.
 //!
-//! A layer takes [`AnyActivation::Nodes`] that carry a [`LabelledGraph`]; the networks refuse other data before weights are
-//! made. Rows without a graph count as nodes without neighbours.
+//! A layer requires [`AnyActivation::Nodes`] with a [`LabelledGraph`]; the networks reject other data before weights are
+//! created. Rows without a graph are treated as nodes without neighbours.
 
 mod config;
 mod gat;
@@ -32,8 +32,8 @@ use burn_forward_kernels::sparse::Sparse;
 
 use crate::graph::{Aggregation, Edges, LabelledGraph};
 
-/// What all layers have in common: normalisation and dropout of the input before messages are made, and the activation
-/// function of the update after they are aggregated.
+/// The common parts of all layers: normalisation and dropout of the input before the messages, and the activation function of
+/// the update after their aggregation.
 #[derive(Module, Debug)]
 pub(crate) struct MessagePassing {
     dropout: Dropout,
@@ -43,7 +43,7 @@ pub(crate) struct MessagePassing {
     pub(crate) normalisation: Normalisation,
 }
 
-/// The messages of a layer: the features of its input, and the edges they are sent along.
+/// The messages of a layer: the features of its input, and the edges along which they are sent.
 pub(crate) struct Messages<'a> {
     features: NodeFeatures,
     feature_cache: Option<FeatureCache>,
@@ -51,19 +51,19 @@ pub(crate) struct Messages<'a> {
     pub(crate) edges: Arc<Edges>,
 }
 
-/// The update of a layer: aggregated messages become its output.
+/// The update of a layer, which turns the aggregated messages into its output.
 pub(crate) struct Update<'a> {
-    /// The input without its features, so that they are freed once the messages are aggregated.
+    /// The input without its features, so that these are freed once the messages are aggregated.
     input: AnyActivation,
     read: Option<Arc<RequiredRows>>,
     message_passing: &'a MessagePassing,
 }
 
 impl MessagePassing {
-    /// Messages and update for an input.
+    /// The messages and the update for an input.
     ///
     /// # Panics
-    /// If the number of nodes is not that of the graph.
+    /// If the number of nodes differs from that of the graph.
     pub(crate) fn start(&self, input: AnyActivation) -> (Messages<'_>, Update<'_>) {
         let device = input.device();
         let edges = match LabelledGraph::of_activation(&input) {
@@ -86,7 +86,7 @@ impl MessagePassing {
         )
     }
 
-    /// Whether a product may use the sparse features. Dropout draws a number for every feature, so with it they are dense.
+    /// Whether a product may use the sparse features. Dropout draws a number for every feature, so it needs dense ones.
     fn counts_as_sparse(&self, features: &NodeFeatures) -> bool {
         matches!(features, NodeFeatures::Sparse { .. }) && self.dropout.prob == 0.0
     }
@@ -106,7 +106,7 @@ impl MessagePassing {
 }
 
 impl Update<'_> {
-    /// `f(x W + b)` of the rows that are read. The trace has no pre-activation: no loss on graphs needs one.
+    /// `f(x W + b)` for the rows that are needed. The trace has no pre-activation, since no loss on graphs uses it.
     pub(crate) fn affine(self, x: Tensor<2>, linear: &Linear) -> Trace<AnyActivation> {
         let bias = linear.bias.as_ref().map(|bias| bias.val());
         let h = match self.message_passing.activation {
@@ -116,7 +116,7 @@ impl Update<'_> {
         self.output(h)
     }
 
-    /// `f(z + b)` of the rows that are read, in place where that is possible.
+    /// `f(z + b)` for the rows that are needed, in place if possible.
     pub(crate) fn shift(self, z: Tensor<2>, bias: Option<&Param<Tensor<1>>>) -> Trace<AnyActivation> {
         let bias = bias.map(|bias| bias.val());
         let h = match self.message_passing.activation {
@@ -136,17 +136,17 @@ impl Update<'_> {
 }
 
 impl Messages<'_> {
-    /// The features: normalised, with dropout.
+    /// The features after normalisation and dropout.
     pub(crate) fn features(&self) -> Tensor<2> {
         self.message_passing.preprocess(self.features.clone())
     }
 
-    /// `N(x) W` of the features.
+    /// `N(x) W` for the features.
     pub(crate) fn product(&self, linear: &Linear) -> Tensor<2> {
         self.product_of(self.features.clone(), linear)
     }
 
-    /// As [`product`](Self::product), and frees the features.
+    /// Like [`product`](Self::product), but frees the features.
     pub(crate) fn take_product(&mut self, linear: &Linear) -> Tensor<2> {
         let features = self.take_features();
         self.product_of(features, linear)
@@ -157,7 +157,7 @@ impl Messages<'_> {
         std::mem::replace(&mut self.features, Tensor::empty([0, 0], &device).into())
     }
 
-    /// `N(x) W` of the rows that are read, for features that are not [cached](Self::cached_rows).
+    /// `N(x) W` for the rows that are needed, for features that are not [cached](Self::cached_rows).
     pub(crate) fn product_of_rows(&self, linear: &Linear) -> Tensor<2> {
         match (&self.feature_cache, self.read()) {
             (Some(feature_cache), Some(read)) if self.is_sparse() => {
@@ -175,7 +175,7 @@ impl Messages<'_> {
         }
     }
 
-    /// Whether a product with the features costs less than an aggregation of them, because few of them are not 0.
+    /// Whether a product with the features costs less than their aggregation, because few of them are nonzero.
     pub(crate) fn is_sparse(&self) -> bool {
         self.message_passing.counts_as_sparse(&self.features)
     }
@@ -184,7 +184,7 @@ impl Messages<'_> {
         self.feature_cache.as_ref().and_then(FeatureCache::required_rows)
     }
 
-    /// The rows that are read.
+    /// Selects the rows that are needed.
     pub(crate) fn select_rows(&self, x: Tensor<2>) -> Tensor<2> {
         match self.read() {
             Some(read) => read.of(x),
@@ -192,7 +192,7 @@ impl Messages<'_> {
         }
     }
 
-    /// `x` aggregated over neighbours, for the rows that are read.
+    /// `x` aggregated over neighbours, for the rows that are needed.
     pub(crate) fn aggregate(&self, how: Aggregation, x: Tensor<2>) -> Tensor<2> {
         let (Some(feature_cache), Some(read)) = (&self.feature_cache, self.read()) else {
             return self.edges.aggregate(how, x);
@@ -205,21 +205,21 @@ impl Messages<'_> {
         }
     }
 
-    /// The features, aggregated; frees the features.
+    /// The aggregated features; frees the features.
     pub(crate) fn take_aggregate(mut self, how: Aggregation) -> Tensor<2> {
         let features = self.take_features();
         self.aggregate(how, self.message_passing.preprocess(features))
     }
 
-    /// The features, aggregated; computed once where the features are the same in every step.
+    /// The aggregated features, computed once if the features are the same in every step.
     ///
-    /// `None` where nothing can be cached, and for sparse features, which an aggregation would make dense: there a layer
+    /// `None` if nothing can be cached, and for sparse features, which would become dense by aggregation: a layer then
     /// multiplies by its weights before it aggregates.
     pub(crate) fn cached_aggregate(&self, how: Aggregation) -> Option<Tensor<2>> {
         self.cached(&format!("{how:?}"), || self.aggregate(how, self.features()))
     }
 
-    /// The features of the rows that are read, where [`cached_aggregate`](Self::cached_aggregate) has a cache.
+    /// The features of the rows that are needed, under the same conditions as [`cached_aggregate`](Self::cached_aggregate).
     pub(crate) fn cached_rows(&self) -> Option<Tensor<2>> {
         self.cached("rows", || self.select_rows(self.features()))
     }
@@ -238,7 +238,7 @@ pub(crate) fn product(linear: &Linear, x: Tensor<2>) -> Tensor<2> {
     affine(x, linear.weight.val(), None)
 }
 
-/// Bytes of one `f32`.
+/// Number of bytes of an `f32`.
 pub(crate) const FLOAT: usize = size_of::<f32>();
 
 #[cfg(test)]

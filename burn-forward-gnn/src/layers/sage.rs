@@ -1,6 +1,5 @@
-//! GraphSAGE, Hamilton, Ying and Leskovec 2017, arXiv 1706.02216: `h_t = f(x_t W_self + agg_{s -> t}(x_s) W_neigh + b)`
-//! with the mean or the maximum of the neighbours' features; without its normalisation of the output, which is left to the
-//! next layer here.
+//! GraphSAGE, Hamilton, Ying and Leskovec 2017, arXiv 1706.02216: `h_t = f(x_t W_self + agg_{s -> t}(x_s) W_neigh + b)` with
+//! the mean or the maximum of the neighbours' features. The paper's normalisation of the output is left to the next layer.
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -21,14 +20,14 @@ pub enum Aggregator {
     /// Their mean.
     #[default]
     Mean,
-    /// Their maximum, by feature.
+    /// Their maximum, feature by feature.
     Max,
 }
 
 /// A GraphSAGE layer.
 #[derive(Module, Debug)]
 pub struct Sage {
-    /// `W_self` `[d_in, d_out]`, no bias.
+    /// `W_self` `[d_in, d_out]`, without a bias.
     pub(super) own: Linear,
     /// `W_neigh` `[d_in, d_out]` and `b`.
     pub(super) neighbours: Linear,
@@ -82,10 +81,10 @@ impl Layer for Sage {
         } else if how == Aggregation::Mean && messages.is_sparse() {
             messages.product_of_rows(&self.own) + messages.aggregate(how, messages.product(&self.neighbours))
         } else {
-            // One set of features for both, so that dropout drops the same.
+            // Both products use the same features, so that dropout zeroes the same ones.
             let x = messages.features();
             let own = product(&self.own, messages.select_rows(x.clone()));
-            // A mean commutes with the product and goes where there are fewer features.
+            // A mean commutes with the product; it is computed where there are fewer features.
             own + if how == Aggregation::Mean && d_in > d_out {
                 messages.aggregate(how, product(&self.neighbours, x))
             } else {

@@ -1,4 +1,4 @@
-//! Every layer against the same formula on dense matrices, in values and gradients.
+//! Every layer compared with the same formula on dense matrices, in values and gradients.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ mod shapes;
 
 const NODES: usize = 7;
 
-/// A graph with a node without neighbours (6), one that only receives (5), and edges in one direction only.
+/// A graph with a node without neighbours (6), a node that only receives (5), and edges in one direction only.
 fn edges() -> Vec<(u32, u32, f32)> {
     vec![(0, 1, 0.5), (1, 0, 2.0), (1, 2, 1.0), (2, 1, 1.5), (2, 3, 0.25), (3, 0, 1.0), (4, 5, 3.0), (0, 5, 1.0)]
 }
@@ -30,7 +30,7 @@ fn graph(weighted: bool) -> Graph {
     Graph::directed(NODES, &edges().iter().map(|e| (e.0, e.1)).collect::<Vec<_>>()).unwrap()
 }
 
-/// `A` with `A[t][s]` the weight of the edge from `s` to `t`.
+/// `A`, where `A[t][s]` is the weight of the edge from `s` to `t`.
 fn dense(weighted: bool) -> [[f32; NODES]; NODES] {
     let mut a = [[0.0; NODES]; NODES];
     for (s, t, w) in edges() {
@@ -65,7 +65,7 @@ fn numbers<const D: usize>(t: Tensor<D>) -> Vec<f32> {
     t.into_data().iter::<f32>().collect()
 }
 
-/// Compares two functions of the same leaves: values, and gradients of a random projection of them.
+/// Compares two functions of the same leaves: their values, and the gradients of a random projection of the values.
 fn assert_equal(leaves: &[Tensor<2>], what: &str, ours: impl Fn() -> Tensor<2>, theirs: impl Fn() -> Tensor<2>) {
     let (a, b) = (ours(), theirs());
     let direction = random(a.dims(), &a.device());
@@ -212,7 +212,7 @@ fn gat_is_a_softmax_over_the_neighbourhood() {
             let x = random([NODES, 4], &device).require_grad();
             let (w, a, b) = (leaf(&layer.linear.weight), leaf(&layer.source), leaf(&layer.target));
             let theirs = || {
-                // Of every head a full matrix of scores, with everything that is no neighbour masked out.
+                // A full matrix of scores for every head, in which all pairs without an edge are masked out.
                 let mut mask = dense(false);
                 (0..NODES).for_each(|i| mask[i][i] = 1.0);
                 let mask = (matrix(mask, &device) - 1.0) * 1e9;
@@ -304,7 +304,7 @@ fn sparse_features_are_dense_ones() {
 fn sums_in_pieces_are_sums() {
     // Only a backend without sparse products adds up messages.
     let Some(device) = devices().into_iter().map(Device::inner).find(|d| !Sparse::works_on(d)) else { return };
-    // More messages than fit into one piece: 2^24 numbers.
+    // More messages than one part of 2^24 numbers can contain.
     let (n, width) = (300, 4000);
     let pairs: Vec<(u32, u32)> = (0..n).flat_map(|t| (0..40).map(move |k| ((t * 7 + k * 13) % n, t))).collect();
     let graph = Graph::directed(n as usize, &pairs).unwrap();

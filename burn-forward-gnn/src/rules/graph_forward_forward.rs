@@ -1,23 +1,25 @@
-//! Forward-Forward learning of graph networks: goodness of nodes up with right labels, down with wrong ones.
+//! Forward-Forward learning of graph networks: the goodness of nodes is increased with right labels and decreased with wrong
+//! ones.
 //!
-//! Park et al. 2024, arXiv 2403.11004 (ForwardGNN, "FF"). With `g_i = sum_d h_id^2` of training node `i` in block `l`:
-//! loss `BCE(sigmoid(g+ - theta), 1) + mean_j BCE(sigmoid(g-_j - theta), 0)`, over one positive graph and up to `C - 1`
-//! negative ones, each of which gives every training node another wrong class, drawn once. How a class enters the graph:
+//! Park et al. 2024, arXiv 2403.11004 (ForwardGNN, "FF"). Let `g_i = sum_d h_id^2` be the goodness of training node `i` in
+//! block `l`. The loss is `BCE(sigmoid(g+ - theta), 1) + mean_j BCE(sigmoid(g-_j - theta), 0)`, over one positive graph and up
+//! to `C - 1` negative graphs. Each negative graph assigns another wrong class to every training node, drawn once. A class
+//! enters the graph in one of two ways:
 //!
-//! - `append` ("FF-LA"): `C` more features, one-hot for nodes with a class, `1/C` for all others. Blocks above the first see
-//!   the outputs of the block below for the positive and for each negative graph.
-//! - `virtual-nodes` ("FF-VN"): one virtual node per class with `N(0, 1)` features, joined to the training nodes of the
-//!   class (of the wrong class in negative graphs). Blocks above the first see the output of the block below for the
-//!   positive graph; only the links differ.
+//! - `append` ("FF-LA"): `C` additional features, one-hot for nodes with a class, `1/C` for all others. Blocks after the first
+//!   get the outputs of the block below for the positive graph and for each negative one.
+//! - `virtual-nodes` ("FF-VN"): one virtual node per class with `N(0, 1)` features, connected to the training nodes of the
+//!   class (in negative graphs, to those with this wrong class). Blocks after the first get the output of the block below for
+//!   the positive graph; only the links differ.
 //!
-//! Inference: for each class `k` all query nodes are given class `k`, nodes whose class is known keep theirs,
-//! and the class with the most goodness `sum_l (mean_d h^2 - theta)` wins: `C` passes.
+//! Inference takes `C` passes: for each class `k`, all query nodes are given class `k`, while nodes with a known class keep it.
+//! The prediction is the class with the highest goodness `sum_l (mean_d h^2 - theta)`.
 //!
-//! For pairs of nodes (link prediction, "FGNN-FF") the goodness of a pair is `sum_d (h_i h_j)^2`, positive for edges and
-//! negative for others, in one graph.
+//! For pairs of nodes (link prediction, "FGNN-FF"), the goodness of a pair is `sum_d (h_i h_j)^2`; edges are positive and other
+//! pairs negative, in a single graph.
 //!
-//! As in the paper's program, but not in the paper, the classes of validation nodes are given in the test, too. No other method
-//! here does that; `validation-labels` false leaves them out.
+//! As in the program of the paper, but not in the paper itself, the classes of validation nodes are also given in the test. No
+//! other method here does this; set `validation-labels` to false to leave them out.
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -45,7 +47,7 @@ use crate::graph::LabelledGraph;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LabelInjection {
-    /// As features of the nodes.
+    /// As additional features of the nodes.
     Append,
     /// As links to a virtual node of the class.
     #[default]
@@ -56,19 +58,19 @@ pub enum LabelInjection {
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `label-injection` | virtual-nodes | append, virtual-nodes | how a class enters the graph; without effect on pairs of nodes |
+/// | `label-injection` | virtual-nodes | append, virtual-nodes | how a class enters the graph; no effect on pairs of nodes |
 /// | `threshold` | 2 | | `theta`, for the sum of squares |
-/// | `negatives` | 100 | >= 1 | most negative graphs |
-/// | `validation-labels` | true | | whether classes of validation nodes are given in the test, as the paper's program does |
+/// | `negatives` | 100 | >= 1 | largest number of negative graphs |
+/// | `validation-labels` | true | | whether classes of validation nodes are given in the test, as in the paper's program |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct GraphForwardForwardConfig {
     /// How a class enters the graph.
     pub label_injection: LabelInjection,
-    /// Border between the goodness of positives and negatives.
+    /// Threshold between the goodness of positives and negatives.
     #[schemars(range(min = -1e6, max = 1e6))]
     pub threshold: f64,
-    /// Most negative graphs.
+    /// Largest number of negative graphs.
     #[schemars(range(min = 1, max = 10_000))]
     pub negatives: usize,
     /// Whether classes of validation nodes are given in the test.
@@ -98,11 +100,11 @@ impl RuleSpec for GraphForwardForwardConfig {
         let message = match (self.label_injection, context.network_name) {
             (LabelInjection::VirtualNodes, "gcn") => {
                 "\"virtual-nodes\" with graph convolutions stays near chance in the paper's own tables (28 % on Cora_ML); \
-                 \"single-forward\" is the rule for \"gcn\""
+                 use \"single-forward\" for \"gcn\""
             }
             (LabelInjection::Append, "gcn" | "gat") if context.blocks.is_some_and(|b| b > 1) => {
-                "\"append\" loses 20 points from the second block on with \"gcn\" and \"gat\" in the paper's own tables \
-                 (82 % to 64 % on Cora_ML); \"single-forward\", or \"graph-sage\" as network, does not"
+                "with \"gcn\" and \"gat\", \"append\" loses 20 points from the second block on in the paper's own tables \
+                 (82 % to 64 % on Cora_ML); use \"single-forward\", or \"graph-sage\" as the network"
             }
             _ => return Vec::new(),
         };
@@ -130,7 +132,7 @@ impl RuleSpec for GraphForwardForwardConfig {
     }
 }
 
-/// Blocks that learn from the goodness of nodes; no parameters of its own.
+/// Blocks that learn from the goodness of nodes; the rule has no parameters.
 #[derive(Module, Debug)]
 pub struct GraphForwardForward {
     #[module(skip)]
@@ -149,7 +151,7 @@ impl GraphForwardForward {
         (self.classes - 1).min(self.settings.negatives)
     }
 
-    /// Classes of the training nodes in negative graph `j`: the `j`-th of the wrong ones in an order of the node's own.
+    /// The classes of the training nodes in negative graph `j`: the `j`th wrong class, in an order drawn for each node.
     fn wrong_labels(&self, labelled_graph: &LabelledGraph, j: usize) -> Assignment {
         let wrong_one = |&(node, class): &(u32, u32)| {
             let mut wrong: Vec<u32> = (0..self.classes as u32).filter(|c| *c != class).collect();
@@ -159,7 +161,7 @@ impl GraphForwardForward {
         labelled_graph.training.iter().map(wrong_one).collect()
     }
 
-    /// Classes in an evaluation that assigns class `k` to all query nodes.
+    /// The classes in an evaluation that assigns class `k` to all query nodes.
     fn candidate_labels(&self, labelled_graph: &LabelledGraph, k: u32) -> Assignment {
         let mut given = vec![None; labelled_graph.graph.nodes()];
         let validation: &[(u32, u32)] = if self.settings.validation_labels { &labelled_graph.validation } else { &[] };
@@ -211,7 +213,7 @@ impl GraphForwardForward {
         std::iter::once(positive.clone()).chain(negative).collect()
     }
 
-    /// The input for link prediction: nodes have no class to assign, and label features are neutral.
+    /// The input for link prediction: no classes are assigned to nodes, and label features are neutral.
     fn link_prediction_input(&self, inputs: &AnyActivation) -> AnyActivation {
         match self.settings.label_injection {
             LabelInjection::VirtualNodes => inputs.clone(),
@@ -223,7 +225,7 @@ impl GraphForwardForward {
         PairLoss::Logistic { threshold: Threshold::Value(self.settings.threshold), scale: 1.0 }
     }
 
-    /// Scores of pairs `[P, 2]`: no edge 0, edge `sum_d (h_i h_j)^2 - theta`.
+    /// Scores of pairs `[P, 2]`: 0 for no edge, `sum_d (h_i h_j)^2 - theta` for an edge.
     fn pair_scores(&self, output: &AnyActivation) -> Tensor<2> {
         let edge = output.labelled().square().sum_dim(1) - self.settings.threshold;
         Tensor::cat(vec![edge.zeros_like(), edge], 1)
@@ -238,7 +240,7 @@ impl GraphForwardForward {
         pass.streams = vec![output.detach()];
     }
 
-    /// The inputs of the next block from outputs of this one, positive first.
+    /// The inputs of the next block, from the outputs of this one; the positive one comes first.
     fn next_inputs(&self, inputs: &[AnyActivation], outputs: Vec<AnyActivation>) -> Vec<AnyActivation> {
         match self.settings.label_injection {
             LabelInjection::Append => outputs.into_iter().map(Activation::detach).collect(),
@@ -281,7 +283,7 @@ impl Rule for GraphForwardForward {
         let goodness: Vec<Tensor<1>> = outputs.iter().map(|h| Goodness::SumSquares.of(h.labelled())).collect();
         let positive = goodness[0].clone();
         let negative = goodness[1..].to_vec();
-        // The positive term is the same in every pair, so the mean over pairs is the loss.
+        // The positive term is the same in every pair, so the mean over pairs equals the loss.
         let pairs = negative.len();
         let loss = self.loss().forward(positive.clone().repeat_dim(0, pairs), Tensor::cat(negative.clone(), 0), 1.0);
         tape.backward(&loss, block);
@@ -295,7 +297,7 @@ impl Rule for GraphForwardForward {
 
     fn advance(&self, _: usize, block: &Chain, pass: &mut Pass) {
         let inputs = std::mem::take(&mut pass.streams);
-        // Of virtual nodes only the positive graph's output is seen above.
+        // With virtual nodes, the next blocks only get the output for the positive graph.
         let seen = match self.settings.label_injection {
             LabelInjection::VirtualNodes => &inputs[..1],
             LabelInjection::Append => &inputs[..],

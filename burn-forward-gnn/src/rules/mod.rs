@@ -22,12 +22,12 @@ pub fn rule_entries() -> Vec<RuleEntry> {
     vec![
         rule_entry_of::<GraphForwardForwardConfig>(
             "graph-forward-forward",
-            "goodness of nodes up with right labels, down with wrong ones; label features or virtual nodes",
+            "higher goodness of nodes with right labels, lower goodness with wrong ones; label features or virtual nodes",
             PAPER,
         ),
         rule_entry_of::<SingleForwardConfig>(
             "single-forward",
-            "nodes find the representative of their class among all, in every block; one pass, no negatives",
+            "in every block, nodes learn to match the representative of their class; one pass, no negatives",
             PAPER,
         ),
     ]

@@ -1,4 +1,4 @@
-//! Predictions from the scores of all blocks or of the last.
+//! Predictions from the scores of all blocks or of the last block.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
@@ -6,19 +6,19 @@ use burn_forward::rules::Scores;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which blocks' scores predict.
+/// The blocks whose scores make the prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NodeReadout {
-    /// Those of all blocks: the mean of their class probabilities.
+    /// All blocks: the mean of their class probabilities.
     #[default]
     MeanProbability,
-    /// Those of the last block alone.
+    /// The last block only.
     Last,
 }
 
 impl NodeReadout {
-    /// Its name among the readouts of an evaluation.
+    /// The name among the readouts of an evaluation.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::MeanProbability => MEAN_PROBABILITY,
@@ -30,7 +30,7 @@ impl NodeReadout {
 /// Name of the readout that averages the blocks' class probabilities.
 pub(super) const MEAN_PROBABILITY: &str = "mean-probability";
 
-/// Scores of every block, and the readouts `mean-probability`, the logarithm of the mean over blocks of their class
+/// The scores of every block, with the readouts `mean-probability`, which is the logarithm of the mean of the blocks' class
 /// probabilities, and `last`.
 pub(super) fn mean_of_probabilities(blocks: Vec<Tensor<2>>) -> Scores {
     let last = blocks[blocks.len() - 1].clone();

@@ -1,4 +1,5 @@
-//! Representatives of the classes, and the loss that draws nodes to that of their class; see [`single_forward`](super::single_forward).
+//! Representatives of the classes, and the loss that pulls nodes towards that of their class; see
+//! [`single_forward`](super::single_forward).
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -20,14 +21,14 @@ use crate::graph::LabelledGraph;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Representatives {
-    /// A virtual node joined to the training nodes of the class.
+    /// A virtual node that is connected to the training nodes of the class.
     #[default]
     VirtualNodes,
     /// The mean of the training nodes of the class.
     Prototypes,
 }
 
-/// Cross-entropy of scaled dot products with the representatives of the classes; no parameters.
+/// Cross-entropy of scaled dot products with the representatives of the classes; the loss has no parameters.
 #[derive(Module, Debug)]
 pub struct RepresentativeCrossEntropy {
     #[module(skip)]
@@ -38,7 +39,7 @@ pub struct RepresentativeCrossEntropy {
 }
 
 impl RepresentativeCrossEntropy {
-    /// Number of virtual nodes that the loss finds after the nodes of a graph.
+    /// Number of virtual nodes that the loss expects after the nodes of a graph.
     pub(super) fn virtual_nodes(&self) -> usize {
         match self.representatives {
             Representatives::VirtualNodes => self.classes,
@@ -46,9 +47,9 @@ impl RepresentativeCrossEntropy {
         }
     }
 
-    /// Scores of the labelled nodes, or pairs, of a block's output `[B, C]`.
+    /// The scores of the labelled nodes or pairs in a block's output `[B, C]`.
     ///
-    /// With `labels` the labelled nodes are training nodes, which are left out of their own prototypes.
+    /// If there are `labels`, the labelled nodes are training nodes, and each is left out of its own prototype.
     pub(super) fn scores(&self, output: &AnyActivation, labels: Option<&Tensor<1, Int>>) -> Tensor<2> {
         let temperature = self.temperature;
         if is_link_prediction(output) {
@@ -58,7 +59,7 @@ impl RepresentativeCrossEntropy {
         match (self.representatives, labels) {
             (Representatives::VirtualNodes, _) => {
                 match output.labelled_rows() {
-                    // A score of every node costs less than a copy of most of them.
+                    // Computing the scores of all nodes costs less than copying most of the rows.
                     Some(rows) if 4 * rows.dims()[0] > output.rows() => {
                         scores_of_last_rows(output.features(), self.classes, temperature).select(0, rows.clone())
                     }
@@ -72,7 +73,7 @@ impl RepresentativeCrossEntropy {
         }
     }
 
-    /// Means of the training nodes of every class.
+    /// The means of the training nodes of every class.
     fn prototypes(&self, output: &AnyActivation) -> Tensor<2> {
         let device = output.device();
         let training = LabelledGraph::of_activation(output)

@@ -1,29 +1,31 @@
-//! Single-forward learning of graph networks: in every block nodes find the representative of their class.
+//! Single-forward learning of graph networks: in every block, nodes learn to match the representative of their class.
 //!
-//! Park et al. 2024, arXiv 2403.11004 (ForwardGNN, "SF"). For block `l` with input `X` `[N, d]`, which no gradient
-//! leaves, and `H = f(GNN(X))` `[N, d_l]`:
+//! Park et al. 2024, arXiv 2403.11004 (ForwardGNN, "SF"). A block `l` has the detached input `X` `[N, d]` and the output
+//! `H = f(GNN(X))` `[N, d_l]`.
 //!
-//! - scores of training node `i`: `<h_i, r_k>/tau` `[B, C]`, loss cross-entropy with its class;
-//! - representatives `r` `[C, d_l]`: with `virtual-nodes` (the paper) the outputs of `C` nodes that are added to the graph,
-//!   with `N(0, 1)` features, and joined to the training nodes of their class; with `prototypes` the means of the training
-//!   nodes of each class, a node left out of its own. Gradients reach the block through nodes and representatives.
-//! - inference: one pass; mean over blocks of `softmax(<h_i, r_k>/tau)`.
+//! - The scores of training node `i` are `<h_i, r_k>/tau` `[B, C]`; the loss is their cross-entropy with its class.
+//! - The representatives are `r` `[C, d_l]`. With `virtual-nodes` (as in the paper), they are the outputs of `C` nodes that are
+//!   added to the graph, with `N(0, 1)` features, and connected to the training nodes of their class. With `prototypes`, they
+//!   are the means of the training nodes of each class, where a node is left out of its own mean. Gradients reach the block
+//!   through the nodes and the representatives.
+//! - Inference takes one pass, and averages `softmax(<h_i, r_k>/tau)` over blocks.
 //!
-//! For pairs of nodes (link prediction, "FGNN-CE") the score of a pair is `sum_d h_i h_j` and the loss binary cross-entropy.
+//! For pairs of nodes (link prediction, "FGNN-CE"), the score of a pair is `sum_d h_i h_j`, and the loss is the binary
+//! cross-entropy.
 //!
-//! - `top-down` `to-input` ("SF-Top-To-Input"): block `l` gets `[N(s_{l-1}), N(s_{l+1})]`: the outputs of the
-//!   block below and the block above, the latter of one time step ago, with rows normalised to length 1 (labels above the last
-//!   block); all blocks learn
-//!   in every step, those of even index first. Inference adds up the probabilities of all but the first two of ten time steps.
-//! - `top-down` `to-loss` ("SF-Top-To-Loss"): the loss of a block sees the mean of its output and the states of all blocks
-//!   above instead of the output.
+//! - With `top-down` `to-input` ("SF-Top-To-Input"), block `l` gets `[N(s_{l-1}), N(s_{l+1})]`: the outputs of the block below
+//!   and of the block above, with rows normalised to length 1. The output of the block above is one time step old; above the
+//!   last block, it is replaced by the labels. All blocks learn in every step, blocks with an even index first. Inference sums
+//!   the probabilities of ten time steps, without the first two.
+//! - With `top-down` `to-loss` ("SF-Top-To-Loss"), the loss of a block uses the mean of its output and the states of all blocks
+//!   above, instead of the output.
 //!
-//! No negatives, no second pass, no label in the features of any query node.
+//! The rule needs no negatives, no second pass, and no labels in the features of query nodes.
 //!
-//! Beyond the paper: prototypes, which need no change of the graph, and blocks that learn simultaneously as well as greedily
-//! (the paper's way). Under a greedy schedule the aggregation of a block's constant input is computed once, except of sparse
-//! features, which an aggregation would make dense; and a block of one layer computes only the rows that its loss reads: the
-//! labelled nodes and the representatives.
+//! In addition to the paper, there are prototypes, which do not change the graph, and blocks can learn simultaneously as well
+//! as greedily (as in the paper). Under a greedy schedule, the aggregation of a block's constant input is computed once, except
+//! for sparse features, which would become dense by aggregation. A block with a single layer computes only the rows that its
+//! loss needs: the labelled nodes and the representatives.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,10 +52,10 @@ use super::virtual_nodes::with_virtual_nodes;
 ///
 /// | name | default | range | meaning |
 /// |---|---|---|---|
-/// | `representatives` | virtual-nodes | virtual-nodes, prototypes | what represents a class; without effect on pairs of nodes |
-/// | `temperature` | 1 | > 0 | `tau` |
+/// | `representatives` | virtual-nodes | virtual-nodes, prototypes | what represents a class; no effect on pairs of nodes |
+/// | `temperature` | 1 | > 0 | `tau`, by which the scores are divided |
 /// | `top-down` | none | none, to-input, to-loss | how blocks receive signals from the blocks above; not for a greedy schedule |
-/// | `readout` | mean-probability | mean-probability, last | prediction from all blocks or from the last alone |
+/// | `readout` | mean-probability | mean-probability, last | the blocks whose scores make the prediction |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct SingleForwardConfig {
@@ -64,7 +66,7 @@ pub struct SingleForwardConfig {
     pub temperature: f64,
     /// How blocks receive signals from the blocks above.
     pub top_down: TopDown,
-    /// Prediction from all blocks or from the last alone.
+    /// The blocks whose scores make the prediction.
     pub readout: NodeReadout,
 }
 
@@ -93,14 +95,14 @@ impl RuleSpec for SingleForwardConfig {
         if self.top_down == TopDown::ToLoss && widths.is_some_and(|w| w.windows(2).any(|pair| pair[0] != pair[1])) {
             errors.push(ConfigError::new(
                 "$.network.widths",
-                "differ, but with \"top-down\": \"to-loss\" outputs of different blocks are averaged; needed: equal widths",
+                "are not equal, but \"top-down\": \"to-loss\" averages the outputs of different blocks; needed: equal widths",
             ));
         }
         errors
     }
 
     fn partition(&self) -> Option<Partition> {
-        // The width of a layer's top-down signal is that of the next layer.
+        // The top-down signal of a layer has the width of the next layer.
         (self.top_down == TopDown::ToInput).then_some(Partition::LAYER)
     }
 
@@ -108,7 +110,7 @@ impl RuleSpec for SingleForwardConfig {
         match self.top_down {
             TopDown::None => Ok(()),
             TopDown::ToInput | TopDown::ToLoss => {
-                Err("top-down signals come from the blocks above, so all blocks learn at once".into())
+                Err("top-down signals come from the blocks above, so all blocks must learn at once".into())
             }
         }
     }
@@ -142,7 +144,7 @@ pub struct SingleForward {
 }
 
 impl SingleForward {
-    /// The input as blocks see it: with virtual nodes where the rule has them.
+    /// The input of the blocks: with virtual nodes if the rule uses them.
     fn with_representatives(&self, inputs: &AnyActivation) -> AnyActivation {
         if self.settings.representatives == Representatives::Prototypes || is_link_prediction(inputs) {
             return inputs.clone();
@@ -201,7 +203,7 @@ impl Rule for SingleForward {
         top_down::order(blocks, self.top_down())
     }
 
-    /// The states of a time step, which start anew with every epoch.
+    /// The states of a time step, which are computed anew in every epoch.
     fn carries_state(&self) -> bool {
         self.top_down() != TopDown::None
     }
@@ -218,7 +220,7 @@ impl Rule for SingleForward {
             return;
         }
         let labels = Labels(pass.labels.clone());
-        // Streams are handed over, so that a block need not hold its input once it has aggregated it.
+        // Streams are moved, so that a block need not keep its input once it has aggregated it.
         let streams = std::mem::take(&mut pass.streams).into_iter();
         pass.streams = streams.map(|stream| learn(block, &self.loss, index, stream, &labels, tape)).collect();
         pass.logits = tape.records().last().and_then(|r| r.score.logits.clone());

@@ -1,10 +1,10 @@
 //! Top-down signals of single-forward learning: blocks also receive the states of the blocks above, one time step late.
 //!
-//! A [`Pass`] carries the states of all blocks as its streams: `s_0` the input, `s_l` the output of block `l` (from 1), and
-//! `s_{L+1}` the label state `[N, C]`: one-hot for training nodes and virtual nodes, `1/C` for all others. Every step of
-//! training is a time step. The states are computed anew, bottom-up, at the start of every epoch. So a run that is resumed
-//! after an epoch continues as if it had not been stopped, and training starts from the same states as inference. (The paper's
-//! program never restarts the states: set `steps-per-epoch` high for that.)
+//! The streams of a [`Pass`] are the states of all blocks: `s_0` is the input, `s_l` the output of block `l` (from 1), and
+//! `s_{L+1}` the label state `[N, C]`, which is one-hot for training nodes and virtual nodes, and `1/C` for all others. Every
+//! training step is a time step. At the start of every epoch, the states are computed anew, bottom-up. Therefore a run that is
+//! resumed after an epoch continues as if it had not been stopped, and training starts from the same states as inference. (The
+//! program of the paper never computes the states anew; a high `steps-per-epoch` has the same effect.)
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, TensorData};
@@ -26,16 +26,16 @@ use crate::graph::LabelledGraph;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TopDown {
-    /// Not at all.
+    /// There are no such signals.
     #[default]
     None,
     /// The state above is part of the input.
     ToInput,
-    /// The states above are part of what the loss sees.
+    /// The states above are part of the input of the loss.
     ToLoss,
 }
 
-/// Time steps of inference, and the first whose scores count.
+/// Number of time steps of inference, and the first one whose scores count.
 const TIME_STEPS: usize = 10;
 const FIRST_COUNTED: usize = 2;
 
@@ -61,12 +61,12 @@ fn label_state(input: &AnyActivation, classes: usize, virtual_nodes: bool) -> An
     input.with_features(Tensor::from_data(TensorData::new(values, [rows, classes]), &input.device()))
 }
 
-/// The input of block `index` made from the states; gradients flow to the states that have any.
+/// The input of block `index`, made from the states; gradients flow to the states that have any.
 fn block_input(index: usize, states: &[AnyActivation], how: TopDown) -> AnyActivation {
     let AnyActivation::Nodes(nodes) = &states[index] else {
         return states[index].with_features(normalised(&states[index]));
     };
-    // The input comes normalised, once for all steps.
+    // The input is already normalised, once for all steps.
     let below = if index == 0 { nodes.features.clone() } else { nodes.features.normalised(Normalisation::L2) };
     let features = match how {
         TopDown::ToInput => below.with_columns(normalised(&states[index + 2])),
@@ -75,7 +75,7 @@ fn block_input(index: usize, states: &[AnyActivation], how: TopDown) -> AnyActiv
     AnyActivation::Nodes(Nodes { features, feature_cache: None, ..nodes.clone() })
 }
 
-/// The input of the loss of block `index`: its `output`, or the mean of that and the states of all blocks above.
+/// The input of the loss of block `index`: its `output`, or the mean of its output and the states of all blocks above.
 fn loss_input(index: usize, output: &AnyActivation, states: &[AnyActivation], how: TopDown) -> AnyActivation {
     if how != TopDown::ToLoss {
         return output.clone();
@@ -85,8 +85,8 @@ fn loss_input(index: usize, output: &AnyActivation, states: &[AnyActivation], ho
     output.with_features(sum / (above.len() + 1) as f64)
 }
 
-/// The states computed from the input upwards. `carry` is applied to each and decides whether gradients flow from state to
-/// state; states that are not computed yet are zeros.
+/// The states, computed from the input upwards. `carry` is applied to each of them, and decides whether gradients flow from
+/// state to state. States that are not computed yet are zero.
 pub(super) fn initial_states(
     network: &Network,
     input: AnyActivation,
@@ -116,8 +116,8 @@ pub(super) fn initial_states(
     states
 }
 
-/// Blocks in the order in which they learn: those of even index from the states of the step before, then those of odd
-/// index from fresh ones. Without signals to the input, from below upwards.
+/// The order in which blocks learn: those with an even index from the states of the previous step, then those with an odd index
+/// from new states. Without signals to the input, they learn from below upwards.
 pub(super) fn order(blocks: usize, how: TopDown) -> Vec<usize> {
     match how {
         TopDown::ToInput => (0..blocks).step_by(2).chain((1..blocks).step_by(2)).collect(),
@@ -140,12 +140,12 @@ pub(super) fn learn_block(
     pass.streams[index + 1] = output.detach();
 }
 
-/// Block `index` moves on without learning.
+/// Passes on the output of block `index` without learning.
 pub(super) fn advance(index: usize, block: &Chain, pass: &mut Pass, how: TopDown) {
     pass.streams[index + 1] = block.forward(block_input(index, &pass.streams, how)).detach();
 }
 
-/// Scores after a bottom-up start: of signals to the input the probabilities of all time steps that count, added up.
+/// The scores after a bottom-up start. With signals to the input, the probabilities of all time steps that count are summed.
 pub(super) fn scores(
     network: &Network,
     mut states: Vec<AnyActivation>,

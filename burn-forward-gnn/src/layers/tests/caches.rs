@@ -1,4 +1,4 @@
-//! What a layer keeps between steps, and the rows that a loss reads.
+//! What a layer keeps between steps, and the rows that a loss needs.
 
 use super::*;
 
@@ -20,11 +20,11 @@ fn what_is_kept_of_an_input_is_of_that_input_and_that_graph() {
     for _ in 0..2 {
         assert!(close(run(&layer, first.clone()), plain(&x, false)));
     }
-    // Another input under the same feature cache would be wrong; replacing features drops the feature cache.
+    // It would be wrong to use another input with the same feature cache; replacing the features drops the cache.
     assert!(close(run(&layer, first.with_features(y.clone())), plain(&y, false)));
     assert!(!close(plain(&x, true), plain(&x, false)));
     assert!(first.with_features(y).nodes().is_some_and(|n| n.feature_cache.is_none()));
-    // An optimiser's step reaches what is after the feature cache.
+    // An update by the optimiser affects everything after the feature cache.
     let mut moved = layer.clone();
     moved.linear.weight = moved.linear.weight.map(|w| w * 2.0);
     assert!(close(run(&moved, first.clone()), run(&moved, nodes(&x, graph(false), None))));
@@ -32,7 +32,7 @@ fn what_is_kept_of_an_input_is_of_that_input_and_that_graph() {
 
 #[test]
 fn rows_that_are_read_are_those_of_the_whole_output() {
-    // The labelled nodes are not in order, and what else is read comes after them.
+    // The labelled nodes are not in order, and the other nodes that are needed come after them.
     let (labelled, negatives, read) = ([4i32, 0, 5], [6u32], [4i64, 0, 5, 6]);
     for device in devices() {
         let entries: Vec<u32> = (0..NODES as u32).map(|node| node * 8 % 60).collect();
@@ -79,7 +79,7 @@ fn rows_that_are_read_are_those_of_the_whole_output() {
                 let feature_cache = FeatureCache::for_rows(RequiredRows::new(&labelled, negatives));
                 let index = Tensor::<1, Int>::from_data(read, &device);
                 let theirs = || layer.trace(input(None), None).output.features().select(0, index.clone());
-                // A second step finds what the first one kept.
+                // A second step uses what the first one kept.
                 for step in ["first", "second"] {
                     let ours = || layer.trace(input(Some(feature_cache.clone())), None).output.features();
                     assert_equal(&leaves, &format!("{name} of {d_in} features, {step} step"), ours, theirs);

@@ -1,4 +1,4 @@
-//! Layers and their sums over neighbours refuse every wrong shape.
+//! Layers and their sums over neighbours reject every wrong shape.
 
 use burn_forward_kernels::testing::{assert_refused, panic_of, wrong_shapes};
 
@@ -7,7 +7,7 @@ use crate::graph::MAX_MESSAGE_FLOATS;
 
 const EDGES: usize = 8;
 
-/// Every kind of layer from some features to 6.
+/// Every kind of layer, from some features to 6.
 fn layers(features: usize, device: &Device) -> Vec<Box<dyn Layer>> {
     let linear = |bias: bool| LinearConfig::new(features, 6).with_bias(bias).init(device);
     let message_passing = || message_passing(ActivationFn::Tanh, Normalisation::None);
@@ -46,7 +46,7 @@ fn every_layer_refuses_other_nodes_and_features_than_its_own() {
                 assert_refused(&format!("{} of {shape:?}", layer.describe()), || run(shape));
             }
         }
-        // Features that are kept sparse, where the device has such.
+        // Features that stay sparse, if the device supports this.
         for layer in layers(64, &device) {
             let run = |rows: usize, columns: u32| {
                 let features = (0..rows as u32).map(|_| columns - 1).collect();
@@ -67,7 +67,7 @@ fn every_layer_refuses_other_nodes_and_features_than_its_own() {
 
 #[test]
 fn every_sum_over_neighbours_refuses_every_wrong_shape() {
-    const { assert!(MAX_MESSAGE_FLOATS > EDGES * 64, "the sums are done in one piece") }
+    const { assert!(MAX_MESSAGE_FLOATS > EDGES * 64, "the sums are computed in a single part") }
     type Operation = (&'static str, Vec<[usize; 2]>, Vec<&'static [usize]>, fn(&Edges, &[Tensor<2>]));
     let all: Vec<Operation> = vec![
         ("sum", vec![[NODES, 4]], vec![&[1]], |e, t| drop(e.aggregate(Aggregation::Sum, t[0].clone()))),
@@ -101,7 +101,7 @@ fn every_sum_over_neighbours_refuses_every_wrong_shape() {
                     }
                 }
             }
-            // Heads that features cannot be divided among.
+            // A number of heads that does not divide the number of features.
             let [weights, x] = [[EDGES, 4], [NODES, 6]].map(|shape| random(shape, &device));
             assert_refused("four heads", || drop(edges.weighted_sum_into(weights, x.clone(), x)));
         }
