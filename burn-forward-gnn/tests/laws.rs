@@ -1,6 +1,6 @@
-//! Laws that every learning rule of the core and of this crate obeys on every graph network, on toy data.
+//! The laws that every learning rule of the core crate and of this crate obeys on every graph network, on toy data.
 //!
-//! Rules are found in the registry; those that refuse graphs are left out, and which they are is a test of its own.
+//! The rules come from the registry. Those that reject graphs are left out, and a separate test checks which these are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod laws {

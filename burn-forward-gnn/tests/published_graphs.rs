@@ -1,4 +1,5 @@
-//! The public graphs have their published counts and splits; skipped where the data folder does not have them.
+//! The public graphs have their published counts and splits. The tests are skipped if the data folder does not contain the
+//! graphs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use burn_forward::data::{DataSplit, LoadedData};
@@ -12,7 +13,7 @@ fn cora_has_its_public_split() {
     let config = GraphConfig::new(GraphName::Cora);
     let set = config.read(&folders).unwrap();
     // Yang, Cohen and Salakhutdinov 2016; Kipf and Welling 2017, table 1: 2708 nodes, 5429 links (5278 without repetitions),
-    // 1433 features, 7 classes; 20 training nodes of each class, 500 for validation, 1000 for the test.
+    // 1433 features, 7 classes; 20 training nodes per class, 500 for validation, 1000 for the test.
     assert_eq!((set.graph.nodes(), set.graph.edges(), set.features.width(), set.classes), (2708, 2 * 5278, 1433, 7));
     assert_eq!(set.features.nonzeros(), 49_216);
     let split = SplitConfig::File("splits".into());

@@ -13,7 +13,7 @@ fn every_rule_is_audited_in_finite_numbers() {
     let mut wrong = Vec::new();
     for mut case in cases() {
         for (data, classes) in [(&nodes, CLASSES), (&pairs, 2)] {
-            // The rectifiers inside a layer of two outputs are both silent with this seed.
+            // With this seed, both ReLUs within a layer with two outputs are inactive.
             if classes == 2 && case.settings.get("output").is_some() && case.network == "gin" {
                 continue;
             }
@@ -23,7 +23,7 @@ fn every_rule_is_audited_in_finite_numbers() {
                 audit(&model, &batch(data, DataSplit::Train), seed()).unwrap_or_else(|e| panic!("{case}: {e}"));
             let numbers = blocks.iter().map(|b| b.angle_degrees.zip(b.norm_ratio)).collect::<Option<Vec<_>>>();
             let finite = numbers.is_some_and(|all| {
-                // Back-propagation is its own gradient.
+                // The update of back-propagation is the gradient.
                 let exact = |(angle, ratio): &(f64, f64)| *angle < 0.1 && (ratio - 1.0).abs() < 1e-4;
                 all.iter()
                     .all(|n| (0.0..=180.0).contains(&n.0) && n.1.is_finite() && (case.rule != "backprop" || exact(n)))

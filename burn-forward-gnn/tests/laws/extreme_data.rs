@@ -1,5 +1,5 @@
-//! Graphs at the edge of what classification is: one class, two, a class without nodes, one labelled node, nodes that are all
-//! the same. Every rule trains with finite numbers, or says before training why it cannot.
+//! Extreme cases of classification on graphs: one class, two classes, a class without nodes, one labelled node, identical
+//! nodes. Every rule trains with finite numbers, or reports before training why it cannot.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,7 +10,7 @@ use burn_forward_gnn::data::{Features, GraphData, GraphDataset, NodeSplit};
 use super::toy::{CLASSES, Case, FEATURES, NODES, batch, cases, device, seed, split, toy};
 use burn_forward_testing::values::{gradients, numbers, parameters};
 
-/// Rules that tell a class from the others, and say so.
+/// Rules that distinguish a class from the others, and report that they need two.
 const NEED_TWO_CLASSES: [&str; 2] = ["graph-forward-forward", "single-forward"];
 
 fn relabelled(modulus: u32, classes: usize) -> GraphDataset {
@@ -44,7 +44,7 @@ fn after_training(case: &Case, data: &GraphData) -> Result<(), String> {
     let loader = data.train_loader(8.into(), 1, 0, &device()).unwrap();
     for _ in 0..3 {
         let output = model.learn(&loader.iter().next().unwrap().unwrap());
-        // Both panic at numbers that are not finite.
+        // Both panic if a number is not finite.
         gradients(&model, &output.grads).unwrap();
         model = optimizer.step(1e-2, model, output.grads);
         parameters(&model).unwrap();

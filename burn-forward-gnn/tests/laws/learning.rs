@@ -1,4 +1,4 @@
-//! Rules learn what there is to learn.
+//! Rules learn what can be learned from the data.
 
 use burn_forward::data::{Batch, DataSplit, LoadedData};
 use burn_forward::model::LocalModel;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::toy::{CLASSES, Case, NETWORKS, batch, cases, device, node_data, seed, toy};
 use burn_forward_testing::values::parameters;
 
-/// A model after some steps of Adam.
+/// The model after some steps of Adam.
 pub(crate) fn trained(case: &Case, data: &GraphData, seed: Seed, steps: usize, classes: usize) -> LocalModel {
     let config = OptimizerConfig::new(OptimizerName::Adam, 1e-2);
     let mut optimizer = config.optimizer(&case.spec().parameter_groups()).unwrap();
@@ -37,19 +37,19 @@ fn nodes_of_the_test_set_are_classified() {
     let test = batch(&data, DataSplit::Test);
     let mut failures = Vec::new();
     for mut case in cases() {
-        // The paper's own tables say that label features of Forward-Forward fail from the second block on, and its virtual
-        // nodes with graph convolutions.
+        // According to the paper's own tables, Forward-Forward with label features fails from the second block on, and with
+        // virtual nodes it fails with graph convolutions.
         case.widths = if case.settings.get("label-injection").is_some() { vec![32] } else { vec![32, 32] };
         if case.rule == "graph-forward-forward" && case.settings == json!({}) && ["gcn", "gin"].contains(&case.network)
         {
             continue;
         }
         let steps = if case.settings.get("label-injection").is_some() { 300 } else { 100 };
-        // One wrong class per node says nothing about the other wrong ones.
+        // With a single wrong class per node, nothing is learned about the other wrong classes.
         if case.settings.get("negatives").is_some() {
             continue;
         }
-        // One direction a step is not enough for so few steps.
+        // One direction per step is not enough for so few steps.
         if case.rule == "zeroth-order" {
             case.settings = json!({"queries": 32});
         }
@@ -71,7 +71,7 @@ fn every_optimizer_steps_every_network() {
         for name in OptimizerName::ALL {
             let mut optimizer = OptimizerConfig::new(name, 1e-2).optimizer(&case.spec().parameter_groups()).unwrap();
             let mut model = case.model(seed(), CLASSES);
-            // Checks on the way that every number is finite.
+            // Also checks that every number is finite.
             let before = parameters(&model).unwrap();
             for _ in 0..3 {
                 let output = model.learn(&batch);

@@ -1,4 +1,4 @@
-//! What a block learns from, and nothing else.
+//! A block learns from its own inputs and loss, and from nothing else.
 
 use burn_forward::activation::{AnyActivation, FeatureCache};
 use burn_forward::data::{Batch, DataSplit};
@@ -16,7 +16,7 @@ fn learned(model: &LocalModel, batch: &Batch) -> Values {
 fn blocks_above_have_no_say() {
     let data = node_data(None);
     let batch = batch(&data, DataSplit::Train);
-    // Some rules read a pass of the whole network, and top-down signals are the states of the blocks above.
+    // Some rules use a pass of the whole network, and top-down signals are the states of the blocks above.
     let has_say = |c: &Case| c.spec().reach().reads_above() || c.settings.get("top-down").is_some();
     for case in cases().into_iter().filter(|c| c.spec().reach().is_local() && !has_say(c)) {
         let base = learned(&case.model(seed(), CLASSES), &batch);
@@ -80,7 +80,7 @@ fn a_local_gradient_is_the_slope_of_the_blocks_own_loss() {
     let data = node_data(None);
     let batch = batch(&data, DataSplit::Train);
     let (mut wrong, mut compared, mut bent) = (Vec::new(), 0, 0);
-    // The loss of direct feedback is that of all nodes, and an estimate along random directions is no slope.
+    // The loss of direct feedback is that of all nodes, and an estimate along random directions is not a slope.
     let others = ["dfa", "drtp", "zeroth-order"];
     for case in cases().into_iter().filter(|c| c.spec().reach().is_local() && !others.contains(&c.rule.as_str())) {
         let model = case.model(seed(), CLASSES);
@@ -113,7 +113,7 @@ fn a_local_gradient_is_the_slope_of_the_blocks_own_loss() {
                     let (below, here, above) = (at(-STEP), at(0.0), at(STEP));
                     let (left, right) = ((here - below) / STEP as f64, (above - here) / STEP as f64);
                     let slope = (left + right) / 2.0;
-                    // A rectifier inside (of attention, of GIN) bends within the step: there is no slope to compare with.
+                    // An inner ReLU (of attention, of GIN) has its kink within this step, so there is no slope to compare with.
                     if (left - right).abs() > 0.02 * slope.abs().max(5e-3) {
                         bent += 1;
                         continue;

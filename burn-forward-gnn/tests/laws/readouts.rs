@@ -1,4 +1,4 @@
-//! A readout's name means the same under every rule, for nodes and for pairs of nodes.
+//! The name of a readout has the same meaning under every rule, for nodes and for pairs of nodes.
 
 use burn_forward::data::DataSplit;
 use burn_forward_gnn::data::{GraphData, LinkConfig};

@@ -1,4 +1,4 @@
-//! What does not go together is refused with its place.
+//! Incompatible settings are rejected with the position of the mistake.
 
 use burn_forward::activation::RowShape;
 use burn_forward::rules::Context;

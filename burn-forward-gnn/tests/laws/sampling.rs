@@ -13,7 +13,7 @@ use burn_forward_testing::values::numbers;
 
 #[test]
 fn sampling_whole_neighbourhoods_gives_the_full_batchs_scores() {
-    // Two hops and all neighbours: what a two-layer network says of the asked nodes is what it says on the whole graph.
+    // With two hops and all neighbours, a two-layer network gives the query nodes the same outputs as on the whole graph.
     let sampler = Sampler::new(vec![1000, 1000]).unwrap();
     let sampled = GraphData::nodes(toy(None), split(), 1, Some(sampler), seed()).unwrap();
     let whole = node_data(None);
@@ -32,7 +32,7 @@ fn sampling_whole_neighbourhoods_gives_the_full_batchs_scores() {
         let part = part.unwrap();
         let rows: Vec<Vec<f32>> = rows_of(network.forward(part.inputs.clone()).labelled());
         let classes: Vec<i64> = part.targets.to_data().iter::<i64>().collect();
-        // Nodes are shuffled; find each by its values among the training nodes of its class.
+        // The nodes are shuffled; each is found by its values among the training nodes of its class.
         let all = rows_of(on_whole.clone());
         for (row, class) in rows.iter().zip(classes) {
             let found = split().train.iter().any(|n| {
@@ -46,7 +46,7 @@ fn sampling_whole_neighbourhoods_gives_the_full_batchs_scores() {
     assert_eq!(seen, split().train.len());
 }
 
-/// What the schedule of the learning rate and the plan count is what the loader gives.
+/// The number of steps in the learning-rate schedule and in the plan equals the number of batches from the loader.
 #[test]
 fn steps_are_batches() {
     let nodes = split().train.len();

@@ -1,4 +1,4 @@
-//! Parameters and the seed are all there is to a model, and labels of the test are no part of it.
+//! A model consists of its parameters and the seed only; it does not depend on the labels of the test set.
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
@@ -18,7 +18,7 @@ fn a_record_holds_all_that_a_model_knows() {
     for case in cases() {
         let model = trained(&case, &data, seed(), 2, CLASSES);
         let bytes = model.clone().into_record().into_bytes().unwrap();
-        // The seed is the run's: virtual nodes and negatives follow from it.
+        // The seed is that of the run; it determines virtual nodes and negatives.
         let fresh = edit(case.model(seed(), CLASSES), |_, v| v.iter_mut().for_each(|v| *v += 1.0));
         let loaded = fresh.load_record(ModuleRecord::from_bytes(bytes).unwrap());
         assert_eq!(parameters(&model).unwrap(), parameters(&loaded).unwrap(), "{case}");
@@ -44,7 +44,7 @@ fn labels_of_test_nodes_change_nothing_in_training() {
     for case in cases() {
         let model = |data: &GraphData| parameters(&trained(&case, data, seed(), 3, CLASSES)).unwrap();
         assert_eq!(model(&data), model(&other), "{case}");
-        // Nor do they change what is predicted of any node.
+        // They do not change the prediction for any node either.
         let scores = |data: &GraphData| {
             let inputs = batch(data, DataSplit::Test).inputs;
             numbers(trained(&case, data, seed(), 2, CLASSES).scores(inputs).primary())

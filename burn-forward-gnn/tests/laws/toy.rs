@@ -1,4 +1,4 @@
-//! A small graph of three communities, and every rule on every network for it.
+//! A small graph with three communities, and every rule on every network for it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(crate) fn device() -> Device {
     burn_forward::device::parse("flex").unwrap().autodiff()
 }
 
-/// Three communities with features about a prototype each, some of them without label.
+/// Three communities, whose nodes have features around one prototype per community; some nodes have no label.
 pub(crate) fn toy(relabelled: Option<u32>) -> GraphDataset {
     let mut rng = seed().stream("toy", &[]);
     let class = |n: usize| (n % CLASSES) as u32;
@@ -86,7 +86,7 @@ fn batch_on(data: &GraphData, split: DataSplit, device: &Device) -> Batch {
     loader.iter().next().unwrap().unwrap()
 }
 
-/// A rule with settings on a network.
+/// A rule with its settings on a network.
 pub(crate) struct Case {
     pub(crate) rule: String,
     pub(crate) settings: Value,
@@ -145,7 +145,7 @@ impl Case {
     }
 }
 
-/// What has a name among the settings of this crate's rules.
+/// The settings of this crate's rules that have named values.
 fn own_settings() -> Vec<(&'static str, Value)> {
     vec![
         ("backprop", json!({"output": "network"})),
@@ -158,7 +158,7 @@ fn own_settings() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Every rule of the registry with its defaults, and this crate's with every choice that has a name, on every network.
+/// Every rule of the registry with its defaults, and the rules of this crate with every named value, on every network.
 pub(crate) fn all_cases() -> Vec<Case> {
     let mut settings: Vec<(String, Value)> = registry().rules.iter().map(|r| (r.name.to_string(), json!({}))).collect();
     settings.extend(own_settings().into_iter().map(|(rule, settings)| (rule.to_string(), settings)));
@@ -176,7 +176,7 @@ pub(crate) fn cases() -> Vec<Case> {
     all_cases().into_iter().filter(|c| c.refusals().is_empty()).collect()
 }
 
-/// The toy graph, whose batch is all of it.
+/// The toy graph, which is a single batch.
 struct ToyGraph;
 
 impl TestData for ToyGraph {
@@ -196,13 +196,13 @@ impl TestData for ToyGraph {
         batch_on(&node_data(None), DataSplit::Test, device)
     }
 
-    // Graphs have extremes of their own, in `extreme_data`.
+    // Extreme cases of graphs are in `extreme_data`.
     fn extremes(&self) -> Vec<Extreme> {
         Vec::new()
     }
 }
 
-/// The laws over every rule that takes a graph, with this crate's choices that have a name, on every network.
+/// The laws for every rule that accepts a graph, with every named value of this crate's settings, on every network.
 pub(crate) fn laws() -> Laws {
     let on = |dropout: f64| -> Vec<TestNetwork> {
         let network = |name: &str| {
@@ -211,13 +211,13 @@ pub(crate) fn laws() -> Laws {
             let row = registry().networks.into_iter().find(|row| row.name == name).unwrap();
             let spec: Arc<dyn NetworkSpec> = Arc::from((row.parse)(&settings).unwrap().0);
             let network = TestNetwork::of(name, spec, Partition::LAYER);
-            // Attention and GIN have rectifiers inside.
+            // Attention and GIN have inner ReLUs.
             if ["gat", "gin"].contains(&name) { network.with_kinks() } else { network }
         };
         NETWORKS.map(network).into()
     };
     let laws = Laws::of(&registry())
-        // They refuse graphs, and say so.
+        // These rules reject graphs with a message.
         .without(&["forward-forward", "drtp", "feedback-alignment", "pepita"])
         .varied(&[])
         .devices(vec![("flex".into(), device())])

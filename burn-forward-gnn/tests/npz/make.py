@@ -1,4 +1,4 @@
-"""Writes the .npz files beside it with numpy: one graph the ways public files have it, and files that are to be refused.
+"""Writes the .npz files in this folder with numpy: one graph in the formats of public files, and files that must be rejected.
 
 The graph has 4 nodes, edges 0-1, 1-2 and 2-3 of weights 1, 2 and 3, three features and classes 0, 1, 1 and none.
 """
