@@ -1,19 +1,19 @@
-//! The one error type of this crate: an argument that an operation cannot take.
+//! The error type of this crate: an invalid argument of an operation.
 
-/// Result of every fallible function of this crate.
+/// Result of every fallible function in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A value of a shape, range or kind that the callee cannot take.
+/// A value with a shape, range or kind that an operation does not accept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {what} is {given}, but needs to be {needed}")]
 pub struct Error {
-    /// The type or function that refuses.
+    /// The type or function that rejects the value.
     pub place: &'static str,
-    /// The quantity, as the documentation calls it.
+    /// The quantity, as in the documentation.
     pub what: String,
-    /// The value that was given.
+    /// The given value.
     pub given: String,
-    /// The range or shape that is accepted.
+    /// The accepted range or shape.
     pub needed: String,
 }
 

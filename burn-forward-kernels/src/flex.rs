@@ -1,4 +1,4 @@
-//! Operations of our own on the flex backend: how they enter the autodiff graph, and how they read tensors.
+//! Our operations on the flex backend: how they enter the autodiff graph, and how they access tensors.
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Bytes, DType, Shape};
 use rayon::prelude::*;
 
-/// An operation with one tensor as its input, in the graph: `run` makes the output and what `operation` needs on the way
-/// back. It may work in place on a tensor that nobody else holds.
+/// Adds an operation with one input tensor to the graph: `run` computes the output and the state that `operation` needs in the
+/// backward pass. It may work in place on a tensor that is not used elsewhere.
 pub(crate) fn unary<C: CheckpointStrategy, O: Backward<Flex, 1>>(
     x: FloatTensor<Autodiff<Flex, C>>,
     operation: O,
@@ -30,7 +30,7 @@ pub(crate) fn dims<const D: usize>(x: &FlexTensor) -> [usize; D] {
     x.layout().shape().dims()
 }
 
-/// The numbers of a tensor in row-major order, without a copy where they lie so.
+/// The numbers of a tensor in row-major order, without a copy if they are already stored that way.
 pub(crate) fn numbers(x: &FlexTensor) -> Cow<'_, [f32]> {
     match x.as_slice::<f32>() {
         Some(values) => Cow::Borrowed(values),
@@ -43,7 +43,7 @@ pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Fle
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::from(shape)), DType::F32)
 }
 
-/// A tensor of zeros of the shape of `x`. Nothing touches them before the first that writes them.
+/// A tensor of zeros with the shape of `x`. Its memory is not touched before it is first written.
 #[cfg(feature = "optim")]
 pub(crate) fn zeros_like(x: &FlexTensor) -> FlexTensor {
     let shape = x.layout().shape().clone();
@@ -51,13 +51,13 @@ pub(crate) fn zeros_like(x: &FlexTensor) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(zeros), Layout::contiguous(shape), DType::F32)
 }
 
-/// The tensor, with numbers in row-major order and no others beside them.
+/// The tensor with its numbers in row-major order, and no other numbers in its storage.
 pub(crate) fn alone(x: FlexTensor) -> FlexTensor {
     let whole = x.as_slice::<f32>().is_some_and(|numbers| numbers.len() == x.storage::<f32>().len());
     if whole { x } else { tensor(numbers(&x).into_owned(), dims::<2>(&x)) }
 }
 
-/// Sums of parts, in their order.
+/// Sums parts in their order.
 pub(crate) fn total(parts: impl IntoIterator<Item = Vec<f32>>) -> Vec<f32> {
     let sum = |mut sum: Vec<f32>, part: Vec<f32>| {
         sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
@@ -66,10 +66,11 @@ pub(crate) fn total(parts: impl IntoIterator<Item = Vec<f32>>) -> Vec<f32> {
     parts.into_iter().reduce(sum).unwrap_or_default()
 }
 
-/// `rows` rows of `width` numbers, written by `write` in blocks of `block` rows side by side in all threads: it gets the number
-/// of the block's first row and the block, which is all zeros. Returns the numbers, and what `write` returned, in order.
+/// Computes `rows` rows of `width` numbers. `write` fills them on all threads, in blocks of `block` rows: it is called with the
+/// number of the block's first row, and the block, which contains zeros. Returns the numbers, and the results of `write` in
+/// order.
 ///
-/// Nothing touches the numbers before: a block is cleared by the thread that fills it, while it is in its cache.
+/// The memory is not touched before: each block is cleared by the thread that fills it, while it is in that thread's cache.
 pub(crate) fn by_rows<R: Send>(
     rows: usize,
     width: usize,
@@ -84,14 +85,14 @@ pub(crate) fn by_rows<R: Send>(
         free.iter_mut().for_each(|number| {
             number.write(0.0);
         });
-        #[allow(unsafe_code, reason = "a vector of zeros would be written once more, by one thread")]
-        // SAFETY: every number of the block has just been written; both types are laid out the same.
+        #[allow(unsafe_code, reason = "a vector of zeros would be written an additional time, by one thread")]
+        // SAFETY: every number of the block has just been written; both types have the same layout.
         let block = unsafe { &mut *(std::ptr::from_mut(free) as *mut [f32]) };
         write(i * block_rows, block)
     });
     let results = results.collect();
     #[allow(unsafe_code, reason = "see above")]
-    // SAFETY: the blocks are all of the first `rows * width` numbers, and each has been written.
+    // SAFETY: the blocks consist of the first `rows * width` numbers, each of which has been written.
     unsafe {
         values.set_len(rows * width);
     }

@@ -1,17 +1,17 @@
-//! Matrix products on slices, `C = A B` and `C += A B`: what the operations of this crate are made of. The products are those
-//! of the crate `gemm`, which Burn's flex backend uses itself.
+//! Matrix products on slices, `C = A B` and `C += A B`, which the operations of this crate use. They are computed by the crate
+//! `gemm`, which Burn's flex backend uses as well.
 
-/// Where the entries of a matrix lie in a slice: entry `(i, j)` at `i row + j column`.
+/// The positions of the entries of a matrix in a slice: entry `(i, j)` is at `i row + j column`.
 #[derive(Debug, Clone, Copy)]
 pub struct Strides {
-    /// Numbers from one row to the next.
+    /// Distance from one row to the next.
     pub row: usize,
-    /// Numbers from one column to the next.
+    /// Distance from one column to the next.
     pub column: usize,
 }
 
 impl Strides {
-    /// Rows of `width` numbers, one after the other.
+    /// Adjacent rows of `width` numbers.
     pub fn rows(width: usize) -> Self {
         Self { row: width, column: 1 }
     }
@@ -21,7 +21,7 @@ impl Strides {
         Self { row: 1, column: width }
     }
 
-    /// Numbers between the first and the last, both included; more than any slice has where that is no number.
+    /// Number of positions from the first entry to the last, inclusive. On overflow, a number larger than any slice.
     fn span(self, rows: usize, columns: usize) -> usize {
         if rows == 0 || columns == 0 {
             return 0;
@@ -30,7 +30,7 @@ impl Strides {
         last.saturating_add(1)
     }
 
-    /// Whether every entry has a place of its own: rows lie after each other, or columns do.
+    /// Whether all entries have different positions: either rows or columns do not overlap.
     fn is_distinct(self, rows: usize, columns: usize) -> bool {
         let by_row = rows <= 1 || self.row > (columns - 1).saturating_mul(self.column);
         let by_column = columns <= 1 || self.column > (rows - 1).saturating_mul(self.row);
@@ -39,10 +39,10 @@ impl Strides {
     }
 }
 
-/// `C = A B`, or `C += A B`, with `A` `[m, k]`, `B` `[k, n]`, `C` `[m, n]`, in one thread.
+/// `C = A B`, or `C += A B`, with `A` `[m, k]`, `B` `[k, n]`, `C` `[m, n]`, on one thread.
 ///
 /// # Panics
-/// With sizes that the slices do not have, which is a mistake in the caller and never a read beyond a slice.
+/// If a slice is too small, which is a mistake of the caller; slices are never read beyond their end.
 pub fn multiply(
     [m, k, n]: [usize; 3],
     (a, at): (&[f32], Strides),
@@ -56,10 +56,10 @@ pub fn multiply(
     );
     assert!(ct.is_distinct(m, n), "overlapping result {m}x{n}");
     let signed = |stride: usize| stride as isize;
-    // SAFETY: every entry that is read or written lies within its slice, which the first assertion has checked; `c` is
-    // borrowed mutably, so nothing else refers to it; entries of `c` do not overlap, as the second one has checked. A stride
-    // along an axis of one entry may be any number and is never multiplied by anything but 0.
-    #[allow(unsafe_code, reason = "the interface of the matrix product that Burn's flex backend uses itself")]
+    // SAFETY: every entry that is read or written lies within its slice, as the first assertion has checked. `c` is borrowed
+    // mutably, so nothing else refers to it. Entries of `c` do not overlap, as the second assertion has checked. The stride
+    // along an axis with one entry may be any number, since it is only multiplied by 0.
+    #[allow(unsafe_code, reason = "the interface of the matrix product that Burn's flex backend uses")]
     unsafe {
         ::gemm::gemm(
             m,
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(c, [26.0, 30.0, 38.0, 44.0]);
     }
 
-    /// `[2, 2]` in a slice of 3, and at strides whose last entry is beyond every address.
+    /// `[2, 2]` in a slice of 3, and with strides whose last entry is beyond every address.
     #[test]
     fn never_beyond_a_slice() {
         let rows = Strides::rows(2);
@@ -126,12 +126,12 @@ mod tests {
     #[test]
     fn places_of_a_result_differ() {
         let distinct = |row, column| Strides { row, column }.is_distinct(3, 2);
-        // The places of [3, 2], written out: i row + j column.
+        // The positions of [3, 2], computed directly: i row + j column.
         for (row, column) in (0..8).flat_map(|row| (0..8).map(move |column| (row, column))) {
             let mut places: Vec<usize> = (0..3).flat_map(|i| (0..2).map(move |j| i * row + j * column)).collect();
             places.sort_unstable();
             places.dedup();
-            // Strides that are taken have distinct places; a few more have them by chance.
+            // Accepted strides have different positions; some others have different positions by chance.
             assert!(!distinct(row, column) || places.len() == 6, "{row} {column}");
         }
         assert!(distinct(2, 1) && distinct(5, 1) && distinct(1, 3) && !distinct(4, 0) && !distinct(1, 1));

@@ -1,17 +1,18 @@
-//! CPU operations for the flex backend of the [Burn](https://burn.dev) deep-learning framework, each equal to Burn's own up
-//! to rounding and faster, or smaller in memory, or both.
+//! CPU operations for the flex backend of the [Burn](https://burn.dev) deep-learning framework. Each equals Burn's own
+//! operation up to rounding, and is faster, or uses less memory, or both.
 //!
-//! Of use to any Burn program: nothing here knows about local learning. Every operation takes Burn's tensors and modules and
-//! returns tensors, enters Burn's autodiff graph with its own gradient, and works with gradient checkpointing. Tensors of
-//! another backend, and number types other than single precision, are computed by Burn's own operations; only the products of
-//! sparse matrices, which Burn does not have, are left to the caller there. Results do not depend on the number of threads.
+//! Any Burn program can use them, since they do not depend on local learning. Every operation accepts Burn's tensors and
+//! modules, returns tensors, has its own gradient in Burn's autodiff graph, and works with gradient checkpointing. Burn's own
+//! operations are used for tensors on another backend and for number types other than single precision. The exceptions are
+//! products of sparse matrices, which Burn does not have; there, the caller needs an alternative. Results do not depend on the
+//! number of threads.
 //!
-//! - [`conv`]: [convolution](conv::conv2d), [batch normalisation](conv::batch_norm) with an
-//!   [activation function](conv::FusedActivation) in the same pass, average pools
-//! - [`affine`]: `x W + b` and [`relu(x W + b)`](affine::affine_relu) of many rows; [`relu`]: a rectifier that keeps its output
-//! - [`sparse`]: products and graph attention of a constant [`Sparse`](sparse::Sparse) matrix
+//! - [`conv`]: [convolution](conv::conv2d), [batch normalisation](conv::batch_norm) with an [activation
+//!   function](conv::FusedActivation) in the same pass, average pools
+//! - [`affine`]: `x W + b` and [`relu(x W + b)`](affine::affine_relu) for many rows; [`relu`]: a ReLU that keeps its output
+//! - [`sparse`]: products and graph attention with a constant [`Sparse`](sparse::Sparse) matrix
 //! - [`optim`]: a step of [SGD](optim::FusedSgd), [Adam](optim::FusedAdam) or [AdamW](optim::FusedAdamW) in one pass
-//! - [`prototypes`]: scores of rows against the last of them; [`gemm`]: matrix products on slices
+//! - [`prototypes`]: scores of rows against the last rows; [`gemm`]: matrix products on slices
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {

@@ -1,12 +1,10 @@
 //! The rectifier `max(z, 0)`.
 //!
-//! Burn's own keeps `z` until the gradient has been through it. Its gradient needs only the sign of the output, which the
-//! next layer, or a local loss, keeps anyway: where that is possible the output is kept here, and a layer holds one tensor
-//! less of the size of what it makes: `dz = dh` where `h > 0`, else 0. A `z` that nobody else holds becomes the output in
-//! place.
+//! Burn's own ReLU keeps `z` for the backward pass. The gradient needs only the sign of the output, which the next layer or a
+//! local loss keeps anyway. This ReLU keeps the output if possible, so a layer keeps one tensor of the size of its output less:
+//! `dz = dh` where `h > 0`, else 0. If `z` is not used elsewhere, it becomes the output in place.
 //!
-//! Burn's own rectifier is used without autodiff, on other backends, and where Burn's gradient checkpointing recomputes
-//! outputs.
+//! Burn's own ReLU is used without autodiff, on other backends, and if Burn's gradient checkpointing recomputes outputs.
 
 use burn::tensor::{Tensor, activation};
 #[cfg(feature = "flex")]
@@ -20,7 +18,7 @@ use crate::device::is_flex;
 /// `max(z, 0)`, element by element; NaN stays NaN.
 ///
 /// # Shapes
-/// - `z`: any; returns the same.
+/// - `z`: any shape; returns the same shape.
 pub fn relu<const D: usize>(z: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     {
@@ -45,7 +43,7 @@ mod flex {
 
     use crate::flex::unary;
 
-    /// Backends with a rectifier of this crate.
+    /// Backends with the ReLU of this crate.
     #[backend_extension(Flex, Autodiff)]
     pub(crate) trait Rectifier: Backend {
         /// `max(z, 0)`.
@@ -93,7 +91,7 @@ mod tests {
         for device in [Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing()] {
             let bits = |f: fn(Tensor<1>) -> Tensor<1>| {
                 let z = Tensor::<1>::from_data(TensorData::new(numbers.clone(), [length]), &device).require_grad();
-                // Twice, and with the input needed once more afterwards.
+                // Twice, where the input is used once more afterwards.
                 let h = f(f(z.clone() * 2.0) - 0.2);
                 let gradients = (h.clone().square() * z.clone()).sum().backward();
                 let of = |t: Tensor<1>| t.into_data().iter::<f32>().map(f32::to_bits).collect::<Vec<_>>();

@@ -1,17 +1,17 @@
-//! Checks of shapes in operations of our own, with messages of Burn's kind.
+//! Shape checks for our operations, with messages like Burn's.
 //!
-//! A kernel reads slices and knows nothing of tensors: given weights of another width it would return wrong numbers. So every
-//! public operation compares the sizes of what it is given first, a handful of integers per call.
+//! A kernel reads slices and knows nothing about tensors; with weights of another width, it would return wrong numbers. Every
+//! public operation therefore compares the sizes of its arguments first, which are a few integers per call.
 //!
-//! This is for operations whose arguments are tensors and which, like Burn's own, return no [`Result`]. Where the argument is
-//! data that a user brought, such as the rows of a [sparse matrix](crate::sparse::Sparse), a constructor returns an
-//! [`Error`](crate::Error). Losses, heads and learning rules of burn-forward check labels, counts and settings by
+//! These checks are for operations that take tensors and, like Burn's own, do not return a [`Result`]. If the argument is data
+//! from the user, such as the rows of a [sparse matrix](crate::sparse::Sparse), a constructor returns an
+//! [`Error`](crate::Error). Losses, heads and learning rules of burn-forward check labels, counts and settings with
 //! `burn_forward::require`, whose panics name the block that was learning.
 
-/// A size that is needed along an axis: `Some(n)`, or `None` for any.
+/// The required size along an axis: `Some(n)`, or `None` for any size.
 pub type Needed = Option<usize>;
 
-/// Panics unless a tensor has the shape that an operation needs of it.
+/// Panics unless a tensor has the shape that an operation requires.
 ///
 /// ```
 /// use burn_forward_kernels::shape;
@@ -21,7 +21,7 @@ pub type Needed = Option<usize>;
 /// ```
 ///
 /// # Panics
-/// With another size along an axis:
+/// If the size along an axis differs:
 /// ```should_panic
 /// burn_forward_kernels::shape::check("affine map", "bias", [4], [Some(3)]);
 /// ```
@@ -34,10 +34,10 @@ pub fn check<const D: usize>(operation: &str, tensor: &str, given: [usize; D], n
     });
 }
 
-/// Panics with a `reason` unless the shapes that an operation is given fit together.
+/// Panics with a `reason` unless the shapes of the arguments of an operation are compatible.
 ///
 /// # Panics
-/// Unless `fits`.
+/// If `fits` is false.
 #[track_caller]
 pub fn ensure(fits: bool, operation: &str, reason: impl FnOnce() -> String) {
     assert!(fits, "=== Tensor Operation Error ===\n  Operation: '{operation}'\n  Reason:\n    1. {}\n", reason());

@@ -1,4 +1,4 @@
-//! For tests of operations that return no [`Result`]: what they say in a panic, and shapes that they have to refuse.
+//! For tests of operations that do not return a [`Result`]: the messages of their panics, and shapes that they must reject.
 //!
 //! ```
 //! use burn_forward_kernels::shape;
@@ -20,10 +20,10 @@ pub fn panic_of(run: impl FnOnce()) -> Option<String> {
     Some(text.or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).into())).unwrap_or_default())
 }
 
-/// Asserts that `run` refuses the shapes it is given: an operation as Burn's do, a piece of a rule by what it needs.
+/// Asserts that `run` rejects the shapes of its arguments, with a message of an operation like Burn's, or of a piece of a rule.
 ///
 /// # Panics
-/// If it does not, or with another message.
+/// If it does not, or if the message is different.
 pub fn assert_refused(what: &str, run: impl FnOnce()) {
     let message = panic_of(run);
     let said = |words: &str| message.as_deref().is_some_and(|m| m.contains(words));
@@ -31,8 +31,8 @@ pub fn assert_refused(what: &str, run: impl FnOnce()) {
     assert!(refused, "{what}: {message:?}");
 }
 
-/// `shape` with every axis that is not `free` of every wrong size in turn; a size of 1 is among them, which Burn's own
-/// operations would spread over an axis without a word.
+/// Variants of `shape` in which each axis that is not `free` has a wrong size. One of the sizes is 1, which Burn's own
+/// operations would silently broadcast.
 pub fn wrong_shapes<const D: usize>(shape: [usize; D], free: &[usize]) -> Vec<[usize; D]> {
     let axes = (0..D).filter(|axis| !free.contains(axis));
     axes.flat_map(|axis| {

@@ -12,32 +12,33 @@ use rayon::prelude::*;
 use crate::flex::{alone, by_rows, dims, numbers, tensor, total};
 use crate::gemm::{Strides, multiply};
 
-/// Numbers of a block of rows: half of what is next to a core.
+/// Number of floats in a block of rows: half of a core's nearest cache.
 const BLOCK: usize = 1 << 15;
 
-/// Parts in which gradients of weights and biases are added up, as many on every machine.
+/// Number of parts into which the gradients of weights and biases are split. It is the same on every machine.
 const PARTS: usize = 8;
 
-/// Rows per row of `W` from which on parts of the gradient of `W` are smaller than what they are made of.
+/// Minimal number of rows per row of `W` for which the partial gradients of `W` are smaller than the matrices they are computed
+/// from.
 const TALL: usize = 2 * PARTS;
 
 fn block_of(width: usize) -> usize {
     (BLOCK / width.max(1)).max(16)
 }
 
-/// Whether there are enough rows of `x` `[N, k]` for a map to `m` columns.
+/// Whether `x` `[N, k]` has enough rows for a map to `m` columns.
 pub(super) fn is_tall(rows: usize, [k, m]: [usize; 2]) -> bool {
     rows >= TALL * k.max(m) && k > 0 && m > 0
 }
 
-/// Backends with affine maps of this crate.
+/// Backends with the affine maps of this crate.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait AffineMap: Backend {
-    /// `x W + b` of `x` `[N, k]`, `w` `[k, m]` and `b` `[m]`, rectified or not.
+    /// `x W + b` for `x` `[N, k]`, `w` `[k, m]` and `b` `[m]`, optionally followed by ReLU.
     fn affine_map(x: FloatTensor<Self>, w: FloatTensor<Self>, b: FloatTensor<Self>, rectify: bool)
     -> FloatTensor<Self>;
 
-    /// `z + b` of `z` `[N, m]` and `b` `[m]`, rectified or not, in place where nobody else holds `z`.
+    /// `z + b` for `z` `[N, m]` and `b` `[m]`, optionally followed by ReLU; in place if `z` is not used elsewhere.
     fn shift_by(z: FloatTensor<Self>, b: FloatTensor<Self>, rectify: bool) -> FloatTensor<Self>;
 }
 
@@ -64,8 +65,8 @@ impl<C: CheckpointStrategy> AffineMap for Autodiff<Flex, C> {
         let h = map(&x, &w, &b, rectify);
         match Affine.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                // What no gradient asks for is not held: the input of the first layer after a border, the weights of
-                // frozen ones.
+                // Tensors are not kept if no gradient needs them: the input of the first layer after a block border, and the
+                // weights of frozen layers.
                 let sizes = dims(&w);
                 let kept = Kept { sizes, h: rectify.then(|| h.clone()), w: of_x.then_some(w), x: of_w.then_some(x) };
                 prep.finish(kept, h)
@@ -84,20 +85,20 @@ impl<C: CheckpointStrategy> AffineMap for Autodiff<Flex, C> {
     }
 }
 
-/// What a map keeps for its gradients.
+/// The tensors that a map keeps for its gradients.
 #[derive(Debug, Clone)]
 struct Kept {
     /// `[k, m]`.
     sizes: [usize; 2],
-    /// The output, if it is rectified.
+    /// The output, if there is a ReLU.
     h: Option<FlexTensor>,
-    /// The weights, if the input learns.
+    /// The weights, if the input requires a gradient.
     w: Option<FlexTensor>,
-    /// The input, if the weights learn.
+    /// The input, if the weights require a gradient.
     x: Option<FlexTensor>,
 }
 
-/// `x W + b`, rectified or not.
+/// `x W + b`, optionally followed by ReLU.
 fn map(x: &FlexTensor, w: &FlexTensor, b: &FlexTensor, rectify: bool) -> FlexTensor {
     let ([n, _], [k, m]) = (dims(x), dims(w));
     let (x, w, b) = (numbers(x), numbers(w), numbers(b));
@@ -120,7 +121,7 @@ fn shift_rows(z: &mut [f32], b: &[f32], rectify: bool) {
     }
 }
 
-/// The gradient with respect to the input of a rectifier: `dh` where `h` is above 0.
+/// The gradient of the input of a ReLU: `dh` where `h` is above 0.
 fn rectified(dh: &[f32], h: Option<&[f32]>, dz: &mut [f32]) {
     match h {
         Some(h) => dz.iter_mut().zip(dh).zip(h).for_each(|((dz, dh), h)| *dz = if *h > 0.0 { *dh } else { 0.0 }),
@@ -134,7 +135,7 @@ fn add_rows(dz: &[f32], sums: &mut [f32]) {
     }
 }
 
-/// With `dz` the gradient with respect to the input of the rectifier: `dx = dz W^T`, `dW = x^T dz`, `db` the sum of the rows of `dz`.
+/// With the gradient `dz` of the input of the ReLU: `dx = dz W^T`, `dW = x^T dz`, and `db` is the sum of the rows of `dz`.
 #[derive(Debug)]
 struct Affine;
 
@@ -194,7 +195,7 @@ impl Backward<Flex, 3> for Affine {
     }
 }
 
-/// `z + b`, rectified or not, in place where nobody else holds `z`.
+/// `z + b`, optionally followed by ReLU; in place if `z` is not used elsewhere.
 fn shifted(z: FlexTensor, b: &FlexTensor, rectify: bool) -> FlexTensor {
     let (mut z, b) = (alone(z), numbers(b));
     let block = block_of(b.len()) * b.len();
@@ -202,7 +203,7 @@ fn shifted(z: FlexTensor, b: &FlexTensor, rectify: bool) -> FlexTensor {
     z
 }
 
-/// `dz` the gradient with respect to the input of the rectifier, `db` the sum of its rows.
+/// `dz` is the gradient of the input of the ReLU, and `db` is the sum of its rows.
 #[derive(Debug)]
 struct Shift;
 

@@ -1,13 +1,13 @@
-//! Affine maps of many rows, with a rectifier after them or not: `x W + b` and `relu(x W + b)` of `x` `[N, k]`, `W` `[k, m]`,
-//! `b` `[m]`; and `z + b` and `relu(z + b)` of `z` `[N, m]` where the product is made elsewhere.
+//! Affine maps of many rows, optionally followed by ReLU: `x W + b` and `relu(x W + b)` for `x` `[N, k]`, `W` `[k, m]`, `b`
+//! `[m]`; and `z + b` and `relu(z + b)` for `z` `[N, m]`, if the product is computed elsewhere.
 //!
-//! On flex, Burn's operations make and fill a tensor for the product, add the bias in a second pass and rectify in a third,
-//! the last two in one thread, and come back in four more. A local layer holds so little that its step is made of such passes:
-//! a layer 128 -> 128 on 24,000 rows spent half its time in them. Here a block of rows is multiplied, shifted and rectified
-//! while it is in a cache, and on the way back rectified and multiplied without a tensor in between.
+//! On flex, Burn's operations create and fill a tensor for the product, add the bias in a second pass, and apply ReLU in a
+//! third, the last two on one thread. The backward pass takes four more. Since a local layer keeps little, such passes dominate
+//! its step: a layer 128 -> 128 with 24,000 rows spent half of its time in them. Here, a block of rows is multiplied, shifted
+//! and rectified while it is in a cache, and the backward pass needs no tensor in between either.
 //!
-//! Matrices of few rows (fewer than 16 times the larger side of `W`), other backends, and number types other than single
-//! precision are computed by Burn's own operations.
+//! Burn's own operations are used for matrices with few rows (fewer than 16 times the larger side of `W`), on other backends,
+//! and for number types other than single precision.
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -29,7 +29,7 @@ use crate::shape;
 /// - `x`: `[N, k]`; `weight`: `[k, m]`; `bias`: `[m]`; returns `[N, m]`.
 ///
 /// # Panics
-/// With other shapes.
+/// If the shapes do not match.
 pub fn affine(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     map(x, weight, bias, false)
 }
@@ -40,29 +40,29 @@ pub fn affine(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tenso
 /// - `x`: `[N, k]`; `weight`: `[k, m]`; `bias`: `[m]`; returns `[N, m]`.
 ///
 /// # Panics
-/// With other shapes.
+/// If the shapes do not match.
 pub fn affine_relu(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     map(x, weight, bias, true)
 }
 
-/// `z + b`, in place where nobody else holds `z`.
+/// `z + b`, in place if `z` is not used elsewhere.
 ///
 /// # Shapes
 /// - `z`: `[N, m]`; `bias`: `[m]`; returns `[N, m]`.
 ///
 /// # Panics
-/// With other shapes.
+/// If the shapes do not match.
 pub fn shift(z: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     shift_then(z, bias, false)
 }
 
-/// `relu(z + b)`, in place where nobody else holds `z`.
+/// `relu(z + b)`, in place if `z` is not used elsewhere.
 ///
 /// # Shapes
 /// - `z`: `[N, m]`; `bias`: `[m]`; returns `[N, m]`.
 ///
 /// # Panics
-/// With other shapes.
+/// If the shapes do not match.
 pub fn shift_relu(z: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     shift_then(z, bias, true)
 }
@@ -101,7 +101,7 @@ fn shift_then(z: Tensor<2>, bias: Option<Tensor<1>>, rectify: bool) -> Tensor<2>
     shift_by_burn(z, bias, rectify)
 }
 
-/// Whether a shift of these is computed here.
+/// Whether this crate computes the shift of these tensors.
 #[cfg(feature = "flex")]
 fn is_ours(z: &Tensor<2>, bias: &Tensor<1>) -> bool {
     [z.dtype(), bias.dtype()] == [DType::F32; 2] && z.dims().iter().all(|size| *size > 0) && is_flex(&z.device())
@@ -123,7 +123,7 @@ mod tests {
     type Affine = fn(Tensor<2>, Tensor<2>, Option<Tensor<1>>) -> Tensor<2>;
     type Shift = fn(Tensor<2>, Option<Tensor<1>>) -> Tensor<2>;
 
-    /// Values, and gradients of `x`, `W` and `b`.
+    /// Values, and the gradients of `x`, `W` and `b`.
     type Results = Vec<Vec<f32>>;
 
     fn results(
@@ -132,7 +132,7 @@ mod tests {
         tracked: [bool; 3],
         f: impl Fn(Tensor<2>, Tensor<2>, Tensor<1>) -> Tensor<2>,
     ) -> Results {
-        // The same numbers every time: a random tensor of Burn's would be another one.
+        // The same numbers every time; Burn's random tensors would differ.
         let numbers = |count: usize, step: f32| (0..count).map(|i| (step * i as f32).sin()).collect::<Vec<_>>();
         let track = |yes: bool, t: Tensor<2>| if yes { t.require_grad() } else { t };
         let matrix = |rows: usize, columns: usize, step| {

@@ -1,4 +1,4 @@
-//! Activation functions that are computed along with a normalisation.
+//! Activation functions that are computed together with a normalisation.
 
 use burn::tensor::{Tensor, activation};
 
@@ -18,7 +18,7 @@ pub enum FusedActivation {
 }
 
 impl FusedActivation {
-    /// The function on its own.
+    /// The function alone.
     pub fn forward<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Identity => z,

@@ -1,15 +1,15 @@
 //! Convolution as a product with the matrix of input patches, one tile at a time.
 //!
-//! For a tile with `n` output positions and a group of channels, the patches are a matrix `P` `[K, n]` with
-//! `K = C_in k_h k_w`: output `Y = W P`, gradient of the weights `dY P^T`, gradient of the patches `W^T dY`. Only one tile's
-//! patches exist at a time in every thread.
+//! For a tile with `n` output positions and a group of channels, the patches form a matrix `P` `[K, n]` with
+//! `K = C_in k_h k_w`. The output is `Y = W P`, the gradient of the weights is `dY P^T`, and the gradient of the patches is
+//! `W^T dY`. Each thread stores the patches of only one tile at a time.
 
 use rayon::prelude::*;
 
 use super::geometry::{Sizes, Tile};
 use crate::gemm::{Strides, multiply};
 
-/// Workspace of a thread.
+/// The workspace of a thread.
 #[derive(Debug, Default)]
 pub(super) struct Space {
     pub(super) padded: Vec<f32>,
@@ -17,7 +17,7 @@ pub(super) struct Space {
     pub(super) rows: Vec<f32>,
 }
 
-/// At least `len` floats, whatever is in them; new ones are 0.
+/// Returns `len` floats of a buffer, with any content; new floats are 0.
 pub(super) fn of_length(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
@@ -25,7 +25,7 @@ pub(super) fn of_length(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     &mut buffer[..len]
 }
 
-/// Maps with zeros around them, all channels of the samples of a task.
+/// Zero-padded maps, with all channels of the samples of a task.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Padded {
     pub(super) sides: [usize; 2],
@@ -37,17 +37,17 @@ impl Padded {
         Self { sides: sizes.input.map(|side| side + 2 * sizes.padding), channels: sizes.groups * sizes.channels[0] }
     }
 
-    /// Floats of a map.
+    /// Number of floats in a map.
     pub(super) fn map(self) -> usize {
         self.sides[0] * self.sides[1]
     }
 
-    /// Floats of some samples.
+    /// Number of floats for some samples.
     pub(super) fn len(self, samples: usize) -> usize {
         samples * self.channels * self.map()
     }
 
-    /// Calls `f(row of pixels, its place among padded ones)` for every row of all maps of a task.
+    /// Calls `f(row of pixels, its position among the padded ones)` for every row of all maps of a task.
     fn each_row(self, sizes: &Sizes, samples: usize, mut f: impl FnMut(usize, usize)) {
         let [height, width] = sizes.input;
         for map in 0..samples * self.channels {
@@ -58,8 +58,8 @@ impl Padded {
         }
     }
 
-    /// Calls `f(row of the patch matrix times columns plus first column, first pixel)` for what every tap reads of every
-    /// map of a group; `stride` rows of pixels further on is the next row.
+    /// Calls `f(row of the patch matrix times columns plus first column, first pixel)` for the pixels that every tap reads from
+    /// every map of a group; the next row is `stride` rows of pixels further on.
     fn each_tap(self, sizes: &Sizes, tile: &Tile, group: usize, mut f: impl FnMut(usize, usize)) {
         let [kh, kw] = sizes.kernel;
         let (n, per_sample) = (tile.columns(sizes), tile.per_sample(sizes));
@@ -76,7 +76,7 @@ impl Padded {
     }
 }
 
-/// Calls `f::<N>` where rows have a usual length, so that the compiler unrolls what is done with one, and `f::<0>` else.
+/// Calls `f::<N>` for rows with a common length, so that the compiler unrolls the operations on a row, and `f::<0>` otherwise.
 macro_rules! by_width {
     ($f:ident, $width:expr, $($argument:expr),*) => {
         match $width {
@@ -92,7 +92,7 @@ macro_rules! by_width {
     };
 }
 
-/// Rows of `width` numbers, one after the other, from rows that are `apart`.
+/// Copies rows of `width` numbers that are `apart` numbers from each other to adjacent rows.
 fn gather_rows<const N: usize>(to: &mut [f32], width: usize, from: &[f32], apart: usize, stride: usize) {
     let width = if N > 0 { N } else { width };
     for (to, from) in to.chunks_exact_mut(width).zip(from.chunks(apart)) {
@@ -103,7 +103,7 @@ fn gather_rows<const N: usize>(to: &mut [f32], width: usize, from: &[f32], apart
     }
 }
 
-/// The other way round, adding.
+/// Adds adjacent rows to rows that are `apart` numbers from each other.
 fn scatter_rows<const N: usize>(from: &[f32], width: usize, to: &mut [f32], apart: usize, stride: usize) {
     let width = if N > 0 { N } else { width };
     for (from, to) in from.chunks_exact(width).zip(to.chunks_mut(apart)) {
@@ -114,8 +114,7 @@ fn scatter_rows<const N: usize>(from: &[f32], width: usize, to: &mut [f32], apar
     }
 }
 
-/// The samples of a task with zeros around their maps. `buffer` is the same for all tasks of an operation, so what was zero
-/// around the maps still is.
+/// The zero-padded maps of the samples of a task. All tasks of an operation use the same `buffer`, so the padding remains zero.
 pub(super) fn pad<'a>(sizes: &Sizes, x: &[f32], buffer: &'a mut Vec<f32>) -> &'a [f32] {
     let (padded, width) = (Padded::new(sizes), sizes.input[1]);
     let samples = x.len() / sizes.sample_in().max(1);
@@ -133,7 +132,7 @@ fn patches(sizes: &Sizes, tile: &Tile, group: usize, x: &[f32], out: &mut [f32])
     });
 }
 
-/// Adds what patches say about pixels to padded maps.
+/// Adds the gradients of patches to padded maps.
 fn scatter(sizes: &Sizes, tile: &Tile, group: usize, gradient: &[f32], x: &mut [f32]) {
     let padded = Padded::new(sizes);
     let (per_sample, width, apart) = (tile.per_sample(sizes), sizes.output[1], padded.sides[1] * sizes.stride);
@@ -142,7 +141,7 @@ fn scatter(sizes: &Sizes, tile: &Tile, group: usize, gradient: &[f32], x: &mut [
     });
 }
 
-/// Calls `f(offset in the maps, offset in the rows, length)` for what a tile holds of every output map of a group.
+/// Calls `f(offset in the maps, offset in the rows, length)` for the part of every output map of a group that a tile contains.
 fn each_map(sizes: &Sizes, tile: &Tile, group: usize, mut f: impl FnMut(usize, usize, usize)) {
     let (n, len) = (tile.columns(sizes), tile.per_sample(sizes));
     for channel in 0..sizes.channels[1] {
@@ -153,13 +152,13 @@ fn each_map(sizes: &Sizes, tile: &Tile, group: usize, mut f: impl FnMut(usize, u
     }
 }
 
-/// Where a tile of one sample lies in its output maps.
+/// The position of a tile of one sample in its output maps.
 fn place(sizes: &Sizes, tile: &Tile, group: usize) -> (usize, Strides) {
     let start = group * sizes.channels[1] * sizes.positions() + tile.rows.start * sizes.output[1];
     (start, Strides::rows(sizes.positions()))
 }
 
-/// `Y` `[B, C_out, H', W']` of `x` `[B, C_in, H, W]` and `w` `[C_out, C_in/groups, k_h, k_w]`.
+/// `Y` `[B, C_out, H', W']` for `x` `[B, C_in, H, W]` and `w` `[C_out, C_in/groups, k_h, k_w]`.
 pub(super) fn forward(sizes: &Sizes, x: &[f32], w: &[f32]) -> Vec<f32> {
     let mut y = vec![0.0; sizes.batch * sizes.sample_out()];
     let per_task = sizes.samples_per_task();
@@ -187,12 +186,12 @@ pub(super) fn forward(sizes: &Sizes, x: &[f32], w: &[f32]) -> Vec<f32> {
     y
 }
 
-/// The maps of a task as [`read`] wants them: with zeros around them, if a kernel reaches there.
+/// The maps of a task for [`read`], zero-padded if a kernel reaches beyond them.
 fn enter<'a>(sizes: &Sizes, x: &'a [f32], buffer: &'a mut Vec<f32>) -> &'a [f32] {
     if sizes.padding == 0 { x } else { pad(sizes, x, buffer) }
 }
 
-/// The patches of a tile as a matrix: the maps themselves where that is what they are.
+/// The patches of a tile as a matrix; for pointwise kernels, these are the maps themselves.
 fn read<'a>(sizes: &Sizes, tile: &Tile, group: usize, x: &'a [f32], buffer: &'a mut Vec<f32>) -> (&'a [f32], Strides) {
     if sizes.is_pointwise() && tile.samples == 1 {
         let start = group * sizes.channels[0] * sizes.pixels() + tile.rows.start * sizes.input[1];
@@ -204,7 +203,7 @@ fn read<'a>(sizes: &Sizes, tile: &Tile, group: usize, x: &'a [f32], buffer: &'a 
     (buffer, Strides::rows(n))
 }
 
-/// A tile of the output's gradient as a matrix `[C_out/groups, n]`.
+/// A tile of the gradient of the output as a matrix `[C_out/groups, n]`.
 fn gradient_rows<'a>(
     sizes: &Sizes,
     tile: &Tile,
@@ -222,9 +221,9 @@ fn gradient_rows<'a>(
     (rows, Strides::rows(n))
 }
 
-/// Floats that partial sums of a weight's gradient may take: 32 MiB.
+/// Largest number of floats in the partial sums of a weight's gradient (32 MiB).
 const PARTIAL_FLOATS: usize = 8 << 20;
-/// Most partial sums.
+/// Largest number of partial sums.
 const PARTS: usize = 16;
 
 /// Number of partial sums of a weight's gradient.
@@ -235,8 +234,8 @@ pub(super) fn parts(sizes: &Sizes) -> usize {
 
 /// Gradient of the weights `[C_out, C_in/groups, k_h, k_w]`.
 ///
-/// The batch is cut into a number of parts that follows from the sizes alone, and their sums are added in order: the result
-/// does not depend on the number of threads.
+/// The batch is divided into a number of parts that depends only on the sizes, and their sums are added in order. The result
+/// therefore does not depend on the number of threads.
 pub(super) fn weight_gradient(sizes: &Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let (d, [_, made]) = (sizes.depth(), sizes.channels);
     let weights = sizes.groups * made * d;

@@ -1,14 +1,14 @@
-//! Convolution with a kernel of its own for every channel, plane by plane.
+//! Convolution with a separate kernel for every channel, plane by plane.
 //!
-//! A plane is copied into one with its zeros around it. At stride 1 an output position and what a tap reads are then
-//! a fixed distance apart, so a tap is one pass over two long runs of numbers. Other strides do the same on the grid of
-//! stride 1 and keep every `stride`-th position.
+//! A plane is copied into a zero-padded one. At stride 1, an output position and the pixel that a tap reads are then at a fixed
+//! distance, so each tap is a single pass over two long arrays. For other strides, the same is done on the grid of stride 1,
+//! and every `stride`-th position is used.
 
 use rayon::prelude::*;
 
 use super::geometry::Sizes;
 
-/// A plane with zeros around it, and one on the grid of output positions at stride 1 with rows of the same length.
+/// A zero-padded plane, and a plane on the grid of output positions at stride 1 with rows of the same length.
 struct Planes {
     width: usize,
     rows: usize,
@@ -20,12 +20,12 @@ impl Planes {
     fn new(sizes: &Sizes) -> Self {
         let [height, width] = sizes.input.map(|side| side + 2 * sizes.padding);
         let rows = (height + 1).saturating_sub(sizes.kernel[0]);
-        // A tap reads up to `k_w - 1` numbers after the last row.
+        // A tap reads up to `k_w - 1` numbers beyond the last row.
         let input = vec![0.0; height * width + sizes.kernel[1]];
         Self { width, rows, input, output: vec![0.0; rows * width] }
     }
 
-    /// How far a tap's pixel is from the position that reads it.
+    /// Distance between a position and the pixel that a tap reads for it.
     fn shift(&self, sizes: &Sizes, tap: usize) -> usize {
         tap / sizes.kernel[1] * self.width + tap % sizes.kernel[1]
     }
@@ -44,7 +44,7 @@ impl Planes {
         }
     }
 
-    /// Positions that the stride skips, and those after the end of a row, are 0.
+    /// Positions that the stride skips, and those beyond the end of a row, are set to 0.
     fn load_output(&mut self, sizes: &Sizes, y: &[f32]) {
         self.output.fill(0.0);
         for (i, row) in y.chunks(sizes.output[1]).enumerate() {
@@ -65,7 +65,7 @@ impl Planes {
     }
 }
 
-/// `Y` `[B, C, H', W']` of `x` `[B, C, H, W]` and `w` `[C, 1, k_h, k_w]`.
+/// `Y` `[B, C, H', W']` for `x` `[B, C, H, W]` and `w` `[C, 1, k_h, k_w]`.
 pub(super) fn forward(sizes: &Sizes, x: &[f32], w: &[f32]) -> Vec<f32> {
     let taps = sizes.depth();
     let mut y = vec![0.0; sizes.batch * sizes.sample_out()];
@@ -86,7 +86,7 @@ pub(super) fn forward(sizes: &Sizes, x: &[f32], w: &[f32]) -> Vec<f32> {
     y
 }
 
-/// Gradient of the weights `[C, 1, k_h, k_w]`; every channel's is a sum over samples in their order.
+/// Gradient of the weights `[C, 1, k_h, k_w]`; for every channel, samples are summed in order.
 pub(super) fn weight_gradient(sizes: &Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let taps = sizes.depth();
     let mut dw = vec![0.0; sizes.groups * taps];
@@ -128,7 +128,7 @@ pub(super) fn input_gradient(sizes: &Sizes, w: &[f32], dy: &[f32]) -> Vec<f32> {
     dx
 }
 
-/// Sum of products, in lanes so that the compiler may use wide registers.
+/// Sum of products, in separate lanes so that the compiler can use wide registers.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0.0f32; LANES];

@@ -22,8 +22,8 @@ use super::{columns, depthwise, norm, pool};
 use crate::device::is_flex;
 use crate::flex::{dims, tensor, unary};
 
-/// What this module computes of a convolution on these inputs; `None` leaves it to Burn: another backend, another number
-/// type, or a padding, dilation or stride that differs by direction.
+/// The geometry of a convolution that this module can compute for these inputs. `None` leaves it to Burn, for another backend,
+/// another number type, or a padding, dilation or stride that depends on the direction.
 pub(super) fn geometry(conv: &Conv2d, x: &Tensor<4>) -> Option<Geometry> {
     let padding = match conv.padding {
         PaddingConfig2d::Valid => 0,
@@ -38,12 +38,12 @@ pub(super) fn geometry(conv: &Conv2d, x: &Tensor<4>) -> Option<Geometry> {
     })
 }
 
-/// How a convolution is computed.
+/// The algorithm for a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// Every channel for itself.
+    /// Every channel separately.
     Depthwise,
-    /// Straight from the maps.
+    /// Directly from the maps.
     #[cfg(target_arch = "x86_64")]
     Direct,
     /// As a product with a matrix of patches.
@@ -63,7 +63,7 @@ impl Sizes {
     }
 }
 
-/// Single precision on flex.
+/// Whether the maps have single precision and are on flex.
 pub(super) fn is_ours(x: &Tensor<4>) -> bool {
     x.dtype() == DType::F32 && is_flex(&x.device())
 }
@@ -76,7 +76,7 @@ pub(super) fn covers(pool: &AvgPool2d, x: &Tensor<4>) -> bool {
     is_ours(x) && square && bare && x.dims()[2..].iter().all(|side| side.is_multiple_of(window))
 }
 
-/// Whether this module computes a batch normalisation of these inputs: in training, and all in single precision.
+/// Whether this module computes a batch normalisation of these inputs: in training, with all tensors in single precision.
 pub(super) fn trains(norm: &BatchNorm, x: &Tensor<4>) -> bool {
     is_ours(x)
         && x.device().is_autodiff()
@@ -85,7 +85,7 @@ pub(super) fn trains(norm: &BatchNorm, x: &Tensor<4>) -> bool {
         && norm.beta.val().dtype() == DType::F32
 }
 
-/// `x` `[B, C, H, W]` normalised and activated, and mean and biased variance of every channel `[C]`.
+/// `x` `[B, C, H, W]` after normalisation and activation, with the mean and biased variance of every channel `[C]`.
 pub(super) fn normalise(norm: &BatchNorm, x: Tensor<4>, then: FusedActivation) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
     let (gamma, beta) = (norm.gamma.val().into_dispatch(), norm.beta.val().into_dispatch());
     let (y, mean, variance) =
@@ -98,7 +98,7 @@ pub(super) fn convolve(x: Tensor<4>, weight: Tensor<4>, geometry: Geometry) -> T
     Tensor::from_dispatch(<Dispatch as Convolution>::convolve(x.into_dispatch(), weight.into_dispatch(), geometry))
 }
 
-/// Backends with a convolution of this crate.
+/// Backends with the convolution of this crate.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Convolution: Backend {
     /// The convolution of `x` `[B, C_in, H, W]` with `weight` `[C_out, C_in/groups, k_h, k_w]`.
@@ -148,10 +148,11 @@ fn input_gradient(x: [usize; 4], weight: FlexTensor, dy: &FlexTensor, geometry: 
     tensor(dx, x)
 }
 
-/// Backends with a batch normalisation of this crate.
+/// Backends with the batch normalisation of this crate.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Normalisation: Backend {
-    /// `x` `[B, C, H, W]` normalised by the statistics of the batch and activated, and those: mean and biased variance `[C]`.
+    /// `x` `[B, C, H, W]` normalised with the statistics of the batch and activated, and these statistics: mean and biased
+    /// variance `[C]`.
     fn normalise(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -247,7 +248,7 @@ pub(super) fn average(x: Tensor<4>, window: usize) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as Averaging>::average(x.into_dispatch(), window))
 }
 
-/// Backends with an average pool of this crate.
+/// Backends with the average pool of this crate.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Averaging: Backend {
     /// `x` `[B, C, H, W]` averaged over squares of side `window`.

@@ -1,24 +1,24 @@
-//! Sizes of a convolution, and the part of it that is worked on at a time.
+//! The sizes of a convolution, and the parts in which it is computed.
 
 use std::ops::Range;
 
-/// What a convolution does besides multiplying by weights; the same both ways.
+/// Settings of a convolution apart from its weights; they are the same in both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Geometry {
-    /// Step.
+    /// Stride.
     pub(crate) stride: usize,
-    /// Zeros on every side.
+    /// Number of zeros on every side.
     pub(crate) padding: usize,
-    /// Groups of channels.
+    /// Number of groups of channels.
     pub(crate) groups: usize,
 }
 
-/// All sizes of one convolution.
+/// All sizes of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sizes {
     pub(super) batch: usize,
     pub(super) groups: usize,
-    /// Channels of a group, read and made.
+    /// Number of input and output channels of a group.
     pub(super) channels: [usize; 2],
     pub(super) kernel: [usize; 2],
     pub(super) stride: usize,
@@ -27,11 +27,11 @@ pub(super) struct Sizes {
     pub(super) output: [usize; 2],
 }
 
-/// Columns of a matrix product below which samples are put together, and above which rows of maps are taken apart.
+/// Number of columns of a matrix product below which samples are combined, and above which the rows of maps are divided.
 const COLUMNS: usize = 512;
 
 impl Sizes {
-    /// From the shapes `[B, C_in, H, W]` and `[C_out, C_in / groups, k_h, k_w]`.
+    /// The sizes for the shapes `[B, C_in, H, W]` and `[C_out, C_in / groups, k_h, k_w]`.
     pub(super) fn new(x: [usize; 4], weight: [usize; 4], geometry: Geometry) -> Self {
         let Geometry { stride, padding, groups } = geometry;
         let side = |i: usize| (x[2 + i] + 2 * padding + 1).saturating_sub(weight[2 + i]).div_ceil(stride);
@@ -52,47 +52,47 @@ impl Sizes {
         [self.batch, self.groups * self.channels[1], self.output[0], self.output[1]]
     }
 
-    /// Positions of an output map.
+    /// Number of positions in an output map.
     pub(super) fn positions(&self) -> usize {
         self.output[0] * self.output[1]
     }
 
-    /// Pixels of an input map.
+    /// Number of pixels in an input map.
     pub(super) fn pixels(&self) -> usize {
         self.input[0] * self.input[1]
     }
 
-    /// Floats of one sample's input.
+    /// Number of floats in the input of one sample.
     pub(super) fn sample_in(&self) -> usize {
         self.groups * self.channels[0] * self.pixels()
     }
 
-    /// Floats of one sample's output.
+    /// Number of floats in the output of one sample.
     pub(super) fn sample_out(&self) -> usize {
         self.groups * self.channels[1] * self.positions()
     }
 
-    /// Numbers that one output value of a group is a sum over.
+    /// Number of terms in an output value of a group.
     pub(super) fn depth(&self) -> usize {
         self.channels[0] * self.kernel[0] * self.kernel[1]
     }
 
-    /// Whether an output position is an input pixel, so that the maps are the matrix themselves.
+    /// Whether output positions correspond to input pixels, so that the maps themselves are the matrix.
     pub(super) fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == 1 && self.padding == 0
     }
 
-    /// Whether every channel has a kernel of its own.
+    /// Whether every channel has its own kernel.
     pub(super) fn is_depthwise(&self) -> bool {
         self.channels == [1, 1] && self.groups > 1
     }
 
-    /// Samples that one task takes, so that its products have enough columns.
+    /// Number of samples per task, chosen so that its products have enough columns.
     pub(super) fn samples_per_task(&self) -> usize {
         (COLUMNS / self.positions().max(1)).clamp(1, self.batch.max(1))
     }
 
-    /// The tiles of a task of `samples` samples: all of them at once, or one sample in bands of rows.
+    /// The tiles of a task with `samples` samples: all of them at once, or bands of rows of one sample.
     pub(super) fn tiles(&self, samples: usize) -> impl Iterator<Item = Tile> + use<> {
         let rows = self.output[0];
         let band = match samples {
@@ -103,7 +103,7 @@ impl Sizes {
     }
 }
 
-/// What is multiplied at once: some rows of the output maps of some samples.
+/// A unit of multiplication: some rows of the output maps of some samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tile {
     pub(super) samples: usize,
@@ -111,12 +111,12 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// Positions in the tile of one sample.
+    /// Number of positions in the tile of one sample.
     pub(super) fn per_sample(&self, sizes: &Sizes) -> usize {
         self.rows.len() * sizes.output[1]
     }
 
-    /// Columns of the matrix.
+    /// Number of columns of the matrix.
     pub(super) fn columns(&self, sizes: &Sizes) -> usize {
         self.samples * self.per_sample(sizes)
     }
@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn output_sides() {
-        // By hand: (32 + 2 - 3) / 1 + 1 = 32; (33 + 2 - 3) / 2 + 1 = 17; (32 + 2 - 3) / 2 + 1 = 16; (5 - 5) / 3 + 1 = 1.
+        // Computed by hand: (32 + 2 - 3) / 1 + 1 = 32; (33 + 2 - 3) / 2 + 1 = 17; (32 + 2 - 3) / 2 + 1 = 16; (5 - 5) / 3 + 1 =
+        // 1.
         for (side, kernel, stride, padding, expected) in
             [(32, 3, 1, 1, 32), (33, 3, 2, 1, 17), (32, 3, 2, 1, 16), (5, 5, 3, 0, 1)]
         {

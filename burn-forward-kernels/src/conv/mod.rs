@@ -1,15 +1,15 @@
 //! Convolution, batch normalisation and average pools of maps `[B, C, H, W]`.
 //!
 //! Burn computes the gradient of a convolution's weights as a convolution with a kernel as large as the maps, which on flex
-//! comes down to products of a handful of columns, and a batch normalisation out of a dozen passes with six temporary
-//! tensors of the maps' size. Here convolutions are products of matrices of some hundred columns or, for the usual kernels of
-//! side 3 on processors with AVX-512 or AVX2, sums straight from the maps; a normalisation with its activation function is
-//! two passes each way. A step of ResNet-18 takes 0.3 of the time and, learned block by block, a fifth less memory
-//! (`results/benchmarks/steps-cnn.md`).
+//! results in products with only a few columns. It computes a batch normalisation in a dozen passes with six temporary tensors
+//! of the size of the maps. Here, convolutions are products of matrices with a few hundred columns or, for the common kernels
+//! of side 3 on processors with AVX-512 or AVX2, sums directly from the maps. A normalisation with its activation function
+//! takes two passes forward and two backward. A step of ResNet-18 takes 0.3 of the time and, if the network learns block by
+//! block, a fifth less memory (`results/benchmarks/steps-cnn.md`).
 //!
-//! The operations take Burn's modules and are [Burn backend extensions](burn::backend::backend_extension), so Burn's autodiff
-//! and checkpointing work on unchanged. Other backends, and number types other than single precision, are computed by Burn's
-//! own operations; what else is left to Burn is said at each function.
+//! The operations accept Burn's modules and are [Burn backend extensions](burn::backend::backend_extension), so Burn's autodiff
+//! and checkpointing work as usual. Burn's own operations are used on other backends and for number types other than single
+//! precision; the functions document further cases.
 
 mod activation;
 #[cfg(feature = "flex")]
@@ -40,13 +40,14 @@ use crate::shape;
 /// `y_(b,o,i,j) = sum_(c,u,v) w_(o,c,u,v) x_(b, c, i s + u - p, j s + v - p)`, plus the bias of channel `o`, with stride `s`
 /// and padding `p`; `c` runs over the channels of the group of `o`.
 ///
-/// Burn's own is used for dilated kernels, and for a stride or padding that differs by direction.
+/// Burn's own operation is used for dilated kernels, and for a stride or padding that depends on the direction.
 ///
 /// # Shapes
 /// - `x`: `[B, C_in, H, W]`; returns `[B, C_out, H', W']`.
 ///
 /// # Panics
-/// With other channels than those of the weights, a bias of another length, and maps that the kernel is larger than.
+/// If the number of channels or the length of the bias differs from that of the weights, or if the kernel is larger than the
+/// maps.
 pub fn conv2d(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     check_convolution(conv, &x);
     #[cfg(feature = "flex")]
@@ -86,18 +87,18 @@ fn check_convolution(conv: &Conv2d, x: &Tensor<4>) {
     });
 }
 
-/// The forward pass of a Burn batch normalisation of maps, with its update of the running statistics, and an activation
-/// function `f` after it, equal to [`BatchNorm::forward`] and [`FusedActivation::forward`] up to rounding:
-/// `y = f(gamma (x - m) / sqrt(v + eps) + beta)` with mean `m` and biased variance `v` of every channel (Ioffe and Szegedy
+/// The forward pass of a Burn batch normalisation of maps, including the update of the running statistics, followed by an
+/// activation function `f`. It equals [`BatchNorm::forward`] and [`FusedActivation::forward`] up to rounding:
+/// `y = f(gamma (x - m) / sqrt(v + eps) + beta)` with the mean `m` and biased variance `v` of every channel (Ioffe and Szegedy
 /// 2015, arXiv 1502.03167).
 ///
-/// Burn's own is used at inference, with running statistics.
+/// Burn's own operation is used in inference, with running statistics.
 ///
 /// # Shapes
-/// - `x`: `[B, C, H, W]`; returns the same.
+/// - `x`: `[B, C, H, W]`; returns the same shape.
 ///
 /// # Panics
-/// With other channels than those of the normalisation.
+/// If the number of channels differs from that of the normalisation.
 pub fn batch_norm(norm: &BatchNorm, x: Tensor<4>, then: FusedActivation) -> Tensor<4> {
     check_normalisation(norm, &x);
     #[cfg(feature = "flex")]
@@ -125,7 +126,7 @@ fn check_normalisation(norm: &BatchNorm, x: &Tensor<4>) {
 
 /// The forward pass of a Burn average pool, equal to [`AvgPool2d::forward`] up to rounding: the mean of every window.
 ///
-/// Burn's own is used unless the windows are squares that cover the maps without overlap or padding.
+/// Burn's own operation is used unless the windows are squares that cover the maps without overlap or padding.
 ///
 /// # Shapes
 /// - `x`: `[B, C, H, W]`; returns `[B, C, H', W']`.
@@ -137,8 +138,8 @@ pub fn average_pool(pool: &AvgPool2d, x: Tensor<4>) -> Tensor<4> {
     pool.forward(x)
 }
 
-/// Means over all positions of every map, equal to
-/// [`adaptive_avg_pool2d`] to one position up to rounding, which is used for maps that are not square.
+/// Means over all positions of every map, equal to [`adaptive_avg_pool2d`] to one position up to rounding. Burn's own operation
+/// is used for maps that are not square.
 ///
 /// # Shapes
 /// - `x`: `[B, C, H, W]`; returns `[B, C, 1, 1]`.

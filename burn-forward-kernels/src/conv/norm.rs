@@ -1,16 +1,16 @@
-//! Batch normalisation of maps with the activation after it, channel by channel: every sum in one pass, and no more
-//! temporary maps than the result.
+//! Batch normalisation of maps followed by an activation, channel by channel. Every sum takes one pass, and no temporary maps
+//! are needed except the result.
 //!
-//! `y = f(z)`, `z = gamma u + beta`, `u = (x - m) / sqrt(v + eps)` with the batch's mean `m` and biased variance `v` of every
+//! `y = f(z)`, `z = gamma u + beta`, `u = (x - m) / sqrt(v + eps)`, with the batch mean `m` and biased variance `v` of every
 //! channel. With the gradient `dz = f'(z) dy`: `dbeta = sum dz`, `dgamma = sum dz u`,
-//! `dx = gamma / sqrt(v + eps) (dz - dbeta / n - u dgamma / n)`, `n` values in a channel (Ioffe and Szegedy 2015, arXiv
+//! `dx = gamma / sqrt(v + eps) (dz - dbeta / n - u dgamma / n)` for `n` values per channel (Ioffe and Szegedy 2015, arXiv
 //! 1502.03167). Only `x` is kept for the backward pass; `z` is computed again.
 
 use rayon::prelude::*;
 
 use super::activation::FusedActivation;
 
-/// Calls `$run` with `f` and with `f'`, so that the compiler sees a loop for each. NaN stays NaN.
+/// Calls `$run` with `f` and `f'`, so that the compiler generates a loop for each function. NaN stays NaN.
 macro_rules! with_activation {
     ($then:expr, |$f:ident, $derivative:ident| $run:expr) => {
         match $then {
@@ -40,7 +40,7 @@ macro_rules! with_activation {
     };
 }
 
-/// Sizes of maps `[B, C, H, W]`.
+/// The sizes of maps `[B, C, H, W]`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MapSizes {
     pub(super) batch: usize,
@@ -61,7 +61,7 @@ impl MapSizes {
     }
 }
 
-/// Sum of `f` over the numbers of two maps, in lanes so that the compiler may use wide registers.
+/// Sum of `f` over the numbers of two maps, in separate lanes so that the compiler can use wide registers.
 fn sum_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     const LANES: usize = 16;
     let mut sums = [0.0f32; LANES];
@@ -91,7 +91,7 @@ fn inverse_deviation(variance: f32, epsilon: f64) -> f32 {
     (1.0 / (f64::from(variance) + epsilon).sqrt()) as f32
 }
 
-/// What batch normalisation knows of every channel `[C]`.
+/// The parameters and statistics of a batch normalisation for every channel `[C]`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Channels<'a> {
     pub(super) gamma: &'a [f32],
@@ -102,7 +102,7 @@ pub(super) struct Channels<'a> {
 }
 
 impl Channels<'_> {
-    /// `z = (x - mean) scale + shift`: mean, scale and shift.
+    /// Mean, scale and shift of `z = (x - mean) scale + shift`.
     fn affine(&self, c: usize) -> [f32; 3] {
         [self.mean[c], self.gamma[c] * inverse_deviation(self.variance[c], self.epsilon), self.beta[c]]
     }

@@ -13,7 +13,7 @@ pub(super) fn forward(sizes: MapSizes, width: usize, window: usize, x: &[f32]) -
         for (y, rows) in y.chunks_mut(out_width).zip(x.chunks(width * window)) {
             for row in rows.chunks(width) {
                 match window {
-                    // The usual one, with a length that the compiler knows.
+                    // The most common size, with a length that is known at compile time.
                     2 => y.iter_mut().zip(row.chunks_exact(2)).for_each(|(y, part)| *y += part[0] + part[1]),
                     _ => y.iter_mut().zip(row.chunks(window)).for_each(|(y, part)| *y += part.iter().sum::<f32>()),
                 }

@@ -12,7 +12,7 @@ use super::{
 
 use super::inputs::fit_moments;
 
-/// [`burn::optim::Adam`] in one pass over memory (Kingma and Ba 2015, arXiv 1412.6980): at step `t` with `g' = g + decay w`
+/// [`burn::optim::Adam`] in one pass over memory (Kingma and Ba 2015, arXiv 1412.6980). At step `t`, with `g' = g + decay w`:
 ///
 /// - `m = beta_1 m + (1 - beta_1) g'`, `v = beta_2 v + (1 - beta_2) g'^2`, both 0 before the first step
 /// - `w - lr (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon)`
@@ -20,20 +20,20 @@ use super::inputs::fit_moments;
 /// | field | default | range | meaning |
 /// |---|---|---|---|
 /// | `beta_1`, `beta_2` | 0.9, 0.999 | [0, 1) | decay of the moments |
-/// | `epsilon` | 1e-5 | > 0 | guard against division by zero |
-/// | `amsgrad` | false | | divides by the largest `v` so far; by Burn's own operations |
-/// | `weight_decay` | none | >= 0 | weights times this are added to the gradient |
+/// | `epsilon` | 1e-5 | > 0 | added to avoid division by zero |
+/// | `amsgrad` | false | | divide by the largest `v` so far; uses Burn's own operations |
+/// | `weight_decay` | none | >= 0 | factor with which weights are added to the gradient |
 #[derive(Debug, Clone)]
 pub struct FusedAdam {
     /// Decay of the first moment.
     pub beta_1: f32,
     /// Decay of the second moment.
     pub beta_2: f32,
-    /// Guard against division by zero.
+    /// Added to avoid division by zero.
     pub epsilon: f32,
-    /// Whether a step is divided by the largest second moment so far (Reddi et al. 2018).
+    /// Whether to divide by the largest second moment so far (Reddi et al. 2018).
     pub amsgrad: bool,
-    /// Weight decay in the gradient.
+    /// Factor with which weights are added to the gradient.
     pub weight_decay: Option<f32>,
 }
 
@@ -45,7 +45,7 @@ impl Default for FusedAdam {
 }
 
 impl FusedAdam {
-    /// Burn's optimiser of these settings.
+    /// Burn's optimiser with these settings.
     fn burns(&self) -> Adam {
         let config = AdamConfig::new().with_beta_1(self.beta_1).with_beta_2(self.beta_2).with_epsilon(self.epsilon);
         let decay = self.weight_decay.map(|penalty| WeightDecayConfig { penalty });
@@ -57,10 +57,10 @@ impl Optimizer for FusedAdam {
     type State<const D: usize> = AdamState<D>;
 
     /// # Shapes
-    /// - `tensor`, `grad`, the state's moments, and all results: one shape of any rank.
+    /// - `tensor`, `grad`, the moments in the state, and all results have the same shape, of any rank.
     ///
     /// # Panics
-    /// With different shapes.
+    /// If the shapes differ.
     fn step<const D: usize>(
         &self,
         lr: LearningRate,

@@ -11,7 +11,7 @@ use super::{
 
 use super::inputs::fit_moments;
 
-/// [`burn::optim::AdamW`] in one pass over memory (Loshchilov and Hutter 2019, arXiv 1711.05101): at step `t`
+/// [`burn::optim::AdamW`] in one pass over memory (Loshchilov and Hutter 2019, arXiv 1711.05101). At step `t`:
 ///
 /// - `m = beta_1 m + (1 - beta_1) g`, `v = beta_2 v + (1 - beta_2) g^2`, both 0 before the first step
 /// - `(1 - lr decay) w - lr (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon)`
@@ -19,23 +19,23 @@ use super::inputs::fit_moments;
 /// | field | default | range | meaning |
 /// |---|---|---|---|
 /// | `beta_1`, `beta_2` | 0.9, 0.999 | [0, 1) | decay of the moments |
-/// | `epsilon` | 1e-5 | > 0 | guard against division by zero |
-/// | `weight_decay` | 1e-4 | >= 0 | decay of the weights, times the learning rate |
-/// | `cautious_weight_decay` | false | | no decay against a step (arXiv 2510.12402); by Burn's own operations |
-/// | `amsgrad` | false | | divides by the largest `v` so far; by Burn's own operations |
+/// | `epsilon` | 1e-5 | > 0 | added to avoid division by zero |
+/// | `weight_decay` | 1e-4 | >= 0 | decay of the weights, multiplied by the learning rate |
+/// | `cautious_weight_decay` | false | | no decay against the direction of a step (arXiv 2510.12402); uses Burn's operations |
+/// | `amsgrad` | false | | divide by the largest `v` so far; uses Burn's own operations |
 #[derive(Debug, Clone)]
 pub struct FusedAdamW {
     /// Decay of the first moment.
     pub beta_1: f32,
     /// Decay of the second moment.
     pub beta_2: f32,
-    /// Guard against division by zero.
+    /// Added to avoid division by zero.
     pub epsilon: f32,
     /// Decay of the weights.
     pub weight_decay: f32,
-    /// Whether weights decay only where that is not against the step.
+    /// Whether weights decay only if this is not against the direction of the step.
     pub cautious_weight_decay: bool,
-    /// Whether a step is divided by the largest second moment so far (Reddi et al. 2018).
+    /// Whether to divide by the largest second moment so far (Reddi et al. 2018).
     pub amsgrad: bool,
 }
 
@@ -54,7 +54,7 @@ impl Default for FusedAdamW {
 }
 
 impl FusedAdamW {
-    /// Burn's optimiser of these settings.
+    /// Burn's optimiser with these settings.
     fn burns(&self) -> AdamW {
         let config = AdamWConfig::new().with_beta_1(self.beta_1).with_beta_2(self.beta_2).with_epsilon(self.epsilon);
         let config = config.with_weight_decay(self.weight_decay).with_cautious_weight_decay(self.cautious_weight_decay);
@@ -66,10 +66,10 @@ impl Optimizer for FusedAdamW {
     type State<const D: usize> = AdamWState<D>;
 
     /// # Shapes
-    /// - `tensor`, `grad`, the state's moments, and all results: one shape of any rank.
+    /// - `tensor`, `grad`, the moments in the state, and all results have the same shape, of any rank.
     ///
     /// # Panics
-    /// With different shapes.
+    /// If the shapes differ.
     fn step<const D: usize>(
         &self,
         lr: LearningRate,

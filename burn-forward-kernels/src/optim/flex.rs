@@ -7,20 +7,20 @@ use burn::backend::{Backend, Flex, backend_extension};
 use super::pass::{first, next};
 use super::update::{AdaptiveUpdate, SgdUpdate};
 
-/// Backends with steps of optimisers of this crate. A step returns the new weights, then the new moments.
+/// Backends with the optimiser steps of this crate. A step returns the new weights, and the new moments after them.
 #[backend_extension(Flex)]
 pub(super) trait OptimizerStep: Backend {
     /// Without moments.
     fn plain_step(weights: FloatTensor<Self>, gradient: FloatTensor<Self>, update: SgdUpdate) -> FloatTensor<Self>;
 
-    /// With a velocity, from here on.
+    /// The first step with a velocity.
     fn first_velocity(
         weights: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         update: SgdUpdate,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// With a velocity.
+    /// A later step with a velocity.
     fn next_velocity(
         weights: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
@@ -28,14 +28,14 @@ pub(super) trait OptimizerStep: Backend {
         update: SgdUpdate,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// With two moments, from here on.
+    /// The first step with two moments.
     fn first_moments(
         weights: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         update: AdaptiveUpdate,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// With two moments.
+    /// A later step with two moments.
     fn next_moments(
         weights: FloatTensor<Self>,
         gradient: FloatTensor<Self>,

@@ -1,4 +1,4 @@
-//! What a step is given.
+//! The inputs of a step.
 
 use burn::optim::AdaptiveMomentumState;
 use burn::tensor::{DType, Tensor};
@@ -6,8 +6,8 @@ use burn::tensor::{DType, Tensor};
 use crate::device::is_flex;
 use crate::shape;
 
-/// Panics unless gradient and moments of a parameter have its shape. Returns whether a step on them is computed here: all in
-/// single precision on flex, without autodiff.
+/// Panics unless the gradient and moments of a parameter have its shape. Returns whether this crate computes the step: all
+/// tensors must have single precision and be on flex without autodiff.
 #[track_caller]
 pub(super) fn fits<const D: usize>(
     optimizer: &str,
@@ -21,7 +21,7 @@ pub(super) fn fits<const D: usize>(
     is_ours(weights) && given().all(|(_, tensor)| is_ours(tensor))
 }
 
-/// As [`fits`], with the two moments of `state`.
+/// Like [`fits`], with the two moments of `state`.
 #[track_caller]
 pub(super) fn fit_moments<const D: usize>(
     optimizer: &str,

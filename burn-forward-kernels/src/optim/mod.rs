@@ -1,18 +1,19 @@
 //! Burn's optimisers in one pass over memory: [`FusedSgd`], [`FusedAdam`] and [`FusedAdamW`].
 //!
-//! Burn's own compute a step from operations on whole tensors. With Adam a parameter is read and written some fifteen times,
-//! mostly in one thread, and three or four tensors of its size are made. Here weights, gradient and moments are read once and
-//! weights and moments are written once, in place where nobody else holds them, in all threads where a parameter is large.
+//! Burn's own optimisers compute a step with operations on whole tensors. With Adam, a parameter is read and written about
+//! fifteen times, mostly on one thread, and three or four tensors of its size are created. Here, weights, gradient and moments
+//! are read once, and weights and moments are written once. This happens in place if they are not used elsewhere, and on all
+//! threads if a parameter is large.
 //!
-//! Every number comes from the same operations on single-precision numbers, in the same order, as with Burn's: results are
-//! the same to the bit, NaN and infinity included. They do not depend on the number of threads. Records are those of Burn's
-//! optimisers: what one has saved, the other loads and goes on with.
+//! Every number results from the same single-precision operations, in the same order, as in Burn. Results are therefore
+//! identical to the bit, including NaN and infinity, and do not depend on the number of threads. Records are those of Burn's
+//! optimisers: a record that one has saved can be loaded by the other.
 //!
-//! Tensors of another backend, of another number type or with autodiff, and the settings `amsgrad` and
-//! `cautious_weight_decay`, are computed by Burn's own operations.
+//! Burn's own operations are used for tensors on another backend, of another number type or with autodiff, and for the settings
+//! `amsgrad` and `cautious_weight_decay`.
 //!
-//! A step changes weights in place only if nobody else holds them. A clone of a model that is alive during a step holds them:
-//! they are copied then.
+//! A step changes weights in place only if they are not used elsewhere. If a clone of the model exists during a step, the
+//! weights are copied.
 //!
 //! ```
 //! use burn::module::ParamGroup;

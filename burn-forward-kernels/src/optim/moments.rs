@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use super::flex::OptimizerStep;
 use super::update::AdaptiveUpdate;
 
-/// A step with two moments in one pass; `update` of the step's number, from 1.
+/// A step with two moments in one pass; `update` is called with the number of the step, from 1.
 pub(super) fn step<const D: usize>(
     tensor: Tensor<D>,
     grad: Tensor<D>,

@@ -1,4 +1,4 @@
-//! One pass over the numbers of a parameter.
+//! A single pass over the numbers of a parameter.
 
 use std::array::from_fn;
 use std::slice::ChunksMut;
@@ -9,13 +9,13 @@ use rayon::prelude::*;
 use crate::flex::zeros_like;
 use crate::vectorised::vectorised;
 
-/// Numbers that a thread works on at a time.
+/// How many numbers a thread processes at a time.
 const CHUNK: usize = 1 << 14;
 
-/// Numbers from which on a parameter is worked on in all threads.
+/// How many numbers a parameter must have to be processed on all threads.
 const PARALLEL: usize = 1 << 16;
 
-/// What an optimiser makes of one weight, its gradient and its `M` moments.
+/// The update of one weight, from its gradient and its `M` moments.
 pub(super) trait Update<const M: usize>: Copy + Send + Sync {
     /// The new weight, and the first moments.
     fn first(self, weight: f32, gradient: f32) -> (f32, [f32; M]);
@@ -34,7 +34,7 @@ pub(super) fn first<const M: usize, U: Update<M>>(
     run::<M, true, U>(weights, gradient, moments, update)
 }
 
-/// A step of a parameter that has moments.
+/// A later step of a parameter, which has moments.
 pub(super) fn next<const M: usize, U: Update<M>>(
     weights: FlexTensor,
     gradient: &FlexTensor,
@@ -44,7 +44,7 @@ pub(super) fn next<const M: usize, U: Update<M>>(
     run::<M, false, U>(weights, gradient, moments, update)
 }
 
-/// All tensors have one shape.
+/// All tensors have the same shape.
 fn run<const M: usize, const FIRST: bool, U: Update<M>>(
     weights: FlexTensor,
     gradient: &FlexTensor,
@@ -75,13 +75,13 @@ fn in_rows(x: FlexTensor) -> FlexTensor {
     if x.is_contiguous() { x } else { x.to_contiguous() }
 }
 
-/// The numbers of a tensor in row-major order; they are copied first where somebody else holds them.
+/// The numbers of a tensor in row-major order; they are copied first if they are used elsewhere.
 fn numbers_mut(x: &mut FlexTensor) -> &mut [f32] {
     let (start, end) = x.layout().contiguous_offsets().unwrap_or_default();
     &mut x.storage_mut::<f32>()[start..end]
 }
 
-/// A step on slices of one length.
+/// A step on slices of the same length.
 fn work<const M: usize, const FIRST: bool, U: Update<M>>(
     weights: &mut [f32],
     gradient: &[f32],

@@ -12,28 +12,28 @@ use burn::backend::Dispatch;
 
 use super::inputs::fits;
 
-/// [`burn::optim::Sgd`] in one pass over memory: `w - lr u`, where with `g' = g + decay w`
+/// [`burn::optim::Sgd`] in one pass over memory: `w - lr u`. With `g' = g + decay w`, the update `u` is:
 ///
 /// - without momentum: `u = g'`
-/// - with momentum: `v = momentum v + (1 - dampening) g'`, in the first step `v = g'`, and `u = v`
+/// - with momentum: `v = momentum v + (1 - dampening) g'` (in the first step, `v = g'`), and `u = v`
 /// - with Nesterov momentum: `u = g' + momentum v`
 ///
 /// | field | default | range | meaning |
 /// |---|---|---|---|
-/// | `momentum` | none | | momentum, dampening, and whether it is Nesterov's (Sutskever et al. 2013) |
-/// | `weight_decay` | none | >= 0 | weights times this are added to the gradient |
+/// | `momentum` | none | | momentum, dampening, and whether to use Nesterov momentum (Sutskever et al. 2013) |
+/// | `weight_decay` | none | >= 0 | factor with which weights are added to the gradient |
 #[derive(Debug, Clone, Default)]
 pub struct FusedSgd {
-    /// Momentum, and how the gradient enters it.
+    /// Momentum, and its dampening.
     pub momentum: Option<MomentumConfig>,
-    /// Weight decay in the gradient.
+    /// Factor with which weights are added to the gradient.
     pub weight_decay: Option<f32>,
 }
 
-/// State of [`FusedSgd`]. Its record is that of [`burn::optim::SgdState`], whose velocity nobody can take out.
+/// State of [`FusedSgd`]. Its record is that of [`burn::optim::SgdState`], whose velocity is private.
 #[derive(Debug, Clone)]
 pub struct FusedSgdState<const D: usize> {
-    /// The velocity, of the parameter's shape; `None` without momentum.
+    /// The velocity, with the shape of the parameter; `None` without momentum.
     pub velocity: Option<Tensor<D>>,
 }
 
@@ -52,10 +52,10 @@ impl Optimizer for FusedSgd {
     type State<const D: usize> = FusedSgdState<D>;
 
     /// # Shapes
-    /// - `tensor`, `grad`, the state's velocity, and both results: one shape of any rank.
+    /// - `tensor`, `grad`, the velocity in the state, and both results have the same shape, of any rank.
     ///
     /// # Panics
-    /// With different shapes.
+    /// If the shapes differ.
     fn step<const D: usize>(
         &self,
         lr: LearningRate,
@@ -79,7 +79,7 @@ impl Optimizer for FusedSgd {
 }
 
 impl FusedSgd {
-    /// A step by Burn's own operations.
+    /// A step with Burn's own operations.
     fn by_burn<const D: usize>(
         &self,
         lr: LearningRate,
@@ -92,7 +92,7 @@ impl FusedSgd {
             None => grad,
         };
         let Some(config) = &self.momentum else { return (tensor - grad.mul_scalar(lr), velocity) };
-        // Without Nesterov's momentum, what Burn returns is the velocity.
+        // Without Nesterov momentum, Burn returns the velocity.
         let plain = Momentum::new(&MomentumConfig { nesterov: false, ..config.clone() });
         let (velocity, _) = plain.transform(grad.clone(), velocity.map(MomentumState::new));
         let direction = match config.nesterov {

@@ -1,4 +1,4 @@
-//! What optimisers make of one number, in the order of operations of Burn's.
+//! Updates of single numbers, with the same order of operations as in Burn.
 
 use burn::optim::LearningRate;
 use burn::optim::momentum::MomentumConfig;
@@ -12,7 +12,7 @@ pub(super) enum AdaptiveUpdate {
     AdamW(AdamWUpdate),
 }
 
-/// The gradient with a weight decay in it.
+/// The gradient including weight decay.
 #[inline(always)]
 fn decayed(decay: Option<f32>, weight: f32, gradient: f32) -> f32 {
     match decay {
@@ -90,7 +90,7 @@ impl Means {
         Self { beta, share: beta.map(|beta| 1.0 - beta) }
     }
 
-    /// `1 - beta^t`, by which a mean of `t` steps is too small.
+    /// `1 - beta^t`, the factor by which a mean of `t` steps is too small.
     fn correction(self, time: usize) -> [f32; 2] {
         self.beta.map(|beta| 1.0 - beta.powi(time as i32))
     }
@@ -107,7 +107,7 @@ impl Means {
     }
 }
 
-/// A step of Adam. As in Burn's, the corrections of both moments are one factor:
+/// A step of Adam. As in Burn, the corrections of both moments are combined in one factor:
 /// `(m / c_1) / (sqrt(v / c_2) + epsilon) = m (sqrt(c_2) / c_1) / (sqrt(v) + epsilon sqrt(c_2))`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AdamUpdate {
@@ -119,7 +119,7 @@ pub(super) struct AdamUpdate {
 }
 
 impl AdamUpdate {
-    /// Step `time`, from 1.
+    /// Step number `time`, from 1.
     pub(super) fn new(lr: LearningRate, time: usize, means: Means, epsilon: f32, weight_decay: Option<f32>) -> Self {
         let [of_mean, of_squares] = means.correction(time);
         let root = of_squares.sqrt();
@@ -150,7 +150,7 @@ impl Update<2> for AdamUpdate {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AdamWUpdate {
     lr: f32,
-    /// What is left of a weight; `None` for all of it.
+    /// The remaining fraction of a weight; `None` for all of it.
     left: Option<f32>,
     means: Means,
     correction: [f32; 2],
@@ -158,7 +158,7 @@ pub(super) struct AdamWUpdate {
 }
 
 impl AdamWUpdate {
-    /// Step `time`, from 1.
+    /// Step number `time`, from 1.
     pub(super) fn new(lr: LearningRate, time: usize, means: Means, epsilon: f32, weight_decay: f32) -> Self {
         let rate = lr * f64::from(weight_decay);
         let left = (rate != 0.0).then_some((1.0 - rate) as f32);

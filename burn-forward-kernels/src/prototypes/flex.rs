@@ -1,4 +1,5 @@
-//! Scores of all rows against the last ones on the flex backend, with their gradient: one pass over the rows each way.
+//! Scores of all rows against the last ones on the flex backend, with their gradient: one pass over the rows forward and one
+//! backward.
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -12,10 +13,10 @@ use rayon::prelude::*;
 use crate::flex::{by_rows, dims, numbers, tensor, unary};
 use crate::sparse::sums::dot;
 
-/// Parts in which the gradient of the last rows is added up, as many on every machine.
+/// Number of parts into which the gradient of the last rows is split. It is the same on every machine.
 const PARTS: usize = 8;
 
-/// Rows, how many of the last they are compared with, and the inverse temperature.
+/// The rows, the number of last rows that they are compared with, and the inverse temperature.
 #[derive(Debug, Clone)]
 struct Compared {
     h: FlexTensor,
@@ -26,7 +27,7 @@ struct Compared {
 /// Backends with scores against the last rows.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait LastRowScores: Backend {
-    /// `scale <h_i, r_k>` with `r` the `last` last rows of `h` `[N, d]`; returns `[N, last]`.
+    /// `scale <h_i, r_k>`, where `r` are the `last` last rows of `h` `[N, d]`; returns `[N, last]`.
     fn last_row_scores(h: FloatTensor<Self>, last: usize, scale: f32) -> FloatTensor<Self>;
 }
 
@@ -45,7 +46,7 @@ impl<C: CheckpointStrategy> LastRowScores for Autodiff<Flex, C> {
     }
 }
 
-/// `dh_i = sum_k ds_ik r_k`, and for the last rows `dr_k = sum_i ds_ik h_i` on top.
+/// `dh_i = sum_k ds_ik r_k`; for the last rows, `dr_k = sum_i ds_ik h_i` is added.
 #[derive(Debug)]
 struct ScoresOfLast;
 

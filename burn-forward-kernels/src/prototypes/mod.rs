@@ -1,8 +1,8 @@
 //! Scores of rows against representatives that are rows themselves: `s_ik = <h_i, h_(N - C + k)> / T`.
 //!
-//! Burn would copy the representatives out of the rows, multiply, and add two gradients of the size of the rows. On flex this
-//! is one pass over the rows each way. Other backends, and number types other than single precision, are computed by Burn's
-//! own operations.
+//! Burn would copy the representatives from the rows, multiply, and add two gradients of the size of the rows. On flex, this
+//! crate needs one pass over the rows forward and one backward. Burn's own operations are used on other backends, and for
+//! number types other than single precision.
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -16,8 +16,8 @@ use self::flex::LastRowScores;
 #[cfg(feature = "flex")]
 use crate::device::is_flex;
 
-/// `<h_i, r_k> / temperature` where the representatives are the last `classes` rows of `h` themselves, as those of virtual
-/// nodes are; all rows, if there are fewer. Gradients reach the last rows both ways.
+/// `<h_i, r_k> / temperature`, where the representatives are the last `classes` rows of `h` (for example, those of virtual
+/// nodes), or all rows if there are fewer. The last rows get gradients in both roles.
 ///
 /// # Shapes
 /// - `h`: `[N, d]`; returns `[N, C]`.

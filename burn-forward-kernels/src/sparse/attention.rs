@@ -1,7 +1,8 @@
 //! Graph attention on the flex backend, with its gradient.
 //!
-//! Scores and weights of entries are computed anew wherever they are needed, from two numbers per node and head and one more
-//! that is kept: the logarithm of the sum of a node's exponentials. So what a layer holds grows with nodes and not with edges.
+//! Scores and weights of entries are computed again whenever they are needed, from two numbers per node and head and a third
+//! one that is kept: the logarithm of the sum of a node's exponentials. The memory of a layer therefore grows with the number
+//! of nodes, not with the number of edges.
 
 use std::sync::Arc;
 
@@ -19,13 +20,13 @@ use super::matrix::Sparse;
 use super::sums::{AHEAD, ROWS, RowSum, ask_for, dot, dot_with};
 use crate::flex::{alone, by_rows, dims, numbers, tensor, total};
 
-/// Parts in which the gradients of the scoring vectors are added up, as many on every machine.
+/// Number of parts into which the gradients of the scoring vectors are split. It is the same on every machine.
 const PARTS: usize = 8;
 
 /// Backends with graph attention.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait GraphAttention: Backend {
-    /// `h` `[N, h d]` of `g` `[N, h d]`, `source` and `target` `[h, d]`; see [`Sparse::attention`].
+    /// `h` `[N, h d]` from `g` `[N, h d]`, `source` and `target` `[h, d]`; see [`Sparse::attention`].
     fn graph_attention(
         g: FloatTensor<Self>,
         source: FloatTensor<Self>,
@@ -66,7 +67,7 @@ impl<C: CheckpointStrategy> GraphAttention for Autodiff<Flex, C> {
     }
 }
 
-/// What attention keeps for its gradients.
+/// The data that attention keeps for its gradients.
 #[derive(Debug, Clone)]
 struct Kept {
     attention: Attention,
@@ -77,7 +78,7 @@ struct Kept {
     target: FlexTensor,
 }
 
-/// With `p_st = <dh_t, g_s>` and `D_t = sum_s alpha_st p_st`, the gradient of `e_st` before the rectifier is
+/// With `p_st = <dh_t, g_s>` and `D_t = sum_s alpha_st p_st`, the gradient of `e_st` before the leaky ReLU is
 /// `de_st = alpha_st (p_st - D_t) leaky_relu'`. Then `dg_s = sum_t (alpha_st dh_t + de_st source) + sum_r de_rs target`,
 /// `d source = sum_st de_st g_s`, `d target = sum_st de_st g_t`.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ impl Backward<Flex, 3> for AttentionGradient {
     }
 }
 
-/// Who sends to whom, and the two parts of every score.
+/// The edges, and the two parts of every score.
 #[derive(Debug, Clone)]
 struct Attention {
     matrix: Arc<Sparse>,
@@ -121,7 +122,7 @@ struct Attention {
     slope: f32,
 }
 
-/// What is known once gradients have come down to the output.
+/// Quantities that follow from the gradients of the output.
 #[derive(Clone, Copy)]
 struct FromOutput<'a> {
     dh: &'a [f32],
@@ -158,13 +159,13 @@ impl Attention {
         self.sources.len() / self.heads
     }
 
-    /// The score of an entry before the rectifier, and after it.
+    /// The score of an entry before and after the leaky ReLU.
     fn score(&self, source: usize, target: usize, head: usize) -> (f32, f32) {
         let sum = self.sources[source * self.heads + head] + self.targets[target * self.heads + head];
         (sum, if sum >= 0.0 { sum } else { self.slope * sum })
     }
 
-    /// Nodes that send to `target`, but for itself.
+    /// The nodes that send to `target`, except for itself.
     fn senders(&self, target: usize) -> &[u32] {
         let rows = &self.matrix.rows;
         &rows.indices[rows.offsets[target]..rows.offsets[target + 1]]
@@ -209,7 +210,7 @@ impl Attention {
         (tensor(h, [self.nodes(), width]), log_sums.concat())
     }
 
-    /// `alpha_st` and the slope of the rectifier there.
+    /// `alpha_st`, and the slope of the leaky ReLU there.
     fn alpha(&self, source: usize, target: usize, head: usize, log_sums: &[f32]) -> (f32, f32) {
         let (sum, score) = self.score(source, target, head);
         let slope = if sum >= 0.0 { 1.0 } else { self.slope };
@@ -223,11 +224,8 @@ impl Attention {
             let out = (means, &mut *sums);
             #[cfg(target_arch = "x86_64")]
             if has_avx2() {
-                #[allow(
-                    unsafe_code,
-                    reason = "the only way to use what the processor has and the target need not have"
-                )]
-                // SAFETY: the processor has it.
+                #[allow(unsafe_code, reason = "needed for instructions that the compilation target need not have")]
+                // SAFETY: the processor has AVX2.
                 unsafe {
                     self.targets_avx2(first, g, dh, log_sums, out)
                 };
@@ -256,7 +254,7 @@ impl Attention {
         add: impl Fn(f32, f32, f32) -> f32 + Copy,
     ) {
         let (width, heads, of_head) = (self.width(), self.heads, self.of_head);
-        // `alpha`, `alpha` with the slope, and `p` of one node's entries.
+        // `alpha`, `alpha` times the slope, and `p` for the entries of one node.
         let mut entries: Vec<[f32; 3]> = Vec::new();
         let of_nodes = means.chunks_exact_mut(heads).zip(sums.chunks_exact_mut(heads));
         for (target, (means, sums)) in (first..).zip(of_nodes) {
@@ -284,20 +282,17 @@ impl Attention {
         }
     }
 
-    /// Turns `g` into its gradient; returns the gradients of `source` and `target`.
+    /// Replaces `g` by its gradient; returns the gradients of `source` and `target`.
     fn of_sources(&self, g: &mut [f32], at: FromOutput, vectors: [&[f32]; 2]) -> [Vec<f32>; 2] {
-        // Made once, before the threads ask for it.
+        // Created once, before the threads use it.
         let columns = self.matrix.by_column();
         let rows_of_part = self.nodes().div_ceil(PARTS).max(1);
         let parts = g.par_chunks_mut(rows_of_part * self.width()).enumerate().map(|(part, rows)| {
             let first = part * rows_of_part;
             #[cfg(target_arch = "x86_64")]
             if has_avx2() {
-                #[allow(
-                    unsafe_code,
-                    reason = "the only way to use what the processor has and the target need not have"
-                )]
-                // SAFETY: the processor has it.
+                #[allow(unsafe_code, reason = "needed for instructions that the compilation target need not have")]
+                // SAFETY: the processor has AVX2.
                 return unsafe { self.sources_avx2(columns, first, rows, at, vectors) };
             }
             self.sources(columns, first, rows, at, vectors, |a, b, sum| sum + a * b)

@@ -3,7 +3,7 @@
 /// Compressed rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Compressed {
-    /// Entries of row `i` are `offsets[i]..offsets[i + 1]`.
+    /// The entries of row `i` are `offsets[i]..offsets[i + 1]`.
     pub(super) offsets: Vec<usize>,
     /// Column of every entry.
     pub(super) indices: Vec<u32>,
@@ -11,13 +11,13 @@ pub(crate) struct Compressed {
     pub(super) values: Vec<f32>,
 }
 
-/// Sums the entries of compressed rows that share a column, at the place of the first of them: what a sparse matrix means by
-/// an entry that is given twice. Entries of row `i` are `offsets[i]..offsets[i + 1]`, before and after.
+/// Sums the entries of compressed rows that have the same column, at the position of the first of them. A sparse matrix with
+/// repeated entries means their sum. The entries of row `i` are `offsets[i]..offsets[i + 1]`, before and after.
 ///
 /// # Panics
-/// Like a slice, for offsets beyond the entries and a place that is not below `columns`.
+/// If offsets are beyond the entries, like an index of a slice, or if a column is not below `columns`.
 pub fn sum_repeated(columns: usize, offsets: &mut [usize], indices: &mut Vec<u32>, values: &mut Vec<f32>) {
-    // Where the last entry of each column went; what lies before the row's own entries is of a row before.
+    // Position of the last entry of each column; positions before the row's own entries belong to an earlier row.
     let mut latest = vec![usize::MAX; columns];
     let (mut start, mut kept) = (0, 0);
     for end in offsets.iter_mut().skip(1) {
@@ -39,7 +39,7 @@ pub fn sum_repeated(columns: usize, offsets: &mut [usize], indices: &mut Vec<u32
 }
 
 impl Compressed {
-    /// The same entries by column, in the order of their rows.
+    /// The same entries sorted by column, in the order of their rows.
     #[cfg(feature = "flex")]
     pub(super) fn transposed(&self, columns: usize) -> Self {
         let entries = self.indices.len();

@@ -14,16 +14,16 @@ use super::compressed::{Compressed, sum_repeated};
 pub struct Sparse {
     pub(super) columns: usize,
     pub(super) rows: Compressed,
-    /// The same by column, made when a gradient first asks for it.
+    /// The same matrix by column, created when a gradient first needs it.
     #[cfg(feature = "flex")]
     by_column: OnceLock<Compressed>,
     /// `|S_i|^2` of every row.
     squares: OnceLock<Vec<f32>>,
-    /// With the rows below that it was last given.
+    /// The matrix extended by the last rows that were given.
     extended: Mutex<Option<(Vec<f32>, Arc<Sparse>)>>,
-    /// Matrices made of this one, by name.
+    /// Matrices derived from this one, by name.
     made: Mutex<Vec<(&'static str, Arc<Sparse>)>>,
-    /// Dense copies, with and without autodiff the same.
+    /// Dense copies, which are the same with and without autodiff.
     dense: Mutex<Vec<(Device, Tensor<2>)>>,
 }
 
@@ -34,17 +34,16 @@ impl fmt::Debug for Sparse {
 }
 
 impl Sparse {
-    /// From compressed rows: entries of row `i` are `offsets[i]..offsets[i + 1]`. Entries of a row in the same column are
-    /// [summed](sum_repeated).
+    /// Creates a matrix from compressed rows, where the entries of row `i` are `offsets[i]..offsets[i + 1]`. Entries of a row
+    /// with the same column are [summed](sum_repeated).
     ///
     /// # Errors
-    /// [`Error`] for offsets that do not rise from 0 to the number of entries, and an entry in a column that there
-    /// is not.
+    /// [`Error`] if the offsets do not increase from 0 to the number of entries, or if a column of an entry does not exist.
     pub fn new(columns: usize, offsets: Vec<usize>, indices: Vec<u32>, values: Vec<f32>) -> Result<Self> {
         let entries = indices.len();
         let rises = offsets.first() == Some(&0) && offsets.last() == Some(&entries) && offsets.is_sorted();
         if !rises {
-            let needed = format!("rising from 0 to {entries}, the number of entries");
+            let needed = format!("increasing from 0 to {entries}, the number of entries");
             return Err(Error::new("Sparse", "offsets", format!("{offsets:?}"), needed));
         }
         if values.len() != entries {
@@ -71,22 +70,22 @@ impl Sparse {
         }
     }
 
-    /// `[N, M]`.
+    /// Shape `[N, M]`.
     pub fn shape(&self) -> [usize; 2] {
         [self.rows.offsets.len() - 1, self.columns]
     }
 
-    /// Entries that are there.
+    /// Number of stored entries.
     pub fn entries(&self) -> usize {
         self.rows.indices.len()
     }
 
-    /// Whether products with tensors of this device are done here.
+    /// Whether this crate computes products with tensors on this device.
     pub fn works_on(device: &Device) -> bool {
         is_flex(device)
     }
 
-    /// As a dense tensor `[N, M]`, made once per device.
+    /// The matrix as a dense tensor `[N, M]`, created once per device.
     pub fn dense(&self, device: &Device) -> Tensor<2> {
         let plain = device.clone().inner();
         let mut made = self.dense.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,7 +105,7 @@ impl Sparse {
         autodiff_leaf(tensor, device)
     }
 
-    /// Entries of a row: column and value.
+    /// The entries of a row: column and value.
     pub(super) fn row(&self, row: usize) -> impl Iterator<Item = (u32, f32)> + '_ {
         let range = self.rows.offsets[row]..self.rows.offsets[row + 1];
         self.rows.indices[range.clone()].iter().copied().zip(self.rows.values[range].iter().copied())
@@ -125,10 +124,10 @@ impl Sparse {
         Tensor::from_data(TensorData::new(lengths, [rows, 1]), device)
     }
 
-    /// With every row divided by a number of its own.
+    /// The matrix with every row divided by the corresponding divisor.
     ///
     /// # Errors
-    /// [`Error`] for another number of divisors than of rows.
+    /// [`Error`] if the number of divisors differs from the number of rows.
     pub fn divide_rows(&self, divisors: &[f32]) -> Result<Self> {
         let [count, _] = self.shape();
         if divisors.len() != count {
@@ -142,7 +141,7 @@ impl Sparse {
         Ok(Self::of(self.columns, rows))
     }
 
-    /// The result of `make` on this matrix, cached under a name: computed once, and again after a `None`.
+    /// The result of `make` for this matrix, cached under a name. It is computed once, or again if `make` returned `None`.
     pub fn cached(&self, name: &'static str, make: impl FnOnce(&Self) -> Option<Self>) -> Option<Arc<Self>> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, found)) = made.iter().find(|(n, _)| *n == name) {
@@ -153,10 +152,10 @@ impl Sparse {
         Some(new)
     }
 
-    /// Only these rows, in this order.
+    /// The given rows, in this order.
     ///
     /// # Errors
-    /// [`Error`] for a row that there is not.
+    /// [`Error`] for a row that does not exist.
     pub fn select_rows(&self, rows: &[u32]) -> Result<Self> {
         let [count, _] = self.shape();
         let mut selected = Compressed { offsets: vec![0], indices: Vec::new(), values: Vec::new() };
@@ -172,17 +171,17 @@ impl Sparse {
         Ok(Self::of(self.columns, selected))
     }
 
-    /// With dense rows below its own.
+    /// The matrix with dense rows appended.
     ///
     /// # Errors
-    /// [`Error`] if `below` is not of whole rows.
+    /// [`Error`] if `below` does not consist of complete rows.
     pub fn with_rows(&self, below: &[f32]) -> Result<Self> {
         if !below.len().is_multiple_of(self.columns.max(1)) {
             let needed = format!("a multiple of {}, the number of columns", self.columns);
-            return Err(Error::new("Sparse", "number of values in rows below", below.len(), needed));
+            return Err(Error::new("Sparse", "number of values in appended rows", below.len(), needed));
         }
         let mut rows = self.rows.clone();
-        // Room for no more than comes.
+        // Reserve exactly the required memory.
         let more = below.len();
         rows.indices.reserve_exact(more);
         rows.values.reserve_exact(more);
@@ -194,11 +193,11 @@ impl Sparse {
         Ok(Self::of(self.columns, rows))
     }
 
-    /// As [`with_rows`](Self::with_rows), cached while calls give the same rows: what is derived from it (its
-    /// columns, what is [cached](Self::cached)) is then there in the next step, too.
+    /// Like [`with_rows`](Self::with_rows), but cached as long as calls give the same rows. Data derived from the result (its
+    /// columns, [cached](Self::cached) values) are then available in the next step as well.
     ///
     /// # Errors
-    /// As `with_rows`.
+    /// Those of `with_rows`.
     pub fn with_rows_cached(&self, below: Vec<f32>) -> Result<Arc<Self>> {
         let mut made = self.extended.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((rows, extended)) = &*made

@@ -1,11 +1,12 @@
-//! Constant sparse matrices, and their products `S x` with dense ones at the cost of the entries that are there.
+//! Constant sparse matrices, and their products `S x` with dense ones, whose cost is proportional to the number of entries.
 //!
-//! The features of nodes (which words a paper has) and who sends to whom are such matrices. Burn has no sparse tensors, but
-//! takes operations of others: on the flex backend a product here is one pass over the entries, with its gradient. A gradient
-//! flows to the dense factor alone. [`Sparse::attention`] is a product with weights that are learned.
+//! The features of nodes (such as the words in a paper) and the adjacency of a graph are such matrices. Burn has no sparse
+//! tensors, but supports operations from other crates: on the flex backend, a product is one pass over the entries, with its
+//! own gradient. Gradients flow to the dense factor only. [`Sparse::attention`] is a product with learned weights.
 //!
-//! On other backends, and for number types other than single precision, products are `None`, and the caller uses Burn's own
-//! operations on [`Sparse::dense`] or on messages. Sums are in the order of the entries, so that every run gives the same.
+//! On other backends, and for number types other than single precision, products return `None`, and the caller uses Burn's own
+//! operations on [`Sparse::dense`] or on messages. Sums are computed in the order of the entries, so every run gives the same
+//! result.
 
 #[cfg(feature = "flex")]
 mod attention;
@@ -35,13 +36,13 @@ use crate::device::is_flex;
 use crate::shape;
 
 impl Sparse {
-    /// `S x`; `None` on a backend, or for a number type, for which there is no such operation.
+    /// `S x`; `None` on a backend, or for a number type, without this operation.
     ///
     /// # Shapes
     /// - `x`: `[M, d]`; returns `[N, d]`.
     ///
     /// # Panics
-    /// With another number of rows.
+    /// If the number of rows differs.
     pub fn product(self: &Arc<Self>, x: &Tensor<2>) -> Option<Tensor<2>> {
         shape::check("sparse product", "dense factor", x.dims(), [Some(self.columns), None]);
         #[cfg(feature = "flex")]
@@ -52,19 +53,19 @@ impl Sparse {
         None
     }
 
-    /// Graph attention over the places of the entries of a square `S`, whose values play no part (Velickovic et al. 2018,
-    /// arXiv 1710.10903): with `e_st = leaky_relu(<source, g_s> + <target, g_t>)` per head, which has `slope` below 0, and
-    /// `alpha_st` the softmax of `e_st` over `t` itself and the columns `s` of row `t`, `h_t = sum_s alpha_st g_s`.
+    /// Graph attention over the entries of a square `S`, whose values are not used (Velickovic et al. 2018, arXiv 1710.10903).
+    /// Per head, with `e_st = leaky_relu(<source, g_s> + <target, g_t>)`, whose slope below 0 is `slope`, and with `alpha_st`,
+    /// the softmax of `e_st` over `t` itself and the columns `s` of row `t`: `h_t = sum_s alpha_st g_s`.
     ///
-    /// Nothing of the size of the entries is held between the passes, and `g` becomes its own gradient where nobody else holds
-    /// it. `Break` with the output; `Continue` with `g` on a backend, or for a number type, for which there is no such operation,
-    /// and where there are no nodes or no features.
+    /// Nothing of the size of the entries is kept between the passes, and `g` is replaced by its gradient if it is not used
+    /// elsewhere. Returns `Break` with the output, or `Continue` with `g` on a backend, or for a number type, without this
+    /// operation, and if there are no nodes or no features.
     ///
     /// # Shapes
-    /// - `g`: `[N, h d]`, heads side by side; `source`, `target`: `[h, d]`; returns `[N, h d]`.
+    /// - `g`: `[N, h d]`, with adjacent heads; `source`, `target`: `[h, d]`; returns `[N, h d]`.
     ///
     /// # Panics
-    /// With other shapes, and with a matrix that is not square.
+    /// If the shapes do not match, or the matrix is not square.
     pub fn attention(
         self: &Arc<Self>,
         g: Tensor<2>,

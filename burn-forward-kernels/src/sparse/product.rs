@@ -18,7 +18,7 @@ use crate::flex::{by_rows, numbers, tensor, unary};
 /// Backends with products of sparse matrices.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait SparseProduct: Backend {
-    /// `S x` of `x` `[M, d]`; see [`Sparse::product`].
+    /// `S x` for `x` `[M, d]`; see [`Sparse::product`].
     fn sparse_product(x: FloatTensor<Self>, matrix: Arc<Sparse>) -> FloatTensor<Self>;
 }
 

@@ -2,23 +2,23 @@
 
 use super::compressed::Compressed;
 
-/// Rows that a thread takes at least: handing out fewer costs more than computing them.
+/// Smallest number of rows per thread: with fewer, distributing the work costs more than the work itself.
 pub(crate) const ROWS: usize = 256;
 
-/// Entries between the one that is added and the one whose row is asked for: entries point anywhere, so that no processor
-/// knows by itself what is read next.
+/// Distance between the entry that is added and the entry whose row is prefetched. Entries point to arbitrary rows, so a
+/// processor cannot predict the next read.
 pub(super) const AHEAD: usize = 8;
 
-/// Single-precision numbers of a cache line.
+/// Number of single-precision numbers in a cache line.
 #[cfg(target_arch = "x86_64")]
 const NUMBERS_OF_A_LINE: usize = 16;
 
-/// A sum in eight parts: one after the other would wait for each addition.
+/// A dot product with eight partial sums; a single sum would wait for every addition.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     dot_with(a, b, |a, b, sum| sum + a * b)
 }
 
-/// [`dot`] with the instruction that multiplies and adds.
+/// [`dot`] with a fused multiply-add instruction.
 #[inline(always)]
 pub(super) fn dot_with(a: &[f32], b: &[f32], add: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let mut sums = [0.0f32; 8];
@@ -30,12 +30,12 @@ pub(super) fn dot_with(a: &[f32], b: &[f32], add: impl Fn(f32, f32, f32) -> f32)
     sums.iter().sum::<f32>() + rest
 }
 
-/// `sum_k f_kh x_k` over the entries `k` of a row, with a factor per entry and head.
+/// `sum_k f_kh x_k` over the entries `k` of a row, with one factor per entry and head.
 pub(super) struct RowSum<'a> {
     pub(super) s: &'a Compressed,
     pub(super) x: &'a [f32],
     pub(super) width: usize,
-    /// `[entries, heads]`, from the entry `first_entry` on.
+    /// `[entries, heads]`, starting with the entry `first_entry`.
     pub(super) factors: &'a [f32],
     pub(super) first_entry: usize,
     pub(super) heads: usize,
@@ -44,17 +44,17 @@ pub(super) struct RowSum<'a> {
 impl RowSum<'_> {
     /// Fills the rows from `first` on.
     ///
-    /// As many columns at a time as half the registers hold sums of: entries point anywhere, and the more there is to read
-    /// where one points, the less the way there counts.
+    /// The number of columns processed at a time is that of the sums in half of the registers. Entries point to arbitrary rows,
+    /// and the more is read per entry, the less its access time matters.
     pub(super) fn rows(&self, first: usize, out: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx512f") {
-            #[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
-            // SAFETY: the processor has it.
+            #[allow(unsafe_code, reason = "needed for instructions that the compilation target need not have")]
+            // SAFETY: the processor has AVX-512.
             return unsafe { self.rows_avx512(first, out) };
         } else if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-            #[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
-            // SAFETY: the processor has both.
+            #[allow(unsafe_code, reason = "needed for instructions that the compilation target need not have")]
+            // SAFETY: the processor has AVX2 and FMA.
             return unsafe { self.rows_avx2(first, out) };
         }
         self.by_columns(first, out, 32, |factor, x, sum| sum + factor * x);
@@ -94,7 +94,7 @@ impl RowSum<'_> {
         }
     }
 
-    /// `N` columns of all rows; returns `N`.
+    /// Sums `N` columns of all rows; returns `N`.
     #[inline(always)]
     fn columns<const N: usize>(
         &self,
@@ -125,14 +125,14 @@ impl RowSum<'_> {
     }
 }
 
-/// Has `count` numbers of `x` from `from` on brought near, where there is an instruction for it.
+/// Prefetches `count` numbers of `x` from `from` on, if there is an instruction for this.
 #[inline(always)]
 pub(super) fn ask_for(x: &[f32], from: usize, count: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in (0..count).step_by(NUMBERS_OF_A_LINE) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        #[allow(unsafe_code, reason = "the instruction has no other name")]
-        // SAFETY: a prefetch reads nothing, whatever the address; every processor of the kind has it.
+        #[allow(unsafe_code, reason = "the instruction is only available as an intrinsic")]
+        // SAFETY: a prefetch reads nothing, whatever the address; every processor of this kind supports it.
         unsafe {
             _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(from + line).cast());
         }

@@ -1,4 +1,4 @@
-//! Sparse products against dense ones by Burn, in values and gradients.
+//! Sparse products compared with Burn's dense products, in values and gradients.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn close(a: Tensor<2>, b: Tensor<2>) {
     }
 }
 
-/// Distinct entries.
+/// A matrix without repeated entries.
 fn matrix(rows: usize, columns: usize) -> impl Strategy<Value = Arc<Sparse>> {
     prop::collection::btree_map((0..rows, 0..columns as u32), -2.0f32..2.0, 0..30).prop_map(move |entries| {
         let mut offsets = vec![0; rows + 1];
@@ -35,7 +35,7 @@ proptest! {
     #[test]
     fn a_product_is_the_dense_one(matrix in matrix(7, 5), transposed: bool) {
         for device in devices() {
-            // A transposed tensor does not lie in row-major order.
+            // A transposed tensor is not stored in row-major order.
             let shape = if transposed { [3, 5] } else { [5, 3] };
             let leaf = Tensor::<2>::random(shape, Distribution::Default, &device).require_grad();
             let x = || if transposed { leaf.clone().transpose() } else { leaf.clone() };
@@ -51,7 +51,7 @@ proptest! {
     #[test]
     fn attention_is_a_softmax_of_dense_scores(matrix in matrix(6, 6), transposed: bool) {
         let (nodes, heads, width) = (6, 2, 11);
-        // A node is its own neighbour once more where the matrix has it already.
+        // A node is a neighbour of itself, in addition to an entry that the matrix already has for it.
         let mut indices = vec![0.0f32; nodes * nodes];
         (0..nodes).for_each(|t| indices[t * nodes + t] = 1.0);
         for target in 0..nodes {
@@ -74,7 +74,7 @@ proptest! {
             // Half of the scores are below 0.
             let vectors = [source.clone() - 0.5, target.clone() - 0.5];
             let ControlFlow::Break(h) = matrix.attention(g(), &vectors[0], &vectors[1], 0.2) else {
-                return Err(TestCaseError::fail("not here"));
+                return Err(TestCaseError::fail("attention is not available on this device"));
             };
             close(h.clone().inner(), expected.clone().inner());
             let gradients = |h: Tensor<2>| {
@@ -96,7 +96,7 @@ proptest! {
 }
 
 proptest! {
-    /// The oracle is a dense matrix to which every entry is added.
+    /// The reference is a dense matrix to which every entry is added.
     #[test]
     fn entries_in_one_column_of_a_row_are_summed(
         rows in prop::collection::vec(prop::collection::vec((0u32..4, -2.0f32..2.0), 0..9), 1..6),
@@ -163,8 +163,8 @@ fn mistakes_are_named() {
     let error = |offsets: &[usize], indices: &[u32]| {
         Sparse::new(2, offsets.to_vec(), indices.to_vec(), vec![1.0; indices.len()]).unwrap_err().to_string()
     };
-    assert!(error(&[0, 1], &[0, 1]).contains("rising from 0 to 2"));
-    assert!(error(&[1, 2], &[0, 1]).contains("rising from 0 to 2"));
+    assert!(error(&[0, 1], &[0, 1]).contains("increasing from 0 to 2"));
+    assert!(error(&[1, 2], &[0, 1]).contains("increasing from 0 to 2"));
     assert!(error(&[0, 2, 1, 2], &[0, 1]).contains("rising"));
     assert!(error(&[0, 1], &[2]).contains("less than 2"));
 }

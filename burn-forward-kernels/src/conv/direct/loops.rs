@@ -1,28 +1,28 @@
-//! What is done inside registers: sums over taps, and transposing.
+//! Operations within registers: sums over taps, and transposition.
 
 use super::super::columns::Padded;
 use super::super::geometry::Sizes;
 use super::register::{Registers, wide};
 
-/// Taps of a kernel.
+/// Number of taps of a kernel.
 pub(super) const TAPS: usize = 9;
 
-/// One sample's convolution.
+/// The convolution of one sample.
 pub(super) struct Work<'a> {
     pub(super) sizes: &'a Sizes,
     /// Padded maps.
     pub(super) x: &'a [f32],
-    /// Where every tap of every channel reads for the first pixel.
+    /// The offset that every tap of every channel reads for the first pixel.
     pub(super) taps: &'a [usize],
-    /// In the order of `super::packed`.
+    /// The weights in the order of `super::packed`.
     pub(super) weights: &'a [f32],
     /// Width of a padded map.
     pub(super) row: usize,
 }
 
-#[allow(unsafe_code, reason = "vector instructions on pointers, whose ends are checked first")]
+#[allow(unsafe_code, reason = "vector instructions on pointers, whose bounds are checked first")]
 impl Work<'_> {
-    /// `out` `[positions, count LANES]`: channels from `first` on, in `count` of the registers at a time.
+    /// Fills `out` `[positions, count LANES]` with the channels from `first` on, `count` registers at a time.
     pub(super) fn run<L: Registers>(&self, registers: L, first: usize, count: usize, out: &mut [f32]) {
         let [height, width] = self.sizes.output;
         let last = (height - 1) * self.sizes.stride * self.row + (width - 1) * self.sizes.stride;
@@ -42,7 +42,7 @@ impl Work<'_> {
         }
     }
 
-    /// `V` registers of channels, `R` pixels of a row at a time, of which a row holds a whole number.
+    /// Computes `V` registers of channels, for `R` pixels of a row at a time; the width must be a multiple of `R`.
     fn rows<L: Registers, const R: usize, const V: usize>(&self, registers: L, first: usize, out: &mut [f32]) {
         let ([height, width], step) = (self.sizes.output, self.sizes.stride);
         let weights = &self.weights[first * self.taps.len()..][..V * L::LANES * self.taps.len()];
@@ -52,8 +52,8 @@ impl Work<'_> {
             || {
                 for first_pixel in (0..height * width).step_by(R) {
                     let (y, x) = (first_pixel / width, first_pixel % width);
-                    // SAFETY: `run` has checked the last pixel's last tap and the output's end; a row holds a whole number of
-                    // `R` pixels, so that none is beyond its row and all have their place in `out`.
+                    // SAFETY: `run` has checked the last tap of the last pixel and the end of the output. The width is a
+                    // multiple of `R`, so no pixel is beyond its row, and all have a place in `out`.
                     unsafe {
                         let out = out.as_mut_ptr().add(first_pixel * V * L::LANES);
                         let pixel = self.x.as_ptr().add((y * self.row + x) * step);
@@ -64,10 +64,10 @@ impl Work<'_> {
         );
     }
 
-    /// `R` pixels of a row, the first at `pixel`.
+    /// Computes `R` pixels of a row, the first of which is at `pixel`.
     ///
     /// # Safety
-    /// All taps of the pixels, the weights of `V` registers, and `out` `[R, V LANES]` are there.
+    /// All taps of the pixels, the weights of `V` registers, and `out` `[R, V LANES]` must be valid.
     #[inline(always)]
     unsafe fn pixels<L: Registers, const R: usize, const V: usize>(
         &self,
@@ -76,7 +76,7 @@ impl Work<'_> {
         mut weight: *const f32,
         out: *mut f32,
     ) {
-        // SAFETY: the caller's promise.
+        // SAFETY: by the caller's promise.
         unsafe {
             let mut sums = [[registers.zero(); V]; R];
             for tap in self.taps {
@@ -102,10 +102,10 @@ impl Work<'_> {
     }
 }
 
-/// Adds to `sum` `[C_in 9, wide]`, from lane `first` on, what some samples say: `x` padded maps, `dy`
-/// `[samples, positions, count LANES]`, in `count` of the registers at a time.
-#[allow(unsafe_code, reason = "vector instructions on pointers, whose ends are checked first")]
-#[allow(clippy::too_many_arguments, reason = "three slices and the sizes of what is in them")]
+/// Adds the gradients of some samples to `sum` `[C_in 9, wide]`, from lane `first` on, `count` registers at a time. `x`
+/// contains padded maps, and `dy` is `[samples, positions, count LANES]`.
+#[allow(unsafe_code, reason = "vector instructions on pointers, whose bounds are checked first")]
+#[allow(clippy::too_many_arguments, reason = "three slices and the sizes of their contents")]
 pub(super) fn add_taps<L: Registers>(
     registers: L,
     sizes: &Sizes,
@@ -126,7 +126,7 @@ pub(super) fn add_taps<L: Registers>(
         registers.vectorised(
             #[inline(always)]
             || {
-                // SAFETY: the ends of maps, gradient and sum have just been checked.
+                // SAFETY: the bounds of maps, gradient and sum have just been checked.
                 unsafe {
                     match count {
                         2 => add_channel::<L, 2>(registers, sizes, samples, x, dy, sum, channel, first),
@@ -138,10 +138,10 @@ pub(super) fn add_taps<L: Registers>(
     }
 }
 
-/// One input channel's nine taps and `V` registers of output channels.
+/// The nine taps of one input channel, for `V` registers of output channels.
 ///
 /// # Safety
-/// The slices hold what [`add_taps`] checks.
+/// The slices must have the sizes that [`add_taps`] checks.
 #[allow(unsafe_code, reason = "vector instructions on pointers")]
 #[allow(clippy::too_many_arguments, reason = "as above")]
 #[inline(always)]
@@ -157,10 +157,11 @@ unsafe fn add_channel<L: Registers, const V: usize>(
 ) {
     let (padded, [height, width], step) = (Padded::new(sizes), sizes.output, sizes.stride);
     let (row, lanes) = (padded.sides[1], wide::<L>(sizes.channels[1]));
-    // SAFETY: the caller's promise.
+    // SAFETY: by the caller's promise.
     unsafe {
         let mut sums = [[registers.zero(); V]; TAPS];
-        // Rows of all samples, one after the other: plain loops, since what an iterator of pairs keeps costs registers.
+        // The rows of all samples in sequence. These are plain loops, since the state of a zipped iterator would occupy
+        // registers.
         let mut gradient = dy.as_ptr();
         for row_of_all in 0..samples * height {
             let (map, y) = (row_of_all / height * padded.channels + channel, row_of_all % height);
@@ -189,9 +190,9 @@ unsafe fn add_channel<L: Registers, const V: usize>(
     }
 }
 
-/// `to[j][i] = from[i][j]` of a matrix `[rows, columns]` whose rows are `apart` from each other, to rows that are `apart_to`.
-/// What `to` holds beyond those entries stays.
-#[allow(unsafe_code, reason = "vector instructions on pointers, whose ends are checked first")]
+/// `to[j][i] = from[i][j]` for a matrix `[rows, columns]` whose rows are `apart` numbers from each other, written to rows that
+/// are `apart_to` numbers from each other. Other entries of `to` do not change.
+#[allow(unsafe_code, reason = "vector instructions on pointers, whose bounds are checked first")]
 pub(super) fn transpose<L: Registers>(
     registers: L,
     from: &[f32],
@@ -208,7 +209,7 @@ pub(super) fn transpose<L: Registers>(
         || {
             for i in (0..whole_rows).step_by(L::LANES) {
                 for j in (0..whole_columns).step_by(L::LANES) {
-                    // SAFETY: a whole tile within both, whose ends have just been checked.
+                    // SAFETY: a complete tile within both, whose bounds have just been checked.
                     unsafe {
                         let (from, to) = (from.as_ptr().add(i * apart + j), to.as_mut_ptr().add(j * apart_to + i));
                         registers.transpose_tile(from, apart, to, apart_to);

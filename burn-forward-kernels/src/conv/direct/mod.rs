@@ -1,15 +1,15 @@
-//! Convolutions with kernels of side 3 straight from padded maps, on x86-64 processors with AVX-512 or AVX2.
+//! Convolutions with kernels of side 3, computed directly from padded maps on x86-64 processors with AVX-512 or AVX2.
 //!
-//! The matrix of patches of [`columns`](super::columns) holds every pixel nine times, and a product packs it once more: with
-//! few channels that takes longer than the product. Here output channels are the lanes of a register, pixels are broadcast
-//! from where they lie, and up to 16 sums stay in registers until they are done:
+//! The matrix of patches in [`columns`](super::columns) contains every pixel nine times, and the matrix product packs it again.
+//! With few channels, this takes longer than the product. Here, the output channels are the lanes of a register, pixels are
+//! broadcast from their place in the maps, and up to 16 sums stay in registers until they are complete:
 //!
 //! - output: for some pixels of a row, `y[pixel] += x[pixel + tap] w[tap]` over the taps of all input channels;
 //! - gradient of the weights: for the nine taps of a channel, `dw[tap] += x[pixel + tap] dy[pixel]` over all pixels;
-//! - gradient of the input, at step 1: an output with the kernel turned round.
+//! - gradient of the input, at stride 1: a convolution with the kernel rotated by 180 degrees.
 //!
-//! Maps with channels as lanes are transposed in square tiles on their way in and out. Everything is written once for any
-//! kind of [`Registers`] and compiled for each.
+//! Maps are transposed in square tiles so that channels become lanes, and back. All code is generic over the kind of
+//! [`Registers`] and compiled for each.
 
 mod loops;
 mod register;
@@ -21,10 +21,10 @@ use self::register::{Avx2, Avx512, Registers, wide};
 use super::columns::{self, Padded, Space, of_length, pad, parts};
 use super::geometry::Sizes;
 
-/// Most weights, which are read once per sample: 4 MiB. With more of them, products that take many samples at a time are
-/// the faster way (512 channels on maps of 4 x 4: 55 against 24 GFLOP/s).
+/// Largest number of weights (4 MiB), which are read once per sample. With more weights, matrix products over many samples are
+/// faster (512 channels on maps of 4 x 4: 55 against 24 GFLOP/s).
 const MOST_WEIGHTS: usize = 1 << 20;
-/// Most pairs of channels for a gradient of weights in registers of 8 lanes, see [`fits_weight_gradient`].
+/// Largest number of pairs of channels for a gradient of weights in registers with 8 lanes, see [`fits_weight_gradient`].
 const MOST_CHANNEL_PAIRS_AVX2: usize = 64 * 64;
 
 /// The widest registers of this processor.
@@ -40,7 +40,7 @@ impl Widest {
     }
 }
 
-/// Calls a function with the widest registers of this processor, or does `else` without any.
+/// Calls a function with the widest registers of this processor, or evaluates the alternative if there are none.
 macro_rules! with_widest {
     ($f:ident($($argument:expr),*), else $otherwise:expr) => {
         match Widest::here() {
@@ -51,7 +51,7 @@ macro_rules! with_widest {
     };
 }
 
-/// Whether this module computes such a convolution, on this processor.
+/// Whether this module can compute the convolution on this processor.
 pub(super) fn fits(sizes: &Sizes) -> bool {
     let [_, width] = sizes.output;
     sizes.groups == 1
@@ -62,22 +62,22 @@ pub(super) fn fits(sizes: &Sizes) -> bool {
         && Widest::here().is_some()
 }
 
-/// Whether the gradient of its input is one too.
+/// Whether this module can also compute the gradient of its input.
 pub(super) fn fits_input_gradient(sizes: &Sizes) -> bool {
     sizes.stride == 1 && sizes.padding <= 2 && fits(&turned(sizes))
 }
 
-/// Whether the gradient of its weights is the faster one here, too.
+/// Whether the gradient of its weights is also faster here.
 ///
-/// It reads an output's gradient once per input channel and the maps once per register of output channels: with many
-/// channels and narrow registers a product is ahead (128 x 128 channels, AVX2: 42 against 33 GFLOP/s; 64 x 64: 44 and 41 on
-/// maps of 8 x 8, 43 and 51 on maps of 32 x 32).
+/// It reads the gradient of the output once per input channel, and the maps once per register of output channels. With many
+/// channels and narrow registers, a matrix product is faster (128 x 128 channels, AVX2: 42 against 33 GFLOP/s; 64 x 64: 44
+/// against 41 on maps of 8 x 8, 43 against 51 on maps of 32 x 32).
 pub(super) fn fits_weight_gradient(sizes: &Sizes) -> bool {
     let few = sizes.channels[0] * sizes.channels[1] <= MOST_CHANNEL_PAIRS_AVX2;
     fits(sizes) && (few || matches!(Widest::here(), Some(Widest::Avx512(_))))
 }
 
-/// The convolution of an output's gradient, with the kernel turned round, that is the input's gradient.
+/// The convolution of the gradient of the output with the rotated kernel, which gives the gradient of the input.
 fn turned(sizes: &Sizes) -> Sizes {
     let [read, made] = sizes.channels;
     Sizes {
@@ -89,7 +89,7 @@ fn turned(sizes: &Sizes) -> Sizes {
     }
 }
 
-/// Registers of channels that are worked on together, as `(first lane, number of registers)`.
+/// Groups of registers of channels that are computed together, as `(first lane, number of registers)`.
 fn blocks<L: Registers>(channels: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     let registers = wide::<L>(channels) / L::LANES;
     let mut done = 0;
@@ -101,7 +101,8 @@ fn blocks<L: Registers>(channels: usize, most: usize) -> impl Iterator<Item = (u
     })
 }
 
-/// Most registers of channels at a time for maps of this width: fewer pixels of a row leave more registers for channels.
+/// Largest number of registers of channels at a time for maps with this width: with fewer pixels per row, more registers are
+/// left for channels.
 fn most_registers<L: Registers>(width: usize) -> usize {
     match (L::COUNT, width) {
         (32.., w) if w.is_multiple_of(8) || w.is_multiple_of(7) => 2,
@@ -111,8 +112,8 @@ fn most_registers<L: Registers>(width: usize) -> usize {
     }
 }
 
-/// `weight(channel read, channel made, tap)` in the order in which it is used: by block of made channels, then by tap of
-/// every read channel, then by lane.
+/// The weights `weight(input channel, output channel, tap)` in the order of use: by block of output channels, then by tap of
+/// every input channel, then by lane.
 fn packed<L: Registers>(
     [read, made]: [usize; 2],
     most: usize,
@@ -130,7 +131,7 @@ fn packed<L: Registers>(
     out
 }
 
-/// `Y` `[B, C_out, H', W']` of `x` `[B, C_in, H, W]` and `w` `[C_out, C_in, 3, 3]`.
+/// `Y` `[B, C_out, H', W']` for `x` `[B, C_in, H, W]` and `w` `[C_out, C_in, 3, 3]`.
 pub(super) fn forward(sizes: &Sizes, x: &[f32], w: &[f32]) -> Vec<f32> {
     let [read, _] = sizes.channels;
     with_widest!(
@@ -139,7 +140,7 @@ pub(super) fn forward(sizes: &Sizes, x: &[f32], w: &[f32]) -> Vec<f32> {
     )
 }
 
-/// Gradient of the input `[B, C_in, H, W]`, at step 1.
+/// Gradient of the input `[B, C_in, H, W]`, at stride 1.
 pub(super) fn input_gradient(sizes: &Sizes, w: &[f32], dy: &[f32]) -> Vec<f32> {
     let turned = turned(sizes);
     let [read, _] = sizes.channels;
@@ -149,7 +150,7 @@ pub(super) fn input_gradient(sizes: &Sizes, w: &[f32], dy: &[f32]) -> Vec<f32> {
     )
 }
 
-/// `weight` is called with a channel read, a channel made, and a tap.
+/// `weight` is called with an input channel, an output channel and a tap.
 fn convolve<L: Registers>(
     registers: L,
     sizes: &Sizes,
@@ -178,7 +179,7 @@ fn convolve<L: Registers>(
     y
 }
 
-/// Gradient of the weights `[C_out, C_in, 3, 3]`; the same for any number of threads, as that of
+/// Gradient of the weights `[C_out, C_in, 3, 3]`. It is the same for any number of threads, like that of
 /// [`columns`](super::columns::weight_gradient).
 pub(super) fn weight_gradient(sizes: &Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
     with_widest!(gradient_of_weights(sizes, x, dy), else columns::weight_gradient(sizes, x, dy))
@@ -187,7 +188,7 @@ pub(super) fn weight_gradient(sizes: &Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> 
 fn gradient_of_weights<L: Registers>(registers: L, sizes: &Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let ([read, made], positions) = (sizes.channels, sizes.positions());
     let (lanes, per_task) = (wide::<L>(made), sizes.samples_per_task());
-    // Nine sums for each: two of the narrower registers would not leave one to read into.
+    // Each needs nine sums; with two of the narrower registers, no register would be left for reading.
     let most = if L::COUNT >= 32 { 2 } else { 1 };
     let per_part = sizes.batch.div_ceil(per_task).div_ceil(parts(sizes)) * per_task;
     let chunks = x.par_chunks(per_part * sizes.sample_in()).zip(dy.par_chunks(per_part * sizes.sample_out()));
@@ -201,7 +202,7 @@ fn gradient_of_weights<L: Registers>(registers: L, sizes: &Sizes, x: &[f32], dy:
                 for (first, count) in blocks::<L>(made, most) {
                     let lanes = count * L::LANES;
                     let gradient = of_length(&mut space.rows, samples * positions * lanes);
-                    // Lanes beyond the last channel hold what was there before, and what is made of them is never read.
+                    // Lanes beyond the last channel contain old values, and results computed from them are never used.
                     let maps = lanes.min(made - first);
                     for (to, from) in gradient.chunks_exact_mut(positions * lanes).zip(dy.chunks(sizes.sample_out())) {
                         transpose(registers, &from[first * positions..], [maps, positions], positions, to, lanes);
@@ -241,7 +242,8 @@ mod tests {
 
     #[test]
     fn the_same_as_by_columns() {
-        // Every width of registers and of pixels, channels that fill no register, steps, and borders.
+        // All widths of registers and of groups of pixels, numbers of channels that do not fill a register, strides, and
+        // padding.
         for (channels, side, stride, padding) in [
             ([3, 16], [32, 32], 1, 1),
             ([16, 32], [8, 16], 1, 1),
@@ -263,7 +265,7 @@ mod tests {
         }
     }
 
-    /// On processors with wider registers the narrower ones are tested, too.
+    /// On processors with wider registers, the narrower ones are tested as well.
     fn same_as_columns<L: Registers>(sizes: &Sizes) {
         let Some(registers) = L::detect() else { return };
         let [read, made] = sizes.channels;

@@ -1,4 +1,4 @@
-//! Vector registers of x86-64 processors behind one interface.
+//! A common interface for the vector registers of x86-64 processors.
 
 use std::arch::x86_64::{
     __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_set1_ps,
@@ -8,21 +8,21 @@ use std::arch::x86_64::{
     _mm512_unpacklo_ps,
 };
 
-/// Vector registers of one kind, whose value is the proof that this processor has them: there is none to be had but by
-/// [`detect`](Self::detect). So only what goes through pointers is left to the caller's care.
+/// Vector registers of one kind. A value of such a type can only be created by [`detect`](Self::detect), so it proves that this
+/// processor has them. The caller is therefore only responsible for pointers.
 ///
-/// Everything is to be called inside [`vectorised`](Self::vectorised), where it is compiled to single instructions.
+/// All methods should be called within [`vectorised`](Self::vectorised), where they compile to single instructions.
 pub(super) trait Registers: Copy + Send + Sync {
-    /// What a register holds.
+    /// The content of a register.
     type Vector: Copy;
-    /// Numbers in a register.
+    /// Number of floats in a register.
     const LANES: usize;
-    /// Registers that the processor has.
+    /// Number of registers of the processor.
     const COUNT: usize;
 
-    /// The registers, where this processor has them.
+    /// The registers, if this processor has them.
     fn detect() -> Option<Self>;
-    /// Calls `f`, compiled for such a processor as far as it is inlined here.
+    /// Calls `f`, compiled for such a processor to the extent that it is inlined here.
     fn vectorised<T>(self, f: impl FnOnce() -> T) -> T;
     fn zero(self) -> Self::Vector;
     /// The same number in all lanes.
@@ -30,36 +30,36 @@ pub(super) trait Registers: Copy + Send + Sync {
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a b + sum`.
     fn mul_add(self, a: Self::Vector, b: Self::Vector, sum: Self::Vector) -> Self::Vector;
-    /// `LANES` numbers from `from` on.
+    /// Loads `LANES` numbers from `from`.
     ///
     /// # Safety
-    /// They can be read.
+    /// They must be readable.
     #[allow(unsafe_code, reason = "through a pointer")]
     unsafe fn load(self, from: *const f32) -> Self::Vector;
-    /// Writes `LANES` numbers from `to` on.
+    /// Writes `LANES` numbers to `to`.
     ///
     /// # Safety
-    /// They can be written.
+    /// They must be writable.
     #[allow(unsafe_code, reason = "through a pointer")]
     unsafe fn store(self, vector: Self::Vector, to: *mut f32);
-    /// `to[j][i] = from[i][j]` of a tile of `LANES` x `LANES`, whose rows are `apart` and `apart_to` from each other.
+    /// `to[j][i] = from[i][j]` for a tile of `LANES` x `LANES`, whose rows are `apart` and `apart_to` numbers from each other.
     ///
     /// # Safety
-    /// `LANES` rows of `LANES` numbers can be read at `from`, and written at `to`.
+    /// `LANES` rows of `LANES` numbers must be readable at `from` and writable at `to`.
     #[allow(unsafe_code, reason = "through pointers")]
     unsafe fn transpose_tile(self, from: *const f32, apart: usize, to: *mut f32, apart_to: usize);
 }
 
-/// Channels, filled up to whole registers.
+/// The number of channels, rounded up to complete registers.
 pub(super) fn wide<L: Registers>(channels: usize) -> usize {
     channels.next_multiple_of(L::LANES)
 }
 
-/// Registers of 16 numbers, of processors with AVX-512.
+/// Registers with 16 numbers, of processors with AVX-512.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Avx512(());
 
-#[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
+#[allow(unsafe_code, reason = "needed for instructions that the compilation target need not have")]
 impl Registers for Avx512 {
     type Vector = __m512;
     const LANES: usize = 16;
@@ -124,11 +124,11 @@ impl Registers for Avx512 {
     }
 }
 
-/// Registers of 8 numbers, of processors with AVX2 and fused multiplication and addition.
+/// Registers with 8 numbers, of processors with AVX2 and fused multiply-add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Avx2(());
 
-#[allow(unsafe_code, reason = "the only way to use what the processor has and the target need not have")]
+#[allow(unsafe_code, reason = "needed for instructions that the compilation target need not have")]
 impl Registers for Avx2 {
     type Vector = __m256;
     const LANES: usize = 8;
@@ -193,10 +193,10 @@ impl Registers for Avx2 {
     }
 }
 
-/// A tile of 16 x 16.
+/// Transposes a tile of 16 x 16.
 ///
 /// # Safety
-/// 16 rows of 16 floats, `apart` and `apart_to` from each other, can be read and written.
+/// 16 rows of 16 floats, at distances of `apart` and `apart_to` numbers, must be readable and writable.
 #[allow(unsafe_code, reason = "vector instructions on pointers")]
 #[target_feature(enable = "avx512f")]
 #[inline]
@@ -229,15 +229,15 @@ unsafe fn transpose_16(from: *const f32, apart: usize, to: *mut f32, apart_to: u
         (b[4 + j], b[12 + j]) = (even(low, high), odd(low, high));
     }
     for (i, row) in b.iter().enumerate() {
-        // SAFETY: the caller's promise.
+        // SAFETY: by the caller's promise.
         unsafe { _mm512_storeu_ps(to.add(i * apart_to), *row) };
     }
 }
 
-/// A tile of 8 x 8.
+/// Transposes a tile of 8 x 8.
 ///
 /// # Safety
-/// 8 rows of 8 floats, `apart` and `apart_to` from each other, can be read and written.
+/// 8 rows of 8 floats, at distances of `apart` and `apart_to` numbers, must be readable and writable.
 #[allow(unsafe_code, reason = "vector instructions on pointers")]
 #[target_feature(enable = "avx2,fma")]
 #[inline]
@@ -245,7 +245,7 @@ unsafe fn transpose_8(from: *const f32, apart: usize, to: *mut f32, apart_to: us
     let zero = _mm256_setzero_ps();
     let (mut a, mut b) = ([zero; 8], [zero; 8]);
     for (i, row) in a.iter_mut().enumerate() {
-        // SAFETY: the caller's promise.
+        // SAFETY: by the caller's promise.
         *row = unsafe { _mm256_loadu_ps(from.add(i * apart)) };
     }
     // b[2 i], b[2 i + 1]: in each half, columns 0 and 1, and 2 and 3, of rows 2 i and 2 i + 1.
@@ -265,7 +265,7 @@ unsafe fn transpose_8(from: *const f32, apart: usize, to: *mut f32, apart_to: us
         b[4 + j] = _mm256_permute2f128_ps::<0x31>(a[j], a[4 + j]);
     }
     for (i, row) in b.iter().enumerate() {
-        // SAFETY: the caller's promise.
+        // SAFETY: by the caller's promise.
         unsafe { _mm256_storeu_ps(to.add(i * apart_to), *row) };
     }
 }
@@ -280,7 +280,7 @@ mod tests {
         let (apart, apart_to) = (L::LANES + 3, L::LANES + 5);
         let from: Vec<f32> = (0..L::LANES * apart).map(|i| i as f32).collect();
         let mut to = vec![-1.0; L::LANES * apart_to];
-        // SAFETY: both matrices hold all rows.
+        // SAFETY: both matrices contain all rows.
         registers.vectorised(|| unsafe { registers.transpose_tile(from.as_ptr(), apart, to.as_mut_ptr(), apart_to) });
         for (j, row) in to.chunks_exact(apart_to).enumerate() {
             for (i, value) in row.iter().enumerate() {
