@@ -1,4 +1,4 @@
-//! The operations against definitions written out and against Burn's own, and their refusals.
+//! The operations compared with their definitions and with Burn's own operations, and the arguments that they reject.
 #![cfg(feature = "flex")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,4 +1,4 @@
-//! Convolutions of this crate against sums written out, and against Burn's own with autodiff.
+//! Convolutions of this crate compared with explicit sums, and with Burn's own under autodiff.
 
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rstest::rstest;
 
-/// Sizes of a convolution: batch, channels in and out, groups, height, width, kernel, stride, padding.
+/// The sizes of a convolution: batch, input and output channels, groups, height, width, kernel, stride, padding.
 #[derive(Debug, Clone, Copy)]
 struct Case {
     batch: usize,
@@ -108,11 +108,12 @@ fn close<const D: usize>(what: &str, ours: &Tensor<D>, expected: &[f32]) {
 }
 
 #[rstest]
-// Samples put together, one sample in bands, a single sample.
+// Several samples per task, one sample in bands, a single sample.
 #[case(Case { batch: 5, channels: [3, 8], groups: 1, side: [8, 8], kernel: 3, stride: 1, padding: 1 })]
 #[case(Case { batch: 2, channels: [3, 4], groups: 1, side: [40, 37], kernel: 3, stride: 1, padding: 1 })]
 #[case(Case { batch: 1, channels: [2, 5], groups: 1, side: [9, 7], kernel: 3, stride: 1, padding: 1 })]
-// Strides that do and do not divide, kernels of 1, 5 and 7, no padding, padding beyond the kernel's half.
+// Strides that divide the size and strides that do not, kernels of side 1, 5 and 7, no padding, padding of more than half the
+// kernel.
 #[case(Case { batch: 3, channels: [4, 6], groups: 1, side: [9, 12], kernel: 3, stride: 2, padding: 1 })]
 #[case(Case { batch: 3, channels: [4, 6], groups: 1, side: [33, 30], kernel: 7, stride: 2, padding: 3 })]
 #[case(Case { batch: 9, channels: [4, 6], groups: 1, side: [4, 4], kernel: 1, stride: 1, padding: 0 })]
@@ -120,9 +121,9 @@ fn close<const D: usize>(what: &str, ours: &Tensor<D>, expected: &[f32]) {
 #[case(Case { batch: 3, channels: [4, 6], groups: 1, side: [8, 8], kernel: 1, stride: 2, padding: 0 })]
 #[case(Case { batch: 2, channels: [2, 3], groups: 1, side: [6, 5], kernel: 5, stride: 3, padding: 0 })]
 #[case(Case { batch: 2, channels: [2, 3], groups: 1, side: [4, 3], kernel: 3, stride: 1, padding: 3 })]
-// A kernel wider than the map.
+// A kernel that is wider than the map.
 #[case(Case { batch: 2, channels: [2, 3], groups: 1, side: [1, 2], kernel: 3, stride: 1, padding: 1 })]
-// Groups, and one channel each.
+// Groups, and depthwise convolutions.
 #[case(Case { batch: 3, channels: [6, 4], groups: 2, side: [7, 6], kernel: 3, stride: 1, padding: 1 })]
 #[case(Case { batch: 3, channels: [5, 5], groups: 5, side: [7, 6], kernel: 3, stride: 1, padding: 1 })]
 #[case(Case { batch: 3, channels: [5, 5], groups: 5, side: [9, 10], kernel: 5, stride: 2, padding: 2 })]
@@ -132,7 +133,7 @@ fn values_and_gradients(#[case] case: Case) {
     let device = Device::flex();
     close("output", &conv2d(&case.conv(&device), case.input(&device)), &case.by_hand());
 
-    // The gradient of a sum of the outputs, each times a number of its own.
+    // The gradient of a weighted sum of the outputs.
     let device = device.autodiff();
     let [rows, columns] = case.output();
     let shape = [case.batch, case.channels[1], rows, columns];
@@ -150,7 +151,7 @@ fn values_and_gradients(#[case] case: Case) {
     }
 }
 
-/// What Burn's `Conv2d` can and these kernels cannot is left to Burn.
+/// Settings of Burn's `Conv2d` that these kernels do not support are left to Burn.
 #[test]
 fn the_rest_is_burns() {
     let device = Device::flex();
@@ -162,7 +163,7 @@ fn the_rest_is_burns() {
     assert_eq!(conv2d(&conv, x.clone()).to_data(), conv.forward(x).to_data());
 }
 
-/// The gradient of the weights is a sum in an order that threads have no part in.
+/// The order of the sums in the gradient of the weights does not depend on threads.
 #[test]
 fn the_same_bits_again() {
     let device = Device::flex().autodiff();
@@ -182,7 +183,7 @@ fn numbers<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
     tensor.to_data().iter::<f32>().collect()
 }
 
-/// Normalised maps have mean 0 and variance `v/(v + eps)`; values, gradients and running statistics are those of Burn.
+/// Normalised maps have mean 0 and variance `v/(v + eps)`; values, gradients and running statistics equal those of Burn.
 #[rstest]
 #[case([6, 3, 5, 7], FusedActivation::Identity)]
 #[case([6, 3, 5, 7], FusedActivation::Relu)]
@@ -197,7 +198,7 @@ fn normalisation(#[case] shape: [usize; 4], #[case] then: FusedActivation) {
     let channels = shape[1];
     let vector = |name: &str| {
         let values = draw(name, [channels, 1, 1, 1]);
-        // Wide enough that every activation is met on both sides of its bends.
+        // The values are spread widely enough to reach both sides of every bend of the activations.
         Param::from_tensor((Tensor::<4>::from_data(values, &device).reshape([channels]) * 4.0).detach())
     };
     let factors = Tensor::<4>::from_data(draw("factors", shape), &device);
@@ -235,7 +236,7 @@ fn normalisation(#[case] shape: [usize; 4], #[case] then: FusedActivation) {
 #[rstest]
 #[case(2, [8, 6])]
 #[case(3, [9, 9])]
-// Windows that leave something over, which is Burn's.
+// Windows that do not cover the maps, which are left to Burn.
 #[case(2, [7, 6])]
 fn average_pools(#[case] window: usize, #[case] side: [usize; 2]) {
     let device = Device::flex().autodiff();
@@ -263,7 +264,7 @@ fn kinds_of_autodiff() -> [Device; 3] {
 
 #[test]
 fn a_convolution_refuses_every_wrong_shape() {
-    // By columns, straight from the maps, channel by channel, and in groups.
+    // By columns, directly from the maps, channel by channel, and in groups.
     for (channels, groups, kernel) in [([4, 6], 1, 5), ([4, 6], 1, 3), ([6, 6], 6, 3), ([6, 9], 3, 3)] {
         let case = Case { batch: 2, channels, groups, side: [8, 8], kernel, stride: 1, padding: 0 };
         for device in kinds_of_autodiff() {
@@ -319,7 +320,7 @@ fn a_normalisation_refuses_every_wrong_shape() {
     }
 }
 
-/// Maps smaller than a window: as Burn, whatever that is.
+/// Maps smaller than a window: the result is that of Burn, whatever it is.
 #[test]
 fn pools_of_maps_that_are_too_small_are_burns() {
     let pool = AvgPool2dConfig::new([3, 3]).with_strides([3, 3]).init();

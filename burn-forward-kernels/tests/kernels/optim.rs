@@ -1,4 +1,4 @@
-//! Optimisers of this crate against Burn's own: weights and records to the bit, over many steps.
+//! Optimisers of this crate compared with Burn's own: weights and records are identical to the bit, over many steps.
 
 use burn::backend::Flex;
 use burn::module::{Module, Param};
@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Settings that Burn's optimisers and those of this crate share.
+/// Settings that Burn's optimisers and those of this crate have in common.
 #[derive(Debug, Clone)]
 enum Settings {
     Sgd { momentum: Option<MomentumConfig>, decay: Option<f32> },
@@ -23,7 +23,7 @@ enum Settings {
     AdamW { betas: [f32; 2], epsilon: f32, amsgrad: bool, decay: f32, cautious: bool },
 }
 
-/// Runs `$body` with Burn's optimiser of `$settings` as `$burns`, and that of this crate as `$ours`.
+/// Runs `$body` with Burn's optimiser with `$settings` as `$burns`, and that of this crate as `$ours`.
 macro_rules! with_both {
     ($settings:expr, |$burns:ident, $ours:ident| $body:expr) => {
         match $settings.clone() {
@@ -56,7 +56,7 @@ fn momentum(nesterov: bool) -> MomentumConfig {
     MomentumConfig { momentum: 0.9, dampening: 0.1, nesterov }
 }
 
-/// Every setting on and off.
+/// Every setting, on and off.
 fn all_settings() -> Vec<Settings> {
     let betas = [0.9, 0.999];
     let mut all = Vec::new();
@@ -98,11 +98,11 @@ fn settings() -> impl Strategy<Value = Settings> {
     ]
 }
 
-/// Where the numbers of a tensor lie.
+/// The layout of the numbers of a tensor.
 #[derive(Debug, Clone, Copy)]
 enum Storage {
     Rows,
-    /// Columns one after the other.
+    /// Columns are adjacent.
     Transposed,
     /// Rows in the middle of a larger tensor.
     Part,
@@ -137,12 +137,12 @@ fn numbers(seed: u64, count: usize) -> Vec<f32> {
     (0..count).map(|_| rng.random_range(-1.0f32..1.0) * 10f32.powi(rng.random_range(-6..2))).collect()
 }
 
-/// All NaN are one.
+/// Treats all NaN values as equal.
 fn bits(data: &TensorData) -> Vec<u32> {
     data.iter::<f32>().map(|x| if x.is_nan() { u32::MAX } else { x.to_bits() }).collect()
 }
 
-/// Weights after the steps, and the record of the state, all in bits.
+/// The weights after the steps, and the record of the state, as bits.
 type Outcome = (Vec<u32>, Vec<(String, Vec<u32>)>, Vec<String>);
 
 fn steps<O: Optimizer, const D: usize>(
@@ -198,7 +198,7 @@ proptest! {
     }
 }
 
-/// With as many numbers that they are worked on in several threads; the last chunk is not full.
+/// With enough numbers to be processed on several threads; the last chunk is not full.
 #[test]
 fn large_parameters_are_burns_to_the_bit() {
     for settings in all_settings() {
@@ -207,7 +207,7 @@ fn large_parameters_are_burns_to_the_bit() {
     }
 }
 
-/// Numbers with which rules of arithmetic break, each as a weight with each as a gradient.
+/// Numbers for which rules of arithmetic fail, each as a weight combined with each as a gradient.
 #[test]
 fn nan_infinity_zeros_and_denormals_are_burns() {
     let special = [0.0, -0.0, 1.0, -1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40, -1e-45, f32::MAX, 1e-30];
@@ -223,7 +223,7 @@ fn nan_infinity_zeros_and_denormals_are_burns() {
     }
 }
 
-/// Burn's own steps, by way of this crate's optimisers: another number type, and a gradient with autodiff.
+/// Steps with Burn's own operations, through this crate's optimisers: another number type, and a gradient with autodiff.
 #[test]
 fn what_is_not_ours_is_burns() {
     for settings in all_settings() {
@@ -253,7 +253,7 @@ fn gradients(layer: &Linear, step: u64) -> GradientsParams {
     GradientsParams::from_grads(layer.forward(x).square().mean().backward(), layer)
 }
 
-/// What Burn's optimiser has saved, ours goes on with, and the reverse; both as if there had been no change.
+/// Each optimiser continues from the record of the other, as if it had not been replaced.
 #[test]
 fn records_are_burns() {
     for settings in all_settings() {
@@ -337,7 +337,8 @@ fn other_shapes_are_refused() {
     }
 }
 
-/// Against numbers from a program of its own: two steps of each by the papers' equations, in double precision.
+/// Compared with numbers from an independent program: two steps of each optimiser, by the equations of the papers, in double
+/// precision.
 #[test]
 fn two_steps_by_hand() {
     let (w, g, lr) = ([0.5, -2.0], [[0.3, -1.0], [-0.2, 4.0]], 0.1);

@@ -1,4 +1,4 @@
-//! Every public operation on tensors of every wrong shape.
+//! Every public operation with tensors of every wrong shape.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ type Shift = fn(Tensor<2>, Option<Tensor<1>>) -> Tensor<2>;
 /// Calls an operation.
 type Run = Box<dyn Fn(&[Tensor<2>])>;
 
-/// An operation on some matrices, with their right shapes.
+/// An operation on some matrices, with their valid shapes.
 struct Operation {
     name: &'static str,
     shapes: Vec<[usize; 2]>,
-    /// `(matrix, axis)` of the sizes that nothing has to agree with.
+    /// Sizes `(matrix, axis)` that need not agree with any other.
     free: &'static [(usize, usize)],
     run: Run,
 }
@@ -33,7 +33,7 @@ fn vector(t: &Tensor<2>) -> Tensor<1> {
     t.clone().reshape([-1])
 }
 
-/// `rows` of both sorts: as few as Burn computes, and as many as are computed here.
+/// Numbers of rows for both cases: few enough for Burn's operations, and enough for those of this crate.
 fn operations(rows: usize) -> Vec<Operation> {
     let mut all = Vec::new();
     let mut add = |name, shapes: &[[usize; 2]], free, run: Run| {
@@ -51,7 +51,7 @@ fn operations(rows: usize) -> Vec<Operation> {
     }
 
     let matrix = diagonal(5, 6);
-    // Where there is no such product, the caller does without; wrong shapes are refused all the same.
+    // If there is no such product, the caller uses an alternative; wrong shapes are still rejected.
     let run = move |t: &[Tensor<2>]| drop(matrix.product(&t[0]));
     add("sparse product", &[[6, 2]], &[(0, 1)], Box::new(run));
     let square = diagonal(rows, rows);
