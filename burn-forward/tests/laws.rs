@@ -10,6 +10,7 @@ mod laws {
     mod closed_form;
     mod equivalence;
     mod feedback_alignment;
+    mod in_place;
     mod labels;
     mod learning;
     mod matrix;
