@@ -10,10 +10,10 @@ use burn_forward_train::images::{ImageSubset, digits};
 use program::{Place, config, idx, image_folder, merge, metrics, png, read_json, weights};
 use serde_json::{Value, json};
 
-/// The digits' pixels run from 0 to 16.
+/// The pixels of the digits range from 0 to 16.
 const BRIGHTNESS: u8 = 15;
 
-/// The images of every class in turn, as IDX and as PNG files.
+/// Writes images, alternating between classes, as IDX and as PNG files.
 fn write(folder: &Path, part: &str, images: &ImageSubset) {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for class in 0..10 {
@@ -29,8 +29,8 @@ fn write(folder: &Path, part: &str, images: &ImageSubset) {
     fs::write(folder.join(format!("idx/{part}-labels-idx1-ubyte")), idx(&[n], &labels)).unwrap();
 }
 
-/// The same pixels in another format are the same data: to the bit as from IDX files in the order of the folder, and as
-/// good as the embedded digits, which are in another order.
+/// The same pixels in another format are the same data. The result is identical to the bit to that of IDX files in the order of
+/// the folder, and as accurate as that of the embedded digits, which have another order.
 #[test]
 fn digits_in_png_files_train_the_network_that_they_train_in_idx_files() {
     let place = Place::new();
@@ -59,7 +59,7 @@ fn digits_in_png_files_train_the_network_that_they_train_in_idx_files() {
     assert!((accuracy(&files) - accuracy(&digits)).abs() < 0.03, "{} and {}", files["accuracy"], digits["accuracy"]);
 }
 
-/// A config on grey PNG files, of which some are JPEG files in colours of another size.
+/// A config with grey PNG files, and some JPEG files in colour and with another size.
 fn mixed(place: &Place) -> Value {
     image_folder(&place.file("set"), 20);
     for i in 0..5 {
@@ -104,7 +104,7 @@ fn every_command_takes_a_run_on_image_files() {
 fn image_files_are_predicted_by_name() {
     let place = Place::new();
     place.train("run", &mixed(&place));
-    // A folder and a file, in any size and format.
+    // A folder and a file, with any size and format.
     let said = place.run(&["predict", "run", "set/dark", "set/light/j1.jpg"]);
     let lines: Vec<Vec<&str>> = said.done().lines().map(|line| line.split('\t').collect()).collect();
     assert_eq!(lines.len(), 21);
@@ -138,7 +138,7 @@ fn image_files_are_predicted_by_name() {
         let said = place.run(&arguments);
         assert!(said.failed(2).starts_with(message), "{arguments:?}: {}", said.err);
     }
-    // A network of another shape says which.
+    // If the network needs another shape, the message contains it.
     let plain = json!({"data": {"name": "digits"}});
     place.train("digits", &config(json!({"name": "mono-forward"}), plain));
     let said = place.run(&["predict", "digits", "set/dark/000.png"]);

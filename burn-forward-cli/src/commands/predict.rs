@@ -18,11 +18,11 @@ use super::SavedRun;
 use crate::args::PredictArgs;
 use crate::output::print;
 
-/// The images that are asked for.
+/// The images to predict.
 struct Inputs {
     /// Pixels `[N, C, H, W]`.
     pixels: Vec<u8>,
-    /// The file of every image, where each is a file of its own.
+    /// The file of every image, if each image has its own file.
     files: Vec<PathBuf>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &PredictArgs, registry: &Registry) -> Result<()> {
     Ok(())
 }
 
-/// What is printed of an image: the class with the largest of its `scores` `[C]`, and its probability.
+/// The output for an image: the class with the largest of its `scores` `[C]`, and its probability.
 fn line(
     index: u32,
     file: Option<&Path>,
@@ -82,7 +82,7 @@ fn line(
         "index": index, "class": class, "probability": probability, "scores": scores, "probabilities": probabilities,
     });
     if let Some(file) = file {
-        // A path need not be UTF-8.
+        // A path is not necessarily UTF-8.
         line["file"] = json!(file.to_string_lossy());
     }
     if let Some(name) = name {
@@ -92,7 +92,7 @@ fn line(
 }
 
 impl Inputs {
-    /// Reads the images at `paths` for a network that takes images of `shape` `[C, H, W]`.
+    /// Reads the images at `paths` for a network with inputs of shape `[C, H, W]`.
     fn read(paths: &[PathBuf], config: &RunConfig, shape: [usize; 3]) -> Result<Self> {
         let setting = |key: &str| config.resolved()["data"][key].clone();
         if let [path] = paths
@@ -129,7 +129,7 @@ impl Inputs {
     }
 }
 
-/// Whether a file begins as a PNG or JPEG image. What is no regular file is not looked at: a pipe can be read but once.
+/// Whether a file starts like a PNG or JPEG image. Only regular files are examined, since a pipe can be read only once.
 fn is_image(path: &Path) -> Result<bool> {
     if !path.is_file() {
         return Ok(false);

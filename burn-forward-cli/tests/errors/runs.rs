@@ -66,7 +66,7 @@ fn run_folders() {
     fs::write(place.file("wide"), idx(&[1, 8, 9], &[0; 72])).unwrap();
     assert_eq!(
         place.run(&["predict", "run", "wide"]).failed(2),
-        "wide: found images of [1, 8, 9]; needed images of [1, 8, 8], like those the run was trained on (channels, height, width)"
+        "wide: found images of [1, 8, 9]; needed images of [1, 8, 8], as the run was trained on (channels, height, width)"
     );
     fs::remove_dir_all(run.join("checkpoint")).unwrap();
     for command in [vec!["eval", "run"], vec!["export", "run"]] {

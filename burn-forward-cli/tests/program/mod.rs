@@ -256,13 +256,13 @@ pub(crate) fn idx_folder(folder: &Path, train: usize, test: usize) {
     }
 }
 
-/// Writes a grey PNG image of `[H, W]`, in a folder that is made for it.
+/// Writes a grey PNG image `[H, W]`, in a folder that is created for it.
 pub(crate) fn png(path: &Path, [height, width]: [u32; 2], pixels: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     image::save_buffer(path, pixels, width, height, image::ExtendedColorType::L8).unwrap();
 }
 
-/// A folder of PNG images of 4 x 4 in two easily told classes, `dark` and `light`, `n` of each.
+/// A folder of PNG images of 4 x 4 in two classes that are easy to distinguish, `dark` and `light`, with `n` images each.
 pub(crate) fn image_folder(folder: &Path, n: usize) {
     for (class, name) in ["dark", "light"].into_iter().enumerate() {
         for i in 0..n {

@@ -1,4 +1,4 @@
-//! Runs on image files: stopped, moved, without their data.
+//! Runs on image files: stopped, moved, and without their data.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ fn sets(place: &Place, folder: &str) {
     image_folder(&place.file(&format!("{folder}/test")), 9);
 }
 
-/// What `eval` measures.
+/// The measurements of `eval`.
 fn evaluated(place: &Place, run: &str, more: &[&str]) -> Value {
     let said = place.run(&[&["eval", run, "--json"], more].concat()).json();
     json!([said["test_accuracy"], said["correct"], said["samples"], said["loss"]])
@@ -40,7 +40,7 @@ fn a_run_on_image_files_goes_on_as_if_it_had_not_been_stopped() {
         place.run(&["train", "--resume", name, "--quiet"]).done();
         same(&run, &reference);
     }
-    // Other pixels in one file: another set.
+    // With other pixels in one file, it is another data set.
     rewind(&place.file("folders"));
     let changed = place.file("set/train/light/003.png");
     crate::program::png(&changed, [4, 4], &[99; 16]);
@@ -60,7 +60,7 @@ fn a_run_on_image_files_is_found_again_where_it_and_they_are_moved() {
     assert_eq!([&data["train"], &data["test"]], [&json!("../../configs/set/train"), &json!("../../configs/set/test")]);
     super::copy(&place.file("old/runs/a"), &place.file("reference"));
 
-    // With the images; then away from them; then they go, too.
+    // Together with the images, then without them, and then the images move as well.
     fs::rename(place.file("old"), place.file("new")).unwrap();
     assert_eq!(evaluated(&place, "new/runs/a", &[]), expected);
     fs::rename(place.file("new"), place.file("old")).unwrap();
@@ -78,11 +78,11 @@ fn a_run_on_image_files_is_found_again_where_it_and_they_are_moved() {
     place.run(&["train", "--resume", "deep/er/run", "--quiet", "--data", "set"]).done();
     same(&place.file("deep/er/run"), &place.file("reference"));
 
-    // The test takes the test images alone, and export and predict take none.
+    // The test needs only the test images, and export and predict need none.
     fs::remove_dir_all(place.file("set/train")).unwrap();
     let said = place.run(&["eval", "deep/er/run", "--data", "set"]);
     assert!(said.done().contains("(18 of 18)"), "{}", said.out);
-    assert!(said.err.contains("warning: the training data are not there"), "{}", said.err);
+    assert!(said.err.contains("warning: the training data are missing"), "{}", said.err);
     fs::rename(place.file("set/test/light/001.png"), place.file("image")).unwrap();
     fs::remove_dir_all(place.file("set")).unwrap();
     place.run(&["export", "deep/er/run", "--out", "exported"]).done();
