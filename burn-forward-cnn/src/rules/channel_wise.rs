@@ -1,9 +1,9 @@
 //! Channel-wise competition: the channels of a block's output act as its classifier.
 //!
-//! Papachristodoulou, Kyrkou, Timotheou and Theocharides 2024, arXiv 2312.12668 (CwComp), and Sun et al., DeeperForward, ICLR
-//! 2025. The output channels form `C` contiguous groups. `G_c` is the mean of `h^2` (CwComp) or of `h` (DeeperForward) over
-//! group `c` and all positions, and the loss is the cross-entropy of `G` (for others, see [`GroupLoss`]). The rule needs no
-//! parameters, no negatives and one pass. Blocks are single convolutions: the partition `layer` of a plain stack.
+//! Papachristodoulou, Kyrkou, Timotheou and Theocharides 2024, arXiv 2312.12668 (CwComp), and Sun et al., DeeperForward,
+//! ICLR 2025. The output channels form `C` contiguous groups. `G_c` is the mean of `h^2` (CwComp) or of `h` (DeeperForward)
+//! over group `c` and all positions, and the loss is the cross-entropy of `G` (for others, see [`GroupLoss`]). The rule needs
+//! no parameters, no negatives and one pass. Blocks are single convolutions: the partition `layer` of a plain stack.
 //!
 //! DeeperForward normalises every group of the detached output without scale or shift (`between`: `group-norm`), which removes
 //! the goodness of the group from it. It then adds the input of the block, converted to the same shape without parameters

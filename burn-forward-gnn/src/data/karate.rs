@@ -1,8 +1,8 @@
 //! Zachary's karate club: 34 members, with edges between those who met outside the club, and the side that each took when it
 //! split.
 //!
-//! W. W. Zachary, "An Information Flow Model for Conflict and Fission in Small Groups", Journal of Anthropological Research 33,
-//! 1977. The labels of the two leaders (members 0 and 33) are given; all others are the test set.
+//! W. W. Zachary, "An Information Flow Model for Conflict and Fission in Small Groups", Journal of Anthropological Research
+//! 33, 1977. The labels of the two leaders (members 0 and 33) are given; all others are the test set.
 
 use burn_forward::Result;
 
