@@ -1,8 +1,8 @@
-//! A step of SGD, Adam and AdamW, in one pass and by Burn's own operations, in GB/s of the numbers that it has to read and
-//! write, beside a triad `a = b + s c` on all cores.
+//! A step of SGD, Adam and AdamW, in one pass and with Burn's own operations, in GB/s of the numbers that it has to read and
+//! write, compared with a triad `a = b + s c` on all cores.
 //!
-//! `cargo bench --features ndarray --bench optim`. The table at the end measures everything in turns, so that other load on
-//! the machine hits all of it.
+//! Run `cargo bench --features ndarray --bench optim`. The measurements for the table at the end alternate, so that other load
+//! on the machine affects all of them equally.
 #![allow(missing_docs)]
 
 use std::hint::black_box;
@@ -15,13 +15,13 @@ use burn_forward_kernels::optim::{FusedAdam, FusedAdamW, FusedSgd};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use rayon::prelude::*;
 
-/// Numbers of a parameter: a bias, small and large weights of a dense layer, and what no cache holds.
+/// Numbers of weights of a parameter: a bias, small and large weights of a dense layer, and weights that fit in no cache.
 const SIZES: [usize; 6] = [1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 24];
 
-/// A step of one parameter, of a gradient that nobody else holds.
+/// A step of one parameter, with a gradient that is not used elsewhere.
 struct Case {
     name: &'static str,
-    /// Numbers read and written per weight.
+    /// Numbers that are read and written per weight.
     words: usize,
     step: Box<dyn FnMut(Tensor<1>)>,
 }
@@ -30,7 +30,7 @@ fn random(size: usize) -> Tensor<1> {
     Tensor::random([size], Distribution::Normal(0.0, 0.1), &Device::flex())
 }
 
-/// Steps of `optimizer` on `size` weights.
+/// Steps of `optimizer` with `size` weights.
 fn stepping<O: Optimizer>(optimizer: O, size: usize) -> Box<dyn FnMut(Tensor<1>)> {
     let mut held = Some((random(size), None));
     Box::new(move |gradient| {
@@ -54,7 +54,7 @@ fn cases(size: usize) -> Vec<Case> {
     ]
 }
 
-/// `a = b + s c` in all threads: what memory gives.
+/// `a = b + s c` on all threads, which shows the memory bandwidth.
 fn triad(size: usize) -> Box<dyn FnMut(Tensor<1>)> {
     const CHUNK: usize = 1 << 14;
     let (mut a, b, c) = (vec![0.0f32; size], vec![1.0f32; size], vec![2.0f32; size]);
@@ -72,7 +72,7 @@ fn triad(size: usize) -> Box<dyn FnMut(Tensor<1>)> {
     })
 }
 
-/// Fastest and median seconds of each, measured in turns.
+/// Fastest and median seconds of each step, measured alternately.
 fn in_turns(cases: &mut [Case], size: usize, rounds: usize, calls: usize) -> Vec<[f64; 2]> {
     let gradient = random(size);
     let mut seconds = vec![Vec::with_capacity(rounds); cases.len()];
@@ -123,7 +123,7 @@ fn main() {
         group.finish();
     }
     criterion.final_summary();
-    // Not where `cargo test` only looks whether benchmarks run.
+    // Not if `cargo test` only checks that the benchmarks run.
     if std::env::args().any(|argument| argument == "--bench") {
         table();
     }
