@@ -126,7 +126,6 @@ pub trait Layer: ErasedModule {
     ///
     /// # Errors
     /// [`Error::Argument`](crate::Error::Argument) if the layer does not accept such inputs, or supports only its own.
-    /// [`Error::Argument`](crate::Error::Argument) if the layer cannot take such inputs, or no other ones at all.
     fn fresh(&self, input: RowShape, draws: u64, seed: Seed, device: &Device) -> Result<AnyLayer> {
         let _ = (draws, seed, device);
         Err(crate::Error::argument("Layer::fresh", format!("input of '{}'", self.describe()), input, "its own"))
