@@ -2,7 +2,7 @@
 """Seconds of plain matrix products: what a step could take if it were nothing but its products.
 
 Reads a JSON list of `[m, k, n, count]` from standard input: products of `[m, k]` by `[k, n]` in float32, and how many of each
-a step has. Each is timed with the library of PyTorch and with that of numpy, on all threads, and the faster one counts. Prints JSON:
+a step has. Each is timed with the library of PyTorch and with that of numpy, on all threads; the faster one counts. Prints JSON:
 `seconds` of all together, `gflops` of the fastest single product, and `square_gflops` of one of 2048 x 2048 by 2048 x 2048, which
 comes close to the processor's limit.
 """
