@@ -26,6 +26,17 @@ pub(crate) fn on_request_to_end(mut handler: impl FnMut(&str) + Send + 'static) 
     Ok(())
 }
 
+/// Asks the process with this number to end, as Ctrl-C does.
+pub(crate) fn ask_to_end(process: u32) {
+    #[cfg(unix)]
+    if let Ok(process) = i32::try_from(process) {
+        // It may have ended by itself in the meantime.
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), nix::sys::signal::Signal::SIGINT);
+    }
+    #[cfg(not(unix))]
+    let _ = process;
+}
+
 /// Whether the process ignores the signal.
 #[cfg(unix)]
 fn is_ignored(signal: nix::sys::signal::Signal) -> bool {

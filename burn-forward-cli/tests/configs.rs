@@ -41,7 +41,9 @@ fn every_shipped_config_is_checked_planned_and_stepped() {
     for (path, name) in configs.iter().zip(&names) {
         let config = read_json(path);
         let plain = ["train", name, "--dry-run", "--set", "training.batch-size=4"];
-        let is_missing = |said: &program::Said| said.code == Some(2) && said.err.contains("no such f");
+        let is_missing = |said: &program::Said| {
+            said.code == Some(2) && ["no such f", "found neither"].iter().any(|words| said.err.contains(words))
+        };
         let mut said = place.run(&plain);
         if let Some(folder) = data.as_ref().filter(|_| is_missing(&said)) {
             said = place.run(&[&plain[..], &["--data", folder]].concat());

@@ -42,7 +42,7 @@ fn the_chosen_blocks_are_the_best_on_validation_and_stay_with_the_run() {
     assert!(candidates.iter().all(|accuracy| *accuracy <= best + 1e-6), "{candidates:?}, chosen {best}");
 
     let words = if first == last { format!("block {first}") } else { format!("blocks {first} to {last}") };
-    assert!(fs::read_to_string(run.join("report.html")).unwrap().contains(&format!("the scores of {words}, chosen")));
+    assert!(fs::read_to_string(run.join("report.html")).unwrap().contains(&format!("scores of {words}, chosen")));
     let said = place.run(&["eval", "run"]);
     let percent = format!("{:.2} %", 100.0 * summary["test_accuracy"].as_f64().unwrap());
     assert!(said.done().starts_with(&format!("test accuracy {percent} (")), "{}", said.out);

@@ -102,3 +102,25 @@ fn a_combination_that_fails_is_a_row_that_says_so() {
     assert!(failed.contains("0 of 1"), "{}", said.out);
     assert!(said.out.contains("best by validation accuracy: lr=0.01"), "{}", said.out);
 }
+
+/// Only the command gets the signal, not the process of the run.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_command_in_order_and_the_message_says_how_to_continue() {
+    let place = place();
+    let sweep = ["sweep", "mono.json", "--vary", "training.epochs=100000,100001", "--out", "s"];
+    let child = place.start(&sweep);
+    let run = place.file("s/epochs=100000-seed0");
+    let begun = std::time::Instant::now();
+    while program::saved_models(&run).is_empty() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "no model was saved");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let arguments = ["-INT".to_string(), child.id().to_string()];
+    assert!(std::process::Command::new("kill").args(arguments).status().unwrap().success());
+    let said = Place::end(child);
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    assert!(said.err.contains("seed 0 was stopped; repeat the command with --out s to continue"), "{}", said.err);
+    assert_eq!(read_json(&run.join("run.json"))["status"], "interrupted");
+    assert!(!place.file("s/epochs=100001-seed0").exists(), "another run was started");
+}

@@ -30,7 +30,7 @@
 //!
 //! let (seed, device) = (Seed::new(1), Device::default().autodiff());
 //!
-//! An eighth of the channels; the stem and every residual block form a block each.
+//! // An eighth of the channels; the stem and every residual block form a block each.
 //! let config: ResNetConfig = serde_json::from_value(json!({"depth": 18, "width": 0.125}))?;
 //! let input = RowShape::Maps { channels: 3, height: 16, width: 16 };
 //! let network = Network::new(config.layers(input, seed, &device)?, Partition::RESIDUAL)?;

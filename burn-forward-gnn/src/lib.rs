@@ -33,14 +33,14 @@
 //!
 //! let (seed, device) = (Seed::new(1), Device::default().autodiff());
 //!
-//! Two triangles connected by an edge, with one class each and one-hot features.
+//! // Two triangles connected by an edge, with one class each and one-hot features.
 //! let graph = Graph::undirected(6, &[(0, 1), (1, 2), (2, 0), (2, 3), (3, 4), (4, 5), (5, 3)])?;
 //! let labels = [0, 0, 0, 1, 1, 1].map(Some).to_vec();
 //! let set = GraphDataset::new(Arc::new(graph), Features::identity(6), labels, 2, "two triangles")?;
 //! let split = NodeSplit { train: vec![0, 5], validation: Vec::new(), test: vec![1, 2, 3, 4] };
 //! let data = GraphData::nodes(set, split, 1, None, seed)?;
 //!
-//! Two graph convolutions, each of them a block.
+//! // Two graph convolutions, each of them a block.
 //! let config: GcnConfig = serde_json::from_value(json!({"widths": [8, 8], "normalisation": "l2"}))?;
 //! let network = Network::new(config.layers(RowShape::Nodes(6), seed, &device)?, Partition::LAYER)?;
 //! let rule = SingleForwardConfig::default().build(&network, 2, seed)?;

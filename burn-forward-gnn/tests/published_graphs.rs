@@ -72,3 +72,23 @@ fn github_has_its_published_counts() {
     assert_eq!((set.graph.nodes(), set.graph.edges(), set.features.width()), (37_700, 2 * 289_003, 4005));
     assert_eq!(set.labels.iter().filter(|l| **l == Some(1)).count(), 9739);
 }
+
+#[test]
+fn a_published_graph_with_a_missing_or_shortened_file_is_an_error() {
+    let Some(folders) = skip::unless_data_has("cora") else { return };
+    let whole = folders.find("cora", "cora").unwrap();
+    let place = tempfile::tempdir().unwrap();
+    for (damaged, words) in [("features.tsv.gz", "2708 features"), ("edges.csv.gz", "edges")] {
+        let folder = place.path().join(damaged);
+        std::fs::create_dir(&folder).unwrap();
+        for file in ["edges.csv.gz", "features.tsv.gz", "labels.csv.gz"].into_iter().filter(|file| *file != damaged) {
+            std::fs::copy(whole.join(file), folder.join(file)).unwrap();
+        }
+        if damaged == "edges.csv.gz" {
+            std::fs::write(folder.join("edges.csv"), "source,target\n0,1\n").unwrap();
+        }
+        let config = GraphConfig { path: Some(folder.display().to_string()), ..GraphConfig::new(GraphName::Cora) };
+        let error = config.read(&folders).unwrap_err().to_string();
+        assert!(error.contains(words) && error.contains("needed 2708 nodes, 10556 edges, 1433 features"), "{error}");
+    }
+}

@@ -7,12 +7,13 @@ use burn_forward::registry::Registry;
 use burn_forward_train::training::Summary;
 
 use super::arms::{Arm, Samples, arms, budget};
-use super::trials::{ArmRun, Trials, failures, finished, seconds_per_epoch, spread};
+use super::trials::{ArmRun, Trials, end_in_order, failures, finished, seconds_per_epoch, spread};
 use crate::args::CompareArgs;
 use crate::output::note;
 use crate::tables::{bytes, grouped, percent, table};
 
 pub(crate) fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
+    end_in_order()?;
     let arms = arms(&args.configs, &args.change, args.checkpointing, registry)?;
     if arms[0].config["schedule"]["name"] == "greedy" {
         note(format_args!(

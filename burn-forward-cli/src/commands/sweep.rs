@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::InputWrong;
 use super::arms::{Arm, free_name};
-use super::trials::{ArmRun, Trials, failures, finished, seconds_per_epoch, spread};
+use super::trials::{ArmRun, Trials, end_in_order, failures, finished, seconds_per_epoch, spread};
 use super::varied::{parsed, varied};
 use crate::args::SweepArgs;
 use crate::tables::{grouped, percent, table};
@@ -20,6 +20,7 @@ use crate::tables::{grouped, percent, table};
 const MOST: usize = 1000;
 
 pub(crate) fn run(args: &SweepArgs, registry: &Registry) -> Result<()> {
+    end_in_order()?;
     let settings: Vec<(String, Vec<String>)> = args.vary.iter().map(|text| varied(text)).collect::<Result<_>>()?;
     let arms = arms(args, &settings, registry)?;
     for arm in &arms {

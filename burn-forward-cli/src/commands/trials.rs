@@ -3,7 +3,8 @@
 //! Every run is a separate process, so that its peak memory is its own. Finished runs are kept, and stopped runs are resumed.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
 use anyhow::Result;
 use burn_forward_train::report::{self, RunRecord};
@@ -15,6 +16,45 @@ use super::arms::Arm;
 use super::{RunFailed, output_folder};
 use crate::args::ChangeArgs;
 use crate::output::{note, print, print_line};
+use crate::signals;
+
+/// Whether the user has asked the command to end.
+static IS_STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// The process that trains at the moment; 0 if there is none.
+static TRAINING: AtomicU32 = AtomicU32::new(0);
+
+/// Has Ctrl-C end the command in order: the current run is saved after its step, and no other run is started. Call this
+/// function first, as [`signals::on_request_to_end`] needs it.
+pub(super) fn end_in_order() -> Result<()> {
+    signals::on_request_to_end(|signal| {
+        let repeated = IS_STOPPED.swap(true, SeqCst);
+        let training = TRAINING.load(SeqCst);
+        if training != 0 {
+            note(format_args!("\n{signal}: finishing the step ... (repeat to stop at once)"));
+            signals::ask_to_end(training);
+        }
+        if repeated || training == 0 {
+            std::process::exit(130);
+        }
+    })?;
+    Ok(())
+}
+
+/// Runs a process that trains, and returns its output.
+fn run_training(command: &mut Command) -> Result<Output> {
+    #[cfg(unix)]
+    {
+        // The terminal sends Ctrl-C to the whole group, and the process would get it twice.
+        use std::os::unix::process::CommandExt as _;
+        command.process_group(0);
+    }
+    let child = command.stdout(Stdio::inherit()).stderr(Stdio::piped()).spawn()?;
+    TRAINING.store(child.id(), SeqCst);
+    let output = child.wait_with_output();
+    TRAINING.store(0, SeqCst);
+    Ok(output?)
+}
 
 /// Arms, and how to run them.
 pub(super) struct Trials<'a> {
@@ -121,15 +161,17 @@ impl Trials<'_> {
             if let Some(data) = &self.change.data {
                 command.arg("--data").arg(data);
             }
-            let output = command.stdout(Stdio::inherit()).stderr(Stdio::piped()).output()?;
+            let output = run_training(&mut command)?;
             let said = String::from_utf8_lossy(&output.stderr);
             if !said.trim().is_empty() {
                 note(said.trim_end());
             }
             if !output.status.success() {
                 let stopped = || RunFolder::open(folder).ok()?.read_json("run.json").ok();
-                if stopped().is_some_and(|info| info["status"] == "interrupted") {
-                    return Err(RunFailed(format!("arm '{}' with seed {seed} was stopped", arm.name)).into());
+                if IS_STOPPED.load(SeqCst) || stopped().is_some_and(|info| info["status"] == "interrupted") {
+                    let out = parent.display();
+                    let next = format!("repeat the command with --out {out} to continue");
+                    return Err(RunFailed(format!("arm '{}' with seed {seed} was stopped; {next}", arm.name)).into());
                 }
                 return Ok(Err(reason(&said).unwrap_or_else(|| output.status.to_string())));
             }

@@ -36,7 +36,7 @@ fn audit() {
         place.config("losses.json", &config(rule, sgd));
         let text = place.run(&["audit", "losses.json"]);
         let said = text.done();
-        let reach = format!("blocks under 'zeroth-order': {reach}, from a pass of the whole network\n");
+        let reach = format!("block borders under 'zeroth-order': {reach}, from a pass of the whole network\n");
         assert!(said.contains(&reach), "{said}");
     }
 }

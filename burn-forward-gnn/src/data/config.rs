@@ -1,8 +1,10 @@
 //! The `data` part of a config for a graph.
 
+use std::fmt;
+
 use burn_forward::data::{DataEntry, DataFolders, DataSpec, LoadedData, data_entry};
 use burn_forward::random::Seed;
-use burn_forward::{ConfigError, Result};
+use burn_forward::{ConfigError, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +55,37 @@ impl GraphName {
             Self::Github => (Some("github_musae"), Some("forwardgnn-split0")),
             Self::Karate | Self::GraphFolder | Self::GraphNpz => (None, None),
         }
+    }
+
+    /// What a published graph consists of.
+    fn published(self) -> Option<Published> {
+        let counts = match self {
+            // Kipf and Welling 2017; the features of Yang, Cohen and Salakhutdinov 2016.
+            Self::Cora => [2708, 2 * 5278, 1433, 49_216],
+            // Bojchevski and Guennemann 2018.
+            Self::CoraMl => [2995, 16_316, 2879, 151_171],
+            // Rozemberczki, Allen and Sarkar 2021.
+            Self::Github => [37_700, 2 * 289_003, 4005, 690_358],
+            Self::Karate | Self::GraphFolder | Self::GraphNpz => return None,
+        };
+        Some(Published(counts))
+    }
+}
+
+/// Numbers of nodes, directed edges, features, and values of features that are not zero.
+#[derive(Debug, PartialEq, Eq)]
+struct Published([usize; 4]);
+
+impl Published {
+    fn of(set: &GraphDataset) -> Self {
+        Self([set.graph.nodes(), set.graph.edges(), set.features.width(), set.features.nonzeros()])
+    }
+}
+
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [nodes, edges, features, values] = self.0;
+        write!(f, "{nodes} nodes, {edges} edges, {features} features, {values} values of features")
     }
 }
 
@@ -160,7 +193,17 @@ impl GraphConfig {
         let mut set = match (self.name, path) {
             (GraphName::Karate, _) | (_, None) => karate::read(self.weighted)?,
             (GraphName::GraphNpz, Some(path)) => npz::read(&folders.find(path, NPZ)?, self.weighted)?,
-            (_, Some(path)) => folder::read(&folders.find(path, FOLDER)?, self.weighted)?,
+            (name, Some(path)) => {
+                let folder = folders.find(path, FOLDER)?;
+                let set = folder::read(&folder, self.weighted)?;
+                // A file that is missing or cut short may still be read without an error.
+                let found = Published::of(&set);
+                if let Some(published) = name.published().filter(|published| *published != found) {
+                    let other = "for another graph, use \"graph-folder\"";
+                    return Err(Error::data(&folder, found.to_string(), format!("{published}, as published; {other}")));
+                }
+                set
+            }
         };
         if self.binarise {
             set.features.binarise();

@@ -292,7 +292,7 @@ mod tests {
         "many_nodes",
         "found 5 adj_indptr, 6 adj_indices, 6 values; needed sparse rows of a 1000000000000 x 1000000000000 matrix"
     )]
-    #[case("column_beyond", "found column 9 in adj_indices; needed columns below 4, as adj_shape says")]
+    #[case("column_beyond", "found column 9 in adj_indices; needed columns below 4, according to adj_shape")]
     #[case("objects", "found numbers of type \"|O\" in array labels; needed a complete array of integers or floats")]
     #[case("infinite", "found feature 1 of node 0 inf; needed finite")]
     #[case(

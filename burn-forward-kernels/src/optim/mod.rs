@@ -26,7 +26,7 @@
 //! let device = Device::flex().autodiff();
 //! let mut layer = LinearConfig::new(3, 2).init(&device);
 //! let mut optimizer = ModuleOptimizer::from(FusedAdam::default());
-//! let loss = layer.forward(Tensor::ones([4, 3], &device)).square().mean();
+//! let loss = layer.forward(Tensor::<2>::ones([4, 3], &device)).square().mean();
 //! let gradients = GradientsParams::from_grads(loss.backward(), &layer);
 //! layer = optimizer.step(1e-3, layer, gradients);
 //! # }

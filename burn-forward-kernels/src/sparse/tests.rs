@@ -165,6 +165,6 @@ fn mistakes_are_named() {
     };
     assert!(error(&[0, 1], &[0, 1]).contains("increasing from 0 to 2"));
     assert!(error(&[1, 2], &[0, 1]).contains("increasing from 0 to 2"));
-    assert!(error(&[0, 2, 1, 2], &[0, 1]).contains("rising"));
+    assert!(error(&[0, 2, 1, 2], &[0, 1]).contains("increasing"));
     assert!(error(&[0, 1], &[2]).contains("less than 2"));
 }

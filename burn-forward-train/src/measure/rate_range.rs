@@ -91,7 +91,7 @@ impl RateRange {
     /// ```
     /// use burn_forward_train::measure::RateRange;
     ///
-    /// Gradient descent on w^2, which diverges for rates above 1.
+    /// // Gradient descent on w^2, which diverges for rates above 1.
     /// let mut w = 1.0;
     /// let curve = RateRange { to: 100.0, ..Default::default() }.test(|rate| {
     ///     let loss = w * w;

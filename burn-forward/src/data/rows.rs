@@ -20,7 +20,7 @@ use crate::{Error, Result};
 /// use burn_forward::data::{DataSplit, LoadedData, Rows};
 /// use burn_forward::random::Seed;
 ///
-/// Ten rows of two features; every other row has class 1.
+/// // Ten rows of two features; every other row has class 1.
 /// let values = (0..20).map(|i| i as f32).collect();
 /// let rows = Rows::new(RowShape::Features(2), values, (0..10).map(|i| i % 2).collect(), 2)?;
 /// let data = rows.split([0.2, 0.2], Seed::new(0))?;

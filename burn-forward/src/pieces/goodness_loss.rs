@@ -96,7 +96,7 @@ impl<A: Activation> Pairs<A> {
 /// let loss = GoodnessLoss::new(8, Goodness::SumSquares, PairLoss::default(), &device)?;
 /// let layers = [Local::new(Dense { linear: LinearConfig::new(4, 8).init(&device) }, loss)];
 ///
-/// Two rows of four features, the first two of which are reserved for the label.
+/// // Two rows of four features, the first two of which are reserved for the label.
 /// let x = Tensor::<2>::from_data([[0.0, 0.0, 1.0, 0.2], [0.0, 0.0, 0.1, 0.9]], &device);
 /// let [labels, wrong] = [[0, 1], [1, 0]].map(|classes| Tensor::from_data(classes, &device));
 /// let pairs = Pairs::overlaid(&x, &labels, &wrong, 2);

@@ -10,12 +10,15 @@ use burn_forward::parameters::take;
 
 use super::toy::{cases, seed};
 
-/// Where weights lie.
+/// Where weights that require a gradient lie. Others stay in the place that a model is taken from.
 fn places(model: &impl Module) -> BTreeMap<ParamId, usize> {
     struct Places(BTreeMap<ParamId, usize>);
 
     impl ModuleVisitor for Places {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if !param.is_require_grad() {
+                return;
+            }
             let values = param.val().inner().try_into_primitive::<Flex>().unwrap();
             self.0.insert(param.id, values.storage::<f32>().as_ptr() as usize);
         }
