@@ -2,7 +2,7 @@
 //!
 //! Burn draws masks on the device, and on its CPU backend from a state shared by all threads of the process. Here every step
 //! [begins](begin) a stream for its own thread at the key of its batch. A resumed run therefore draws the masks of the
-//! uninterrupted one, every backend draws the same masks, and a rule that runs the network twice can [repeat](repeat) them.
+//! uninterrupted one, every backend draws the same masks, and a rule that runs the network twice can [repeat] them.
 
 use std::cell::RefCell;
 
