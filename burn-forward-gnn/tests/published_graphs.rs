@@ -2,7 +2,7 @@
 //! graphs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use burn_forward::data::{DataSplit, LoadedData};
+use burn_forward::data::{DataFolders, DataSplit, LoadedData};
 use burn_forward::random::Seed;
 use burn_forward_gnn::data::{GraphConfig, GraphName, SplitConfig};
 use burn_forward_testing::skip;
@@ -88,7 +88,7 @@ fn a_published_graph_with_a_missing_or_shortened_file_is_an_error() {
             std::fs::write(folder.join("edges.csv"), "source,target\n0,1\n").unwrap();
         }
         let config = GraphConfig { path: Some(folder.display().to_string()), ..GraphConfig::new(GraphName::Cora) };
-        let error = config.read(&folders).unwrap_err().to_string();
+        let error = config.read(&DataFolders::default()).unwrap_err().to_string();
         assert!(error.contains(words) && error.contains("needed 2708 nodes, 10556 edges, 1433 features"), "{error}");
     }
 }
