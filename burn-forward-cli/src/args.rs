@@ -267,7 +267,7 @@ pub(crate) struct ReportArgs {
     /// Run folders
     #[arg(required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// File for the page; default `report.html` in the first run folder
+    /// File for the page; default `report.html` in the run folder, or `comparison.html` in the first of several
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Replace the file if it exists

@@ -205,6 +205,9 @@ fn report() {
     let said = place.run(&["report", "one", "two", "--out", "both.html"]);
     assert_eq!(said.done(), "both.html\n");
     assert_eq!(place.run(&["report", "one"]).done(), "one/report.html\n");
+    let own = fs::read(place.file("one/report.html")).unwrap();
+    assert_eq!(place.run(&["report", "one", "two"]).done(), "one/comparison.html\n");
+    assert!(fs::read(place.file("one/report.html")).unwrap() == own, "the page of the first run was replaced");
     for page in ["both.html", "one/report.html"] {
         let html = fs::read_to_string(place.file(page)).unwrap();
         assert!(html.starts_with("<!DOCTYPE html>") || html.starts_with("<!doctype html>"), "{}", &html[..60]);

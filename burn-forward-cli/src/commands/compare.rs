@@ -26,7 +26,7 @@ pub(crate) fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
     check(&arms, args, registry)?;
     let trials = Trials { arms: &arms, change: &args.change, seeds: args.seeds, json: args.json };
     let out = trials.folder(args.out.as_deref(), "compare", args.force)?;
-    trials.run(&out, |results| render(&arms, results))
+    trials.run(&out, &[], |results| render(&arms, results))
 }
 
 /// Checks every arm before the first one is trained, and warns about arms with different data.
@@ -64,7 +64,8 @@ fn row(name: &str, runs: &[&Summary], seeds: String) -> Vec<String> {
         return vec![name.into(), "failed".into(), dash(), seeds, dash(), dash(), dash(), dash()];
     };
     let (mean, sd) = spread(&runs.iter().map(|run| run.test_accuracy).collect::<Vec<_>>());
-    let memory = runs.iter().filter_map(|run| run.peak_memory_bytes).max();
+    let peaks: Vec<f64> = runs.iter().filter_map(|run| Some(run.peak_memory_bytes? as f64)).collect();
+    let memory = spread(&peaks).0.map(|mean| mean.round() as u64);
     vec![
         name.into(),
         mean.map_or_else(dash, percent),

@@ -17,7 +17,7 @@ use super::varied::{parsed, varied};
 use super::{RunFailed, output_folder};
 use crate::args::CostsArgs;
 use crate::output::{note, print, print_line};
-use crate::tables::{bytes, table};
+use crate::tables::{bytes, seconds, table};
 
 pub(crate) fn run(args: &CostsArgs, registry: &Registry) -> Result<()> {
     let (setting, values) = varied(&args.vary)?;
@@ -93,9 +93,9 @@ fn render(setting: &str, points: &[CostPoint]) -> String {
                 bytes(cost.optimizer_bytes as u64),
                 or_dash(cost.activation_bytes()),
                 bytes(cost.weight_bytes as u64),
-                format!("{:.3}", cost.seconds_per_step),
+                seconds(cost.seconds_per_step),
             ]
         })
         .collect();
-    table(&["arm", setting, "peak memory", "gradients", "optimiser", "rest of peak", "weights", "s/step"], &rows)
+    table(&["arm", setting, "peak memory", "gradients", "optimiser", "rest of peak", "weights", "step"], &rows)
 }

@@ -4,6 +4,7 @@ use anyhow::Result;
 use burn::tensor::Tensor;
 use burn_forward::data::DataFolders;
 use burn_forward::device;
+use burn_forward_gnn::data::{GraphConfig, GraphName};
 use burn_forward_train::images::{DataConfig, DataName};
 
 use crate::args::DoctorArgs;
@@ -42,6 +43,15 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
             // An incomplete download, or a folder for other files.
             (Ok(_), Err(error)) => format!("incomplete: {error}"),
             (Err(_), _) => format!("not in {}; {}", folders.root()?.join(name.name()).display(), name.origin()),
+        };
+        print_line(format_args!("  {:<16} {state}", name.name()))?;
+    }
+    for name in [GraphName::Cora, GraphName::CoraMl, GraphName::Github] {
+        let folder = folders.root()?.join(name.folder().unwrap_or_default());
+        let state = match folder.is_dir().then(|| GraphConfig::new(name).read(&folders)) {
+            Some(Ok(_)) => format!("found in {}", folder.display()),
+            Some(Err(error)) => format!("incomplete: {error}"),
+            None => format!("not in {}", folder.display()),
         };
         print_line(format_args!("  {:<16} {state}", name.name()))?;
     }

@@ -28,16 +28,9 @@ fn open(args: &EvalArgs, registry: &Registry) -> Result<(Run, LocalModel, serde_
     }
     let (saved, model) = SavedRun::open(&args.run, Some(&args.device), args.data.as_deref(), registry)?.model()?;
     let known = saved.folder.read_json("summary.json").unwrap_or_else(|_| json!({}));
-    let info = saved.folder.read_json("run.json").unwrap_or_default();
-    if let (Some(epoch), Some(status)) = (saved.folder.last_checkpoint(), info["status"].as_str())
-        && status != "finished"
-    {
-        note(format_args!("warning: the run is {status}, not finished; it is evaluated after epoch {epoch}"));
-    }
-    if let Some(look) = saved.quick_look().some() {
-        note(format_args!(
-            "warning: the run is a quick look; it is evaluated on the data that it was tested on: {look}"
-        ));
+    saved.warn_unless_result();
+    if saved.quick_look().some().is_some() {
+        note("it is evaluated on the data that it was tested on");
     }
     Ok((saved.prepare_test(&model, registry)?, model, known))
 }

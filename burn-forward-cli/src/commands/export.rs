@@ -10,7 +10,8 @@ use crate::output::print_line;
 
 pub(crate) fn run(args: &ExportArgs, registry: &Registry) -> Result<()> {
     let out = super::output_file(args.out.as_deref(), args.force, || args.run.join("model.safetensors"))?;
-    let (_, model) = SavedRun::open(&args.run, Some(DEFAULT_DEVICE), args.data.as_deref(), registry)?.model()?;
+    let (saved, model) = SavedRun::open(&args.run, Some(DEFAULT_DEVICE), args.data.as_deref(), registry)?.model()?;
+    saved.warn_unless_result();
     burn_forward_train::export::write(&model, &out)?;
     print_line(out.display())
 }

@@ -6,7 +6,7 @@ use burn_forward_train::measure::{RateCurve, RateRange};
 use burn_forward_train::report;
 use burn_forward_train::training::find_lr;
 
-use super::{output_file, prepare};
+use super::{InputWrong, output_file, prepare};
 use crate::args::FindLrArgs;
 use crate::output::{note, print, print_line};
 use crate::tables::table;
@@ -18,7 +18,12 @@ const BAR: f64 = 40.0;
 
 pub(crate) fn run(args: &FindLrArgs, registry: &Registry) -> Result<()> {
     let range = RateRange { from: args.from, to: args.to, steps: args.steps };
-    range.rates()?;
+    range.rates().map_err(|error| match error {
+        burn_forward::Error::Argument { what, given, needed, .. } => {
+            InputWrong(format!("--from, --to or --steps: {what} is {given}; needed: {needed}")).into()
+        }
+        other => anyhow::Error::from(other),
+    })?;
     let out = args.out.as_deref().map(|out| output_file(Some(out), args.force, || out.into())).transpose()?;
     let run = prepare(&args.config.config, &args.config.change, registry)?;
     if run.config.schedule.is_greedy() && !args.json {
@@ -68,6 +73,9 @@ fn render(curve: &RateCurve) -> String {
             );
         }
         _ => text += "\nthe loss never fell, so no rate is suggested\n",
+    }
+    if let Some(caution) = curve.caution() {
+        text += &format!("caution: {caution}\n");
     }
     text
 }

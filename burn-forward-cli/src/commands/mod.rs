@@ -162,6 +162,21 @@ impl SavedRun {
         self.options.quick_look
     }
 
+    /// Warns if the run was not trained to its end, or on part of its data.
+    pub(crate) fn warn_unless_result(&self) {
+        let info = self.folder.read_json("run.json").unwrap_or_default();
+        if let (Some(epoch), Some(status)) = (self.folder.last_checkpoint(), info["status"].as_str())
+            && status != "finished"
+        {
+            // After a kill, the record still says "running".
+            let status = if status == "running" { "not finished" } else { status };
+            crate::output::note(format_args!("warning: the run is {status}; its model is the one after epoch {epoch}"));
+        }
+        if let Some(look) = self.quick_look().some() {
+            crate::output::note(format_args!("warning: the run is a quick look, no result: {look}"));
+        }
+    }
+
     /// The run with all of its data.
     pub(crate) fn prepare(self) -> Result<(Run, RunFolder)> {
         Ok((Run::prepare(self.config, self.options)?, self.folder))

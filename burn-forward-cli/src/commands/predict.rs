@@ -28,6 +28,7 @@ struct Inputs {
 
 pub(crate) fn run(args: &PredictArgs, registry: &Registry) -> Result<()> {
     let (saved, model) = SavedRun::open(&args.run, Some(&args.device), args.data.as_deref(), registry)?.model()?;
+    saved.warn_unless_result();
     let model = model.with_readout_blocks_only();
     let signature = model.signature().context("the model does not describe its input")?;
     let Some((shape, normaliser)) = normaliser_of(signature)? else {

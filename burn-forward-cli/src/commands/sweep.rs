@@ -23,15 +23,70 @@ pub(crate) fn run(args: &SweepArgs, registry: &Registry) -> Result<()> {
     end_in_order()?;
     let settings: Vec<(String, Vec<String>)> = args.vary.iter().map(|text| varied(text)).collect::<Result<_>>()?;
     let arms = arms(args, &settings, registry)?;
+    // Check before the first run, since the runs may take hours.
+    let mut mistakes = Mistakes::default();
     for arm in &arms {
-        // Check before the first run, since the runs may take hours.
-        arm.last_seed(args.seeds)?;
-        arm.check(&args.change, registry)?;
+        let checked = arm.last_seed(args.seeds).and_then(|_| arm.check(&args.change, registry));
+        mistakes.collect(&arm.name, checked)?;
     }
+    mistakes.none_of(arms.len())?;
     let trials = Trials { arms: &arms, change: &args.change, seeds: args.seeds, json: args.json };
     let out = trials.folder(args.out.as_deref(), "sweep", args.force)?;
     let keys: Vec<&str> = settings.iter().map(|(key, _)| key.as_str()).collect();
-    trials.run(&out, |results| render(&keys, &arms, results))
+    trials.run(&out, &keys, |results| render(&keys, &arms, results))
+}
+
+/// What is wrong with some combinations.
+#[derive(Default)]
+struct Mistakes {
+    /// Every message once, with the first combination that it was about, and the number of such combinations.
+    messages: Vec<(String, String, usize)>,
+}
+
+impl Mistakes {
+    /// Passes a result on, and keeps a mistake of the combination `name`.
+    ///
+    /// # Errors
+    /// Errors that are no mistakes of a config.
+    fn collect<T>(&mut self, name: &str, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                let Some(burn_forward::Error::Config(mistakes)) = mistakes_of(&error) else { return Err(error) };
+                for mistake in &mistakes.errors {
+                    let message = mistake.to_string();
+                    match self.messages.iter_mut().find(|(known, ..)| *known == message) {
+                        Some((.., count)) => *count += 1,
+                        None => self.messages.push((message, name.to_owned(), 1)),
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// # Errors
+    /// All mistakes of `all` combinations, if there are any.
+    fn none_of(&self, all: usize) -> Result<()> {
+        if self.messages.is_empty() {
+            return Ok(());
+        }
+        let mut text = format!("of {all} combinations some cannot be trained");
+        for (message, first, count) in &self.messages {
+            let others = if *count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            text += &format!("\n  {first}{others}: {message}");
+        }
+        Err(InputWrong(text).into())
+    }
+}
+
+/// The error of the library behind an error of a command.
+fn mistakes_of(error: &anyhow::Error) -> Option<&burn_forward::Error> {
+    let of_train = error.downcast_ref::<burn_forward_train::Error>().and_then(|error| match error {
+        burn_forward_train::Error::Library(error) => Some(error),
+        _ => None,
+    });
+    of_train.or_else(|| error.downcast_ref::<burn_forward::Error>())
 }
 
 /// An arm for every combination of values; the value of the last setting changes fastest.
@@ -50,15 +105,19 @@ fn arms(args: &SweepArgs, settings: &[(String, Vec<String>)], registry: &Registr
     }
     let mut taken = Vec::new();
     let mut arms = Vec::new();
-    for mut place in 0..combinations.unwrap_or(0) {
+    let (all, mut mistakes) = (combinations.unwrap_or(0), Mistakes::default());
+    for mut place in 0..all {
         let mut chosen = Vec::with_capacity(settings.len());
         for (key, values) in settings.iter().rev() {
             chosen.push((key.as_str(), values[place % values.len()].as_str()));
             place /= values.len();
         }
         chosen.reverse();
-        arms.push(arm(args.config.as_path(), &args.change.assignments(), &chosen, &mut taken, registry)?);
+        let names: Vec<String> = chosen.iter().map(|(key, value)| part_of_name(key, value)).collect();
+        let made = arm(args.config.as_path(), &args.change.assignments(), &chosen, &names, &mut taken, registry);
+        arms.extend(mistakes.collect(&names.join("_"), made)?);
     }
+    mistakes.none_of(all)?;
     Ok(arms)
 }
 
@@ -67,12 +126,12 @@ fn arm(
     config: &Path,
     assignments: &[String],
     chosen: &[(&str, &str)],
+    names: &[String],
     taken: &mut Vec<String>,
     registry: &Registry,
 ) -> Result<Arm> {
     let sets = assignments.iter().cloned().chain(chosen.iter().map(|(key, value)| format!("{key}={value}")));
     let resolved = RunConfig::load(config, &sets.collect::<Vec<_>>(), registry)?.resolved().clone();
-    let names: Vec<String> = chosen.iter().map(|(key, value)| part_of_name(key, value)).collect();
     let settings = chosen.iter().map(|(key, value)| ((*key).to_owned(), parsed(value)));
     let mut arm = Arm::new(free_name(&[names.join("_")], taken), resolved, config.to_path_buf());
     arm.settings = settings.collect::<Map<String, Value>>();

@@ -89,14 +89,14 @@ impl Trials<'_> {
     }
 
     /// Trains all arms in folders of `out`, writes the page, and prints its path after the table that `render` makes from the
-    /// runs.
-    pub(super) fn run(&self, out: &Path, render: impl Fn(&[Vec<ArmRun>]) -> String) -> Result<()> {
+    /// runs. `varied` are the settings of a sweep.
+    pub(super) fn run(&self, out: &Path, varied: &[&str], render: impl Fn(&[Vec<ArmRun>]) -> String) -> Result<()> {
         let mut records = Vec::new();
         let results: Vec<Vec<ArmRun>> =
             self.arms.iter().map(|arm| self.train(arm, out, &mut records)).collect::<Result<_>>()?;
         let page = (!records.is_empty()).then(|| out.join("report.html"));
         if let Some(page) = &page {
-            report::write(&records, page)?;
+            report::write_sweep(&records, varied, page)?;
         }
         if !self.json {
             print(render(&results))?;
@@ -220,11 +220,9 @@ pub(super) fn spread(values: &[f64]) -> (Option<f64>, Option<f64>) {
     (mean, mean.filter(|_| values.len() > 1).map(|mean| (squares(mean) / (n - 1.0)).sqrt()))
 }
 
-/// The median seconds per epoch over runs.
+/// The seconds of a run's median epoch, in the mean over runs, as on the page.
 pub(super) fn seconds_per_epoch(runs: &[&Summary]) -> Option<f64> {
-    let mut seconds: Vec<f64> = runs.iter().map(|run| run.seconds_per_epoch).collect();
-    seconds.sort_by(f64::total_cmp);
-    seconds.get(seconds.len() / 2).copied()
+    spread(&runs.iter().map(|run| run.seconds_per_epoch).collect::<Vec<_>>()).0
 }
 
 #[cfg(test)]

@@ -28,6 +28,11 @@ pub(super) fn varied(text: &str) -> Result<(String, Vec<String>)> {
     if key.trim().is_empty() || values.iter().any(|value| value.trim().is_empty()) {
         return Err(form().into());
     }
+    if let Some((_, value)) =
+        values.iter().enumerate().find(|(i, value)| values[..*i].iter().any(|other| parsed(other) == parsed(value)))
+    {
+        return Err(InputWrong(format!("--vary {key}: the value {} is given twice", value.trim())).into());
+    }
     Ok((key.trim().to_owned(), values.into_iter().map(|value| value.trim().to_owned()).collect()))
 }
 

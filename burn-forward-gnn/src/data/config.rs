@@ -47,6 +47,11 @@ impl GraphName {
         }
     }
 
+    /// The name of the graph's own folder in the data folder; `None` for a graph without one.
+    pub fn folder(self) -> Option<&'static str> {
+        self.place().0
+    }
+
     /// The folder in the data folder, and the split file in it, if they follow from the name.
     fn place(self) -> (Option<&'static str>, Option<&'static str>) {
         match self {

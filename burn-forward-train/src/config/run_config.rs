@@ -52,6 +52,8 @@ pub struct RunConfig {
     pub training: TrainingConfig,
     /// The optimiser.
     pub optimizer: OptimizerConfig,
+    /// The file or other source, for messages.
+    origin: String,
     resolved: Value,
 }
 
@@ -145,6 +147,7 @@ impl RunConfig {
             schedule: fixed.schedule,
             training: fixed.training,
             optimizer: fixed.optimizer,
+            origin: origin.to_owned(),
             resolved,
         })
     }
@@ -163,7 +166,7 @@ impl RunConfig {
 
     /// A config error with the origin of this config.
     pub fn config_error(&self, errors: Vec<ConfigError>) -> Error {
-        Error::Config(ConfigErrors { origin: self.name.clone(), errors })
+        Error::Config(ConfigErrors { origin: self.origin.clone(), errors })
     }
 
     /// Rejects the config if there are any mistakes.

@@ -144,6 +144,21 @@ impl RateCurve {
         let minimum = steepest.and(points.get(lowest)).map(|point| point.rate);
         Self { points, diverged, minimum, steepest, tenth_of_minimum: minimum.map(|rate| rate / 10.0) }
     }
+
+    /// Why the suggested rates should not be trusted, if there is a reason.
+    pub fn caution(&self) -> Option<&'static str> {
+        let (minimum, last) = (self.minimum?, self.points.last()?);
+        if !self.diverged && minimum >= last.rate {
+            return Some("the loss still falls at the last rate; the range should end at a larger one");
+        }
+        // The steps up to the minimum, and how far their losses are from the smoothed ones.
+        let falling: Vec<&RatePoint> = self.points.iter().take_while(|point| point.rate <= minimum).collect();
+        let (first, lowest) = (falling.get(falling.len() / 10)?, falling.last()?);
+        let squares: f64 = falling.iter().map(|point| (point.loss - point.smoothed).powi(2)).sum();
+        let noise = (squares / falling.len() as f64).sqrt();
+        (first.smoothed - lowest.smoothed < 2.0 * noise)
+            .then_some("the loss falls by no more than it varies between batches, so the rates may be due to chance")
+    }
 }
 
 #[cfg(test)]
@@ -191,6 +206,23 @@ mod tests {
         assert_eq!(rising.points.len(), 100);
         let flat = RateRange::default().test(|_| Ok(2.5)).unwrap();
         assert_eq!((flat.steepest, flat.tenth_of_minimum), (None, None));
+    }
+
+    /// A loss that falls to the end of the range, one that only varies, and one that falls and diverges.
+    #[test]
+    fn a_suggestion_that_cannot_be_trusted_says_why() {
+        let falls = RateRange { to: 1e-3, ..Default::default() }.test(|rate| Ok(2.0 - 100.0 * rate)).unwrap();
+        assert!(falls.caution().unwrap().contains("at the last rate"));
+        let mut step = 0u32;
+        let varies = RateRange::default().test(|_| {
+            step += 1;
+            Ok(2.3 + 0.05 * f64::from(step * 7919 % 13) / 13.0 + if step > 60 { 0.2 } else { 0.0 })
+        });
+        let varies = varies.unwrap();
+        assert!(varies.steepest.is_none() || varies.caution().unwrap().contains("due to chance"));
+        assert!(varies.steepest.is_some(), "the case tests nothing");
+        assert_eq!(least_squares(&[1.0, 10.0, 40.0], RateRange::default()).caution(), None);
+        assert_eq!(RateRange::default().test(|_| Ok(1.0)).unwrap().caution(), None);
     }
 
     #[test]

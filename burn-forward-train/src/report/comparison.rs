@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::axis::Kind;
+use super::costs::setting_label;
 use super::figures::{UNKNOWN, bytes, count, known, percent, seconds};
 use super::html::{Column, Html, figure, grid, legend, table};
 use super::palette::Ink;
@@ -41,9 +42,18 @@ fn is_shared(runs: &[RunRecord], of: fn(&RunRecord) -> Option<String>) -> bool {
     runs.windows(2).all(|pair| of(&pair[0]) == of(&pair[1]))
 }
 
-/// The table sorted by test accuracy, and the validation curves in one plot.
-pub(super) fn render(runs: &[RunRecord]) -> Result<Html> {
-    let groups = groups(runs);
+/// The figure that ranks the runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum RankedBy {
+    Test,
+    Validation,
+}
+
+/// The ranking of the runs, and the validation curves in one plot; `varied` are the settings of a sweep.
+pub(super) fn render(runs: &[RunRecord], varied: &[&str]) -> Result<Html> {
+    let is_validated = runs.iter().all(|run| run.validation_accuracy().is_some());
+    let ranked_by = if !varied.is_empty() && is_validated { RankedBy::Validation } else { RankedBy::Test };
+    let groups = groups(runs, ranked_by);
     let mut body = cautions(runs);
     let (same, differing): (Vec<Trait>, Vec<Trait>) = TRAITS.into_iter().partition(|(_, of)| is_shared(runs, *of));
     let same: Vec<String> =
@@ -51,7 +61,13 @@ pub(super) fn render(runs: &[RunRecord]) -> Result<Html> {
     if !same.is_empty() {
         body.push(Html::hint(format!("The same in all runs: {}", same.join(" "))));
     }
-    body.push(Html::markup(format!("<div class=\"ranking\">{}</div>\n", ranking(&groups, &differing))));
+    body.push(Html::markup(format!(
+        "<div class=\"ranking\">{}</div>\n",
+        ranking(&groups, &differing, varied, ranked_by)
+    )));
+    if ranked_by == RankedBy::Validation {
+        body.push(Html::hint("Ranked by validation accuracy: the best of many test accuracies is too high by chance."));
+    }
     if groups.iter().any(|group| group.runs.len() > 1) {
         body.push(Html::hint(
             "Runs that share everything but the seed are shown in one row: mean ± sample standard deviation.",
@@ -87,18 +103,21 @@ fn cautions(runs: &[RunRecord]) -> Html {
 }
 
 /// One row per group. The figures are next to the names, so that a phone shows them without scrolling.
-fn ranking(groups: &[Group<'_>], traits: &[Trait]) -> Html {
-    let mut columns = vec![
-        Column::Words("Run"),
+fn ranking(groups: &[Group<'_>], traits: &[Trait], varied: &[&str], ranked_by: RankedBy) -> Html {
+    let mut columns = vec![Column::Words("Run")];
+    columns.extend(varied.iter().map(|setting| Column::Words(setting)));
+    columns.extend([
         Column::Figures("Test accuracy"),
         Column::Figures("Validation"),
         Column::Figures("Median epoch"),
         Column::Figures("Peak memory"),
         Column::Figures("Parameters"),
         Column::Figures("With heads"),
-    ];
+    ]);
     columns.extend(traits.iter().map(|(name, _)| Column::Words(name)));
     let test: Vec<_> = groups.iter().map(|group| group.spread(RunRecord::test_accuracy)).collect();
+    let validation: Vec<_> =
+        groups.iter().map(|group| group.spread(|run| Some(run.validation_accuracy()?.0))).collect();
     let pace: Vec<_> = groups.iter().map(|group| group.spread(RunRecord::seconds_per_epoch)).collect();
     let memory: Vec<_> = groups.iter().map(|group| group.spread(peak_memory)).collect();
     let best = |column: &[Option<Spread>], better: Ordering| {
@@ -107,8 +126,11 @@ fn ranking(groups: &[Group<'_>], traits: &[Trait]) -> Html {
         // A single figure is not marked as the best.
         winner.filter(|_| means().count() > 1)
     };
-    let (most_accurate, fastest, smallest) =
-        (best(&test, Ordering::Greater), best(&pace, Ordering::Less), best(&memory, Ordering::Less));
+    let (fastest, smallest) = (best(&pace, Ordering::Less), best(&memory, Ordering::Less));
+    let (best_test, best_validation) = match ranked_by {
+        RankedBy::Test => (best(&test, Ordering::Greater), None),
+        RankedBy::Validation => (None, best(&validation, Ordering::Greater)),
+    };
     let cell = |spread: Option<Spread>, best: Option<f64>, figure: &dyn Fn(Spread) -> String| {
         let text = Html::text(known(spread, figure));
         let wins = spread.is_some_and(|spread| Some(spread.mean) == best);
@@ -120,19 +142,19 @@ fn ranking(groups: &[Group<'_>], traits: &[Trait]) -> Html {
             let first = group.runs.first().and_then(|(_, run)| of(run));
             Html::text(first.unwrap_or_else(|| UNKNOWN.to_owned()))
         };
-        let validation = group.spread(|run| Some(run.validation_accuracy()?.0));
         let summed_up = |of: fn(&RunRecord) -> Option<u64>| {
             Html::text(known(group.runs.iter().find_map(|(_, run)| of(run)), count))
         };
-        let mut row = vec![
-            Html::markup(format!("<i class=\"dot {}\"></i>{}", Ink::series(i).class(), group.links())),
-            cell(test[i], most_accurate, &|spread| accuracy(spread, group.runs.len())),
-            cell(validation, None, &|spread| accuracy(spread, group.runs.len())),
+        let mut row = vec![Html::markup(format!("<i class=\"dot {}\"></i>{}", Ink::series(i).class(), group.links()))];
+        row.extend(varied.iter().map(|setting| Html::text(group.setting(setting))));
+        row.extend([
+            cell(test[i], best_test, &|spread| accuracy(spread, group.runs.len())),
+            cell(validation[i], best_validation, &|spread| accuracy(spread, group.runs.len())),
             cell(pace[i], fastest, &|spread| seconds(spread.mean)),
             cell(memory[i], smallest, &|spread| bytes(spread.mean.round() as u64)),
             summed_up(|run| run.summary.as_ref()?.parameters),
             summed_up(with_heads),
-        ];
+        ]);
         row.extend(traits.iter().map(|(_, of)| words(*of)));
         row
     };
@@ -197,6 +219,13 @@ impl Group<'_> {
         Spread::of(&values)
     }
 
+    /// The value of a setting in the config of the runs.
+    fn setting(&self, setting: &str) -> String {
+        let pointer = format!("/{}", setting.replace('.', "/"));
+        let value = self.runs.first().and_then(|(_, run)| run.config.pointer(&pointer));
+        value.map_or_else(|| UNKNOWN.to_owned(), setting_label)
+    }
+
     /// The names of the runs and, if there are several, their seeds, each linked to the section of the run.
     fn links(&self) -> Html {
         let links = |of: fn(&RunRecord) -> String| {
@@ -242,8 +271,8 @@ fn peak_memory(run: &RunRecord) -> Option<f64> {
 }
 
 /// Groups of runs that differ in the seed alone, the most accurate first. Ties keep the given order, and groups without
-/// a test come last.
-fn groups(runs: &[RunRecord]) -> Vec<Group<'_>> {
+/// the figure that ranks them come last.
+fn groups(runs: &[RunRecord], ranked_by: RankedBy) -> Vec<Group<'_>> {
     let mut groups: Vec<(Shared, Group<'_>)> = Vec::new();
     for (i, run) in runs.iter().enumerate() {
         let shared = shared(run);
@@ -253,8 +282,12 @@ fn groups(runs: &[RunRecord]) -> Vec<Group<'_>> {
         }
     }
     let mut groups: Vec<Group<'_>> = groups.into_iter().map(|(_, group)| group).collect();
-    let tested = |group: &Group<'_>| group.spread(RunRecord::test_accuracy).map_or(f64::NEG_INFINITY, |s| s.mean);
-    groups.sort_by(|a, b| tested(b).total_cmp(&tested(a)));
+    let accuracy = |run: &RunRecord| match ranked_by {
+        RankedBy::Test => run.test_accuracy(),
+        RankedBy::Validation => run.validation_accuracy().map(|(accuracy, _)| accuracy),
+    };
+    let rank = |group: &Group<'_>| group.spread(accuracy).map_or(f64::NEG_INFINITY, |spread| spread.mean);
+    groups.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
     groups
 }
 

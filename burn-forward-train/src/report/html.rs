@@ -60,16 +60,16 @@ impl FromIterator<Html> for Html {
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Column {
+pub(super) enum Column<'a> {
     /// Left-aligned words.
-    Words(&'static str),
+    Words(&'a str),
     /// Right-aligned figures.
-    Figures(&'static str),
+    Figures(&'a str),
 }
 
 /// A table that scrolls by itself if the page is narrower. Short rows are filled with empty cells.
-pub(super) fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<Html>>) -> Html {
-    let class = |column: &Column| if matches!(column, Column::Words(_)) { " class=\"words\"" } else { "" };
+pub(super) fn table(columns: &[Column<'_>], rows: impl IntoIterator<Item = Vec<Html>>) -> Html {
+    let class = |column: &Column<'_>| if matches!(column, Column::Words(_)) { " class=\"words\"" } else { "" };
     let head: String = columns
         .iter()
         .map(|column| {

@@ -69,7 +69,17 @@ pub fn render(runs: &[RunRecord]) -> Result<String> {
     if runs.is_empty() {
         return Err(burn_forward::Error::argument("report::render", "number of runs", 0, "at least 1").into());
     }
-    Ok(page::render(runs)?)
+    Ok(page::render(runs, &[])?)
+}
+
+/// Writes the report of the runs of a sweep to `out`, like [`write()`]. `varied` are the settings that differ
+/// (`optimizer.lr`): each has a column. Combinations are ranked by validation accuracy if all runs have one, because the best
+/// of many test accuracies is too high by chance. Without `varied` it is the report that [`write()`] writes.
+///
+/// # Errors
+/// The errors of [`write()`].
+pub fn write_sweep(runs: &[RunRecord], varied: &[&str], out: impl AsRef<Path>) -> Result<()> {
+    files::write(out, page::render(runs, varied)?)
 }
 
 /// Writes the report of `runs` to `out`, [atomically](files::write): if it fails, an older report is kept unchanged.

@@ -13,8 +13,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// Maximum number of runs for which the table of contents lists the parts of each run.
 const DETAILED: usize = 4;
 
-/// The whole page.
-pub(super) fn render(runs: &[RunRecord]) -> Result<String> {
+/// The whole page; `varied` are the settings of a sweep.
+pub(super) fn render(runs: &[RunRecord], varied: &[&str]) -> Result<String> {
     let title = match runs {
         [run] => format!("{} – training report", run.name()),
         _ => format!("{} runs – training report", runs.len()),
@@ -22,7 +22,7 @@ pub(super) fn render(runs: &[RunRecord]) -> Result<String> {
     let mut main = Html::default();
     let mut contents = Html::default();
     if runs.len() > 1 {
-        let comparison = comparison::render(runs)?;
+        let comparison = comparison::render(runs, varied)?;
         main.push(Html::markup(format!(
             "<section id=\"comparison\">\n<h1>Comparison of {} runs</h1>\n{comparison}</section>\n",
             runs.len()

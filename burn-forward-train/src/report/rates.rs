@@ -42,22 +42,48 @@ fn suggestions(curve: &RateCurve) -> Html {
     if curve.steepest.is_none() {
         html.push(Html::missing("The loss never fell, so no rate is suggested."));
     }
+    if let Some(caution) = curve.caution() {
+        html.push(Html::missing(format!("Caution: {caution}.")));
+    }
     html
 }
 
+/// The losses that the plot covers: from the smallest smoothed one to half as far again as the smoothed loss fell from.
+fn shown(curve: &RateCurve) -> (f64, f64) {
+    let smoothed = || curve.points.iter().map(|point| point.smoothed);
+    let low = smoothed().fold(f64::INFINITY, f64::min);
+    let lowest = smoothed().position(|value| value <= low).unwrap_or(0);
+    let start = smoothed().take(lowest + 1).fold(low, f64::max);
+    // Without a fall there is nothing to zoom in on.
+    let high = if start > low { start + 0.5 * (start - low) } else { smoothed().fold(low, f64::max) };
+    (low - 0.1 * (high - low), high)
+}
+
 fn plotted(curve: &RateCurve) -> Result<Html> {
-    let inks = [Ink::series(1), Ink::series(0)];
+    let inks = [1, 0, 2, 3].map(Ink::series);
     let points = || curve.points.iter().map(|point| (point.rate.log10(), point));
-    let lines = [
-        Line { ink: inks[0], points: points().map(|(at, point)| (at, Some(point.loss))).collect() },
-        Line { ink: inks[1], points: points().map(|(at, point)| (at, Some(point.smoothed))).collect() },
+    let (low, high) = shown(curve);
+    // A loss outside is left out: a single batch of a diverging network would make the rest a flat line.
+    let inside = |value: f64| Some(value).filter(|value| (low..=high).contains(value));
+    let mut lines = vec![
+        Line { ink: inks[0], points: points().map(|(at, point)| (at, inside(point.loss))).collect() },
+        Line { ink: inks[1], points: points().map(|(at, point)| (at, inside(point.smoothed))).collect() },
     ];
+    let mut words = vec!["loss", "smoothed loss"];
+    let suggested =
+        [(curve.steepest, "steepest descent"), (curve.tenth_of_minimum, "a tenth of the rate at the minimum")];
+    for ((rate, word), ink) in suggested.into_iter().zip([inks[2], inks[3]]) {
+        if let Some(at) = rate.map(f64::log10).filter(|at| points().next().is_some_and(|(first, _)| *at >= first)) {
+            lines.push(Line { ink, points: vec![(at, Some(low)), (at, Some(high))] });
+            words.push(word);
+        }
+    }
     let power = |at: f64| (at, format!("1e{at}"));
     let low = points().next().map_or(0.0, |(at, _)| (at + 1e-9).floor());
     let high = points().next_back().map_or(0.0, |(at, _)| (at - 1e-9).ceil());
     let powers = (0..).map(|i| low + f64::from(i)).take_while(|at| *at <= high);
     let axis = Axis::named(powers.map(power).collect());
-    let mut html = legend(inks.into_iter().zip(["loss", "smoothed loss"].map(Html::text)));
+    let mut html = legend(lines.iter().map(|line| line.ink).zip(words.into_iter().map(Html::text)));
     let title = "Loss over the learning rate";
     html.push(figure(title, &plot::along(title, (&axis, "learning rate"), Kind::Plain, &lines)?));
     Ok(html)

@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use super::run_files::{Audit, RecordedEvaluation, RecordedGraph, RecordedRow, RunInfo, Split, Summary};
 use crate::quick_look::QuickLook;
+use crate::run_folder::RunFolder;
+use crate::training::changed_files;
 use crate::{Error, Result};
 
 /// Everything the report knows about one run.
@@ -54,6 +56,10 @@ impl RunRecord {
         let info = match json::<RunInfo>(folder, "run.json")? {
             Some(info) => {
                 let mut raw: Value = json(folder, "run.json")?.unwrap_or_default();
+                let changed = changed_files(&RunFolder::open(folder)?, &raw);
+                if info.status.as_deref() == Some("finished") && !changed.is_empty() {
+                    notes.push(format!("changed or removed since the run ended: {}", changed.join(", ")));
+                }
                 // These are for programs that compare a resumed run. The config has its own section.
                 for key in ["config", "sums"] {
                     raw.as_object_mut().and_then(|fields| fields.shift_remove(key));

@@ -26,6 +26,7 @@ pub use logger::{JsonlLogger, SplitClock, WriteProblem};
 pub use memory::{before_peak_memory_is_reset, peak_memory_bytes, reset_peak_memory, resident_memory_bytes};
 pub use plan::{BlockPlan, parameter_counts, plan, weight_bytes};
 pub use ready_run::ReadyRun;
+pub(crate) use record::changed_files;
 pub use record::{RecordedPaths, check_config, check_data, read_config, read_quick_look};
 pub use renderer::{ProgressRenderer, Verbosity};
 pub use run::{InterrupterHandle, Run, RunOptions};

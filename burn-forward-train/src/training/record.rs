@@ -235,7 +235,7 @@ pub fn read_quick_look(folder: &RunFolder) -> Result<QuickLook> {
 }
 
 /// The files of a finished run that have changed since it ended.
-pub(super) fn changed_files(folder: &RunFolder, record: &Value) -> Vec<String> {
+pub(crate) fn changed_files(folder: &RunFolder, record: &Value) -> Vec<String> {
     let sums = record["sums"].as_object().cloned().unwrap_or_default();
     let is_changed = |(name, sum): &(String, Value)| {
         !sum_of_file(&folder.file(name)).is_ok_and(|found| sum.as_str() == Some(found.as_str()))

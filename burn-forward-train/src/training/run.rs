@@ -84,9 +84,11 @@ impl Run {
     /// # Errors
     /// [`Error::Data`] and [`Error::Device`] if the data or the device is not available, [`Error::Argument`] for a
     /// quick look without samples, and [`Error::Config`] for mistakes that only the data reveals.
-    pub fn prepare(config: RunConfig, options: RunOptions) -> Result<Self> {
+    pub fn prepare(config: RunConfig, mut options: RunOptions) -> Result<Self> {
         let device = burn_forward::device::parse(&options.device_name)?;
         let data = config.data.load(&options.folders, Seed::new(config.seed))?;
+        // What is recorded and shown is the number of samples that there are.
+        options.quick_look.overfit = options.quick_look.overfit.map(|n| n.min(data.samples(DataSplit::Train)));
         let data = options.quick_look.excerpt(data, config.training.batching(), &device)?;
         let run = Self { config, data, device, options };
         let (input, classes) = run.shapes();

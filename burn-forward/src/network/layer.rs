@@ -125,10 +125,12 @@ pub trait Layer: ErasedModule {
     /// `draws`, for auxiliary networks.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) if the layer does not accept such inputs, or supports only its own.
+    /// [`Error::Argument`](crate::Error::Argument) if the layer does not accept such inputs, or cannot be copied, which is the
+    /// default.
     fn fresh(&self, input: RowShape, draws: u64, seed: Seed, device: &Device) -> Result<AnyLayer> {
-        let _ = (draws, seed, device);
-        Err(crate::Error::argument("Layer::fresh", format!("input of '{}'", self.describe()), input, "its own"))
+        let _ = (input, draws, seed, device);
+        let needed = "a layer that can be copied for an auxiliary network, such as those of convolutional networks";
+        Err(crate::Error::argument("Layer::fresh", "layer", self.describe(), needed))
     }
 
     /// Description of this layer in an exported file, for programs that run it.
