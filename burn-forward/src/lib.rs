@@ -1,18 +1,20 @@
 //! Local learning for the [Burn](https://burn.dev) deep-learning framework: every block of a network has a detached input and
 //! learns from its own loss, and no gradient crosses a block border.
 //!
-//! Use it to train networks without keeping the activations of all layers for a backward pass, to add a local rule to your
-//! own model, or to compare rules:
+//! There are three ways in:
 //!
-//! - [`Local`]: a [`Block`] (any Burn module from activations to activations) with a [`LocalLoss`]. [`Local::learn`] runs the
-//!   forward and backward pass within this block and returns its detached output for the next one;
-//! - [`Tape`]: the results of a step: gradients by parameter, for any of Burn's optimisers, and one score per block;
-//! - [`Rule`](rules::Rule): how all blocks of a [`Network`](network::Network) learn from a batch, and how the network then
-//!   predicts. [`rules`] contains Forward-Forward, Mono-Forward, direct feedback alignment and others, each with a
-//!   [`RuleSpec`](rules::RuleSpec) for its settings; [`pieces`] contains their components.
+//! 1. **A Burn module of your own.** [`Local`] combines a [`Block`] (any Burn module from activations to activations) with a
+//!    [`LocalLoss`]. [`Local::learn`] runs the forward and backward pass within this block and returns its detached output for
+//!    the next one. A [`Tape`] collects the results of a step: gradients by parameter, for any of Burn's optimisers, and one
+//!    score per block. The example below does this.
+//! 2. **A config.** The program of the crate `burn-forward-cli` trains and compares all rules on dense, convolutional and graph
+//!    networks from JSON files; `burn-forward-train` does the same from Rust.
+//! 3. **A rule of your own.** A [`Rule`](rules::Rule) defines how all blocks of a [`Network`](network::Network) learn from a
+//!    batch, and how the network then predicts. [`rules`] contains Forward-Forward, Mono-Forward, direct feedback alignment and
+//!    others, each with a [`RuleSpec`](rules::RuleSpec) for its settings; [`pieces`] contains their components. A row in the
+//!    registry makes a rule available in configs.
 //!
-//! The [`prelude`] exports what most programs need. Separate crates on top of this one provide convolutional and graph
-//! networks, experiments from config files, and a command-line program.
+//! The [`prelude`] exports what most programs need.
 //!
 //! # Example
 //!

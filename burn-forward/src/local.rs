@@ -9,6 +9,32 @@ use crate::tape::{Score, Tape};
 
 /// A block's own objective: a module that computes a scalar from the block's pass and a teaching signal `S`. It may have its
 /// own parameters, such as a projection, an auxiliary network or a fixed random feedback matrix.
+///
+/// A loss that brings every unit's mean activity close to a target, without labels:
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::{Device, Tensor};
+/// use burn_forward::prelude::*;
+///
+/// #[derive(Module, Debug)]
+/// struct Homeostasis { target: f64 }
+///
+/// // For every signal `S`, because it uses none.
+/// impl<S> LocalLoss<S, Tensor<2>> for Homeostasis {
+///     fn score(&self, trace: &Trace<Tensor<2>>, _: &S) -> Score {
+///         let activity = trace.output.clone().mean_dim(0); // [1, d]
+///         Score::from((activity - self.target).square().mean())
+///     }
+/// }
+///
+/// let device = Device::flex().autodiff();
+/// let layer = Local::new(LinearConfig::new(4, 8).init(&device), Homeostasis { target: 0.1 });
+/// let mut tape = Tape::new(());
+/// layer.learn(Tensor::ones([2, 4], &device), &mut tape);
+/// assert_eq!(tape.gradients().len(), 2); // weight and bias
+/// ```
 pub trait LocalLoss<S, A: Activation>: Module {
     /// Scores one pass.
     ///

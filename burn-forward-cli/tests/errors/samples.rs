@@ -136,18 +136,18 @@ fn no_batch_gives_batch_normalisation_a_single_value() {
         assert_eq!(
             said.failed(2),
             format!(
-                "c: 1 mistake\n  $.training.last-batch: \"keep\" with 17 training samples at \"batch-size\" 16 leaves a last \
+                "c.json: 1 mistake\n  $.training.last-batch: \"keep\" with 17 training samples at \"batch-size\" 16 leaves a last \
                  batch of 1, which {single}; needed: \"drop\", or another \"batch-size\""
             )
         );
         assert!(!place.file("runs").exists());
     }
     let said = run(16, json!({"training": {"batch-size": 1}}), &[]);
-    assert_eq!(said.failed(2), format!("c: 1 mistake\n  $.training.batch-size: 1 {single}; needed: at least 2"));
+    assert_eq!(said.failed(2), format!("c.json: 1 mistake\n  $.training.batch-size: 1 {single}; needed: at least 2"));
     let said = run(16, json!({"training": {"batch-size": 17, "last-batch": "drop"}}), &[]);
     assert_eq!(
         said.failed(2),
-        "c: 1 mistake\n  $.training.last-batch: \"drop\" leaves no batch of 16 training samples at \"batch-size\" 17; needed: \
+        "c.json: 1 mistake\n  $.training.last-batch: \"drop\" leaves no batch of 16 training samples at \"batch-size\" 17; needed: \
          \"keep\", or a \"batch-size\" of at most 16"
     );
     run(17, json!({"training": {"last-batch": "drop"}}), &["--out", "dropped"]).done();

@@ -216,11 +216,11 @@ mod tests {
         let mut step = 0u32;
         let varies = RateRange::default().test(|_| {
             step += 1;
-            Ok(2.3 + 0.05 * f64::from(step * 7919 % 13) / 13.0 + if step > 60 { 0.2 } else { 0.0 })
+            let dip = if (30..60).contains(&step) { 0.02 } else { 0.0 };
+            Ok(2.3 + 0.05 * f64::from(step * 7919 % 13) / 13.0 - dip)
         });
         let varies = varies.unwrap();
-        assert!(varies.steepest.is_none() || varies.caution().unwrap().contains("due to chance"));
-        assert!(varies.steepest.is_some(), "the case tests nothing");
+        assert!(varies.steepest.is_some() && varies.caution().unwrap().contains("due to chance"));
         assert_eq!(least_squares(&[1.0, 10.0, 40.0], RateRange::default()).caution(), None);
         assert_eq!(RateRange::default().test(|_| Ok(1.0)).unwrap().caution(), None);
     }

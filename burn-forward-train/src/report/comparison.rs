@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::axis::Kind;
-use super::costs::setting_label;
-use super::figures::{UNKNOWN, bytes, count, known, percent, seconds};
+use super::figures::{UNKNOWN, bytes, count, known, percent, seconds, setting_label};
 use super::html::{Column, Html, figure, grid, legend, table};
 use super::palette::Ink;
 use super::plot::{self, Line};

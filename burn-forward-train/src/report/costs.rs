@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::axis::Axis;
-use super::figures::{bytes, exact, known, seconds};
+use super::figures::{bytes, exact, known, repeated, seconds, setting_label};
 use super::html::{Column, Html, figure, grid, legend, table};
 use super::page;
 use super::palette::{Ink, SERIES};
@@ -30,21 +30,6 @@ impl CostPoint {
     pub fn label(&self) -> String {
         setting_label(&self.value)
     }
-}
-
-/// The value of a setting in words; a list that repeats one item is written as `[128x32]`.
-pub fn setting_label(value: &Value) -> String {
-    match (value, repeated(value)) {
-        (Value::String(text), _) => text.clone(),
-        (_, Some((item, times))) if times > 2 => format!("[{item}x{times}]"),
-        _ => value.to_string(),
-    }
-}
-
-/// The item that a list repeats, and how often; `None` if its items differ.
-fn repeated(value: &Value) -> Option<(&Value, usize)> {
-    let (first, others) = value.as_array()?.split_first()?;
-    others.iter().all(|item| item == first).then_some((first, others.len() + 1))
 }
 
 /// The whole page.

@@ -1,4 +1,6 @@
-//! Formatting of numbers, with units and no more digits than a reader can use.
+//! Formatting of numbers, with units and no more digits than a reader can use, and of settings.
+
+use serde_json::Value;
 
 /// Shown in place of an unknown figure.
 pub(super) const UNKNOWN: &str = "–";
@@ -86,6 +88,21 @@ fn three_digits(x: f64) -> String {
         _ => 0,
     };
     format!("{x:.decimals$}")
+}
+
+/// The value of a setting in words; a list that repeats one item is written as `[128x32]`.
+pub fn setting_label(value: &Value) -> String {
+    match (value, repeated(value)) {
+        (Value::String(text), _) => text.clone(),
+        (_, Some((item, times))) if times > 2 => format!("[{item}x{times}]"),
+        _ => value.to_string(),
+    }
+}
+
+/// The item that a list repeats, and how often; `None` if its items differ.
+pub(super) fn repeated(value: &Value) -> Option<(&Value, usize)> {
+    let (first, others) = value.as_array()?.split_first()?;
+    others.iter().all(|item| item == first).then_some((first, others.len() + 1))
 }
 
 #[cfg(test)]

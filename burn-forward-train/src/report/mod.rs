@@ -53,7 +53,8 @@ use crate::Result;
 use crate::files;
 use crate::measure::RateCurve;
 
-pub use costs::{CostPoint, setting_label};
+pub use costs::CostPoint;
+pub use figures::setting_label;
 pub use run_files::{
     Audit, BlockAlignment, BlockEvaluation, BlockSummary, GoodnessHistogram, GraphNode, RecordedEvaluation,
     RecordedGraph, RecordedRow, RunInfo, Split, Summary,
